@@ -1,0 +1,105 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let settings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+]
+
+func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
+let logging: Target.Dependency = .product(name: "Logging", package: "swift-log")
+let crypto: Target.Dependency = .product(name: "Crypto", package: "swift-crypto")
+let arguments: Target.Dependency = .product(name: "ArgumentParser", package: "swift-argument-parser")
+let lifecycle: [Target.Dependency] = [
+    .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+]
+
+func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+    .testTarget(
+        name: name + "Tests", dependencies: [.init(stringLiteral: name), "TestSupport"] + dependencies,
+        resources: resources, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "chat-gateway",
+    products: [
+        .executable(name: "gateway", targets: ["gateway"]),
+        .executable(name: "tool-server", targets: ["tool-server"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+    ],
+    targets: [
+        // Bytes and messages: no I/O.
+        library("JSON", [.product(name: "OrderedCollections", package: "swift-collections")]),
+        library("MCP", ["JSON"]),
+        library("Configuration", ["JSON"]),
+        library("Observability", ["JSON", logging]),
+
+        // Transports.
+        .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers")]),
+        library(
+            "HTTPServer",
+            [
+                logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                .product(name: "NIOExtras", package: "swift-nio-extras"),
+            ]),
+
+        // MCP, both sides.
+        library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
+        library("MCPServer", ["JSON", "MCP", logging, crypto]),
+        library("MCPServerHTTP", ["MCPServer", "MCP", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
+
+        // The two products.
+        library(
+            "GatewayCore",
+            [
+                "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "Configuration", "Observability", logging,
+                crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            ] + lifecycle),
+        library(
+            "ToolServerCore",
+            [
+                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Configuration",
+                "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ] + lifecycle),
+        .executableTarget(name: "gateway", dependencies: ["GatewayCore", arguments], swiftSettings: settings),
+        .executableTarget(name: "tool-server", dependencies: ["ToolServerCore", arguments], swiftSettings: settings),
+
+        // Tests.
+        .target(
+            name: "TestSupport",
+            dependencies: ["JSON", "CurlTransport", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")],
+            path: "Tests/TestSupport", swiftSettings: settings),
+        tests("JSON", []),
+        tests("MCP", ["JSON"]),
+        tests("Configuration", ["JSON"]),
+        tests("Observability", ["JSON", logging]),
+        tests("CurlTransport", [nio("NIOCore"), nio("NIOPosix")]),
+        tests("HTTPServer", [nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
+        tests("MCPClient", ["JSON", "MCP", "CurlTransport", nio("NIOCore"), nio("NIOPosix")]),
+        tests("MCPServer", ["JSON", "MCP"]),
+        tests("MCPServerHTTP", ["JSON", "MCP", "MCPServer", "HTTPServer"]),
+        tests("GatewayCore", ["JSON", "MCP", "MCPClient", "Configuration", nio("NIOCore"), nio("NIOPosix")]),
+        tests("ToolServerCore", ["JSON", "MCP", "MCPServer", "Configuration"]),
+        .testTarget(
+            name: "EndToEndTests", dependencies: ["TestSupport", "JSON", "gateway", "tool-server"],
+            swiftSettings: settings),
+    ]
+)
