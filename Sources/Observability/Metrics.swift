@@ -1,0 +1,118 @@
+import Synchronization
+
+/// A number that only grows, such as a count of requests.
+package final class Counter: Sendable {
+    private let storage = Atomic<UInt64>(0)
+
+    /// One atomic addition; call it from any thread.
+    package func increment(by amount: UInt64 = 1) {
+        storage.wrappingAdd(amount, ordering: .relaxed)
+    }
+
+    package var value: UInt64 { storage.load(ordering: .relaxed) }
+}
+
+/// A number that goes up and down, such as open connections.
+package final class Gauge: Sendable {
+    private let bits = Atomic<UInt64>(0)
+
+    package func set(_ value: Double) {
+        bits.store(value.bitPattern, ordering: .relaxed)
+    }
+
+    package func add(_ amount: Double) {
+        var old = bits.load(ordering: .relaxed)
+        while true {
+            let new = (Double(bitPattern: old) + amount).bitPattern
+            let (exchanged, original) = bits.weakCompareExchange(expected: old, desired: new, ordering: .relaxed)
+            if exchanged { return }
+            old = original
+        }
+    }
+
+    package var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
+}
+
+/// Observations counted in fixed buckets, such as durations in seconds.
+package final class Histogram: Sendable {
+    /// From half a millisecond to half a minute, for requests.
+    package static let requestBuckets: [Double] = [
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
+    ]
+
+    /// Each bucket's upper bound, ascending; one more bucket without a bound follows.
+    let bounds: [Double]
+    private let buckets: [Counter]
+    private let sumOfNanos = Atomic<UInt64>(0)
+
+    init(bounds: [Double]) {
+        self.bounds = bounds
+        buckets = (0...bounds.count).map { _ in Counter() }
+    }
+
+    /// Counts one duration; a negative one counts as zero.
+    package func observe(nanoseconds: Int64) {
+        let nanoseconds = max(0, nanoseconds)
+        let seconds = Double(nanoseconds) / 1e9
+        let index = bounds.firstIndex { seconds <= $0 } ?? bounds.count
+        buckets[index].increment()
+        sumOfNanos.wrappingAdd(UInt64(nanoseconds), ordering: .relaxed)
+    }
+
+    /// Counts one duration.
+    package func observe(_ duration: Duration) {
+        let (seconds, attoseconds) = duration.components
+        observe(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+    }
+
+    /// Counts up to each bound, the total last, and the sum in seconds.
+    var snapshot: (cumulative: [UInt64], sum: Double) {
+        var total: UInt64 = 0
+        let cumulative = buckets.map { bucket in
+            total += bucket.value
+            return total
+        }
+        return (cumulative, Double(sumOfNanos.load(ordering: .relaxed)) / 1e9)
+    }
+}
+
+/// One metric name with its label names; each combination of label values is an instrument of its own.
+///
+/// Look an instrument up once and keep it: ``with(_:)`` takes a lock, the instrument does not. The number of combinations
+/// is bounded: what comes after the limit is counted under `other`, whatever clients send.
+package final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
+    package let name: String
+    package let help: String
+    package let labels: [String]
+    private let limit: Int
+    private let make: @Sendable () -> Instrument
+    private let instruments = Mutex<[[String]: Instrument]>([:])
+
+    init(name: String, help: String, labels: [String], limit: Int, make: @escaping @Sendable () -> Instrument) {
+        self.name = name
+        self.help = help
+        self.labels = labels
+        self.limit = limit
+        self.make = make
+    }
+
+    /// The instrument for these label values, in the order of the label names.
+    package func with(_ values: String...) -> Instrument { with(values) }
+
+    package func with(_ values: [String]) -> Instrument {
+        precondition(values.count == labels.count, "\(name) has \(labels.count) labels")
+        return instruments.withLock { instruments in
+            if let known = instruments[values] { return known }
+            let key = instruments.count < limit ? values : values.map { _ in "other" }
+            if let known = instruments[key] { return known }
+            let instrument = make()
+            instruments[key] = instrument
+            return instrument
+        }
+    }
+
+    /// Every combination in a stable order.
+    var all: [(values: [String], instrument: Instrument)] {
+        instruments.withLock { $0.map { ($0.key, $0.value) } }.sorted { $0.values.lexicographicallyPrecedes($1.values) }
+    }
+}
