@@ -1,0 +1,63 @@
+# `make` alone prints the targets. Every variable can be given on the command line: make run LISTEN=0.0.0.0:8000
+
+# What is built and run: release or debug.
+CONFIGURATION ?= release
+# Directory of built executables. Given on the command line, nothing is built.
+BIN ?= .build/$(CONFIGURATION)
+# Where the processes listen, what they read and where the demo data is.
+LISTEN ?= 127.0.0.1:8080
+ADMIN ?= 127.0.0.1:9090
+TOOLS_PORT ?= 8001
+TOOLS_ADMIN ?= 127.0.0.1:9091
+CONFIG ?= gateway.json
+DATABASE ?= .build/demo/chat.sqlite
+# For a part of the tests: make test FILTER=EndToEnd
+FILTER ?=
+
+export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
+
+SOURCES = Sources Tests Package.swift
+SCRIPTS = .ci/run deploy/local/packages deploy/local/run deploy/local/dev
+
+.PHONY: help run dev test format lint
+.DEFAULT_GOAL := help
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18 $(if $(wildcard Benchmarks/Package.swift),,| grep -v 'make bench')
+
+# Installs what is missing, builds, seeds demo data, starts both processes, prints the page's URL and a line to try.
+run: ## Build and run both processes on demo data; Ctrl-C stops them
+ifeq ($(origin BIN),file)
+	@deploy/local/packages build
+	swift build -c $(CONFIGURATION)
+endif
+	@deploy/local/run
+
+# Debug build; a change of the sources or of gateway.json rebuilds and restarts.
+dev: ## The same, rebuilt and restarted on every change
+	@deploy/local/packages build
+	@deploy/local/dev
+
+# One build, then one test process: nothing is built twice.
+test: ## Install what the tests need and run all of them
+	@deploy/local/packages test
+	swift build --build-tests
+	swift test --skip-build --disable-xctest $(if $(FILTER),--filter $(FILTER))
+
+# The nested package measures the release build against its peers.
+ifneq ($(wildcard Benchmarks/Package.swift),)
+.PHONY: bench
+bench: ## Build release, run the side-by-side benchmark, print a table
+	@deploy/local/packages test
+	swift build -c release
+	swift run -c release --package-path Benchmarks
+endif
+
+format: ## Format the Swift sources in place
+	swift format --in-place --parallel --recursive $(SOURCES)
+
+# shellcheck is used where it is installed; bash itself checks the syntax everywhere.
+lint: ## Check formatting and scripts, change nothing
+	swift format lint --strict --parallel --recursive $(SOURCES)
+	@for script in $(SCRIPTS); do bash -n $$script || exit 1; done
+	@if command -v shellcheck >/dev/null; then shellcheck $(SCRIPTS); fi
