@@ -48,9 +48,10 @@ test: ## Install what the tests need and run all of them
 ifneq ($(wildcard Benchmarks/Package.swift),)
 .PHONY: bench
 bench: ## Build release, run the side-by-side benchmark, print a table
-	@deploy/local/packages test
-	swift build -c release
-	swift run -c release --package-path Benchmarks
+	@deploy/local/packages bench
+	swift build -c release --product gateway
+	swift build -c release --package-path Benchmarks
+	Benchmarks/bench.py --gateway .build/release/gateway --upstream Benchmarks/.build/release/FixedUpstream
 endif
 
 format: ## Format the Swift sources in place
