@@ -1,0 +1,100 @@
+import Synchronization
+
+/// Bounds how many calls run at one time; later ones wait in order of arrival.
+///
+/// The uncontended path is one lock, taken twice, and no suspension.
+final class CallLimiter: Sendable {
+    private struct Waiter {
+        let ticket: UInt64
+        let continuation: CheckedContinuation<Bool, Never>
+    }
+
+    private struct State {
+        var running = 0
+        var nextTicket: UInt64 = 0
+        var waiters: [Waiter] = []
+        /// Index of the first waiter still waiting; the prefix before it is spent and dropped in bulk.
+        var head = 0
+        /// Tickets cancelled before their waiter was stored.
+        var cancelledEarly: Set<UInt64> = []
+    }
+
+    private let limit: Int
+    private let queueLimit: Int
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - limit: calls at one time; 0 is no limit.
+    ///   - queueLimit: waiting calls; one more is refused at once.
+    init(limit: Int, queueLimit: Int) {
+        self.limit = limit
+        self.queueLimit = queueLimit
+    }
+
+    enum Refusal: Error { case overloaded, cancelled }
+
+    /// Takes a place, waiting for one if need be. Every success must be paired with one ``leave()``.
+    func enter() async throws(Refusal) {
+        if limit == 0 { return }
+        let ticket: UInt64? = try state.withLock { state throws(Refusal) in
+            if state.running < limit {
+                state.running += 1
+                return nil
+            }
+            guard state.waiters.count - state.head < queueLimit else { throw .overloaded }
+            state.nextTicket += 1
+            return state.nextTicket
+        }
+        guard let ticket else { return }
+        let admitted = await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                // A place may have become free, or the task cancelled, since the ticket was drawn: both are looked at
+                // under the same lock as the waiter is stored, so that no wake-up can be lost.
+                let outcome: Bool? = state.withLock { state in
+                    if state.cancelledEarly.remove(ticket) != nil { return false }
+                    if state.running < limit {
+                        state.running += 1
+                        return true
+                    }
+                    state.waiters.append(Waiter(ticket: ticket, continuation: continuation))
+                    return nil
+                }
+                if let outcome { continuation.resume(returning: outcome) }
+            }
+        } onCancel: {
+            let waiter: Waiter? = state.withLock { state in
+                guard let index = state.waiters[state.head...].firstIndex(where: { $0.ticket == ticket }) else {
+                    state.cancelledEarly.insert(ticket)
+                    return nil
+                }
+                return state.waiters.remove(at: index)
+            }
+            waiter?.continuation.resume(returning: false)
+        }
+        // The handler may have run after the waiter was admitted and left its mark behind.
+        state.withLock { _ = $0.cancelledEarly.remove(ticket) }
+        guard admitted else { throw .cancelled }
+    }
+
+    /// Gives a place back, to the call that has waited longest.
+    func leave() {
+        if limit == 0 { return }
+        let next: Waiter? = state.withLock { state in
+            guard state.head < state.waiters.count else {
+                state.running -= 1
+                return nil
+            }
+            let waiter = state.waiters[state.head]
+            state.head += 1
+            if state.head >= 64, state.head * 2 >= state.waiters.count {
+                state.waiters.removeFirst(state.head)
+                state.head = 0
+            }
+            return waiter
+        }
+        next?.continuation.resume(returning: true)
+    }
+
+    /// Calls that hold a place now.
+    var running: Int { state.withLock { $0.running } }
+}

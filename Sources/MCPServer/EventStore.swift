@@ -1,0 +1,91 @@
+import Synchronization
+
+/// Keeps the events of legacy streams for redelivery after a broken connection, within one bound for the whole process.
+///
+/// The oldest event anywhere goes first. Streams are the unit of redelivery: an event is only ever replayed on the
+/// stream that it was first sent on (2025-11-25, Transports, "Resumability and Redelivery").
+final class EventStore: Sendable {
+    struct StreamKey: Hashable {
+        /// Serial number of the session in this process.
+        let session: UInt64
+        let stream: UInt32
+    }
+
+    private struct Event {
+        let number: UInt32
+        let bytes: [UInt8]
+    }
+
+    private struct State {
+        var logs: [StreamKey: [Event]] = [:]
+        /// Streams in the order in which their events came; the entry of an event that is gone is skipped.
+        var order: [StreamKey] = []
+        var head = 0
+        var bytes = 0
+        var events = 0
+    }
+
+    private let maximumBytes: Int
+    private let state = Mutex(State())
+
+    /// - Parameter maximumBytes: bound over all streams; 0 keeps nothing.
+    init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
+
+    /// Keeps an event; numbers increase within a stream. One that alone exceeds the bound is not kept.
+    func append(_ event: [UInt8], number: UInt32, to key: StreamKey) {
+        guard event.count <= maximumBytes else { return }
+        state.withLock { state in
+            state.logs[key, default: []].append(Event(number: number, bytes: event))
+            state.order.append(key)
+            state.bytes += event.count
+            state.events += 1
+            while state.bytes > maximumBytes { Self.dropOldest(&state) }
+            Self.compact(&state)
+        }
+    }
+
+    /// The events of a stream after number `last`. Events that the bound has pushed out are missing.
+    func events(of key: StreamKey, after last: UInt32) -> [[UInt8]] {
+        state.withLock { state in
+            state.logs[key, default: []].lazy.filter { $0.number > last }.map(\.bytes)
+        }
+    }
+
+    /// Forgets a stream.
+    func remove(_ key: StreamKey) {
+        state.withLock { state in
+            guard let log = state.logs.removeValue(forKey: key) else { return }
+            state.bytes -= log.reduce(0) { $0 + $1.bytes.count }
+            state.events -= log.count
+            Self.compact(&state)
+        }
+    }
+
+    /// Bytes kept now.
+    var bytes: Int { state.withLock { $0.bytes } }
+
+    private static func dropOldest(_ state: inout State) {
+        while state.head < state.order.count {
+            let key = state.order[state.head]
+            state.head += 1
+            guard let event = state.logs[key]?.removeFirst() else { continue }
+            state.bytes -= event.bytes.count
+            state.events -= 1
+            if state.logs[key]?.isEmpty == true { state.logs[key] = nil }
+            return
+        }
+    }
+
+    /// Entries of removed streams must not pile up in `order`.
+    private static func compact(_ state: inout State) {
+        guard state.order.count > 256, state.order.count > state.events * 4 else { return }
+        let logs = state.logs
+        var seen: [StreamKey: Int] = [:]
+        state.order = state.order[state.head...].filter { key in
+            guard let log = logs[key], seen[key, default: 0] < log.count else { return false }
+            seen[key, default: 0] += 1
+            return true
+        }
+        state.head = 0
+    }
+}

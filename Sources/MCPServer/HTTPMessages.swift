@@ -1,0 +1,78 @@
+/// The header fields of one HTTP message: names compared without case, values with; several fields may share a name.
+package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
+    private var fields: [(name: String, value: String)]
+
+    /// Takes the fields in the order of the message.
+    package init(_ fields: [(name: String, value: String)] = []) { self.fields = fields }
+
+    package init(dictionaryLiteral elements: (String, String)...) {
+        fields = elements.map { (name: $0.0, value: $0.1) }
+    }
+
+    /// The first value of that name. Setting replaces every field of that name.
+    package subscript(_ name: String) -> String? {
+        get { fields.first { Self.equal($0.name, name) }?.value }
+        set {
+            fields.removeAll { Self.equal($0.name, name) }
+            if let newValue { fields.append((name, newValue)) }
+        }
+    }
+
+    /// Every value of that name, in order.
+    package func all(_ name: String) -> [String] {
+        fields.filter { Self.equal($0.name, name) }.map(\.value)
+    }
+
+    /// ASCII comparison without case and without making lower-case copies: this runs several times per request.
+    private static func equal(_ left: String, _ right: String) -> Bool {
+        let left = left.utf8, right = right.utf8
+        guard left.count == right.count else { return false }
+        for (a, b) in zip(left, right) where a != b {
+            let (x, y) = (a | 0x20, b | 0x20)
+            guard x == y, x >= 0x61, x <= 0x7A else { return false }
+        }
+        return true
+    }
+}
+
+/// One HTTP request to an MCP endpoint, as whatever server holds the socket sees it.
+package struct MCPHTTPRequest: Sendable {
+    package var method: String
+    /// Path without the query.
+    package var path: String
+    package var headers: MCPHTTPHeaders
+    package var body: [UInt8]
+    /// Who sent it; `nil` is anonymous. Established by the HTTP server before this library sees the request.
+    package var principal: Principal?
+
+    package init(
+        method: String, path: String = "/mcp", headers: MCPHTTPHeaders = [:], body: [UInt8] = [],
+        principal: Principal? = nil
+    ) {
+        self.method = method
+        self.path = path
+        self.headers = headers
+        self.body = body
+        self.principal = principal
+    }
+}
+
+/// The answer to a ``MCPHTTPRequest``.
+package enum MCPHTTPResponse: Sendable {
+    /// The whole response. An empty body with status 202 and 204 is no body at all.
+    case whole(status: Int, headers: [(String, String)], body: [UInt8])
+    /// An event stream: send the head at once, then what ``MCPResponseStream/next()`` gives.
+    case stream(status: Int, headers: [(String, String)], body: MCPResponseStream)
+
+    package var status: Int {
+        switch self {
+        case .whole(let status, _, _), .stream(let status, _, _): status
+        }
+    }
+
+    package var headers: [(String, String)] {
+        switch self {
+        case .whole(_, let headers, _), .stream(_, let headers, _): headers
+        }
+    }
+}

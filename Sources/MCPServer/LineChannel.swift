@@ -1,0 +1,154 @@
+import Dispatch
+import Foundation
+import Synchronization
+
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// One line of input.
+enum InputLine: Hashable, Sendable {
+    /// Without its end; never empty.
+    case text([UInt8])
+    /// Longer than the limit; its bytes were dropped as they came.
+    case tooLong
+}
+
+/// Cuts bytes into lines. Pure: the reading thread and the tests feed it.
+struct LineSplitter {
+    private let limit: Int
+    private var partial: [UInt8] = []
+    private var isSkipping = false
+
+    /// - Parameter limit: bytes of a line without its end.
+    init(limit: Int) { self.limit = limit }
+
+    mutating func feed(_ bytes: UnsafeRawBufferPointer, _ emit: (InputLine) -> Void) {
+        var rest = bytes[...]
+        while let end = rest.firstIndex(of: 0x0A) {
+            take(rest[..<end])
+            finish(emit)
+            rest = rest[(end + 1)...]
+        }
+        take(rest)
+    }
+
+    /// What stands after the last line end is a line too.
+    mutating func end(_ emit: (InputLine) -> Void) { finish(emit) }
+
+    private mutating func take(_ bytes: Slice<UnsafeRawBufferPointer>) {
+        guard !isSkipping else { return }
+        guard partial.count + bytes.count <= limit + 1 else {
+            isSkipping = true
+            partial = []
+            return
+        }
+        partial.append(contentsOf: bytes)
+    }
+
+    private mutating func finish(_ emit: (InputLine) -> Void) {
+        defer {
+            partial.removeAll(keepingCapacity: partial.capacity <= 64 * 1024)
+            isSkipping = false
+        }
+        if partial.last == 0x0D { partial.removeLast() }
+        if isSkipping || partial.count > limit { return emit(.tooLong) }
+        if partial.contains(where: { $0 != 0x20 && $0 != 0x09 }) { emit(.text(partial)) }
+    }
+}
+
+/// Reads lines from a file descriptor on a thread of its own: a blocking read must not hold a thread of the cooperative
+/// pool.
+enum LineReader {
+    /// Lines that may wait before reading pauses.
+    private static let ahead = 64
+
+    static func lines(of descriptor: Int32, limit: Int) -> (lines: AsyncStream<InputLine>, taken: @Sendable () -> Void)
+    {
+        let (stream, continuation) = AsyncStream.makeStream(of: InputLine.self)
+        let room = DispatchSemaphore(value: ahead)
+        Thread.detachNewThread {
+            var splitter = LineSplitter(limit: limit)
+            let deliver: (InputLine) -> Void = { line in
+                room.wait()
+                continuation.yield(line)
+            }
+            withUnsafeTemporaryAllocation(byteCount: 64 * 1024, alignment: 1) { buffer in
+                while true {
+                    let count = read(descriptor, buffer.baseAddress, buffer.count)
+                    if count > 0 {
+                        splitter.feed(UnsafeRawBufferPointer(rebasing: buffer[..<count]), deliver)
+                    } else if count == 0 || errno != EINTR {
+                        break
+                    }
+                }
+            }
+            splitter.end(deliver)
+            continuation.finish()
+        }
+        return (stream, { room.signal() })
+    }
+}
+
+/// Writes lines to a file descriptor, one at a time, off the cooperative pool.
+final class LineWriter: Sendable {
+    private let descriptor: Int32
+    private let queue = DispatchQueue(label: "mcp.stdio.output")
+    private let waiting = Mutex(0)
+    /// Unsent bytes above which messages that nobody waits for are dropped.
+    private static let backlogLimit = 4 * 1024 * 1024
+
+    init(descriptor: Int32) { self.descriptor = descriptor }
+
+    /// Writes a message and a line end; returns when they are written, so that a slow reader slows the writers.
+    func write(_ message: [UInt8]) async {
+        await withCheckedContinuation { continuation in
+            queue.async {
+                self.put(message)
+                continuation.resume()
+            }
+        }
+    }
+
+    /// Writes a message in its turn, without waiting.
+    func post(_ message: [UInt8]) {
+        let fits = waiting.withLock { waiting in
+            guard waiting + message.count <= Self.backlogLimit else { return false }
+            waiting += message.count
+            return true
+        }
+        guard fits else { return }
+        queue.async {
+            self.put(message)
+            self.waiting.withLock { $0 -= message.count }
+        }
+    }
+
+    /// Waits until everything posted is written.
+    func flush() async {
+        await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
+    }
+
+    private func put(_ message: [UInt8]) {
+        (message + [0x0A]).withUnsafeBytes { bytes in
+            var rest = bytes[...]
+            while !rest.isEmpty {
+                let count = writeBytes(descriptor, UnsafeRawBufferPointer(rebasing: rest))
+                if count > 0 {
+                    rest = rest[(rest.startIndex + count)...]
+                } else if errno != EINTR {
+                    return  // The reader is gone; the end of the input will tell us so.
+                }
+            }
+        }
+    }
+}
+
+/// `write(2)`; a method of the same name hides it in ``LineWriter``.
+private func writeBytes(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
+    write(descriptor, bytes.baseAddress, bytes.count)
+}

@@ -1,0 +1,95 @@
+package import JSON
+import Logging
+package import MCP
+
+extension MCPServer {
+    func callTool(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
+        let name = try string("name", params)
+        guard let tool = tool(name, for: context.principal) else {
+            throw JSONRPCError.invalidParams(ToolCallRefusal.unknownTool(name).description)
+        }
+        let arguments: JSONObject
+        switch params["arguments"] {
+        case nil, .null?: arguments = [:]
+        case .object(let object)?: arguments = object
+        case let other?: throw JSONRPCError.invalidParams("arguments: expected an object, found \(other.kind)")
+        }
+        let violations = violations(of: arguments, tool)
+        guard violations.isEmpty else {
+            let text = ToolCallRefusal.invalidArguments(violations).description
+            guard context.version.reportsBadArgumentsAsToolErrors else { throw JSONRPCError.invalidParams(text) }
+            return render(.error(text, status: 400), context)
+        }
+        return render(try await run(tool, arguments, context), context)
+    }
+
+    /// Calls a tool for a caller that does not speak MCP.
+    ///
+    /// Errors: ``ToolCallRefusal`` when the tool did not run; a `JSONRPCError` of the tool; `CancellationError`. A
+    /// tool's failure is a result with `isError`.
+    package func call(
+        tool name: String, arguments: JSONObject, principal: Principal?, version: MCPVersion = .latestLegacy,
+        traceparent: String? = nil, onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
+    ) async throws -> CallToolResult {
+        guard let tool = tool(name, for: principal) else { throw ToolCallRefusal.unknownTool(name) }
+        let violations = violations(of: arguments, tool)
+        guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
+        let context = ToolContext(
+            principal: principal, requestID: nil, version: version, traceparent: traceparent, logger: logger,
+            onProgress: onProgress)
+        return try await run(tool, arguments, context)
+    }
+
+    private func violations(of arguments: JSONObject, _ tool: RegisteredTool) -> [String] {
+        tool.input.validate(.object(arguments)).map { "\($0)" }
+    }
+
+    private func render(_ result: CallToolResult, _ context: ToolContext) -> JSONObject {
+        result.json(for: context.version).object ?? [:]
+    }
+
+    private func run(
+        _ tool: RegisteredTool, _ arguments: JSONObject, _ context: ToolContext
+    ) async throws -> CallToolResult {
+        do {
+            try await limiter.enter()
+        } catch .cancelled {
+            throw CancellationError()
+        } catch .overloaded {
+            throw JSONRPCError.internalError("Too many calls are waiting")
+        }
+        defer { limiter.leave() }
+        do {
+            let result = try await tool.tool.call(arguments, context: context)
+            return configuration.checksResults ? checked(result, tool) : result
+        } catch let error as ToolError {
+            return .error(error.text, structured: error.structured.map { .object($0) }, status: error.status)
+        } catch let error as ClientQuestionError {
+            return .error(error.description)
+        } catch let error as JSONRPCError {
+            throw error
+        } catch let error as InputRequired {
+            throw error
+        } catch let error as CancellationError {
+            // A tool that gives up for reasons of its own has failed; only the caller's cancellation is one.
+            if Task.isCancelled { throw error }
+            return .error("Cancelled")
+        } catch {
+            if Task.isCancelled { throw CancellationError() }
+            logger.error("tool failed", metadata: ["mcp.tool": "\(tool.definition.name)", "error": "\(error)"])
+            return .error("Internal error")
+        }
+    }
+
+    private func checked(_ result: CallToolResult, _ tool: RegisteredTool) -> CallToolResult {
+        guard let schema = tool.output, !result.isError else { return result }
+        let violations = result.structuredContent.map { schema.validate($0).map { "\($0)" } } ?? ["nothing structured"]
+        guard !violations.isEmpty else { return result }
+        logger.error(
+            "tool result violates its schema",
+            metadata: [
+                "mcp.tool": "\(tool.definition.name)", "violations": "\(violations.joined(separator: "; "))",
+            ])
+        return .error("Internal error")
+    }
+}

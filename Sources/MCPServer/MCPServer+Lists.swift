@@ -1,0 +1,124 @@
+import JSON
+import MCP
+import Synchronization
+
+extension MCPServer {
+    func listTools(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
+        let page = try Cursor.page(
+            visibleTools(context.principal), of: "tools", size: configuration.pageSize, cursor: params["cursor"],
+            name: \.definition.name)
+        return list(page.entries.map(\.definition), page.next, context)
+    }
+
+    func listPrompts(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
+        let prompts = registry.withLock { registry in registry.promptOrder.compactMap { registry.prompts[$0] } }
+        let page = try Cursor.page(
+            prompts.filter { $0.isVisible(to: context.principal) }.map(\.definition), of: "prompts",
+            size: configuration.pageSize, cursor: params["cursor"], name: \.name)
+        return list(Array(page.entries), page.next, context)
+    }
+
+    func listTemplates(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
+        let templates = registry.withLock { $0.resources }.flatMap(\.templates)
+        let page = try Cursor.page(
+            templates, of: "templates", size: configuration.pageSize, cursor: params["cursor"], name: \.uriTemplate)
+        return list(Array(page.entries), page.next, context)
+    }
+
+    /// Providers come one after the other; a cursor says which one, and carries that one's own.
+    func listResources(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
+        let providers = registry.withLock { $0.resources }
+        var index = 0
+        var inner: String?
+        if let position = try Cursor.decode("resources", params["cursor"]) {
+            let parts = position.split(separator: "\n", maxSplits: 1, omittingEmptySubsequences: false)
+            guard let number = parts.first.flatMap({ Int($0) }), providers.indices.contains(number) else {
+                throw Cursor.invalid
+            }
+            index = number
+            inner = parts.count == 2 ? String(parts[1]) : nil
+        }
+        // A provider with nothing to show makes no empty page.
+        while index < providers.count {
+            let page = try await providers[index].resources(after: inner, context: context)
+            let position = page.next.map { "\(index)\n\($0)" } ?? (index + 1 < providers.count ? "\(index + 1)" : nil)
+            if !page.resources.isEmpty || position == nil {
+                return list(page.resources, position.map { Cursor.encode("resources", $0) }, context)
+            }
+            inner = page.next
+            if inner == nil { index += 1 }
+        }
+        return list([] as [Resource], nil, context)
+    }
+
+    func readResource(_ params: JSONObject, _ context: ToolContext) async throws -> (JSONObject, CacheHint?) {
+        let uri = try string("uri", params)
+        for provider in registry.withLock({ $0.resources }) {
+            guard let result = try await provider.read(uri, context: context) else { continue }
+            return (result.json(for: context.version).object ?? [:], result.cache)
+        }
+        throw JSONRPCError.resourceNotFound(uri, for: context.version)
+    }
+
+    func getPrompt(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
+        let name = try string("name", params)
+        guard let prompt = registry.withLock({ $0.prompts[name] }), prompt.isVisible(to: context.principal) else {
+            throw JSONRPCError.invalidParams("Unknown prompt: \(name)")
+        }
+        var arguments: [String: String] = [:]
+        let declared = prompt.definition.arguments
+        switch params["arguments"] {
+        case nil, .null?: break
+        case .object(let object)?:
+            for (key, value) in object where declared.contains(where: { $0.name == key }) {
+                guard let text = value.string else {
+                    throw JSONRPCError.invalidParams("arguments.\(key): expected string, found \(value.kind)")
+                }
+                arguments[key] = text
+            }
+        case let other?: throw JSONRPCError.invalidParams("arguments: expected an object, found \(other.kind)")
+        }
+        for argument in declared where argument.required && arguments[argument.name] == nil {
+            throw JSONRPCError.invalidParams("Missing argument: \(argument.name)")
+        }
+        return try await prompt.render(arguments, context: context).json(for: context.version).object ?? [:]
+    }
+
+    func complete(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
+        let parameters: CompleteParameters
+        do {
+            parameters = try CompleteParameters(params: params)
+        } catch {
+            throw JSONRPCError.invalidParams("\(error)")
+        }
+        for completer in registry.withLock({ $0.completers }) {
+            if let result = try await completer(parameters, context) {
+                return result.json(for: context.version).object ?? [:]
+            }
+        }
+        try checkReference(parameters.reference)
+        return CompleteResult(values: []).json(for: context.version).object ?? [:]
+    }
+
+    /// A reference to nothing is an error (completion, error handling); one that nobody completes is not.
+    private func checkReference(_ reference: CompletionReference) throws(JSONRPCError) {
+        switch reference {
+        case .prompt(let name):
+            guard registry.withLock({ $0.prompts[name] != nil }) else {
+                throw .invalidParams("Unknown prompt: \(name)")
+            }
+        case .resource(let uri):
+            let templates = registry.withLock { $0.resources }.flatMap(\.templates)
+            guard templates.contains(where: { $0.uriTemplate == uri }) else {
+                throw .invalidParams("Unknown resource template: \(uri)")
+            }
+        }
+    }
+
+    private func list<Entry: MCPListable>(
+        _ entries: some Sequence<Entry>, _ next: String?, _ context: ToolContext
+    ) -> JSONObject {
+        let result = ListResult(Array(entries), nextCursor: next, cache: configuration.listCache)
+        return result.json(for: context.version).object ?? [:]
+    }
+}

@@ -1,0 +1,233 @@
+import JSON
+import Logging
+import MCP
+import Synchronization
+
+/// What one request comes to.
+enum Answer: Sendable {
+    case result(JSONObject)
+    case error(JSONRPCError)
+    /// Nobody waits for it any more.
+    case cancelled
+}
+
+extension MCPServer {
+    // MARK: 2026-07-28
+
+    /// The request metadata. Errors: -32602 for what is missing, -32022 for a revision that is not served.
+    func metadata(of call: JSONRPCRequest) throws(JSONRPCError) -> RequestMetadata {
+        let meta = call.meta
+        // The revision first: another one may want other metadata.
+        if let version = meta[MCPMeta.protocolVersion]?.string, MCPVersion(rawValue: version)?.era != .modern {
+            throw .unsupportedVersion(requested: version, supported: Self.supportedVersions)
+        }
+        do {
+            return try RequestMetadata(meta: meta)
+        } catch {
+            throw .invalidParams(error.message)
+        }
+    }
+
+    /// Error: -32601 for a method that the revision does not have or this server does not serve.
+    func checkMethod(_ call: JSONRPCRequest, in version: MCPVersion) throws(JSONRPCError) {
+        guard MCPMethod.isRequest(call.method, in: version), serves(call.method) else {
+            throw .methodNotFound(call.method)
+        }
+    }
+
+    private func serves(_ method: String) -> Bool {
+        switch method {
+        case MCPMethod.promptsList, MCPMethod.promptsGet: registry.withLock { !$0.prompts.isEmpty }
+        case MCPMethod.resourcesList, MCPMethod.resourcesTemplatesList, MCPMethod.resourcesRead,
+            MCPMethod.resourcesSubscribe, MCPMethod.resourcesUnsubscribe:
+            registry.withLock { !$0.resources.isEmpty }
+        case MCPMethod.completionComplete: registry.withLock { !$0.completers.isEmpty }
+        default: true
+        }
+    }
+
+    /// Error: -32602 for answers that are no object, or a `requestState` that does not verify.
+    func context(
+        of call: JSONRPCRequest, metadata: RequestMetadata, principal: Principal?, traceparent: String?,
+        channel: any RequestChannel
+    ) throws(JSONRPCError) -> ToolContext {
+        var answers: JSONObject = [:]
+        var state: JSONValue?
+        if MCPMethod.nameParameter(of: call.method) != nil {
+            if let value = call.params?["requestState"], !value.isNull {
+                guard let text = value.string,
+                    let contents = seal.open(text, for: call, principal: principal, now: now())
+                else { throw .invalidParams("requestState is not valid for this request") }
+                answers = contents.answers
+                state = contents.state
+            }
+            if let value = call.params?["inputResponses"], !value.isNull {
+                guard let responses = value.object else {
+                    throw .invalidParams("inputResponses: expected an object, found \(value.kind)")
+                }
+                answers.merge(responses)
+            }
+        }
+        return ToolContext(
+            principal: principal, requestID: call.id, version: .latestModern, meta: call.meta,
+            traceparent: traceparent, clientFeatures: ClientFeatures(metadata.clientCapabilities.declared),
+            logger: logger, channel: channel, logLevel: metadata.logLevel, answers: answers, state: state,
+            questionTimeout: configuration.questionTimeout)
+    }
+
+    /// What is wrong with the `Mcp-Param-*` headers of a call.
+    func mirrorMismatch(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders, principal: Principal?) -> String? {
+        guard let name = call.params?["name"]?.string, let tool = tool(name, for: principal),
+            !tool.mirror.parameters.isEmpty
+        else { return nil }
+        return tool.mirror.mismatch(headers: headers, arguments: call.params?["arguments"]?.object ?? [:])
+    }
+
+    // MARK: Legacy
+
+    /// `initialize`. Errors: -32602.
+    func initialize(_ call: JSONRPCRequest) throws(JSONRPCError) -> (JSONObject, MCPVersion, ClientFeatures) {
+        let parameters: InitializeParameters
+        do {
+            parameters = try InitializeParameters(params: call.params ?? [:])
+        } catch {
+            throw .invalidParams(error.message)
+        }
+        let version = MCPVersion.negotiated(requested: parameters.protocolVersion)
+        let result = InitializeResult(
+            protocolVersion: version.rawValue, capabilities: capabilities, serverInfo: info,
+            instructions: instructions)
+        return (
+            result.json(for: version).object ?? [:], version, ClientFeatures(parameters.capabilities.declared)
+        )
+    }
+
+    func context(
+        of call: JSONRPCRequest, version: MCPVersion, session: Session, principal: Principal?, traceparent: String?,
+        channel: any RequestChannel
+    ) -> ToolContext {
+        ToolContext(
+            principal: principal, requestID: call.id, version: version, meta: call.meta, traceparent: traceparent,
+            clientFeatures: session.facts.features, logger: logger, channel: channel,
+            // Without `logging/setLevel` the choice is the server's (logging, log levels).
+            logLevel: session.logLevel ?? .info, questionTimeout: configuration.questionTimeout)
+    }
+
+    /// A notification of a legacy client. Unknown ones are ignored.
+    func note(_ notification: JSONRPCNotification, session: Session) {
+        guard notification.method == MCPMethod.cancelled,
+            let cancelled = try? CancelledNotification(params: notification.params ?? [:])
+        else { return }
+        session.cancel(cancelled.requestID)
+    }
+
+    // MARK: Both
+
+    /// Whether the method runs code of a tool, prompt or resource, which may take long and emit messages.
+    func mayRunLong(_ method: String) -> Bool {
+        switch method {
+        case MCPMethod.toolsCall, MCPMethod.promptsGet, MCPMethod.resourcesRead, MCPMethod.resourcesList,
+            MCPMethod.completionComplete:
+            true
+        default: false
+        }
+    }
+
+    /// Runs a request of either era.
+    func answer(_ call: JSONRPCRequest, _ context: ToolContext) async -> Answer {
+        do {
+            let (result, cache) = try await result(of: call, context)
+            if Task.isCancelled { return .cancelled }
+            return .result(MCPResult.complete(result, for: context.version, serverInfo: info, cache: cache))
+        } catch let error as JSONRPCError {
+            return Task.isCancelled ? .cancelled : .error(error)
+        } catch let required as InputRequired where context.version.era == .modern {
+            return inputRequired(required, call, context)
+        } catch is CancellationError {
+            return .cancelled
+        } catch let error as ToolError {
+            return .error(.internalError(error.text))
+        } catch let error as ClientQuestionError {
+            return .error(.internalError(error.description))
+        } catch {
+            if Task.isCancelled { return .cancelled }
+            logger.error("request failed", metadata: ["mcp.method": "\(call.method)", "error": "\(error)"])
+            return .error(.internalError)
+        }
+    }
+
+    private func inputRequired(_ required: InputRequired, _ call: JSONRPCRequest, _ context: ToolContext) -> Answer {
+        let features = context.clientFeatures
+        let missing = required.questions.reduce(into: ClientFeatures()) { $0.formUnion($1.needs.subtracting(features)) }
+        guard missing.isEmpty else { return .error(.missingClientCapability(missing.json)) }
+        do {
+            // Earlier answers travel with the client too, so that a tool that asks twice finds both.
+            var state: String?
+            if required.state != nil || !context.answers.isEmpty || required.questions.isEmpty {
+                state = try seal.seal(
+                    .init(answers: context.answers, state: required.state ?? context.state), for: call,
+                    principal: context.principal, now: now())
+            }
+            let result = InputRequiredResult(
+                inputRequests: required.questions.map { ($0.key, $0.request) }, requestState: state)
+            return .result(
+                MCPResult.complete(result.json.object ?? [:], for: context.version, serverInfo: info))
+        } catch {
+            logger.error("request state cannot be sealed", metadata: ["error": "\(error)"])
+            return .error(.internalError)
+        }
+    }
+
+    private func result(
+        of call: JSONRPCRequest, _ context: ToolContext
+    ) async throws -> (JSONObject, CacheHint?) {
+        try checkMethod(call, in: context.version)
+        let params = call.params ?? [:]
+        let lists = configuration.listCache
+        switch call.method {
+        case MCPMethod.toolsCall: return (try await callTool(params, context), nil)
+        case MCPMethod.toolsList: return (try listTools(params, context), lists)
+        case MCPMethod.promptsList: return (try listPrompts(params, context), lists)
+        case MCPMethod.promptsGet: return (try await getPrompt(params, context), nil)
+        case MCPMethod.resourcesList: return (try await listResources(params, context), lists)
+        case MCPMethod.resourcesTemplatesList: return (try listTemplates(params, context), lists)
+        case MCPMethod.resourcesRead: return try await readResource(params, context)
+        case MCPMethod.completionComplete: return (try await complete(params, context), nil)
+        case MCPMethod.serverDiscover: return (discover(context), lists)
+        case MCPMethod.ping: return ([:], nil)
+        case MCPMethod.loggingSetLevel:
+            guard let level = params["level"]?.string.flatMap(LoggingLevel.init(rawValue:)) else {
+                throw JSONRPCError.invalidParams("level: expected a logging level")
+            }
+            context.channel.session?.logLevel = level
+            return ([:], nil)
+        case MCPMethod.resourcesSubscribe:
+            let uri = try string("uri", params)
+            guard context.channel.session?.subscribe(uri) != false else {
+                throw JSONRPCError.invalidParams("Too many subscriptions in this session")
+            }
+            return ([:], nil)
+        case MCPMethod.resourcesUnsubscribe:
+            context.channel.session?.unsubscribe(try string("uri", params))
+            return ([:], nil)
+        case MCPMethod.initialize:
+            throw JSONRPCError.invalidRequest("The session is initialized already")
+        default:
+            throw JSONRPCError.methodNotFound(call.method)
+        }
+    }
+
+    private func discover(_ context: ToolContext) -> JSONObject {
+        let result = DiscoverResult(
+            supportedVersions: Self.supportedVersions.map(\.rawValue), capabilities: capabilities,
+            instructions: instructions)
+        return result.json(for: context.version).object ?? [:]
+    }
+
+    func string(_ key: String, _ params: JSONObject) throws(JSONRPCError) -> String {
+        guard let value = params[key]?.string else {
+            throw .invalidParams("\(key): expected string, found \(params[key].map { "\($0.kind)" } ?? "nothing")")
+        }
+        return value
+    }
+}

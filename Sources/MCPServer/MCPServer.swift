@@ -1,0 +1,210 @@
+import Crypto
+package import Foundation
+import JSON
+package import Logging
+package import MCP
+import Synchronization
+
+/// Limits and texts of an ``MCPServer``.
+package struct MCPServerConfiguration: Sendable {
+    /// Tool calls that run at one time; later ones wait. 0: no limit.
+    package var maximumConcurrentCalls: Int
+    /// Tool calls that may wait; one more is answered -32603.
+    package var maximumWaitingCalls: Int
+    /// Entries on a page of a list.
+    package var pageSize: Int
+    /// Caching hint of lists and `server/discover` (2026-07-28). Public only if every caller sees the same.
+    package var listCache: CacheHint
+    /// Key that seals `requestState`, 32 bytes; replicas that serve one another's clients share it. `nil`: random.
+    package var stateKey: [UInt8]?
+    /// How long a `requestState` is accepted.
+    package var stateLifetime: Duration
+    /// How long a legacy client may take to answer a question.
+    package var questionTimeout: Duration
+    /// Whether results are checked against the tools' output schemas; a violation is logged and fails the call.
+    package var checksResults: Bool
+
+    package init(
+        maximumConcurrentCalls: Int = 1024, maximumWaitingCalls: Int = 8192, pageSize: Int = 100,
+        listCache: CacheHint = CacheHint(ttlMilliseconds: 60_000, scope: .private), stateKey: [UInt8]? = nil,
+        stateLifetime: Duration = .seconds(600), questionTimeout: Duration = .seconds(300),
+        checksResults: Bool = false
+    ) {
+        self.maximumConcurrentCalls = maximumConcurrentCalls
+        self.maximumWaitingCalls = maximumWaitingCalls
+        self.pageSize = pageSize
+        self.listCache = listCache
+        self.stateKey = stateKey
+        self.stateLifetime = stateLifetime
+        self.questionTimeout = questionTimeout
+        self.checksResults = checksResults
+    }
+}
+
+/// Why something cannot be registered.
+package struct RegistrationError: Error, Hashable, CustomStringConvertible {
+    package let description: String
+}
+
+/// Tools, prompts and resources, and the methods that serve them in every revision. Knows no transport.
+package final class MCPServer: Sendable {
+    /// A tool with what is derived from its definition once.
+    struct RegisteredTool: Sendable {
+        let tool: any Tool
+        let definition: ToolDefinition
+        let input: JSONSchema
+        let output: JSONSchema?
+        let mirror: HeaderMirror
+    }
+
+    struct Registry: Sendable {
+        var tools: [String: RegisteredTool] = [:]
+        var toolOrder: [String] = []
+        var prompts: [String: any PromptProvider] = [:]
+        var promptOrder: [String] = []
+        var resources: [any ResourceProvider] = []
+        var completers: [Completer] = []
+        var nextObserver: UInt64 = 0
+        var observers: [UInt64: @Sendable (ServerChange) -> Void] = [:]
+    }
+
+    /// Revisions served, newest first.
+    package static let supportedVersions: [MCPVersion] = MCPVersion.allCases.sorted(by: >)
+
+    package let info: Implementation
+    package let instructions: String?
+    package let logger: Logger
+    let configuration: MCPServerConfiguration
+    let seal: RequestStateSeal
+    let limiter: CallLimiter
+    let registry = Mutex(Registry())
+    /// The wall clock; tests replace it.
+    let now: @Sendable () -> Date
+
+    package init(
+        info: Implementation, instructions: String? = nil,
+        configuration: MCPServerConfiguration = MCPServerConfiguration(), logger: Logger,
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.info = info
+        self.instructions = instructions
+        self.configuration = configuration
+        self.logger = logger
+        self.now = now
+        seal = RequestStateSeal(
+            key: configuration.stateKey.map { SymmetricKey(data: $0) } ?? SymmetricKey(size: .bits256),
+            lifetime: configuration.stateLifetime)
+        limiter = CallLimiter(
+            limit: configuration.maximumConcurrentCalls, queueLimit: configuration.maximumWaitingCalls)
+    }
+
+    // MARK: Registration
+
+    /// Adds a tool, or replaces the one of that name in its place.
+    ///
+    /// Errors: ``RegistrationError`` for a schema that is no JSON Schema 2020-12, refers outside itself, or carries an
+    /// invalid `x-mcp-header`; whatever the definition throws.
+    package func register(tool: any Tool) throws {
+        let definition = try tool.definition
+        let registered: RegisteredTool
+        do {
+            registered = RegisteredTool(
+                tool: tool, definition: definition, input: try JSONSchema(definition.inputSchema),
+                output: try definition.outputSchema.map { try JSONSchema($0) },
+                mirror: try HeaderMirror(inputSchema: definition.inputSchema))
+        } catch {
+            throw RegistrationError(description: "tool \(definition.name): \(error)")
+        }
+        guard definition.inputSchema["type"]?.string == "object" else {
+            throw RegistrationError(description: "tool \(definition.name): the input schema is not of type object")
+        }
+        registry.withLock { registry in
+            if registry.tools.updateValue(registered, forKey: definition.name) == nil {
+                registry.toolOrder.append(definition.name)
+            }
+        }
+        announce(.tools)
+    }
+
+    /// Takes a tool away.
+    package func unregister(tool name: String) {
+        let existed = registry.withLock { registry in
+            registry.toolOrder.removeAll { $0 == name }
+            return registry.tools.removeValue(forKey: name) != nil
+        }
+        if existed { announce(.tools) }
+    }
+
+    /// Adds a prompt, or replaces the one of that name in its place.
+    package func register(prompt: any PromptProvider) {
+        let name = prompt.definition.name
+        registry.withLock { registry in
+            if registry.prompts.updateValue(prompt, forKey: name) == nil { registry.promptOrder.append(name) }
+        }
+        announce(.prompts)
+    }
+
+    /// Adds resources; the first provider that knows a URI reads it.
+    package func register(resources: any ResourceProvider) {
+        registry.withLock { $0.resources.append(resources) }
+        announce(.resources)
+    }
+
+    /// Adds a completer; the first that knows a reference answers.
+    package func register(completer: @escaping Completer) {
+        registry.withLock { $0.completers.append(completer) }
+    }
+
+    /// The tools that a caller may see, in order of registration.
+    package func toolDefinitions(for principal: Principal?) -> [ToolDefinition] {
+        visibleTools(principal).map(\.definition)
+    }
+
+    func visibleTools(_ principal: Principal?) -> [RegisteredTool] {
+        let tools = registry.withLock { registry in registry.toolOrder.compactMap { registry.tools[$0] } }
+        return tools.filter { $0.tool.isVisible(to: principal) }
+    }
+
+    func tool(_ name: String, for principal: Principal?) -> RegisteredTool? {
+        guard let tool = registry.withLock({ $0.tools[name] }), tool.tool.isVisible(to: principal) else { return nil }
+        return tool
+    }
+
+    /// What is served, and so declared.
+    package var capabilities: ServerCapabilities {
+        registry.withLock { registry in
+            ServerCapabilities(
+                tools: registry.tools.isEmpty ? nil : .init(listChanged: true),
+                prompts: registry.prompts.isEmpty ? nil : .init(listChanged: true),
+                resources: registry.resources.isEmpty ? nil : .init(listChanged: true, subscribe: true),
+                completions: !registry.completers.isEmpty, logging: true)
+        }
+    }
+
+    // MARK: Changes
+
+    /// Ends an observation when it goes away.
+    final class ChangeToken: Sendable {
+        private let remove: @Sendable () -> Void
+        init(_ remove: @escaping @Sendable () -> Void) { self.remove = remove }
+        deinit { remove() }
+    }
+
+    func onChange(_ action: @escaping @Sendable (ServerChange) -> Void) -> ChangeToken {
+        let number = registry.withLock { registry in
+            registry.nextObserver += 1
+            registry.observers[registry.nextObserver] = action
+            return registry.nextObserver
+        }
+        return ChangeToken { [weak self] in
+            self?.registry.withLock { _ = $0.observers.removeValue(forKey: number) }
+        }
+    }
+
+    /// Tells the clients that listen. Registration does it by itself; call it for ``ServerChange/resource(uri:)``, and
+    /// when a provider's list changes.
+    package func announce(_ change: ServerChange) {
+        let observers = registry.withLock { Array($0.observers.values) }
+        for observer in observers { observer(change) }
+    }
+}

@@ -1,0 +1,24 @@
+/// The user on whose behalf a request runs. `nil` in its place everywhere means an anonymous caller.
+package struct Principal: Hashable, Sendable {
+    /// Stable key of the user: the same for every credential of one user, so that a refreshed token keeps its sessions.
+    package let id: String
+    /// Name to show to people.
+    package let name: String
+    /// What the credential allows, as the authority that issued it spells it.
+    package let scopes: Set<String>
+    /// Further facts from the identity provider, such as `alias`.
+    package let attributes: [String: String]
+    /// Whether a cookie (sent by browsers unasked) proved the identity.
+    package let isCookie: Bool
+
+    /// Describes a user.
+    package init(
+        id: String, name: String, scopes: Set<String> = [], attributes: [String: String] = [:], isCookie: Bool = false
+    ) {
+        self.id = id
+        self.name = name
+        self.scopes = scopes
+        self.attributes = attributes
+        self.isCookie = isCookie
+    }
+}

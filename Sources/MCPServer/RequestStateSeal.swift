@@ -1,0 +1,67 @@
+import Crypto
+import Foundation
+import JSON
+import MCP
+
+/// Seals what a multi-round call of 2026-07-28 sends through the client as `requestState`.
+///
+/// AES-GCM: the client can neither read nor change it. Principal, method and parameters are authenticated with it, so
+/// that it opens only for the same user repeating the same request, and its expiry is inside.
+struct RequestStateSeal: Sendable {
+    /// What is inside.
+    struct Contents: Hashable {
+        /// Answers of the earlier rounds.
+        var answers: JSONObject
+        /// What the tool wants back.
+        var state: JSONValue?
+    }
+
+    private let key: SymmetricKey
+    private let lifetime: Duration
+
+    init(key: SymmetricKey, lifetime: Duration) {
+        self.key = key
+        self.lifetime = lifetime
+    }
+
+    func seal(_ contents: Contents, for request: JSONRPCRequest, principal: Principal?, now: Date) throws -> String {
+        let expiry = Int(now.timeIntervalSince1970) + Int(lifetime.components.seconds)
+        var payload: JSONObject = ["e": .number(expiry)]
+        if !contents.answers.isEmpty { payload["a"] = .object(contents.answers) }
+        if let state = contents.state { payload["s"] = state }
+        let box = try AES.GCM.seal(
+            JSONValue.object(payload).serialized, using: key, authenticating: Self.binding(request, principal))
+        guard let combined = box.combined else { throw CryptoKitError.incorrectParameterSize }
+        return Base64URL.encode(combined)
+    }
+
+    /// `nil` for anything that this server did not give to this principal for this request, or that has expired.
+    func open(_ text: String, for request: JSONRPCRequest, principal: Principal?, now: Date) -> Contents? {
+        guard let bytes = Base64URL.decode(text), let box = try? AES.GCM.SealedBox(combined: bytes),
+            let plain = try? AES.GCM.open(box, using: key, authenticating: Self.binding(request, principal)),
+            let payload = try? JSONValue(parsing: Array(plain)),
+            let expiry = payload["e"]?.int, Int(now.timeIntervalSince1970) < expiry
+        else { return nil }
+        return Contents(answers: payload["a"]?.object ?? [:], state: payload["s"])
+    }
+
+    /// The digest leaves out what differs between the rounds: metadata, answers and the state itself.
+    private static func binding(_ request: JSONRPCRequest, _ principal: Principal?) -> [UInt8] {
+        var params = request.params ?? [:]
+        for key in ["_meta", "inputResponses", "requestState"] { params.removeValue(forKey: key) }
+        let facts: JSONValue = .array([
+            principal.map { .string($0.id) } ?? .null, .string(request.method), canonical(.object(params)),
+        ])
+        return Array(SHA256.hash(data: facts.serialized))
+    }
+
+    /// Clients may order members anew when they repeat a request.
+    private static func canonical(_ value: JSONValue) -> JSONValue {
+        switch value {
+        case .array(let elements): .array(elements.map(canonical))
+        case .object(let object):
+            .object(JSONObject(object.sorted { $0.key < $1.key }.map { ($0.key, canonical($0.value)) }))
+        default: value
+        }
+    }
+}

@@ -1,0 +1,227 @@
+import JSON
+import MCP
+
+/// Revisions with a handshake: sessions, streams that outlive their connections, GET and DELETE.
+extension StreamableHTTP {
+    func initialize(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) -> MCPHTTPResponse {
+        do {
+            // A session id on `initialize` is a stale one: the client starts anew, as it must after 404.
+            let (result, version, features) = try server.initialize(call)
+            let session = newSession(SessionFacts(version: version, features: features, owner: request.principal?.id))
+            let response = Self.deliver(Envelope.result(call.id, result), Self.form(of: request.headers))
+            return response.adding((MCPHeader.sessionID, session.id))
+        } catch {
+            return Self.deliver(Envelope.error(call.id, error), Self.form(of: request.headers))
+        }
+    }
+
+    /// The session that a request names, and the revision in force for it; or the refusal.
+    private func resolve(
+        _ request: MCPHTTPRequest, id: RequestID?
+    ) -> Result<(session: Session, version: MCPVersion), Refusal> {
+        let fields = request.headers.all(MCPHeader.sessionID)
+        guard let sessionID = fields.first, fields.count == 1 else {
+            return .failure(.init(.error(.invalidRequest("Bad Request: Missing session ID"), id: id, status: 400)))
+        }
+        guard let session = session(sessionID, principal: request.principal) else {
+            return .failure(.init(.error(.invalidRequest("Session not found"), id: id, status: 404)))
+        }
+        let versions = request.headers.all(MCPHeader.protocolVersion)
+        guard let header = versions.first else { return .success((session, session.facts.version)) }
+        guard versions.count == 1, let text = MCPHeader.decodeValue(header), let version = MCPVersion(rawValue: text),
+            version.era == .legacy
+        else {
+            let error = JSONRPCError.invalidRequest("Bad Request: Unsupported protocol version")
+            return .failure(.init(.error(error, id: id, status: 400)))
+        }
+        return .success((session, version))
+    }
+
+    private struct Refusal: Error {
+        let response: MCPHTTPResponse
+        init(_ response: MCPHTTPResponse) { self.response = response }
+    }
+
+    func legacy(_ message: JSONRPCMessage, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
+        var id: RequestID?
+        if case .request(let call) = message { id = call.id }
+        switch resolve(request, id: id) {
+        case .failure(let refusal):
+            return refusal.response
+        case .success(let (session, version)):
+            switch message {
+            case .request(let call):
+                return await run([.success(call)], isBatch: false, request, session, version)
+            case .notification(let notification):
+                server.note(notification, session: session)
+                return .accepted()
+            case .response(let response):
+                session.settle(response)
+                return .accepted()
+            }
+        }
+    }
+
+    /// An array body: 2025-03-26 only.
+    func batch(_ elements: [JSONValue], _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
+        if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
+            return .error(.invalidRequest("Batches are not part of this revision"), status: 400)
+        }
+        switch resolve(request, id: nil) {
+        case .failure(let refusal):
+            return refusal.response
+        case .success(let (session, version)):
+            guard version.hasBatches else {
+                return .error(.invalidRequest("Batches are not part of this revision"), status: 400)
+            }
+            guard !elements.isEmpty, elements.count <= configuration.batchLimit else {
+                return .error(
+                    .invalidRequest("A batch has 1 to \(configuration.batchLimit) messages"), status: 400)
+            }
+            var calls: [Result<JSONRPCRequest, BadElement>] = []
+            for element in elements {
+                do throws(JSONRPCError) {
+                    switch try JSONRPCMessage(element) {
+                    case .request(let call):
+                        guard !RequestMetadata.isModern(call.meta), call.method != MCPMethod.initialize else {
+                            throw JSONRPCError.invalidRequest("Not allowed in a batch: \(call.method)")
+                        }
+                        calls.append(.success(call))
+                    case .notification(let notification): server.note(notification, session: session)
+                    case .response(let response): session.settle(response)
+                    }
+                } catch {
+                    calls.append(.failure(BadElement(id: JSONRPCMessage.requestID(of: element), error: error)))
+                }
+            }
+            if calls.isEmpty { return .accepted() }
+            return await run(calls, isBatch: true, request, session, version)
+        }
+    }
+
+    private struct BadElement: Error {
+        let id: RequestID?
+        let error: JSONRPCError
+    }
+
+    private func run(
+        _ calls: [Result<JSONRPCRequest, BadElement>], isBatch: Bool, _ request: MCPHTTPRequest, _ session: Session,
+        _ version: MCPVersion
+    ) async -> MCPHTTPResponse {
+        let form = Self.form(
+            of: request.headers, priming: version.hasPrimingEvents ? configuration.retryMilliseconds : nil)
+        let exchange = PostExchange(
+            session: session, store: store, form: form, requests: calls.count, isBatch: isBatch
+        ) { [lingering, clock] stream in
+            lingering.add(stream, of: session, now: clock.now)
+        }
+        let traceparent = request.headers[MCPMeta.traceparent]
+        let token = exchanges.add(exchange, now: clock.now)
+        exchange.whenOver { [exchanges] in exchanges.remove(token) }
+        return await exchange.response {
+            calls.compactMap { call in
+                switch call {
+                case .success(let call):
+                    let context = server.context(
+                        of: call, version: version, session: session, principal: request.principal,
+                        traceparent: traceparent, channel: exchange)
+                    return launch(call, context, session, exchange)
+                case .failure(let bad):
+                    exchange.finish(Envelope.error(bad.id, bad.error), cancelled: [])
+                    return nil
+                }
+            }
+        }
+    }
+
+    /// Starts a request in a task of its own: it outlives the connection that brought it.
+    private func launch(
+        _ call: JSONRPCRequest, _ context: ToolContext, _ session: Session, _ exchange: PostExchange
+    ) -> Task<Void, Never>? {
+        let handle = CancellationHandle()
+        let token: UInt64
+        do {
+            token = try session.begin(call.id) { handle.cancel() }
+        } catch {
+            let text = error == .duplicate ? "Request id is already in use" : "Session not found"
+            let status = error == .duplicate ? 400 : 404
+            exchange.finish(Envelope.error(call.id, .invalidRequest(text)), cancelled: [], status: status)
+            return nil
+        }
+        let task = Task {
+            let document: [UInt8]? =
+                switch await server.answer(call, context) {
+                case .result(let result): Envelope.result(call.id, result)
+                case .error(let error): Envelope.error(call.id, error)
+                case .cancelled: nil
+                }
+            // First the id is free, then the client hears so.
+            session.finish(call.id, token)
+            exchange.finish(document, cancelled: Self.cancelled(call.id))
+        }
+        handle.bind([task])
+        return task
+    }
+
+    // MARK: GET and DELETE
+
+    func listen(_ request: MCPHTTPRequest) -> MCPHTTPResponse {
+        if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
+            return .error(.invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "POST")])
+        }
+        guard Self.accepts("text/event-stream", request.headers.all("Accept")) else {
+            return .error(.invalidRequest("Not Acceptable: GET needs Accept: text/event-stream"), status: 406)
+        }
+        switch resolve(request, id: nil) {
+        case .failure(let refusal):
+            return refusal.response
+        case .success(let (session, version)):
+            let connection = MCPResponseStream()
+            if let last = request.headers[MCPHeader.lastEventID] {
+                guard let event = EventID(last), let stream = session.stream(event.stream) else {
+                    return .error(.invalidRequest("Unknown event id"), status: 400)
+                }
+                attach(connection, to: stream)
+                stream.connect(connection, after: event.number)
+            } else {
+                guard let stream = session.openStream(store: store, listening: true) else {
+                    return .error(.invalidRequest("Session not found"), status: 404)
+                }
+                attach(connection, to: stream)
+                stream.connect(
+                    connection, priming: version.hasPrimingEvents ? configuration.retryMilliseconds : nil)
+                if !version.hasPrimingEvents { connection.push(SSEWriter.comment("keep-alive")) }
+            }
+            return .eventStream(connection)
+        }
+    }
+
+    private func attach(_ connection: MCPResponseStream, to stream: EventStream) {
+        connection.whenAbandoned { [weak connection] in
+            if let connection { stream.disconnected(connection) }
+        }
+    }
+
+    func delete(_ request: MCPHTTPRequest) -> MCPHTTPResponse {
+        if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
+            return .error(.invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "POST")])
+        }
+        switch resolve(request, id: nil) {
+        case .failure(let refusal):
+            return refusal.response
+        case .success(let (session, _)):
+            end(session)
+            return .whole(status: 204, headers: [], body: [])
+        }
+    }
+}
+
+extension MCPHTTPResponse {
+    func adding(_ header: (String, String)) -> MCPHTTPResponse {
+        switch self {
+        case .whole(let status, let headers, let body): .whole(status: status, headers: headers + [header], body: body)
+        case .stream(let status, let headers, let body):
+            .stream(status: status, headers: headers + [header], body: body)
+        }
+    }
+}

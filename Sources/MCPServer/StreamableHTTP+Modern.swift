@@ -1,0 +1,118 @@
+import JSON
+import MCP
+
+/// 2026-07-28: each request stands alone; closing its stream cancels it.
+extension StreamableHTTP {
+    func modern(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
+        let form = Self.form(of: request.headers)
+        let exchange = PostExchange(session: nil, store: store, form: form) { _ in }
+        let context: ToolContext
+        do throws(JSONRPCError) {
+            try Self.checkVersion(call, request.headers)
+            let metadata = try server.metadata(of: call)
+            try Self.checkMirrors(call, request.headers)
+            try server.checkMethod(call, in: .latestModern)
+            if call.method == MCPMethod.toolsCall,
+                let mismatch = server.mirrorMismatch(call, request.headers, principal: request.principal)
+            {
+                throw JSONRPCError.headerMismatch("Header mismatch: " + mismatch)
+            }
+            if call.method == MCPMethod.subscriptionsListen { return try openSubscription(call, form) }
+            context = try server.context(
+                of: call, metadata: metadata, principal: request.principal,
+                traceparent: request.headers[MCPMeta.traceparent], channel: exchange)
+        } catch {
+            return .error(error, id: call.id, status: Self.status(of: error, default: 400))
+        }
+        guard server.mayRunLong(call.method) else {
+            let (document, status) = await answer(call, context)
+            return Self.deliver(document ?? [], form, status: status)
+        }
+        let token = exchanges.add(exchange, now: clock.now)
+        return await exchange.response {
+            let task = Task {
+                let (document, status) = await self.answer(call, context)
+                self.exchanges.remove(token)
+                exchange.finish(document, cancelled: Self.cancelled(call.id), status: status)
+            }
+            return [task]
+        }
+    }
+
+    private func answer(_ call: JSONRPCRequest, _ context: ToolContext) async -> ([UInt8]?, Int) {
+        switch await server.answer(call, context) {
+        case .result(let result): (Envelope.result(call.id, result), 200)
+        case .error(let error): (Envelope.error(call.id, error), Self.status(of: error, default: 200))
+        case .cancelled: (nil, 200)
+        }
+    }
+
+    static func cancelled(_ id: RequestID) -> [UInt8] { Envelope.error(id, .requestCancelled) }
+
+    /// The statuses that the revision prescribes; the others are answers like any other.
+    static func status(of error: JSONRPCError, default other: Int) -> Int {
+        switch error.knownCode {
+        case .methodNotFound: 404
+        case .headerMismatch, .missingClientCapability, .unsupportedVersion: 400
+        default: other
+        }
+    }
+
+    private static func checkVersion(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders) throws(JSONRPCError) {
+        let fields = headers.all(MCPHeader.protocolVersion)
+        guard let declared = call.meta[MCPMeta.protocolVersion] else {
+            // Without metadata only the header can tell that the revision is one not spoken here.
+            if let header = fields.first.flatMap(HeaderText.decoded), MCPVersion(rawValue: header)?.era != .modern,
+                fields.count == 1, isModern(header)
+            {
+                throw .unsupportedVersion(requested: header, supported: MCPServer.supportedVersions)
+            }
+            throw .invalidParams("Missing _meta[\"\(MCPMeta.protocolVersion)\"]")
+        }
+        guard let version = declared.string else {
+            throw .invalidParams("_meta[\"\(MCPMeta.protocolVersion)\"]: expected a string")
+        }
+        guard fields.count == 1, let header = HeaderText.decoded(fields[0]) else {
+            throw .headerMismatch("Header mismatch: \(MCPHeader.protocolVersion) is missing or malformed")
+        }
+        guard header == version else {
+            throw .headerMismatch("Header mismatch: \(MCPHeader.protocolVersion) does not match _meta")
+        }
+    }
+
+    private static func checkMirrors(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders) throws(JSONRPCError) {
+        try check(MCPHeader.method, is: call.method, headers)
+        guard let key = MCPMethod.nameParameter(of: call.method), let name = call.params?[key]?.string else { return }
+        try check(MCPHeader.name, is: name, headers)
+    }
+
+    private static func check(
+        _ header: String, is value: String, _ headers: MCPHTTPHeaders
+    ) throws(JSONRPCError) {
+        let fields = headers.all(header)
+        guard fields.count == 1, let text = HeaderText.decoded(fields[0]) else {
+            throw .headerMismatch("Header mismatch: \(header) is missing or malformed")
+        }
+        guard text == value else { throw .headerMismatch("Header mismatch: \(header) does not match the body") }
+    }
+
+    private func openSubscription(_ call: JSONRPCRequest, _ form: PostExchange.Form) throws(JSONRPCError)
+        -> MCPHTTPResponse
+    {
+        let filter = try SubscriptionFilter.requested(by: call, served: server.capabilities)
+        guard form.acceptsStream else {
+            throw .invalidRequest("subscriptions/listen needs Accept: text/event-stream")
+        }
+        let connection = MCPResponseStream()
+        let token = subscriptions.open(
+            call.id, filter, send: { connection.push(SSEWriter.event(data: $0, event: "message")) },
+            close: { connection.close() })
+        let exchange = exchanges.add(
+            started: clock.now, keepAlive: { connection.push(SSEWriter.comment("keep-alive")) })
+        connection.whenAbandoned { [subscriptions, exchanges] in
+            subscriptions.remove(token)
+            exchanges.remove(exchange)
+        }
+        return .eventStream(connection)
+    }
+}

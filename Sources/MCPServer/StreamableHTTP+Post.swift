@@ -1,0 +1,96 @@
+import JSON
+import MCP
+
+extension StreamableHTTP {
+    func post(_ request: MCPHTTPRequest, _ foreignBody: ForeignBody?) async -> MCPHTTPResponse {
+        let value: JSONValue
+        do {
+            value = try JSONValue(parsing: request.body)
+        } catch {
+            return .error(.parseError("\(error)"), status: 400)
+        }
+        switch value {
+        case .array(let elements):
+            return await batch(elements, request)
+        case .object(let object):
+            if object["jsonrpc"] == nil, let foreignBody, let response = await foreignBody(request, object) {
+                return response
+            }
+            return await single(value, object, request)
+        default:
+            return .error(.invalidRequest("Invalid Request: expected an object"), status: 400)
+        }
+    }
+
+    private func single(_ value: JSONValue, _ object: JSONObject, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
+        let message: JSONRPCMessage
+        do {
+            message = try JSONRPCMessage(value)
+        } catch {
+            return .error(error, id: JSONRPCMessage.requestID(of: value), status: 400)
+        }
+        switch (Self.era(of: object, headers: request.headers), message) {
+        case (.modern, .request(let call)):
+            return await modern(call, request)
+        case (.modern, .notification):
+            // The revision defines none for this transport and no header rules for them.
+            return .accepted()
+        case (.modern, .response):
+            return .error(.invalidRequest("Responses are not accepted in this revision"), status: 400)
+        case (.legacy, .request(let call)) where call.method == MCPMethod.initialize:
+            return initialize(call, request)
+        case (.legacy, _):
+            return await legacy(message, request)
+        }
+    }
+
+    /// Modern metadata in the body always means modern; else `initialize` means legacy; else the version header tells.
+    static func era(of message: JSONObject, headers: MCPHTTPHeaders) -> MCPEra {
+        if let meta = message["params"]?["_meta"]?.object, RequestMetadata.isModern(meta) { return .modern }
+        if message["method"]?.string == MCPMethod.initialize { return .legacy }
+        return isModern(headers[MCPHeader.protocolVersion]) ? .modern : .legacy
+    }
+
+    /// Whether a version header names a revision without handshake: 2026-07-28 or a later date, spoken here or not.
+    static func isModern(_ header: String?) -> Bool {
+        guard let version = header.flatMap(MCPHeader.decodeValue) else { return false }
+        if let known = MCPVersion(rawValue: version) { return known.era == .modern }
+        let looksLikeDate =
+            version.utf8.count == 10 && version.utf8.allSatisfy { $0 == 0x2D || (0x30...0x39).contains($0) }
+        return looksLikeDate && version > MCPVersion.latestModern.rawValue
+    }
+
+    /// How the client takes an answer. Without `Accept` it gets JSON.
+    static func form(of headers: MCPHTTPHeaders, priming: Int? = nil) -> PostExchange.Form {
+        let accept = headers.all("Accept")
+        guard !accept.isEmpty else { return .init(acceptsJSON: true, acceptsStream: false) }
+        let json = accepts("application/json", accept)
+        let stream = accepts("text/event-stream", accept)
+        return .init(acceptsJSON: json || !stream, acceptsStream: stream, priming: priming)
+    }
+
+    static func accepts(_ type: StaticString, _ fields: [String]) -> Bool {
+        let type = String(describing: type)
+        let range = type.prefix { $0 != "/" } + "/*"
+        for field in fields {
+            for element in field.split(separator: ",") {
+                let parts = element.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
+                guard let name = parts.first, name == type || name == range || name == "*/*" else { continue }
+                let isRefused = parts.dropFirst().contains { part in
+                    part.hasPrefix("q=") && part.dropFirst(2).allSatisfy { $0 == "0" || $0 == "." }
+                }
+                if !isRefused { return true }
+            }
+        }
+        return false
+    }
+
+    /// A finished answer in a form that the client accepts.
+    static func deliver(_ document: [UInt8], _ form: PostExchange.Form, status: Int = 200) -> MCPHTTPResponse {
+        guard !form.acceptsJSON else { return .json(document, status: status) }
+        let connection = MCPResponseStream()
+        connection.push(SSEWriter.event(data: document, event: "message"))
+        connection.close()
+        return .eventStream(connection)
+    }
+}

@@ -1,0 +1,285 @@
+package import JSON
+package import MCP
+import Synchronization
+
+/// Limits and behaviour of one Streamable HTTP endpoint.
+package struct StreamableHTTPConfiguration: Sendable {
+    /// Which `Origin` and `Host` headers are accepted.
+    package var origins: OriginPolicy
+    /// Legacy sessions at one time; the least recently used idle one is ended for a new one.
+    package var sessionLimit: Int
+    /// A legacy session that is not used for so long ends.
+    package var sessionIdle: Duration
+    /// Bytes of events kept for redelivery, over all sessions; 0: streams cannot be resumed.
+    package var eventStoreBytes: Int
+    /// How long an ended stream may still be fetched with `Last-Event-ID`.
+    package var resumeWindow: Duration
+    /// `retry` of priming events, in milliseconds.
+    package var retryMilliseconds: Int
+    /// A call that runs longer than this answers with an event stream, if the client accepts one.
+    package var streamAfter: Duration
+    /// Comments keep a quiet stream open at this interval.
+    package var keepAlive: Duration
+    /// How often time-outs are looked at; zero: only when ``StreamableHTTP/tick(now:)`` is called.
+    package var tick: Duration
+    /// Messages in one 2025-03-26 batch.
+    package var batchLimit: Int
+    /// Makes session identifiers.
+    package var identifiers: any SessionIdentifying
+
+    package init(
+        origins: OriginPolicy = OriginPolicy(), sessionLimit: Int = 10_000, sessionIdle: Duration = .seconds(1800),
+        eventStoreBytes: Int = 16 * 1024 * 1024, resumeWindow: Duration = .seconds(300),
+        retryMilliseconds: Int = 1000, streamAfter: Duration = .seconds(5), keepAlive: Duration = .seconds(15),
+        tick: Duration = .milliseconds(500), batchLimit: Int = 100,
+        identifiers: any SessionIdentifying = RandomSessionIdentifiers()
+    ) {
+        self.origins = origins
+        self.sessionLimit = sessionLimit
+        self.sessionIdle = sessionIdle
+        self.eventStoreBytes = eventStoreBytes
+        self.resumeWindow = resumeWindow
+        self.retryMilliseconds = retryMilliseconds
+        self.streamAfter = streamAfter
+        self.keepAlive = keepAlive
+        self.tick = tick
+        self.batchLimit = batchLimit
+        self.identifiers = identifiers
+    }
+}
+
+/// The Streamable HTTP transport of both eras, independent of any HTTP server: a request in, a response out.
+///
+/// One endpoint serves the legacy revisions with sessions and 2026-07-28 without; `Which era` of each request follows
+/// from its body first, then its headers.
+package final class StreamableHTTP: Sendable {
+    /// Answers a POST whose body is a JSON object but no JSON-RPC message; `nil`: not known either.
+    package typealias ForeignBody = @Sendable (MCPHTTPRequest, JSONObject) async -> MCPHTTPResponse?
+
+    let server: MCPServer
+    let configuration: StreamableHTTPConfiguration
+    let sessions: SessionTable
+    let store: EventStore
+    let subscriptions = ListenSubscriptions()
+    let exchanges = ExchangeTable()
+    let lingering: LingeringStreams
+    let clock = ContinuousClock()
+    private let ticker = Mutex<Task<Void, Never>?>(nil)
+    private let lastKeepAlive: Mutex<ContinuousClock.Instant>
+    private let changes: MCPServer.ChangeToken
+
+    package init(
+        server: MCPServer, configuration: StreamableHTTPConfiguration = StreamableHTTPConfiguration()
+    ) {
+        self.server = server
+        self.configuration = configuration
+        let sessions = SessionTable(limit: configuration.sessionLimit, idle: configuration.sessionIdle)
+        self.sessions = sessions
+        store = EventStore(maximumBytes: configuration.eventStoreBytes)
+        lingering = LingeringStreams(window: configuration.resumeWindow)
+        lastKeepAlive = Mutex(clock.now)
+        changes = server.onChange { [subscriptions] change in
+            Self.announce(change, sessions: sessions, subscriptions: subscriptions)
+        }
+        if configuration.tick > .zero { startTicking() }
+    }
+
+    deinit { ticker.withLock { $0?.cancel() } }
+
+    /// Answers one request. If the calling task is cancelled, the client has left: that cancels the request in
+    /// 2026-07-28, and nothing in the legacy revisions.
+    package func handle(_ request: MCPHTTPRequest, foreignBody: ForeignBody? = nil) async -> MCPHTTPResponse {
+        if let (status, message) = configuration.origins.refusal(request.headers) {
+            return .error(.invalidRequest(message), status: status)
+        }
+        switch request.method {
+        case "POST": return await post(request, foreignBody)
+        case "GET": return listen(request)
+        case "DELETE": return delete(request)
+        default:
+            return .error(
+                .invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "GET, POST, DELETE")])
+        }
+    }
+
+    /// A ready legacy session, as after `initialize` and `notifications/initialized`; returns its id.
+    package func openSession(version: MCPVersion = .latestLegacy, principal: Principal?) -> String {
+        newSession(SessionFacts(version: version, owner: principal?.id)).id
+    }
+
+    /// Legacy sessions alive now.
+    package var sessionCount: Int { sessions.count }
+
+    /// Ends every session and subscription, the latter with their results; what runs is cancelled.
+    package func shutdown() {
+        ticker.withLock { $0?.cancel() }
+        subscriptions.end(serverInfo: server.info)
+        for session in sessions.all { end(session) }
+    }
+
+    // MARK: Sessions
+
+    func newSession(_ facts: SessionFacts) -> Session {
+        let session = Session(id: configuration.identifiers.issue(facts), facts: facts)
+        insert(session)
+        return session
+    }
+
+    private func insert(_ session: Session) {
+        for evicted in sessions.insert(session, now: clock.now) {
+            configuration.identifiers.ended(evicted.id)
+            evicted.end()
+        }
+    }
+
+    /// The session of that id if it belongs to that principal; to another it does not exist.
+    func session(_ id: String, principal: Principal?) -> Session? {
+        if let session = sessions.find(id, now: clock.now) {
+            return session.facts.owner == principal?.id ? session : nil
+        }
+        guard let facts = configuration.identifiers.recognise(id), facts.owner == principal?.id else { return nil }
+        let session = Session(id: id, facts: facts)
+        insert(session)
+        return session
+    }
+
+    func end(_ session: Session) {
+        guard sessions.remove(session.id) != nil else { return }
+        configuration.identifiers.ended(session.id)
+        session.end()
+    }
+
+    private static func announce(
+        _ change: ServerChange, sessions: SessionTable, subscriptions: ListenSubscriptions
+    ) {
+        subscriptions.announce(change)
+        let message = change.notification.json.serialized
+        for session in sessions.all {
+            if case .resource(let uri) = change, !session.isSubscribed(to: uri) { continue }
+            session.announce(message)
+        }
+    }
+
+    // MARK: Time
+
+    /// Looks at everything that depends on time: idle sessions, long calls, quiet streams, streams past resumption.
+    package func tick(now: ContinuousClock.Instant) {
+        for session in sessions.expire(now: now) { session.end() }
+        lingering.expire(now: now)
+        exchanges.promote(startedBefore: now - configuration.streamAfter)
+        let quiet = lastKeepAlive.withLock { last in
+            guard now - last >= configuration.keepAlive else { return false }
+            last = now
+            return true
+        }
+        guard quiet else { return }
+        exchanges.keepAlive()
+        for session in sessions.all { session.keepAlive() }
+    }
+
+    private func startTicking() {
+        let interval = configuration.tick
+        let task = Task { [weak self] in
+            while !Task.isCancelled {
+                try? await Task.sleep(for: interval)
+                guard let self else { return }
+                self.tick(now: self.clock.now)
+            }
+        }
+        ticker.withLock { $0 = task }
+    }
+}
+
+/// POSTs and listen streams that wait or stream now.
+final class ExchangeTable: Sendable {
+    private struct Entry {
+        let started: ContinuousClock.Instant
+        let promote: @Sendable () -> Void
+        let keepAlive: @Sendable () -> Void
+    }
+
+    private struct State {
+        var next: UInt64 = 0
+        var entries: [UInt64: Entry] = [:]
+    }
+
+    private let state = Mutex(State())
+
+    func add(_ exchange: PostExchange, now: ContinuousClock.Instant) -> UInt64 {
+        add(started: now, promote: { exchange.promote() }, keepAlive: { exchange.keepAlive() })
+    }
+
+    func add(
+        started: ContinuousClock.Instant, promote: @escaping @Sendable () -> Void = {},
+        keepAlive: @escaping @Sendable () -> Void
+    ) -> UInt64 {
+        state.withLock { state in
+            state.next += 1
+            state.entries[state.next] = Entry(started: started, promote: promote, keepAlive: keepAlive)
+            return state.next
+        }
+    }
+
+    func remove(_ token: UInt64) { state.withLock { _ = $0.entries.removeValue(forKey: token) } }
+
+    func promote(startedBefore limit: ContinuousClock.Instant) {
+        let due = state.withLock { state in state.entries.values.filter { $0.started <= limit }.map(\.promote) }
+        for promote in due { promote() }
+    }
+
+    func keepAlive() {
+        let all = state.withLock { state in state.entries.values.map(\.keepAlive) }
+        for keepAlive in all { keepAlive() }
+    }
+
+    var count: Int { state.withLock { $0.entries.count } }
+}
+
+/// Legacy streams that have ended but may still be fetched with `Last-Event-ID`, for a while.
+final class LingeringStreams: Sendable {
+    private struct Entry {
+        let session: Session
+        let stream: EventStream
+        let until: ContinuousClock.Instant
+    }
+
+    private struct State {
+        var entries: [Entry] = []
+        var head = 0
+    }
+
+    /// Streams kept at most, whatever the window.
+    private static let limit = 4096
+    private let window: Duration
+    private let state = Mutex(State())
+
+    init(window: Duration) { self.window = window }
+
+    func add(_ stream: EventStream, of session: Session, now: ContinuousClock.Instant) {
+        let excess = state.withLock { state -> Entry? in
+            state.entries.append(Entry(session: session, stream: stream, until: now + window))
+            guard state.entries.count - state.head > Self.limit else { return nil }
+            return Self.pop(&state)
+        }
+        if let excess { excess.session.drop(excess.stream) }
+    }
+
+    func expire(now: ContinuousClock.Instant) {
+        while let entry = state.withLock({ state -> Entry? in
+            guard state.head < state.entries.count, state.entries[state.head].until <= now else { return nil }
+            return Self.pop(&state)
+        }) {
+            entry.session.drop(entry.stream)
+        }
+    }
+
+    private static func pop(_ state: inout State) -> Entry {
+        let entry = state.entries[state.head]
+        state.head += 1
+        if state.head >= 256, state.head * 2 >= state.entries.count {
+            state.entries.removeFirst(state.head)
+            state.head = 0
+        }
+        return entry
+    }
+}

@@ -1,0 +1,193 @@
+package import JSON
+package import Logging
+package import MCP
+import Synchronization
+
+/// Where messages about one request go while it runs.
+protocol RequestChannel: Sendable {
+    /// The legacy session; `nil` in 2026-07-28 and for calls that did not come over MCP.
+    var session: Session? { get }
+    /// Puts a message on the stream of the request.
+    func emit(_ message: [UInt8]) async
+    /// Whether a server-to-client request would reach the client.
+    var canAsk: Bool { get }
+    /// Lets the client go and come back for the rest (2025-11-25).
+    func releaseConnection()
+}
+
+/// Takes nothing: for calls that did not come over MCP.
+struct SilentChannel: RequestChannel {
+    var session: Session? { nil }
+    var canAsk: Bool { false }
+    func emit(_ message: [UInt8]) async {}
+    func releaseConnection() {}
+}
+
+/// One step of a tool's work, as told to whoever called it.
+package struct ToolProgress: Hashable, Sendable {
+    /// How far the work is, in units of the tool's choice; increases with every step.
+    package var progress: Double
+    /// Where it ends, if that is known.
+    package var total: Double?
+    /// For people; the chat's text deltas come here.
+    package var message: String?
+}
+
+/// One request as its tool, prompt or resource sees it.
+package struct ToolContext: Sendable {
+    /// The caller; `nil`: anonymous.
+    package let principal: Principal?
+    /// `nil` for calls that did not come over MCP.
+    package let requestID: RequestID?
+    /// Revision that the caller speaks.
+    package let version: MCPVersion
+    /// The request's `_meta`.
+    package let meta: JSONObject
+    /// W3C trace context: from `_meta`, else from the HTTP header.
+    package let traceparent: String?
+    /// What the client declared.
+    package let clientFeatures: ClientFeatures
+    package let logger: Logger
+
+    let channel: any RequestChannel
+    let progressToken: ProgressToken?
+    let onProgress: (@Sendable (ToolProgress) async -> Void)?
+    /// Least level that the client wants; `nil`: no log messages on this request.
+    let logLevel: LoggingLevel?
+    /// Answers of the client to earlier rounds and this one (2026-07-28).
+    let answers: JSONObject
+    /// What the tool gave to the last round, intact (2026-07-28).
+    package let state: JSONValue?
+    let questionTimeout: Duration
+    private let lastProgress = LastProgress()
+
+    private final class LastProgress: Sendable {
+        let value = Mutex<Double?>(nil)
+    }
+
+    init(
+        principal: Principal?, requestID: RequestID?, version: MCPVersion, meta: JSONObject = [:],
+        traceparent: String? = nil, clientFeatures: ClientFeatures = [], logger: Logger,
+        channel: any RequestChannel = SilentChannel(), logLevel: LoggingLevel? = nil, answers: JSONObject = [:],
+        state: JSONValue? = nil, questionTimeout: Duration = .seconds(300),
+        onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
+    ) {
+        self.principal = principal
+        self.requestID = requestID
+        self.version = version
+        self.meta = meta
+        self.traceparent = meta[MCPMeta.traceparent]?.string ?? traceparent
+        self.clientFeatures = clientFeatures
+        self.logger = logger
+        self.channel = channel
+        progressToken = meta[MCPMeta.progressToken].flatMap { ProgressToken($0) }
+        self.logLevel = logLevel
+        self.answers = answers
+        self.state = state
+        self.questionTimeout = questionTimeout
+        self.onProgress = onProgress
+    }
+
+    /// Whether the caller asked to be told of progress.
+    package var wantsProgress: Bool { progressToken != nil || onProgress != nil }
+
+    /// Tells the caller how far the work is; does nothing when it did not ask, or for a value that does not increase.
+    /// Waits while the client reads too slowly.
+    package func progress(_ progress: Double, total: Double? = nil, message: String? = nil) async {
+        guard wantsProgress else { return }
+        let increased = lastProgress.value.withLock { last in
+            if let last, progress <= last { return false }
+            last = progress
+            return true
+        }
+        guard increased, !Task.isCancelled else { return }
+        await onProgress?(ToolProgress(progress: progress, total: total, message: message))
+        guard let progressToken else { return }
+        let step = ProgressNotification(token: progressToken, progress: progress, total: total, message: message)
+        await channel.emit(step.notification(for: version).json.serialized)
+    }
+
+    /// Sends a log message to the client, if it wants messages of that level on this request.
+    package func log(_ level: LoggingLevel, logger: String? = nil, data: JSONValue) async {
+        guard let threshold = logLevel, level >= threshold, !Task.isCancelled else { return }
+        let line = LoggingMessageNotification(level: level, logger: logger, data: data)
+        await channel.emit(line.notification.json.serialized)
+    }
+
+    /// Asks the client, and returns its results by the questions' keys.
+    ///
+    /// In 2026-07-28 the tool is left by an ``InputRequired`` and run again from its start when the answers are there;
+    /// what it did before this call happens again, so ask first, act later. `state` comes back in ``state`` then.
+    ///
+    /// Errors: ``InputRequired`` and the `JSONRPCError` -32021 in 2026-07-28, to be let through;
+    /// ``ClientQuestionError`` and the client's own `JSONRPCError` in the legacy revisions.
+    package func ask(_ questions: [ClientQuestion], state: JSONValue? = nil) async throws -> [String: JSONValue] {
+        if version.era == .modern { return try askByResult(questions, state) }
+        guard let session = channel.session, channel.canAsk else { throw ClientQuestionError.noStream }
+        if let question = questions.first(where: { !$0.isAllowed(version, clientFeatures) }) {
+            throw ClientQuestionError.notSupported(question.request.method)
+        }
+        return try await withThrowingTaskGroup(of: (String, JSONValue).self) { group in
+            for question in questions {
+                group.addTask {
+                    let answer = try await session.ask(
+                        question.request.method, question.request.params(for: version), timeout: questionTimeout
+                    ) { message in
+                        await channel.emit(message)
+                    }
+                    return (question.key, answer)
+                }
+            }
+            return try await group.reduce(into: [:]) { $0[$1.0] = $1.1 }
+        }
+    }
+
+    private func askByResult(_ questions: [ClientQuestion], _ state: JSONValue?) throws -> [String: JSONValue] {
+        for question in questions { try require(question.needs) }
+        let open = questions.filter { answers[$0.key]?.object == nil }
+        guard open.isEmpty else { throw InputRequired(questions: open, state: state) }
+        return questions.reduce(into: [:]) { $0[$1.key] = answers[$1.key] }
+    }
+
+    /// Asks the user to fill in a form. `schema`: a flat object of primitive properties.
+    package func elicit(
+        _ message: String, schema: JSONObject, key: String = "elicitation"
+    ) async throws -> ElicitResult {
+        let question = InputRequest.elicitation(ElicitParameters(message: message, requestedSchema: schema))
+        return try ElicitResult(json: try await one(key, question))
+    }
+
+    /// Asks the client's model.
+    package func sample(
+        _ parameters: CreateMessageParameters, key: String = "sampling"
+    ) async throws -> CreateMessageResult {
+        try CreateMessageResult(json: try await one(key, .sampling(parameters)))
+    }
+
+    /// The client's root directories.
+    package func listRoots(key: String = "roots") async throws -> [Root] {
+        try Root.list(json: try await one(key, .roots))
+    }
+
+    private func one(_ key: String, _ request: InputRequest) async throws -> JSONValue {
+        try await ask([ClientQuestion(key, request)])[key] ?? .null
+    }
+
+    /// Refuses to go on without something that the client must have declared: -32021 in 2026-07-28, a
+    /// ``ClientQuestionError`` before.
+    package func require(_ features: ClientFeatures) throws {
+        guard !clientFeatures.isSuperset(of: features) else { return }
+        let missing = features.subtracting(clientFeatures).json
+        guard version.era == .modern else {
+            throw ClientQuestionError.notSupported(missing.keys.joined(separator: ", "))
+        }
+        throw JSONRPCError.missingClientCapability(missing)
+    }
+
+    /// Closes the connection of the call but goes on with it: the client fetches the rest with GET and `Last-Event-ID`.
+    /// 2025-11-25 over HTTP only; does nothing elsewhere.
+    package func releaseConnection() {
+        guard version == .v2025_11_25 else { return }
+        channel.releaseConnection()
+    }
+}

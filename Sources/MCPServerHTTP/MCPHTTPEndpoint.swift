@@ -1,0 +1,107 @@
+package import HTTPServer
+import JSON
+package import MCPServer
+import NIOCore
+package import NIOHTTP1
+
+/// What is known of the sender of a request before its body is looked at.
+package enum Authentication: Sendable {
+    /// No credentials, and none needed.
+    case anonymous
+    case principal(Principal)
+    /// Wrong or insufficient credentials: 401 or 403, with the `WWW-Authenticate` to send.
+    case rejected(status: Int, wwwAuthenticate: String?, message: String)
+}
+
+/// An MCP endpoint on ``HTTPServer``'s `async` face: maps requests, bodies, event streams and disconnects.
+///
+/// A client that leaves cancels the task that serves it. What that means is decided by ``StreamableHTTP``: the end of
+/// the request in 2026-07-28, nothing in the legacy revisions.
+package final class MCPHTTPEndpoint: Sendable {
+    /// Bodies beyond this are answered with 413, in bytes.
+    package static let defaultBodyLimit = 4 * 1024 * 1024
+
+    /// The transport that answers.
+    package let streamable: StreamableHTTP
+    private let authenticate: @Sendable (HTTPRequestHead) async -> Authentication
+    private let fallback: StreamableHTTP.ForeignBody?
+
+    /// - Parameters:
+    ///   - authenticate: finds out who sends a request.
+    ///   - fallback: answers a POST whose body is a JSON object but no JSON-RPC message.
+    package init(
+        streamable: StreamableHTTP,
+        authenticate: @escaping @Sendable (HTTPRequestHead) async -> Authentication = { _ in .anonymous },
+        fallback: StreamableHTTP.ForeignBody? = nil
+    ) {
+        self.streamable = streamable
+        self.authenticate = authenticate
+        self.fallback = fallback
+    }
+
+    /// Answers one request to the endpoint; which paths lead here is the caller's affair.
+    package func respond(_ request: AsyncHTTPRequest, _ responder: AsyncHTTPResponder) async {
+        let principal: Principal?
+        switch await authenticate(request.head) {
+        case .anonymous: principal = nil
+        case .principal(let known): principal = known
+        case .rejected(let status, let challenge, let message):
+            await Self.reject(status, challenge, message, responder)
+            return
+        }
+        let mapped = MCPHTTPRequest(
+            method: request.head.method.rawValue, path: String(request.path),
+            headers: MCPHTTPHeaders(request.head.headers.map { (name: $0.name, value: $0.value) }),
+            body: Array(request.body.readableBytesView), principal: principal)
+        await Self.send(await streamable.handle(mapped, foreignBody: fallback), responder)
+    }
+
+    /// A handler for a server that serves nothing but this endpoint.
+    package func handler(
+        bodyLimit: Int = MCPHTTPEndpoint.defaultBodyLimit, paths: Set<String> = ["/mcp", "/mcp/"]
+    ) -> AsyncHTTPHandler {
+        AsyncHTTPHandler(bodyLimit: bodyLimit) { request, responder in
+            guard paths.contains(String(request.path)) else {
+                await Self.reject(404, nil, "Not found", responder)
+                return
+            }
+            await self.respond(request, responder)
+        }
+    }
+
+    /// Sends a response of the library; returns when it is complete or the client has left.
+    package static func send(_ response: MCPHTTPResponse, _ responder: AsyncHTTPResponder) async {
+        let status = HTTPResponseStatus(statusCode: response.status)
+        let headers = HTTPHeaders(response.headers)
+        switch response {
+        case .whole(_, _, let body):
+            await responder.respond(status: status, headers: headers, body: ByteBuffer(bytes: body))
+        case .stream(_, _, let body):
+            let writer = await responder.stream(status: status, headers: headers)
+            while let chunk = await body.next() {
+                do {
+                    try await writer.write(ByteBuffer(bytes: chunk))
+                } catch {
+                    body.abandon()
+                    return
+                }
+            }
+            // The end of the stream and the end of this task look alike here; abandoning after the end does nothing.
+            if Task.isCancelled {
+                body.abandon()
+            } else {
+                await writer.end()
+            }
+        }
+    }
+
+    private static func reject(
+        _ status: Int, _ challenge: String?, _ message: String, _ responder: AsyncHTTPResponder
+    ) async {
+        var headers: HTTPHeaders = ["Content-Type": "application/json"]
+        if let challenge { headers.add(name: "WWW-Authenticate", value: challenge) }
+        let body = JSONValue.object(["error": .string(message)]).serialized
+        await responder.respond(
+            status: HTTPResponseStatus(statusCode: status), headers: headers, body: ByteBuffer(bytes: body))
+    }
+}
