@@ -1,0 +1,123 @@
+import JSON
+import MCP
+import NIOCore
+
+/// Reads JSON-RPC messages as slices. No tree is built for a response with a result.
+enum AnswerScanner {
+    /// One message, told apart by the members it has.
+    enum Message {
+        /// A response to the id asked about, or an error without an id.
+        case answer(ExchangeAnswer.Content)
+        /// A response to some other id.
+        case foreign
+        case notification(JSONSlice)
+        case request(JSONSlice)
+        case malformed(String)
+    }
+
+    enum ResultType { case complete, inputRequired, unknown }
+
+    /// Answers may nest deeper than requests: the envelope adds levels of its own.
+    private static let maximumDepth = 128
+
+    private struct Envelope {
+        var id: JSONSlice?
+        var method: JSONSlice?
+        var result: JSONSlice?
+        var error: JSONSlice?
+
+        mutating func take(_ member: JSONMember, _ bytes: UnsafeRawBufferPointer) {
+            // Of duplicate keys the last one wins, everywhere in this product.
+            switch bytes[member.key.content.lowerBound] {
+            case UInt8(ascii: "i") where JSONText.equals(member.key, "id", in: bytes): id = member.value
+            case UInt8(ascii: "m") where JSONText.equals(member.key, "method", in: bytes): method = member.value
+            case UInt8(ascii: "r") where JSONText.equals(member.key, "result", in: bytes): result = member.value
+            case UInt8(ascii: "e") where JSONText.equals(member.key, "error", in: bytes): error = member.value
+            default: break
+            }
+        }
+    }
+
+    /// Visits the message, or each message of a batch, that `message` holds.
+    static func scan(_ message: ByteBuffer, id: Int64, _ visit: (Message) -> Void) {
+        message.withUnsafeReadableBytes { bytes in
+            var envelope = Envelope()
+            var scanner = JSONScanner(bytes, maximumDepth: maximumDepth)
+            do throws(JSONError) {
+                let document = try scanner.object { envelope.take($0, bytes) }
+                visit(classify(envelope, document, in: bytes, message: message, id: id))
+            } catch {
+                guard error.code == .notAnObject else { return visit(.malformed("not JSON: \(error.code)")) }
+                scanBatch(bytes, message: message, id: id, visit)
+            }
+        }
+    }
+
+    /// 2025-03-26 lets a server put several messages into one array.
+    private static func scanBatch(
+        _ bytes: UnsafeRawBufferPointer, message: ByteBuffer, id: Int64, _ visit: (Message) -> Void
+    ) {
+        var scanner = JSONScanner(bytes, maximumDepth: maximumDepth)
+        guard let document = try? scanner.document(), document.kind == .array else {
+            return visit(.malformed("not a JSON-RPC message"))
+        }
+        JSONScanner.elements(of: document, in: bytes) { element in
+            guard element.kind == .object else {
+                visit(.malformed("not a JSON-RPC message"))
+                return true
+            }
+            var envelope = Envelope()
+            JSONScanner.members(of: element, in: bytes) { member in
+                envelope.take(member, bytes)
+                return true
+            }
+            visit(classify(envelope, element, in: bytes, message: message, id: id))
+            return true
+        }
+    }
+
+    private static func classify(
+        _ envelope: Envelope, _ document: JSONSlice, in bytes: UnsafeRawBufferPointer, message: ByteBuffer, id: Int64
+    ) -> Message {
+        if let method = envelope.method {
+            guard method.kind == .string else { return .malformed("method that is no string") }
+            return envelope.id == nil ? .notification(document) : .request(document)
+        }
+        if let error = envelope.error, error.kind != .null {
+            guard envelope.id == nil || envelope.id?.kind == .null || isID(envelope.id, id, in: bytes) else {
+                return .foreign
+            }
+            guard let error = try? JSONRPCError(json: JSONValue(error, in: bytes)) else {
+                return .malformed("error without a code")
+            }
+            return .answer(.error(error))
+        }
+        guard let result = envelope.result else { return .malformed("neither result nor error") }
+        guard isID(envelope.id, id, in: bytes) else { return .foreign }
+        guard result.kind == .object else {
+            return .answer(.malformed("result that is no object", executed: .yes))
+        }
+        return .answer(.result(message: message, result: result))
+    }
+
+    /// `31` is not `"31"`.
+    private static func isID(_ slice: JSONSlice?, _ id: Int64, in bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let slice, slice.kind == .number, slice.count <= 20 else { return false }
+        var value: Int64 = 0
+        for byte in bytes[slice.range] {
+            let digit = Int64(byte) - 0x30
+            guard 0...9 ~= digit, value < Int64.max / 10 else { return false }
+            value = value * 10 + digit
+        }
+        return value == id
+    }
+
+    /// The modern `resultType`; an absent one means complete.
+    static func resultType(of result: JSONSlice, in message: ByteBuffer) -> ResultType {
+        message.withUnsafeReadableBytes { bytes in
+            guard let type = JSONScanner.member("resultType", of: result, in: bytes) else { return .complete }
+            if JSONText.equals(type, "complete", in: bytes) { return .complete }
+            return JSONText.equals(type, "input_required", in: bytes) ? .inputRequired : .unknown
+        }
+    }
+}

@@ -1,0 +1,282 @@
+import CurlTransport
+import JSON
+import MCP
+import NIOCore
+import Synchronization
+
+/// Carries out what a `CallMachine` decides, on one event loop: one object for each call, no task, no actor.
+final class CallDriver: ExchangeOwner {
+    private let caller: MCPCaller
+    private var request: OutgoingRequest
+    private var machine: CallMachine
+    private var completion: ((MCPCallOutcome) -> Void)?
+    /// Borrowed from the pool, given back exactly once.
+    private var held: UpstreamConnection?
+    private var exchange: Exchange?
+    private var number: Int64 = 0
+    private var expiry: Scheduled<Void>?
+    /// What to report when the stream cannot be taken up again.
+    private var broken: TransportFailure?
+    private var resumptions = 0
+
+    private static let maximumResumptions = 8
+    private static let defaultResumptionPause = TimeAmount.milliseconds(250)
+
+    private var upstream: MCPUpstream { caller.upstream }
+
+    init(_ request: OutgoingRequest, caller: MCPCaller, completion: @escaping (MCPCallOutcome) -> Void) {
+        self.caller = caller
+        self.request = request
+        self.completion = completion
+        let configuration = caller.upstream.configuration
+        machine = CallMachine(
+            policy: CallMachine.Policy(
+                deadline: request.deadline, idleTimeout: request.idleTimeout, mayRunTwice: request.mayRunTwice,
+                takesInputRequests: request.takesInputRequests,
+                backoff: Backoff(
+                    window: TimeAmount(configuration.retryWindow), pause: TimeAmount(configuration.retryPause))))
+    }
+
+    func start() { perform(machine.start(now: .now())) }
+
+    func cancel() { perform(machine.cancelled(now: .now())) }
+
+    // MARK: Actions
+
+    private func perform(_ first: CallMachine.Action) {
+        var action = first
+        while true {
+            switch action {
+            case .none:
+                return
+            case .acquire(let stale):
+                guard let connection = acquire(discarding: stale) else { return scheduleExpiry() }
+                action = machine.connected(connection, waited: false, now: .now())
+            case .send(let connection):
+                return send(connection)
+            case .follow(let connection):
+                upstream.moved(request.credentials.partition, connection)
+                return send(connection)
+            case .wait(let until):
+                caller.eventLoop.assumeIsolated().scheduleTask(deadline: until) {
+                    self.perform(self.machine.resumed(now: .now()))
+                }
+                return
+            case .finish(let outcome, let abandoned):
+                return finish(outcome, abandoned: abandoned)
+            }
+        }
+    }
+
+    private func acquire(discarding stale: UpstreamConnection?) -> UpstreamConnection? {
+        if let stale {
+            // An event stream may still be open behind the answer that proved the connection stale.
+            leaveExchange()
+            upstream.discard(request.credentials.partition, stale)
+        }
+        giveBack()
+        switch caller.acquire(request.credentials, waiter: { self.waiter }) {
+        case .ready(let connection):
+            held = connection
+            return connection
+        case .handshake(let order):
+            caller.run(order)
+            return nil
+        case .wait:
+            return nil
+        }
+    }
+
+    private var waiter: PoolWaiter {
+        let driver = NIOLoopBound(self, eventLoop: caller.eventLoop)
+        return PoolWaiter(eventLoop: caller.eventLoop) { driver.value.woken($0) }
+    }
+
+    private func woken(_ wake: PoolWake) {
+        switch wake {
+        case .handshake(let order):
+            // Run even when this call has ended meanwhile: it is still queued, and others may be behind it.
+            caller.run(order)
+        case .ready(let connection):
+            // The pool counts this call as a user of the connection, also when it has ended meanwhile.
+            held = connection
+            if machine.isFinished { return giveBack() }
+            perform(machine.connected(connection, waited: true, now: .now()))
+        case .failed(let failure):
+            perform(machine.connectionFailed(failure, now: .now()))
+        }
+    }
+
+    private func giveBack() {
+        guard let connection = held else { return }
+        held = nil
+        upstream.release(request.credentials.partition, connection, now: .now())
+    }
+
+    private func send(_ connection: UpstreamConnection) {
+        let now = NIODeadline.now()
+        number = RequestNumber.next()
+        broken = nil
+        let meta = RequestEnvelope.Meta(
+            version: connection.version, progress: request.onProgress != nil, traceparent: request.traceparent)
+        let body: ByteBuffer
+        switch request.body {
+        case .toolCall(let tool, let arguments):
+            body = upstream.envelope.toolCall(number: number, tool: tool, arguments: arguments, meta: meta)
+        case .other(let method, let params):
+            body = upstream.envelope.request(number: number, method: method, params: params, meta: meta)
+        }
+        let streaming = request.wantsStream || upstream.streams.load(ordering: .relaxed)
+        let post = upstream.post(
+            body, url: connection.url, headers: headers(connection), timeout: request.deadline.remaining(from: now),
+            streaming: streaming, mayResend: request.mayRunTwice)
+        begin(post, streaming: streaming)
+        if request.idleTimeout != nil {
+            // While it waited for a connection only the deadline counted; now silence does too.
+            expiry?.cancel()
+            expiry = nil
+            scheduleExpiry()
+        }
+    }
+
+    private func begin(_ curlRequest: CurlRequest, streaming: Bool) {
+        let exchange = Exchange(
+            number: number, streaming: streaming, limit: upstream.configuration.maximumResponseBytes, owner: self)
+        self.exchange = exchange
+        exchange.start(curlRequest, engine: caller.engine, eventLoop: caller.eventLoop)
+    }
+
+    private func headers(_ connection: UpstreamConnection) -> CurlHeaders {
+        var headers = connection.headers
+        if connection.era == .modern {
+            headers.append(name: MCPHeader.method, value: request.method)
+            if let name = request.name { headers.append(name: MCPHeader.name, value: MCPHeader.encodeValue(name)) }
+            if !request.mirrored.isEmpty {
+                let arguments = request.arguments
+                for parameter in request.mirrored {
+                    if let header = parameter.header(for: arguments) { headers.append(header) }
+                }
+            }
+        }
+        for header in request.credentials.credentials { headers.append(header) }
+        for header in request.credentials.perRequest { headers.append(header) }
+        if let traceparent = request.traceparent, !headers.contains(name: "traceparent") {
+            headers.append(name: "traceparent", value: traceparent)
+        }
+        return headers
+    }
+
+    private func scheduleExpiry() {
+        guard expiry == nil else { return }
+        expiry = caller.eventLoop.assumeIsolated().scheduleTask(deadline: machine.expiry) {
+            self.expiry = nil
+            self.perform(self.machine.expired(now: .now()))
+            if !self.machine.isFinished { self.scheduleExpiry() }
+        }
+    }
+
+    private func finish(_ outcome: MCPCallOutcome, abandoned: UpstreamConnection?) {
+        expiry?.cancel()
+        expiry = nil
+        if let abandoned {
+            // Closing the stream cancels in the modern era; before it, a closed stream means nothing.
+            if abandoned.era == .legacy {
+                caller.notifyCancelled(number, over: abandoned, credentials: request.credentials)
+            }
+            leaveExchange()
+        } else {
+            exchange = nil
+        }
+        giveBack()
+        let completion = self.completion
+        self.completion = nil
+        request.onProgress = nil
+        request.onNotification = nil
+        request.onRequest = nil
+        completion?(outcome)
+    }
+
+    private func leaveExchange() {
+        exchange?.abandon()
+        exchange = nil
+    }
+
+    // MARK: The exchange
+
+    func exchangeAnswered(_ answer: ExchangeAnswer) {
+        if answer.isStreamed { upstream.streams.store(true, ordering: .relaxed) }
+        // Only the right answer on the resumed stream is this call's; whatever else the GET gave is not about it.
+        if let broken, answer.failure != nil, answer.rpcError == nil {
+            return perform(machine.failed(broken, now: .now()))
+        }
+        if answer.rpcError?.knownCode == .headerMismatch { upstream.expireCatalog() }
+        perform(machine.answered(answer, now: .now()))
+    }
+
+    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
+        if let resumption, failure.kind == .broken || failure.kind == .garbled, held?.era == .legacy,
+            resumptions < Self.maximumResumptions
+        {
+            resumptions += 1
+            broken = broken ?? failure
+            let pause = resumption.pause ?? Self.defaultResumptionPause
+            scheduleExpiry()
+            caller.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.resume(after: resumption.lastEventID) }
+            return
+        }
+        perform(machine.failed(broken ?? failure, now: .now()))
+    }
+
+    private func resume(after lastEventID: String) {
+        guard !machine.isFinished, let connection = held else { return }
+        begin(
+            upstream.resumption(
+                of: connection, after: lastEventID, credentials: request.credentials,
+                timeout: request.deadline.remaining(from: .now())),
+            streaming: true)
+    }
+
+    func exchangeReceived(_ message: JSONRPCMessage) {
+        guard !machine.isFinished else { return }
+        machine.progressed(now: .now())
+        switch message {
+        case .notification(let notification):
+            receive(notification)
+        case .request(let question):
+            answer(question)
+        case .response:
+            break
+        }
+    }
+
+    private func receive(_ notification: JSONRPCNotification) {
+        guard notification.method == MCPMethod.progress else {
+            request.onNotification?(notification)
+            return
+        }
+        guard let params = notification.params, params[MCPMeta.progressToken]?.int == Int(number),
+            let progress = params["progress"]?.double
+        else { return }
+        request.onProgress?(
+            MCPProgress(
+                progress: progress, total: params["total"]?.double, message: params["message"]?.string))
+    }
+
+    /// Modern servers ask in results; a request on a modern stream breaks the rules and is ignored.
+    private func answer(_ question: JSONRPCRequest) {
+        guard let connection = held, connection.era == .legacy else { return }
+        if question.method == MCPMethod.ping {
+            return caller.reply(
+                JSONRPCResponse(id: question.id, result: [:]), over: connection, credentials: request.credentials)
+        }
+        guard let onRequest = request.onRequest else {
+            return caller.reply(
+                JSONRPCResponse(id: question.id, error: .methodNotFound(question.method)), over: connection,
+                credentials: request.credentials)
+        }
+        onRequest(question) { [caller, credentials = request.credentials] outcome in
+            caller.reply(
+                JSONRPCResponse(id: question.id, outcome: outcome), over: connection, credentials: credentials)
+        }
+    }
+}

@@ -1,0 +1,267 @@
+import MCP
+import NIOCore
+
+/// One call from its start to its only outcome: connection, sending, recovery, deadline, cancellation. No I/O and no
+/// clock: each input gives one action, and the driver reports back.
+///
+/// Recovery is provably safe. A call is sent again only when the server refused the message as a whole (a stale session,
+/// the wrong era), when no byte of it left, or, once, when the tool may run twice by its own annotation.
+struct CallMachine {
+    struct Policy {
+        var deadline: NIODeadline
+        /// Longest silence; progress begins it anew.
+        var idleTimeout: TimeAmount?
+        /// The tool is annotated as read-only or idempotent by an upstream that is trusted.
+        var mayRunTwice = false
+        /// The caller can answer `input_required` itself.
+        var takesInputRequests = false
+        var backoff: Backoff
+    }
+
+    enum Action {
+        case none
+        /// Ask the pool; give back the held connection first, as stale where that is said.
+        case acquire(discarding: UpstreamConnection?)
+        /// Send with a new id.
+        case send(UpstreamConnection)
+        /// Remember the new endpoint, then send with a new id.
+        case follow(UpstreamConnection)
+        case wait(until: NIODeadline)
+        case finish(MCPCallOutcome, abandoned: UpstreamConnection?)
+    }
+
+    private enum State {
+        case idle
+        /// With what to report unless the new connection differs from the one that was refused.
+        case acquiring(doubt: (UpstreamConnection, MCPCallFailure)?)
+        case exchanging(UpstreamConnection)
+        case pausing(UpstreamConnection?)
+        case finished
+    }
+
+    private var policy: Policy
+    private var state = State.idle
+    private var executed = MCPExecuted.no
+    private var timings = MCPCallTimings()
+    private var mark = NIODeadline.uptimeNanoseconds(0)
+    private var lastSign = NIODeadline.uptimeNanoseconds(0)
+    private var sends = 0
+    private var sessionReused = true
+    private var renewed = false
+    private var reprobed = false
+    private var replayed = false
+    private var redirected = false
+
+    init(policy: Policy) {
+        self.policy = policy
+    }
+
+    var isFinished: Bool { if case .finished = state { true } else { false } }
+
+    /// When the driver has to call `expired` at the latest.
+    var expiry: NIODeadline {
+        guard let idle = policy.idleTimeout, case .exchanging = state else { return policy.deadline }
+        return min(policy.deadline, lastSign + idle)
+    }
+
+    mutating func start(now: NIODeadline) -> Action {
+        mark = now
+        if now >= policy.deadline { return expire(now) }
+        state = .acquiring(doubt: nil)
+        return .acquire(discarding: nil)
+    }
+
+    /// - Parameter waited: the connection was not there yet.
+    mutating func connected(_ connection: UpstreamConnection, waited: Bool, now: NIODeadline) -> Action {
+        guard case .acquiring(let doubt) = state else { return .none }
+        account(now)
+        if waited { sessionReused = false }
+        if now >= policy.deadline { return expire(now) }
+        if let (refused, failure) = doubt, !connection.differs(from: refused) { return fail(failure, now) }
+        return send(connection, now)
+    }
+
+    mutating func connectionFailed(_ failure: HandshakeFailure, now: NIODeadline) -> Action {
+        guard case .acquiring(let doubt) = state else { return .none }
+        account(now)
+        sessionReused = false
+        if let doubt { return fail(doubt.1, now) }
+        if failure.forgetsEra, !reprobed {
+            reprobed = true
+            return .acquire(discarding: nil)
+        }
+        if failure.isRefusal, let at = policy.backoff.next(now: now, deadline: policy.deadline) {
+            state = .pausing(nil)
+            return .wait(until: at)
+        }
+        return fail(failure.failure, now)
+    }
+
+    /// The pause that `wait` asked for is over.
+    mutating func resumed(now: NIODeadline) -> Action {
+        guard case .pausing(let connection) = state else { return .none }
+        account(now)
+        if now >= policy.deadline { return expire(now) }
+        if let connection { return send(connection, now) }
+        state = .acquiring(doubt: nil)
+        return .acquire(discarding: nil)
+    }
+
+    /// A notification of this call arrived.
+    mutating func progressed(now: NIODeadline) {
+        lastSign = now
+    }
+
+    mutating func answered(_ answer: ExchangeAnswer, now: NIODeadline) -> Action {
+        guard case .exchanging(let connection) = state else { return .none }
+        account(now)
+        if answer.status == 307 || answer.status == 308, !redirected, let location = answer.location,
+            let target = Redirect.target(location, from: connection.url)
+        {
+            redirected = true
+            let moved = connection.moved(to: target)
+            state = .exchanging(moved)
+            return .follow(moved)
+        }
+        guard let failure = answer.failure else { return succeed(answer, connection, now) }
+        if !renewed {
+            switch Staleness(answer, over: connection) {
+            case .none: break
+            case .proven:
+                renewed = true
+                state = .acquiring(doubt: nil)
+                return .acquire(discarding: connection)
+            case .possible:
+                renewed = true
+                state = .acquiring(doubt: (connection, failure))
+                return .acquire(discarding: connection)
+            }
+        }
+        return fail(failure, now)
+    }
+
+    mutating func failed(_ failure: TransportFailure, now: NIODeadline) -> Action {
+        guard case .exchanging(let connection) = state else { return .none }
+        account(now)
+        if failure.isRefusal {
+            if let at = policy.backoff.next(now: now, deadline: policy.deadline) {
+                state = .pausing(connection)
+                return .wait(until: at)
+            }
+        } else if failure.sent {
+            executed = .unknown
+            let transport = failure.kind == .broken || failure.kind == .refused || failure.kind == .garbled
+            if policy.mayRunTwice, transport, !replayed, now < policy.deadline {
+                replayed = true
+                return send(connection, now)
+            }
+        }
+        let timedOut = failure.kind == .timedOut
+        return fail(
+            failure.failure(now: now, deadline: policy.deadline), now, abandoned: timedOut ? connection : nil)
+    }
+
+    /// The deadline, or the longest silence, may be over.
+    mutating func expired(now: NIODeadline) -> Action {
+        if isFinished || now < expiry { return .none }
+        return expire(now)
+    }
+
+    mutating func cancelled(now: NIODeadline) -> Action {
+        if isFinished { return .none }
+        return give(up: .cancelled, "cancelled by the caller", now)
+    }
+
+    // MARK: Inside
+
+    private mutating func send(_ connection: UpstreamConnection, _ now: NIODeadline) -> Action {
+        state = .exchanging(connection)
+        sends += 1
+        lastSign = now
+        return .send(connection)
+    }
+
+    private mutating func expire(_ now: NIODeadline) -> Action {
+        give(up: .timeout, "no answer in time", now)
+    }
+
+    private mutating func give(up kind: MCPCallFailure.Kind, _ detail: String, _ now: NIODeadline) -> Action {
+        var abandoned: UpstreamConnection?
+        account(now)
+        if case .exchanging(let connection) = state {
+            executed = .unknown
+            abandoned = connection
+        }
+        return fail(MCPCallFailure(kind: kind, executed: executed, detail: detail), now, abandoned: abandoned)
+    }
+
+    private mutating func succeed(
+        _ answer: ExchangeAnswer, _ connection: UpstreamConnection, _ now: NIODeadline
+    ) -> Action {
+        guard case .result(let message, let result) = answer.content else { return .none }
+        if connection.era == .modern, let failure = refusal(of: AnswerScanner.resultType(of: result, in: message)) {
+            return fail(failure, now)
+        }
+        state = .finished
+        let outcome = MCPCallResult(
+            message: message, result: result, setCookies: answer.setCookies, timings: timings,
+            replays: max(0, sends - 1), era: connection.era, sessionReused: sessionReused)
+        return .finish(.result(outcome), abandoned: nil)
+    }
+
+    private func refusal(of type: AnswerScanner.ResultType) -> MCPCallFailure? {
+        switch type {
+        case .complete: nil
+        case .inputRequired where policy.takesInputRequests: nil
+        case .inputRequired:
+            MCPCallFailure(
+                kind: .rejected, status: 200, executed: .unknown,
+                detail: "the tool asks for input, which this client cannot give")
+        case .unknown:
+            MCPCallFailure(kind: .invalid, status: 200, executed: .yes, detail: "unknown resultType")
+        }
+    }
+
+    private mutating func fail(
+        _ failure: MCPCallFailure, _ now: NIODeadline, abandoned: UpstreamConnection? = nil
+    ) -> Action {
+        state = .finished
+        var failure = failure
+        // An earlier try that may have run is not undone by a later one that did not.
+        if failure.executed == .no { failure.executed = executed }
+        failure.timings = timings
+        failure.replays = max(0, sends - 1)
+        failure.sessionReused = sessionReused
+        return .finish(.failure(failure), abandoned: abandoned)
+    }
+
+    private mutating func account(_ now: NIODeadline) {
+        let passed = Duration.nanoseconds((now - mark).nanoseconds)
+        if case .exchanging = state { timings.upstream += passed } else { timings.session += passed }
+        mark = now
+    }
+}
+
+/// Whether an answer says that the connection, not the call, is at fault. In either case the call did not run.
+private enum Staleness {
+    case none
+    /// The session is gone.
+    case proven
+    /// The server behind the URL may have changed; only a new handshake tells.
+    case possible
+
+    init(_ answer: ExchangeAnswer, over connection: UpstreamConnection) {
+        let code = answer.rpcError?.knownCode
+        // These say what is wrong with the message itself.
+        let aboutTheMessage =
+            code == .invalidParams || code == .methodNotFound || code == .parseError
+        switch (connection.era, answer.status) {
+        case (.legacy, 404): self = connection.sessionID != nil ? .proven : .possible
+        case (.legacy, 400) where !aboutTheMessage: self = connection.sessionID != nil ? .proven : .possible
+        case (.modern, 400), (.modern, 404), (.modern, 405):
+            let unsupported = code == .unsupportedVersion
+            self = unsupported || !(aboutTheMessage || answer.provesModern) ? .possible : .none
+        default: self = .none
+        }
+    }
+}

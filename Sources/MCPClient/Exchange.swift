@@ -1,0 +1,115 @@
+import CurlTransport
+import MCP
+import NIOCore
+
+/// Hears of one exchange on the event loop that started it.
+protocol ExchangeOwner: AnyObject {
+    /// The last word, unless `exchangeFailed` came.
+    func exchangeAnswered(_ answer: ExchangeAnswer)
+    /// A notification or a request of the server, before the answer.
+    func exchangeReceived(_ message: JSONRPCMessage)
+    /// - Parameter resumption: where the broken stream can be taken up again.
+    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?)
+}
+
+/// A place in an event stream.
+struct StreamResumption {
+    var lastEventID: String
+    /// As long as the server asked to wait; nil when it did not say.
+    var pause: TimeAmount?
+}
+
+/// One HTTP exchange of one JSON-RPC request. Holds its owner until the owner has heard the last word.
+final class Exchange: CurlTransferReceiver {
+    private var reader: ExchangeReader
+    private var owner: (any ExchangeOwner)?
+    private var transfer: CurlTransfer?
+    private let streaming: Bool
+
+    init(number: Int64, streaming: Bool, limit: Int, owner: any ExchangeOwner) {
+        self.reader = ExchangeReader(id: number, limit: limit)
+        self.streaming = streaming
+        self.owner = owner
+    }
+
+    var isEventStream: Bool { reader.isEventStream }
+
+    func start(_ request: CurlRequest, engine: CurlEngine, eventLoop: any EventLoop) {
+        transfer = engine.start(request, on: eventLoop, receiver: self)
+    }
+
+    /// Ends the transfer; the owner hears nothing more.
+    func abandon() {
+        owner = nil
+        transfer?.cancel()
+        transfer = nil
+    }
+
+    func transferHead(status: Int, headers: CurlHeaders) {
+        reader.head(status: status, headers: headers)
+    }
+
+    func transferBody(_ bytes: ByteBuffer) {
+        deliver(reader.chunk(bytes))
+    }
+
+    func transferDone(_ result: Result<CurlResponse, CurlError>) {
+        transfer = nil
+        switch result {
+        case .success(let response):
+            if streaming {
+                deliver(reader.finish())
+            } else {
+                deliver(reader.whole(response))
+            }
+            fail(TransportFailure(kind: .garbled, sent: true, detail: "the stream ended without an answer"))
+        case .failure(let error):
+            fail(TransportFailure(error))
+        }
+    }
+
+    private func deliver(_ incoming: [ExchangeReader.Incoming]) {
+        for item in incoming {
+            guard let owner else { return }
+            switch item {
+            case .message(let message):
+                owner.exchangeReceived(message)
+            case .answer(let answer):
+                // The stream may go on for a moment: left alone it ends by itself and its connection stays usable.
+                self.owner = nil
+                owner.exchangeAnswered(answer)
+            }
+        }
+    }
+
+    private func fail(_ failure: TransportFailure) {
+        guard let owner else { return }
+        self.owner = nil
+        var resumption: StreamResumption?
+        if reader.isEventStream, let id = reader.lastEventID {
+            resumption = StreamResumption(
+                lastEventID: id, pause: reader.retryMilliseconds.map { .milliseconds(Int64($0)) })
+        }
+        owner.exchangeFailed(failure, resumption: resumption)
+    }
+}
+
+extension TransportFailure {
+    init(_ error: CurlError) {
+        let kind: Kind =
+            switch error.kind {
+            case .couldNotConnect: .refused
+            case .closedEarly, .resendRefused, .other: .broken
+            case .couldNotResolve, .tlsFailed, .invalidRequest, .cancelled, .shutdown: .impossible
+            case .timedOut: .timedOut
+            case .tooLarge: .tooLarge
+            case .invalidResponse: .garbled
+            }
+        self.init(kind: kind, sent: error.requestSent, detail: error.kind.rawValue)
+    }
+}
+
+/// Takes the outcome of exchanges in which nobody is interested: cancellations, `DELETE`, replies.
+final class IgnoredExchange: CurlTransferReceiver {
+    func transferDone(_ result: Result<CurlResponse, CurlError>) {}
+}

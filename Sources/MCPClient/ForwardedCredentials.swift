@@ -1,0 +1,83 @@
+import Crypto
+
+/// Whose session a call uses: two callers share an upstream session only when their partitions are equal.
+///
+/// A keyed hash (HMAC-SHA256, a random key per process) over exactly the credentials that are forwarded, so a partition
+/// can be held in memory and compared without holding what it stands for.
+package struct CredentialPartition: Hashable, Sendable {
+    private let words: (UInt64, UInt64, UInt64, UInt64)
+
+    private static let key = SymmetricKey(size: .bits256)
+
+    /// The partition of callers without credentials.
+    package static let anonymous = CredentialPartition(words: (0, 0, 0, 0))
+
+    private init(words: (UInt64, UInt64, UInt64, UInt64)) {
+        self.words = words
+    }
+
+    /// - Parameters:
+    ///   - cookies: the forwarded part of the `Cookie` header, exactly as it goes upstream; nil or empty when nothing is.
+    ///   - authorization: the `Authorization` header's value.
+    package init(cookies: String?, authorization: String?) {
+        let cookies = cookies ?? ""
+        let authorization = authorization ?? ""
+        if cookies.isEmpty, authorization.isEmpty {
+            self = .anonymous
+            return
+        }
+        var hash = HMAC<SHA256>(key: Self.key)
+        // The length keeps a cookie that ends like a token apart from a token that begins like a cookie.
+        withUnsafeBytes(of: UInt64(cookies.utf8.count).littleEndian) { hash.update(data: $0) }
+        for text in [cookies, authorization] {
+            var text = text
+            text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
+        }
+        self.words = hash.finalize().withUnsafeBytes { bytes in
+            (
+                bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
+                bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self),
+                bytes.loadUnaligned(fromByteOffset: 16, as: UInt64.self),
+                bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
+            )
+        }
+    }
+
+    package static func == (left: CredentialPartition, right: CredentialPartition) -> Bool {
+        left.words == right.words
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        // Already uniformly distributed: the first word is as good as all four.
+        hasher.combine(words.0)
+    }
+}
+
+/// The headers of a caller that go upstream with every message sent in the caller's name.
+package struct ForwardedCredentials: Sendable {
+    /// Credentials proper, sent with the handshake and with every later message of the session: `Cookie`, `Authorization`.
+    package var credentials: [(name: String, value: String)]
+    /// What belongs to one request only, such as `Accept-Language` and trace headers; no part of the partition.
+    package var perRequest: [(name: String, value: String)]
+    package let partition: CredentialPartition
+
+    /// Nobody in particular.
+    package static let anonymous = ForwardedCredentials(cookies: nil, authorization: nil)
+
+    /// - Parameters:
+    ///   - cookies: value of the `Cookie` header to send: the forwarded cookies only. Empty means none.
+    ///   - authorization: value of the `Authorization` header to send.
+    ///   - perRequest: further headers, already filtered by the caller; never hop-by-hop ones.
+    package init(
+        cookies: String?, authorization: String?, perRequest: [(name: String, value: String)] = []
+    ) {
+        var credentials: [(name: String, value: String)] = []
+        if let cookies, !cookies.isEmpty { credentials.append((name: "Cookie", value: cookies)) }
+        if let authorization, !authorization.isEmpty {
+            credentials.append((name: "Authorization", value: authorization))
+        }
+        self.credentials = credentials
+        self.perRequest = perRequest
+        self.partition = CredentialPartition(cookies: cookies, authorization: authorization)
+    }
+}

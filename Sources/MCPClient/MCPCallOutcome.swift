@@ -1,0 +1,123 @@
+package import JSON
+package import MCP
+package import NIOCore
+
+/// How a call ended; exactly one for each call.
+package enum MCPCallOutcome: Sendable {
+    case result(MCPCallResult)
+    case failure(MCPCallFailure)
+}
+
+/// Where the time of a call went.
+package struct MCPCallTimings: Hashable, Sendable {
+    /// Waiting for a session: handshakes and pauses between tries.
+    package var session: Duration
+    /// From sending to the whole answer, replays summed up.
+    package var upstream: Duration
+
+    package init(session: Duration = .zero, upstream: Duration = .zero) {
+        self.session = session
+        self.upstream = upstream
+    }
+}
+
+/// Whether the tool ran: the truth as far as it can be known, never a guess.
+package enum MCPExecuted: String, Hashable, Sendable {
+    /// Provably not: nothing was sent, or the server refused the message as a whole.
+    case no
+    /// It answered.
+    case yes
+    /// It may have run.
+    case unknown
+}
+
+/// A JSON-RPC result with the right id.
+package struct MCPCallResult: Sendable {
+    /// The JSON-RPC message; the readable bytes are the document that `result` points into.
+    package var message: ByteBuffer
+    /// The `result` object inside `message.readableBytesView`, from the first readable byte.
+    package var result: JSONSlice
+    /// The answer's `Set-Cookie` lines.
+    package var setCookies: [String]
+    package var timings: MCPCallTimings
+    /// How often the call was sent again.
+    package var replays: Int
+    package var era: MCPEra
+    /// False when this call waited for a handshake.
+    package var sessionReused: Bool
+
+    package init(
+        message: ByteBuffer, result: JSONSlice, setCookies: [String] = [], timings: MCPCallTimings = MCPCallTimings(),
+        replays: Int = 0, era: MCPEra = .legacy, sessionReused: Bool = true
+    ) {
+        self.message = message
+        self.result = result
+        self.setCookies = setCookies
+        self.timings = timings
+        self.replays = replays
+        self.era = era
+        self.sessionReused = sessionReused
+    }
+}
+
+/// Why a call has no result.
+package struct MCPCallFailure: Error, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
+        /// 401, with `WWW-Authenticate`.
+        case unauthorized
+        /// 403.
+        case forbidden
+        /// 429, with `Retry-After`.
+        case rateLimited
+        /// Another 4xx, or a JSON-RPC error.
+        case rejected
+        /// 5xx.
+        case failed
+        /// Unparsable, wrong id, too large, or no result.
+        case invalid
+        /// No connection, or it broke.
+        case unreachable
+        /// The deadline, or the longest silence, passed.
+        case timeout
+        /// The caller cancelled.
+        case cancelled
+    }
+
+    package var kind: Kind
+    /// The upstream's HTTP status, where there was one.
+    package var status: Int?
+    package var rpcError: JSONRPCError?
+    package var wwwAuthenticate: [String]
+    package var retryAfter: String?
+    package var setCookies: [String]
+    package var executed: MCPExecuted
+    /// For logs and problem documents; never holds a credential or the caller's data.
+    package var detail: String
+    package var timings: MCPCallTimings
+    package var replays: Int
+    /// False when this call waited for a handshake.
+    package var sessionReused: Bool
+
+    package init(
+        kind: Kind, status: Int? = nil, rpcError: JSONRPCError? = nil, wwwAuthenticate: [String] = [],
+        retryAfter: String? = nil, setCookies: [String] = [], executed: MCPExecuted, detail: String,
+        timings: MCPCallTimings = MCPCallTimings(), replays: Int = 0, sessionReused: Bool = true
+    ) {
+        self.kind = kind
+        self.status = status
+        self.rpcError = rpcError
+        self.wwwAuthenticate = wwwAuthenticate
+        self.retryAfter = retryAfter
+        self.setCookies = setCookies
+        self.executed = executed
+        self.detail = detail
+        self.timings = timings
+        self.replays = replays
+        self.sessionReused = sessionReused
+    }
+
+    /// Safe to send again whatever the tool does.
+    package var isRetryable: Bool {
+        executed == .no && (kind == .unreachable || kind == .failed || kind == .rateLimited || kind == .timeout)
+    }
+}

@@ -1,0 +1,114 @@
+package import CurlTransport
+import JSON
+import MCP
+package import NIOCore
+
+/// Calls tools of one upstream from one event loop, on which every method must be called and every callback comes.
+///
+/// There is one for each shard and upstream. All of them share the upstream's sessions.
+package final class MCPCaller {
+    package let upstream: MCPUpstream
+    package let eventLoop: any EventLoop
+    let engine: CurlEngine
+    private let ignored = IgnoredExchange()
+
+    package init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
+        self.upstream = upstream
+        self.engine = engine
+        self.eventLoop = eventLoop
+    }
+
+    /// Calls a tool.
+    /// - Parameter completion: called exactly once, perhaps before this method returns.
+    @discardableResult
+    package func call(_ call: MCPToolCall, completion: @escaping (MCPCallOutcome) -> Void) -> MCPCallHandle {
+        let (entry, renewal) = upstream.entry(for: call.tool, now: .now())
+        if let renewal { renewCatalog(renewal) }
+        return perform(
+            OutgoingRequest(
+                body: .toolCall(tool: call.tool, arguments: call.arguments), credentials: call.credentials,
+                deadline: call.deadline, idleTimeout: call.idleTimeout, traceparent: call.traceparent,
+                mayRunTwice: upstream.configuration.trusted && entry?.mayRunTwice == true,
+                mirrored: entry?.mirrored ?? [], onProgress: call.onProgress),
+            completion: completion)
+    }
+
+    /// Lists the upstream's tools, all pages, and keeps them as `upstream.catalog`.
+    ///
+    /// The first call is the gateway's to make; later ones happen by themselves when the list is stale.
+    package func refreshCatalog(
+        credentials: ForwardedCredentials = .anonymous, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, MCPCallFailure>) -> Void
+    ) {
+        CatalogLoader(caller: self, credentials: credentials, deadline: deadline, completion: completion).start()
+    }
+
+    /// Ends sessions that have been idle for too long. Calls do it in passing; a quiet gateway wants a timer.
+    package func sweep() {
+        end(upstream.evict(now: .now()))
+    }
+
+    // MARK: For the drivers
+
+    @discardableResult
+    func perform(_ request: OutgoingRequest, completion: @escaping (MCPCallOutcome) -> Void) -> MCPCallHandle {
+        let driver = CallDriver(request, caller: self, completion: completion)
+        driver.start()
+        return MCPCallHandle(driver: driver)
+    }
+
+    func acquire(_ credentials: ForwardedCredentials, waiter: () -> PoolWaiter) -> PoolAcquisition {
+        let (acquisition, evicted) = upstream.acquire(credentials, waiter: waiter, now: .now())
+        end(evicted)
+        return acquisition
+    }
+
+    func run(_ order: HandshakeOrder) {
+        HandshakeDriver(order, caller: self).start()
+    }
+
+    func end(_ sessions: [EvictedSession]) {
+        for session in sessions {
+            _ = engine.start(upstream.deletion(of: session), on: eventLoop, receiver: ignored)
+        }
+    }
+
+    func notifyCancelled(
+        _ number: Int64, over connection: UpstreamConnection, credentials: ForwardedCredentials
+    ) {
+        send(
+            upstream.envelope.notification(
+                method: MCPMethod.cancelled,
+                params: ["requestId": .number(Int(number)), "reason": "The caller no longer waits for the answer"]),
+            over: connection, credentials: credentials)
+    }
+
+    func reply(
+        _ response: JSONRPCResponse, over connection: UpstreamConnection, credentials: ForwardedCredentials
+    ) {
+        send(ByteBuffer(bytes: response.json.serialized), over: connection, credentials: credentials)
+    }
+
+    /// Sends a message that has no answer.
+    private func send(_ body: ByteBuffer, over connection: UpstreamConnection, credentials: ForwardedCredentials) {
+        var headers = connection.headers
+        for header in credentials.credentials { headers.append(header) }
+        let request = upstream.post(body, url: connection.url, headers: headers, timeout: .seconds(5))
+        _ = engine.start(request, on: eventLoop, receiver: ignored)
+    }
+
+    private func renewCatalog(_ credentials: ForwardedCredentials) {
+        refreshCatalog(credentials: credentials, deadline: .now() + .seconds(10)) { _ in
+            // The loader has kept the new list, or set the time for the next try.
+        }
+    }
+}
+
+/// A call under way.
+package struct MCPCallHandle {
+    let driver: CallDriver
+
+    /// Gives the call up, on its event loop: its outcome is `.cancelled`, and the upstream is told, by closing the
+    /// stream (2026-07-28) or with `notifications/cancelled`. Does nothing once there is an outcome.
+    package func cancel() { driver.cancel() }
+}

@@ -1,0 +1,204 @@
+package import CurlTransport
+package import JSON
+package import MCP
+package import NIOCore
+
+/// What a server says about itself when it is connected to.
+package struct MCPServerDescription: Sendable {
+    package var version: MCPVersion
+    package var serverInfo: Implementation?
+    package var capabilities: ServerCapabilities
+    package var instructions: String?
+}
+
+/// An MCP client for code that can wait: the async face of the machine that also drives the gateway's calls.
+///
+/// Every method may be called from any task, several at a time; cancelling the task cancels the request upstream.
+/// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`.
+package final class MCPClient: Sendable {
+    package let upstream: MCPUpstream
+    package let credentials: ForwardedCredentials
+    /// Budget of each request, from its start.
+    package let timeout: Duration
+    private let handlers: MCPClientHandlers
+    private let engine: CurlEngine
+    private let eventLoop: any EventLoop
+    private let caller: NIOLoopBoundBox<MCPCaller?>
+
+    /// Rounds of questions that one request may take.
+    private static let maximumRounds = 16
+
+    /// - Parameter handlers: the upstream must declare their `capabilities`.
+    package init(
+        upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop,
+        credentials: ForwardedCredentials = .anonymous, handlers: MCPClientHandlers = MCPClientHandlers(),
+        timeout: Duration = .seconds(30)
+    ) {
+        self.upstream = upstream
+        self.engine = engine
+        self.eventLoop = eventLoop
+        self.credentials = credentials
+        self.handlers = handlers
+        self.timeout = timeout
+        caller = NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: eventLoop)
+    }
+
+    /// Makes sure that there is a connection (a session, in the legacy era), and tells who is at its end.
+    @discardableResult
+    package func connect() async throws -> MCPServerDescription {
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        let connection = try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<UpstreamConnection, any Error>) in
+            eventLoop.execute {
+                ConnectDriver(caller: self.callerOnLoop, credentials: self.credentials) { result in
+                    continuation.resume(with: result.mapError { $0 })
+                }.start(deadline: deadline)
+            }
+        }
+        let document = (try? JSONValue(parsing: connection.description)) ?? [:]
+        let info = document["serverInfo"] ?? document["_meta"]?[MCPMeta.serverInfo]
+        return MCPServerDescription(
+            version: connection.version, serverInfo: info.flatMap { try? Implementation(json: $0) },
+            capabilities: (try? ServerCapabilities(json: document["capabilities"] ?? [:])) ?? ServerCapabilities(),
+            instructions: document["instructions"]?.string)
+    }
+
+    /// Ends the upstream's sessions.
+    package func close() async {
+        await upstream.close(engine)
+    }
+
+    /// Calls a tool. Questions that the server asks meanwhile go to the handlers.
+    package func callTool(
+        _ name: String, arguments: JSONObject? = nil, meta: JSONObject = [:],
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> CallToolResult {
+        var params: JSONObject = ["name": .string(name)]
+        if let arguments { params["arguments"] = .object(arguments) }
+        if !meta.isEmpty { params["_meta"] = .object(meta) }
+        return try CallToolResult(
+            json: .object(try await request(MCPMethod.toolsCall, params: params, onProgress: onProgress)))
+    }
+
+    /// Sends any request and returns its complete result.
+    package func request(
+        _ method: String, params: JSONObject? = nil, onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> JSONObject {
+        let original = params
+        var params = params
+        for _ in 0..<Self.maximumRounds {
+            let answer = try await exchange(method, params: params, onProgress: onProgress)
+            let tree = answer.message.withUnsafeReadableBytes { JSONValue(answer.result, in: $0) }
+            let result = tree.object ?? [:]
+            guard answer.era == .modern, ResultType(of: result) == .inputRequired else { return result }
+            params = try await answering(InputRequiredResult(json: tree), original)
+        }
+        throw MCPCallFailure(kind: .rejected, executed: .unknown, detail: "the server does not stop asking")
+    }
+
+    // MARK: Inside
+
+    /// The parameters of the next round: the original ones, the answers, and the state byte for byte.
+    private func answering(_ required: InputRequiredResult, _ original: JSONObject?) async throws -> JSONObject {
+        var params = original ?? [:]
+        var responses: JSONObject = [:]
+        for (key, question) in required.inputRequests {
+            switch await handlers.answer(question, version: .latestModern) {
+            case .success(let response):
+                responses[key] = response
+            case .failure(let error):
+                throw MCPCallFailure(
+                    kind: .rejected, rpcError: error, executed: .unknown,
+                    detail: "the tool asks for input that this client cannot give (\(question.method))")
+            }
+        }
+        if !required.inputRequests.isEmpty { params["inputResponses"] = .object(responses) }
+        if let state = required.requestState { params["requestState"] = .string(state) }
+        return params
+    }
+
+    /// Must be called on the event loop.
+    private var callerOnLoop: MCPCaller {
+        if let made = caller.value { return made }
+        let made = MCPCaller(upstream: upstream, engine: engine, eventLoop: eventLoop)
+        caller.value = made
+        return made
+    }
+
+    private struct Flight {
+        var handle: MCPCallHandle?
+        var cancelled = false
+    }
+
+    private func exchange(
+        _ method: String, params: JSONObject?, onProgress: (@Sendable (MCPProgress) -> Void)?
+    ) async throws -> MCPCallResult {
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        let flight = NIOLoopBoundBox.makeEmptyBox(valueType: Flight.self, eventLoop: eventLoop)
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
+                eventLoop.execute {
+                    // The cancellation may have come first: the task can be cancelled before it begins.
+                    if flight.value?.cancelled == true {
+                        continuation.resume(
+                            throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
+                        return
+                    }
+                    let request = self.outgoing(method, params, deadline: deadline, onProgress: onProgress)
+                    let handle = self.callerOnLoop.perform(request) { outcome in
+                        switch outcome {
+                        case .result(let result): continuation.resume(returning: result)
+                        case .failure(let failure): continuation.resume(throwing: failure)
+                        }
+                    }
+                    flight.value = Flight(handle: handle)
+                }
+            }
+        } onCancel: {
+            eventLoop.execute {
+                if let handle = flight.value?.handle {
+                    handle.cancel()
+                } else {
+                    flight.value = Flight(cancelled: true)
+                }
+            }
+        }
+    }
+
+    /// Must be called on the event loop.
+    private func outgoing(
+        _ method: String, _ params: JSONObject?, deadline: NIODeadline, onProgress: (@Sendable (MCPProgress) -> Void)?
+    ) -> OutgoingRequest {
+        var entry: ToolCatalog.Entry?
+        if method == MCPMethod.toolsCall, let tool = params?["name"]?.string { entry = upstream.catalog?[tool] }
+        // Everything but a tool call only reads.
+        let mayRunTwice =
+            method == MCPMethod.toolsCall ? upstream.configuration.trusted && entry?.mayRunTwice == true : true
+        var request = OutgoingRequest(
+            body: .other(method: method, params: params), credentials: credentials, deadline: deadline,
+            mayRunTwice: mayRunTwice, takesInputRequests: true, mirrored: entry?.mirrored ?? [],
+            onProgress: onProgress, onNotification: handlers.onNotification)
+        let loop = eventLoop
+        request.onRequest = { [handlers] question, reply in
+            let reply = NIOLoopBound(reply, eventLoop: loop)
+            Task {
+                let answer = await handlers.answer(question, version: .latestLegacy)
+                loop.execute { reply.value(answer) }
+            }
+        }
+        return request
+    }
+
+    /// Lists the tools, all pages, and keeps them as the upstream's catalog. In the modern era tools with invalid header
+    /// annotations are left out.
+    package func listTools() async throws -> [ToolDefinition] {
+        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        return try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<[ToolDefinition], any Error>) in
+            eventLoop.execute {
+                self.callerOnLoop.refreshCatalog(credentials: self.credentials, deadline: deadline) { result in
+                    continuation.resume(with: result.map { $0.entries.map(\.definition) }.mapError { $0 })
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,60 @@
+import JSON
+package import MCP
+
+/// What an `MCPClient` does when its server asks or tells something. Only what is set is declared as a capability.
+package struct MCPClientHandlers: Sendable {
+    package var elicit: (@Sendable (ElicitParameters) async throws -> ElicitResult)?
+    package var sample: (@Sendable (CreateMessageParameters) async throws -> CreateMessageResult)?
+    package var roots: (@Sendable () async throws -> [Root])?
+    /// Every notification but progress, on the stream of a request. Called on the event loop: must not block.
+    package var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
+
+    package init(
+        elicit: (@Sendable (ElicitParameters) async throws -> ElicitResult)? = nil,
+        sample: (@Sendable (CreateMessageParameters) async throws -> CreateMessageResult)? = nil,
+        roots: (@Sendable () async throws -> [Root])? = nil,
+        onNotification: (@Sendable (JSONRPCNotification) -> Void)? = nil
+    ) {
+        self.elicit = elicit
+        self.sample = sample
+        self.roots = roots
+        self.onNotification = onNotification
+    }
+
+    /// To be declared by the upstream that the client uses.
+    package var capabilities: ClientCapabilities {
+        ClientCapabilities(sampling: sample != nil, elicitation: elicit != nil, roots: roots != nil)
+    }
+
+    /// The answer to a question: a legacy request, or a member of a modern `inputRequests`.
+    func answer(_ question: InputRequest, version: MCPVersion) async -> Result<JSONValue, JSONRPCError> {
+        do {
+            switch question {
+            case .elicitation(let parameters):
+                guard let elicit else { return .failure(.methodNotFound(question.method)) }
+                return .success(try await elicit(parameters).json)
+            case .sampling(let parameters):
+                guard let sample else { return .failure(.methodNotFound(question.method)) }
+                return .success(try await sample(parameters).json(for: version))
+            case .roots:
+                guard let roots else { return .failure(.methodNotFound(question.method)) }
+                return .success(Root.json(try await roots()))
+            }
+        } catch let error as JSONRPCError {
+            return .failure(error)
+        } catch {
+            return .failure(.internalError("The client could not answer"))
+        }
+    }
+
+    func answer(_ request: JSONRPCRequest, version: MCPVersion) async -> Result<JSONValue, JSONRPCError> {
+        do {
+            return await answer(try InputRequest(method: request.method, params: request.params), version: version)
+        } catch {
+            let known = [MCPMethod.elicitationCreate, MCPMethod.samplingCreateMessage, MCPMethod.rootsList]
+            return .failure(
+                known.contains(request.method)
+                    ? .invalidParams("\(error)") : .methodNotFound(request.method))
+        }
+    }
+}

@@ -1,0 +1,176 @@
+package import CurlTransport
+import JSON
+package import Logging
+package import MCP
+import NIOCore
+import Synchronization
+
+/// A call in the queue of a pool; told on its own event loop.
+struct PoolWaiter: Sendable {
+    let eventLoop: any EventLoop
+    let wake: @Sendable (PoolWake) -> Void
+}
+
+/// One upstream MCP server, shared by all shards: remembered era, sessions, tool catalog, statistics.
+///
+/// Outlives a reload of the configuration, so that sessions do too.
+package final class MCPUpstream: Sendable {
+    package let configuration: MCPUpstreamConfiguration
+    package let clientInfo: Implementation
+    /// What this client answers when a server asks; declared in every handshake.
+    package let capabilities: ClientCapabilities
+    let logger: Logger
+    let envelope: RequestEnvelope
+    /// Whether answers have come as event streams: then a whole answer may be long in coming, and the server may ask
+    /// something in between, so answers are read as they come.
+    let streams = Atomic<Bool>(false)
+
+    private let pool: Mutex<SessionPoolState<PoolWaiter>>
+    private let catalogState = Mutex(CatalogState())
+
+    package init(
+        configuration: MCPUpstreamConfiguration, clientInfo: Implementation,
+        capabilities: ClientCapabilities = ClientCapabilities(), logger: Logger
+    ) {
+        self.configuration = configuration
+        self.clientInfo = clientInfo
+        self.capabilities = capabilities
+        self.logger = logger
+        envelope = RequestEnvelope(
+            fragments: EnvelopeFragments(clientInfo: clientInfo, capabilities: capabilities))
+        pool = Mutex(
+            SessionPoolState(
+                url: configuration.url, era: configuration.era, limit: configuration.sessionLimit,
+                idle: TimeAmount(configuration.sessionIdle)))
+    }
+
+    /// Numbers for metrics.
+    package var statistics: MCPUpstreamStatistics { pool.withLock { $0.statistics } }
+
+    /// The era as far as it is known.
+    package var era: MCPEra? {
+        pool.withLock { state in
+            switch state.era.knowledge {
+            case .modern: .modern
+            case .legacy: .legacy
+            case .unknown, .probing: nil
+            }
+        }
+    }
+
+    // MARK: Sessions
+
+    func acquire(
+        _ credentials: ForwardedCredentials, waiter: () -> PoolWaiter, now: NIODeadline
+    ) -> (acquisition: PoolAcquisition, evicted: [EvictedSession]) {
+        let partition = credentials.partition
+        // A few at a time: a call must not pay for everybody's age.
+        let (ready, evicted) = pool.withLock { ($0.ready(partition, now: now), $0.evict(now: now, atMost: 4)) }
+        if let ready { return (.ready(ready), evicted) }
+        // A waiter costs allocations, so it is made only when it is needed. The connection may have come meanwhile;
+        // `acquire` looks again.
+        let made = waiter()
+        let headers = credentials.credentials
+        let acquisition = pool.withLock { $0.acquire(partition, credentials: headers, waiter: made, now: now) }
+        return (acquisition, evicted)
+    }
+
+    func release(_ partition: CredentialPartition, _ connection: UpstreamConnection, now: NIODeadline) {
+        if connection.era == .modern { return }
+        pool.withLock { $0.release(partition, connection, now: now) }
+    }
+
+    func discard(_ partition: CredentialPartition, _ connection: UpstreamConnection) {
+        pool.withLock { $0.discard(partition, connection) }
+    }
+
+    func moved(_ partition: CredentialPartition, _ connection: UpstreamConnection) {
+        pool.withLock { $0.moved(partition, connection, to: connection.url) }
+    }
+
+    func nextGeneration() -> UInt64 { pool.withLock { $0.nextGeneration() } }
+
+    /// Ends a handshake and tells everybody who waited for it, each on the own event loop.
+    func finish(_ order: HandshakeOrder, _ outcome: HandshakeOutcome) -> [EvictedSession] {
+        let (wakes, evicted) = pool.withLock { $0.finish(order, outcome, now: .now()) }
+        for (waiter, wake) in wakes {
+            waiter.eventLoop.execute { waiter.wake(wake) }
+        }
+        return evicted
+    }
+
+    func evict(now: NIODeadline) -> [EvictedSession] {
+        pool.withLock { $0.evict(now: now, atMost: 256) }
+    }
+
+    /// Ends all sessions with `DELETE`, at most `within` long. Calls that begin later open new ones.
+    package func close(_ engine: CurlEngine, within limit: Duration = .seconds(2)) async {
+        let sessions = pool.withLock { $0.drain() }
+        await withTaskGroup(of: Void.self) { group in
+            // Bounded, so that thousands of sessions do not open thousands of connections.
+            var waiting = sessions[...]
+            let end = ContinuousClock.now + limit
+            for _ in 0..<min(32, sessions.count) {
+                guard let session = waiting.popFirst() else { break }
+                group.addTask { await self.end(session, engine) }
+            }
+            while await group.next() != nil {
+                guard ContinuousClock.now < end, let session = waiting.popFirst() else { continue }
+                group.addTask { await self.end(session, engine) }
+            }
+        }
+    }
+
+    private func end(_ session: EvictedSession, _ engine: CurlEngine) async {
+        var request = deletion(of: session)
+        request.timeout = .seconds(1)
+        // Courtesy: a server that is gone has no session either.
+        _ = try? await engine.execute(request)
+    }
+
+    // MARK: Catalog
+
+    private struct CatalogState {
+        var catalog: ToolCatalog?
+        var credentials = ForwardedCredentials.anonymous
+        var staleAt = NIODeadline.distantFuture
+        var loading = false
+    }
+
+    /// The tools as last listed; nil before the first `MCPCaller.refreshCatalog`. Renewed in the background by calls
+    /// once its lifetime is over.
+    package var catalog: ToolCatalog? { catalogState.withLock { $0.catalog } }
+
+    /// The next call renews the catalog (`notifications/tools/list_changed`, a header mismatch).
+    package func expireCatalog() {
+        catalogState.withLock { state in
+            if state.catalog != nil { state.staleAt = .uptimeNanoseconds(0) }
+        }
+    }
+
+    func entry(for tool: String, now: NIODeadline) -> (entry: ToolCatalog.Entry?, renewal: ForwardedCredentials?) {
+        catalogState.withLock { state in
+            guard now >= state.staleAt, !state.loading else { return (state.catalog?[tool], nil) }
+            state.loading = true
+            return (state.catalog?[tool], state.credentials)
+        }
+    }
+
+    func catalogLoaded(_ catalog: ToolCatalog, credentials: ForwardedCredentials, now: NIODeadline) {
+        // A server's zero would mean listing the tools with every call.
+        let lifetime = max(catalog.lifetime ?? configuration.catalogLifetime, .seconds(5))
+        catalogState.withLock { state in
+            state = CatalogState(catalog: catalog, credentials: credentials, staleAt: now + TimeAmount(lifetime))
+        }
+        for (name, reason) in catalog.dropped {
+            logger.warning("tool dropped", metadata: ["tool": "\(name)", "reason": "\(reason)"])
+        }
+    }
+
+    func catalogFailed(now: NIODeadline) {
+        catalogState.withLock { state in
+            state.loading = false
+            if state.catalog != nil { state.staleAt = now + .seconds(5) }
+        }
+    }
+}

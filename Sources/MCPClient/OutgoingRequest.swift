@@ -1,0 +1,58 @@
+import JSON
+import MCP
+import NIOCore
+
+/// Any request that a driver can send: the hot path's tool call, or the async client's.
+struct OutgoingRequest {
+    enum Body {
+        case toolCall(tool: String, arguments: ByteBuffer)
+        case other(method: String, params: JSONObject?)
+    }
+
+    /// Answers a request of the server (elicitation, sampling, roots), from the event loop, once, there.
+    typealias Answerer = (JSONRPCRequest, @escaping (Result<JSONValue, JSONRPCError>) -> Void) -> Void
+
+    var body: Body
+    var credentials: ForwardedCredentials
+    var deadline: NIODeadline
+    var idleTimeout: TimeAmount?
+    var traceparent: String?
+    var mayRunTwice: Bool
+    var takesInputRequests = false
+    var mirrored: [MirroredParameter] = []
+    var onProgress: ((MCPProgress) -> Void)?
+    /// Every other notification on the request's stream.
+    var onNotification: ((JSONRPCNotification) -> Void)?
+    var onRequest: Answerer?
+
+    /// Somebody wants to hear what comes before the answer.
+    var wantsStream: Bool { onProgress != nil || onNotification != nil || onRequest != nil }
+
+    var method: String {
+        switch body {
+        case .toolCall: MCPMethod.toolsCall
+        case .other(let method, _): method
+        }
+    }
+
+    /// What `Mcp-Name` says, where the method has it.
+    var name: String? {
+        switch body {
+        case .toolCall(let tool, _): return tool
+        case .other(MCPMethod.toolsCall, let params), .other(MCPMethod.promptsGet, let params):
+            return params?["name"]?.string
+        case .other(MCPMethod.resourcesRead, let params):
+            return params?["uri"]?.string
+        case .other: return nil
+        }
+    }
+
+    /// The tool's arguments as a tree; asked for only when some of them travel as headers.
+    var arguments: JSONValue {
+        switch body {
+        case .toolCall(_, let arguments):
+            arguments.withUnsafeReadableBytes { (try? JSONValue(parsing: $0)) ?? .null }
+        case .other(_, let params): params?["arguments"] ?? .null
+        }
+    }
+}

@@ -1,0 +1,178 @@
+import JSON
+import MCP
+import NIOCore
+
+/// The parts of every request that do not change while an upstream lives, as JSON text.
+struct EnvelopeFragments: Sendable {
+    /// Members of a modern `_meta` after the protocol version.
+    let modernMeta: String
+    /// Members of the parameters of `initialize` after the protocol version.
+    let initializeParams: String
+
+    init(clientInfo: Implementation, capabilities: ClientCapabilities) {
+        let modern = MCPVersion.latestModern
+        modernMeta =
+            "\"\(MCPMeta.clientInfo)\":\(clientInfo.json(for: modern).text),"
+            + "\"\(MCPMeta.clientCapabilities)\":\(capabilities.json(for: modern).text)"
+        let legacy = MCPVersion.latestLegacy
+        initializeParams =
+            "\"capabilities\":\(capabilities.json(for: legacy).text),"
+            + "\"clientInfo\":\(clientInfo.json(for: legacy).text)"
+    }
+}
+
+/// Writes JSON-RPC messages around bytes that are JSON already.
+struct RequestEnvelope {
+    let fragments: EnvelopeFragments
+
+    /// What a request says about itself in `_meta`.
+    struct Meta {
+        var version: MCPVersion
+        var progress: Bool
+        var traceparent: String?
+    }
+
+    /// `tools/call` around the caller's own argument bytes.
+    func toolCall(number: Int64, tool: String, arguments: ByteBuffer, meta: Meta) -> ByteBuffer {
+        var out = ByteBuffer()
+        out.reserveCapacity(arguments.readableBytes + tool.utf8.count + fragments.modernMeta.utf8.count + 320)
+        out.writeStaticString(#"{"jsonrpc":"2.0","id":"#)
+        out.writeNumber(number)
+        out.writeStaticString(#","method":"tools/call","params":{"name":"#)
+        out.writeQuoted(tool)
+        out.writeStaticString(#","arguments":"#)
+        out.writeImmutableBuffer(arguments)
+        if meta.version.era == .modern || meta.progress || meta.traceparent != nil {
+            out.writeStaticString(#","_meta":{"#)
+            write(meta, number: number, to: &out)
+            out.writeStaticString("}")
+        }
+        out.writeStaticString("}}")
+        return out
+    }
+
+    /// Any other request; members of `params._meta` that the caller set are kept.
+    func request(number: Int64, method: String, params: JSONObject?, meta: Meta) -> ByteBuffer {
+        var params = params
+        var own: JSONObject?
+        if let given = params?.removeValue(forKey: "_meta")?.object { own = given }
+        let needsMeta = meta.version.era == .modern || meta.progress || meta.traceparent != nil || own != nil
+        var out = ByteBuffer()
+        out.writeStaticString(#"{"jsonrpc":"2.0","id":"#)
+        out.writeNumber(number)
+        out.writeStaticString(#","method":"#)
+        out.writeQuoted(method)
+        if params != nil || needsMeta {
+            out.writeStaticString(#","params":{"#)
+            var separator = ""
+            for (key, value) in params ?? [:] {
+                out.writeString(separator)
+                out.writeQuoted(key)
+                out.writeStaticString(":")
+                out.writeBytes(value.serialized)
+                separator = ","
+            }
+            if needsMeta {
+                out.writeString(separator + #""_meta":{"#)
+                separator = ""
+                for (key, value) in own ?? [:] where !Self.reserved.contains(key) {
+                    out.writeString(separator)
+                    out.writeQuoted(key)
+                    out.writeStaticString(":")
+                    out.writeBytes(value.serialized)
+                    separator = ","
+                }
+                if meta.version.era == .modern || meta.progress || meta.traceparent != nil {
+                    out.writeString(separator)
+                    write(meta, number: number, to: &out)
+                }
+                out.writeStaticString("}")
+            }
+            out.writeStaticString("}")
+        }
+        out.writeStaticString("}")
+        return out
+    }
+
+    func initialize(number: Int64, version: MCPVersion) -> ByteBuffer {
+        var out = ByteBuffer()
+        out.writeStaticString(#"{"jsonrpc":"2.0","id":"#)
+        out.writeNumber(number)
+        out.writeStaticString(#","method":"initialize","params":{"protocolVersion":""#)
+        out.writeString(version.rawValue)
+        out.writeStaticString("\",")
+        out.writeString(fragments.initializeParams)
+        out.writeStaticString("}}")
+        return out
+    }
+
+    func notification(method: String, params: JSONObject? = nil) -> ByteBuffer {
+        var message: JSONObject = ["jsonrpc": "2.0", "method": .string(method)]
+        if let params { message["params"] = .object(params) }
+        return ByteBuffer(bytes: JSONValue.object(message).serialized)
+    }
+
+    // MARK: Inside
+
+    private static let reserved: Set<String> = [
+        MCPMeta.progressToken, MCPMeta.traceparent, MCPMeta.protocolVersion, MCPMeta.clientInfo,
+        MCPMeta.clientCapabilities,
+    ]
+
+    /// The members of `_meta`, at least one. The progress token is the request's number: unique in the process, and
+    /// so among all active requests of any session.
+    private func write(_ meta: Meta, number: Int64, to out: inout ByteBuffer) {
+        var separated = true
+        if meta.version.era == .modern {
+            out.writeStaticString(#""io.modelcontextprotocol/protocolVersion":""#)
+            out.writeString(meta.version.rawValue)
+            out.writeStaticString("\",")
+            out.writeString(fragments.modernMeta)
+            separated = false
+        }
+        if meta.progress {
+            if !separated { out.writeStaticString(",") }
+            out.writeStaticString(#""progressToken":"#)
+            out.writeNumber(number)
+            separated = false
+        }
+        if let traceparent = meta.traceparent {
+            if !separated { out.writeStaticString(",") }
+            out.writeStaticString(#""traceparent":"#)
+            out.writeQuoted(traceparent)
+        }
+    }
+}
+
+extension ByteBuffer {
+    /// Decimal digits without a `String` in between.
+    mutating func writeNumber(_ number: Int64) {
+        writeWithUnsafeMutableBytes(minimumWritableBytes: 20) { bytes in
+            var digits = 0
+            var rest = number.magnitude
+            repeat {
+                digits += 1
+                bytes[20 - digits] = UInt8(0x30 + rest % 10)
+                rest /= 10
+            } while rest > 0
+            for index in 0..<digits { bytes[index] = bytes[20 - digits + index] }
+            return digits
+        }
+    }
+
+    /// A JSON string; text without anything to escape is copied as it is.
+    mutating func writeQuoted(_ text: String) {
+        var text = text
+        let quoted: [UInt8]? = text.withUTF8 { utf8 in
+            let bytes = UnsafeRawBufferPointer(utf8)
+            return JSONText.isPlain(bytes) ? nil : JSONText.quoted(bytes)
+        }
+        if let quoted {
+            writeBytes(quoted)
+        } else {
+            writeStaticString("\"")
+            writeString(text)
+            writeStaticString("\"")
+        }
+    }
+}

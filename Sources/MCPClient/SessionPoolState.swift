@@ -1,0 +1,321 @@
+import MCP
+import NIOCore
+
+/// A handshake to run, for `partition`. Whoever receives it runs it to its end, whatever becomes of the own call:
+/// others wait for it.
+struct HandshakeOrder: Sendable {
+    let ticket: UInt64
+    let partition: CredentialPartition
+    let credentials: [(name: String, value: String)]
+    let url: String
+    let start: HandshakeMachine.Start
+}
+
+enum HandshakeOutcome: Sendable {
+    case connected(UpstreamConnection)
+    case failed(HandshakeFailure)
+}
+
+/// Why nobody got a connection. No tool has run.
+struct HandshakeFailure: Error, Sendable {
+    /// What every waiter reports.
+    var failure: MCPCallFailure
+    /// It says something about these credentials only: others should try for themselves.
+    var concernsCredentials: Bool
+    /// Nothing was sent: worth another try within the waiter's own window.
+    var isRefusal: Bool
+    /// The remembered era is disproved.
+    var forgetsEra: Bool
+}
+
+/// A session to end with `DELETE`.
+struct EvictedSession: Sendable {
+    let connection: UpstreamConnection
+    let credentials: [(name: String, value: String)]
+}
+
+/// Answer to `acquire`.
+enum PoolAcquisition {
+    case ready(UpstreamConnection)
+    /// The waiter is queued, and its owner has to run this handshake.
+    case handshake(HandshakeOrder)
+    /// The waiter is queued; it will hear of the handshake that somebody else runs.
+    case wait
+}
+
+/// What a queued waiter is told. After `handshake` it is still queued.
+enum PoolWake: Sendable {
+    case ready(UpstreamConnection)
+    case handshake(HandshakeOrder)
+    case failed(HandshakeFailure)
+}
+
+/// What an upstream's handshakes and sessions have come to; for metrics.
+package struct MCPUpstreamStatistics: Hashable, Sendable {
+    /// Handshakes begun.
+    package internal(set) var handshakes = 0
+    /// Those among them that began with a probe.
+    package internal(set) var probes = 0
+    /// Handshakes without a connection at their end.
+    package internal(set) var failedHandshakes = 0
+    /// Legacy sessions held now.
+    package internal(set) var sessions = 0
+    /// Sessions ended for room or for age.
+    package internal(set) var evictions = 0
+    /// Connections that an answer proved stale.
+    package internal(set) var stale = 0
+}
+
+/// Era memory, sessions and who waits for them: no clock, no lock, no I/O. Waiters are values of the driver's choice.
+struct SessionPoolState<Waiter> {
+    private struct Session {
+        var connection: UpstreamConnection
+        var credentials: [(name: String, value: String)]
+        var inFlight: Int
+        var lastUse: NIODeadline
+        var previous: CredentialPartition?
+        var next: CredentialPartition?
+    }
+
+    private struct Handshake {
+        var ticket: UInt64
+        var waiters: [Waiter]
+    }
+
+    private struct ProbeWaiter {
+        var partition: CredentialPartition
+        var credentials: [(name: String, value: String)]
+        var waiter: Waiter
+    }
+
+    private(set) var era: EraMemory
+    private(set) var statistics = MCPUpstreamStatistics()
+    private let limit: Int
+    private let idle: TimeAmount
+    private var sessions: [CredentialPartition: Session] = [:]
+    private var handshakes: [CredentialPartition: Handshake] = [:]
+    /// Of partitions other than the probing one; they begin for themselves once the era is known.
+    private var probeWaiters: [ProbeWaiter] = []
+    private var ticket: UInt64 = 0
+    /// Ends of the list of sessions without a call in flight, least recently used first.
+    private var oldest: CredentialPartition?
+    private var newest: CredentialPartition?
+
+    init(url: String, era: MCPUpstreamConfiguration.Era, limit: Int, idle: TimeAmount) {
+        self.era = EraMemory(url: url, era: era)
+        self.limit = max(1, limit)
+        self.idle = idle
+    }
+
+    // MARK: Calls
+
+    /// A connection for a call, or a place in the queue. A `ready` one is given back with `release`.
+    mutating func acquire(
+        _ partition: CredentialPartition, credentials: [(name: String, value: String)], waiter: Waiter,
+        now: NIODeadline
+    ) -> PoolAcquisition {
+        if let connection = ready(partition, now: now) { return .ready(connection) }
+        if handshakes[partition] != nil {
+            handshakes[partition]?.waiters.append(waiter)
+            return .wait
+        }
+        if case .probing = era.knowledge {
+            probeWaiters.append(ProbeWaiter(partition: partition, credentials: credentials, waiter: waiter))
+            return .wait
+        }
+        return .handshake(begin(partition, credentials: credentials, waiters: [waiter]))
+    }
+
+    /// A connection if it is there, to be given back with `release`: what nearly every call needs.
+    mutating func ready(_ partition: CredentialPartition, now: NIODeadline) -> UpstreamConnection? {
+        if case .modern(let connection) = era.knowledge { return connection }
+        return borrow(partition, now: now)
+    }
+
+    /// The call that borrowed the connection is over.
+    mutating func release(_ partition: CredentialPartition, _ connection: UpstreamConnection, now: NIODeadline) {
+        guard var session = sessions[partition], session.connection.generation == connection.generation else { return }
+        session.inFlight -= 1
+        session.lastUse = now
+        sessions[partition] = session
+        if session.inFlight == 0 { append(partition) }
+    }
+
+    /// An answer proved the connection stale. Only the first of many calls that find out changes anything.
+    mutating func discard(_ partition: CredentialPartition, _ connection: UpstreamConnection) {
+        if connection.era == .modern {
+            guard case .modern(let current) = era.knowledge, current.generation == connection.generation else { return }
+            statistics.stale += 1
+            era.forget()
+            return
+        }
+        guard sessions[partition]?.connection.generation == connection.generation else { return }
+        statistics.stale += 1
+        remove(partition)
+    }
+
+    /// The endpoint answered with a redirect that was followed.
+    mutating func moved(_ partition: CredentialPartition, _ connection: UpstreamConnection, to url: String) {
+        era.moved(to: url)
+        if sessions[partition]?.connection.generation == connection.generation {
+            sessions[partition]?.connection = connection.moved(to: url)
+        }
+    }
+
+    // MARK: Handshakes
+
+    /// The next generation number for a connection.
+    mutating func nextGeneration() -> UInt64 {
+        ticket += 1
+        return ticket
+    }
+
+    /// The handshake is over: tells who hears what. Sessions beyond the limit are to be ended.
+    mutating func finish(
+        _ order: HandshakeOrder, _ outcome: HandshakeOutcome, now: NIODeadline
+    ) -> (wakes: [(Waiter, PoolWake)], evicted: [EvictedSession]) {
+        guard let handshake = handshakes[order.partition], handshake.ticket == order.ticket else { return ([], []) }
+        handshakes[order.partition] = nil
+        switch outcome {
+        case .connected(let connection) where connection.era == .modern:
+            era.learn(connection)
+            sessions.removeAll()
+            (oldest, newest) = (nil, nil)
+            statistics.sessions = 0
+            var wakes = handshake.waiters.map { ($0, PoolWake.ready(connection)) }
+            wakes += probeWaiters.map { ($0.waiter, PoolWake.ready(connection)) }
+            probeWaiters = []
+            return (wakes, [])
+        case .connected(let connection):
+            era.learn(connection)
+            return (
+                open(order, connection, waiters: handshake.waiters, now: now) + startWaiting(),
+                evict(now: now, atMost: .max)
+            )
+        case .failed(let failure):
+            statistics.failedHandshakes += 1
+            era.failed(ticket: order.ticket)
+            if failure.forgetsEra { era.forget() }
+            var wakes = handshake.waiters.map { ($0, PoolWake.failed(failure)) }
+            if failure.concernsCredentials {
+                wakes += startWaiting()
+            } else if case .probing = era.knowledge {
+                // Somebody else's probe is under way: they wait for that one.
+            } else {
+                wakes += probeWaiters.map { ($0.waiter, PoolWake.failed(failure)) }
+                probeWaiters = []
+            }
+            return (wakes, [])
+        }
+    }
+
+    // MARK: Bounds
+
+    /// Sessions whose idle time is over or that are too many; the oldest ones first.
+    mutating func evict(now: NIODeadline, atMost count: Int) -> [EvictedSession] {
+        var evicted: [EvictedSession] = []
+        while evicted.count < count, let partition = oldest, let session = sessions[partition] {
+            guard sessions.count > limit || session.lastUse + idle <= now else { break }
+            remove(partition)
+            statistics.evictions += 1
+            if session.connection.sessionID != nil {
+                evicted.append(EvictedSession(connection: session.connection, credentials: session.credentials))
+            }
+        }
+        return evicted
+    }
+
+    /// Forgets all sessions: the process ends.
+    mutating func drain() -> [EvictedSession] {
+        let all = sessions.values.filter { $0.connection.sessionID != nil }.map {
+            EvictedSession(connection: $0.connection, credentials: $0.credentials)
+        }
+        sessions.removeAll()
+        (oldest, newest) = (nil, nil)
+        statistics.sessions = 0
+        return all
+    }
+
+    // MARK: Inside
+
+    private mutating func begin(
+        _ partition: CredentialPartition, credentials: [(name: String, value: String)], waiters: [Waiter]
+    ) -> HandshakeOrder {
+        ticket += 1
+        statistics.handshakes += 1
+        handshakes[partition] = Handshake(ticket: ticket, waiters: waiters)
+        var start = HandshakeMachine.Start.initialize
+        if case .unknown = era.knowledge {
+            statistics.probes += 1
+            era.probe(ticket: ticket)
+            start = .probe
+        }
+        return HandshakeOrder(
+            ticket: ticket, partition: partition, credentials: credentials, url: era.url, start: start)
+    }
+
+    /// Lets the partitions that waited for the era begin: all of them when it is known to be legacy, else the first
+    /// one, which probes in its own name.
+    private mutating func startWaiting() -> [(Waiter, PoolWake)] {
+        var wakes: [(Waiter, PoolWake)] = []
+        let waiting = probeWaiters
+        probeWaiters = []
+        for item in waiting {
+            if handshakes[item.partition] != nil {
+                handshakes[item.partition]?.waiters.append(item.waiter)
+            } else if case .probing = era.knowledge {
+                probeWaiters.append(item)
+            } else {
+                let order = begin(item.partition, credentials: item.credentials, waiters: [item.waiter])
+                wakes.append((item.waiter, .handshake(order)))
+            }
+        }
+        return wakes
+    }
+
+    private mutating func open(
+        _ order: HandshakeOrder, _ connection: UpstreamConnection, waiters: [Waiter], now: NIODeadline
+    ) -> [(Waiter, PoolWake)] {
+        remove(order.partition)
+        sessions[order.partition] = Session(
+            connection: connection, credentials: order.credentials, inFlight: waiters.count, lastUse: now)
+        statistics.sessions = sessions.count
+        if waiters.isEmpty { append(order.partition) }
+        return waiters.map { ($0, .ready(connection)) }
+    }
+
+    private mutating func borrow(_ partition: CredentialPartition, now: NIODeadline) -> UpstreamConnection? {
+        guard var session = sessions[partition] else { return nil }
+        if session.inFlight == 0 {
+            unlink(partition)
+            guard let unlinked = sessions[partition] else { return nil }
+            session = unlinked
+        }
+        session.inFlight += 1
+        session.lastUse = now
+        sessions[partition] = session
+        return session.connection
+    }
+
+    private mutating func remove(_ partition: CredentialPartition) {
+        guard let session = sessions[partition] else { return }
+        if session.inFlight == 0 { unlink(partition) }
+        sessions[partition] = nil
+        statistics.sessions = sessions.count
+    }
+
+    private mutating func append(_ partition: CredentialPartition) {
+        sessions[partition]?.previous = newest
+        sessions[partition]?.next = nil
+        if let newest { sessions[newest]?.next = partition } else { oldest = partition }
+        newest = partition
+    }
+
+    private mutating func unlink(_ partition: CredentialPartition) {
+        guard let session = sessions[partition] else { return }
+        if let previous = session.previous { sessions[previous]?.next = session.next } else { oldest = session.next }
+        if let next = session.next { sessions[next]?.previous = session.previous } else { newest = session.previous }
+        sessions[partition]?.previous = nil
+        sessions[partition]?.next = nil
+    }
+}

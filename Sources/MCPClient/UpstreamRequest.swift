@@ -1,0 +1,52 @@
+import CurlTransport
+import MCP
+import NIOCore
+
+/// HTTP requests to an upstream, made in one place.
+extension MCPUpstream {
+    /// A `POST` of one message.
+    func post(
+        _ body: ByteBuffer, url: String, headers: CurlHeaders, timeout: Duration, streaming: Bool = false,
+        mayResend: Bool = false
+    ) -> CurlRequest {
+        CurlRequest(
+            method: "POST", url: url, unixSocketPath: configuration.unixSocketPath, headers: headers, body: body,
+            timeout: timeout, connectTimeout: min(configuration.connectTimeout, timeout),
+            maximumResponseBytes: configuration.maximumResponseBytes, mode: streaming ? .streaming : .buffered,
+            mayResend: mayResend, tls: configuration.tls, proxy: configuration.proxy)
+    }
+
+    /// A `GET` that takes up a broken event stream (legacy).
+    func resumption(
+        of connection: UpstreamConnection, after lastEventID: String, credentials: ForwardedCredentials,
+        timeout: Duration
+    ) -> CurlRequest {
+        var headers = connection.headers
+        headers.remove(name: "Content-Type")
+        headers.set(name: "Accept", value: "text/event-stream")
+        headers.append(name: MCPHeader.lastEventID, value: lastEventID)
+        for header in credentials.credentials { headers.append(header) }
+        return CurlRequest(
+            method: "GET", url: connection.url, unixSocketPath: configuration.unixSocketPath, headers: headers,
+            timeout: timeout, connectTimeout: min(configuration.connectTimeout, timeout),
+            maximumResponseBytes: configuration.maximumResponseBytes, mode: .streaming, mayResend: true,
+            tls: configuration.tls, proxy: configuration.proxy)
+    }
+
+    func deletion(of session: EvictedSession) -> CurlRequest {
+        var headers = session.connection.headers
+        headers.remove(name: "Content-Type")
+        for header in session.credentials { headers.append(header) }
+        return CurlRequest(
+            method: "DELETE", url: session.connection.url, unixSocketPath: configuration.unixSocketPath,
+            headers: headers, timeout: .seconds(5), connectTimeout: configuration.connectTimeout,
+            maximumResponseBytes: 1 << 20, mayResend: true, tls: configuration.tls, proxy: configuration.proxy)
+    }
+}
+
+extension NIODeadline {
+    /// What is left of the budget; at least a millisecond, since libcurl takes zero for "no limit".
+    func remaining(from now: NIODeadline) -> Duration {
+        max(.nanoseconds((self - now).nanoseconds), .milliseconds(1))
+    }
+}
