@@ -1,0 +1,143 @@
+import NIOCore
+import NIOHTTP1
+
+extension HTTPConnectionHandler {
+    func collectBody(
+        of exchange: HTTPExchange, upTo limit: Int, _ done: @escaping (Result<ByteBuffer, HTTPFailure>) -> Void
+    ) {
+        guard mayReadBody(of: exchange) else { return done(.failure(.malformed("no readable body"))) }
+        if machine.isBodyComplete { return done(.success(ByteBuffer())) }
+        if case .length(let length) = exchange.framing, length > limit {
+            return done(.failure(.bodyTooLarge(limit: limit)))
+        }
+        sink = .collect(done)
+        collectLimit = limit
+        collected = nil
+        readBody(of: exchange)
+    }
+
+    func streamBody(
+        of exchange: HTTPExchange, _ onChunk: @escaping (ByteBuffer, @escaping () -> Void) -> Void,
+        onEnd: @escaping (Result<HTTPHeaders?, HTTPFailure>) -> Void
+    ) {
+        guard mayReadBody(of: exchange) else { return onEnd(.failure(.malformed("no readable body"))) }
+        if machine.isBodyComplete { return onEnd(.success(nil)) }
+        sink = .stream(onChunk, onEnd)
+        isChunkOutstanding = false
+        // One closure for all pieces of the body.
+        consumed = { [weak self, weak exchange] in
+            guard let self, let exchange, exchange === self.exchange, isChunkOutstanding else { return }
+            isChunkOutstanding = false
+            process()
+        }
+        readBody(of: exchange)
+    }
+
+    private func mayReadBody(of exchange: HTTPExchange) -> Bool {
+        guard exchange === self.exchange, case .none = sink, machine.response != .ended else { return false }
+        // The framing of a refused request is unknown.
+        return machine.isBodyComplete || exchange.framing != .none
+    }
+
+    private func readBody(of exchange: HTTPExchange) {
+        if exchange.expectsContinue {
+            exchange.expectsContinue = false
+            // Only while the client may be waiting for it (RFC 9110 section 10.1.1).
+            if inbound.readableBytes == 0, machine.response == .pending {
+                writeInterim(exchange)
+            }
+        }
+        process()
+    }
+
+    /// One part of the body, if somebody wants it. False when there is nothing to do for now.
+    func stepBody() -> Bool {
+        guard !machine.isBodyComplete, let exchange else { return false }
+        switch sink {
+        case .none: return false
+        case .stream where isChunkOutstanding:
+            machine.bodyPaused()
+            return false
+        case .collect, .stream: break
+        }
+        let available = inbound.readableBytes
+        do throws(HTTPFailure) {
+            let event = try parser.nextBodyEvent(&inbound)
+            exchange.requestBytes += available - inbound.readableBytes
+            guard let event else {
+                let action = machine.bodyAwaited(now: .now(), progressed: bodyHasProgressed)
+                bodyHasProgressed = false
+                perform(action)
+                return false
+            }
+            switch event {
+            case .chunk(let bytes): deliver(bytes)
+            case .end(let trailers): endBody(trailers)
+            }
+        } catch {
+            failBody(error)
+        }
+        return true
+    }
+
+    private func deliver(_ bytes: ByteBuffer) {
+        switch sink {
+        case .none: break
+        case .stream(let onChunk, _):
+            guard let consumed else { return }
+            isChunkOutstanding = true
+            onChunk(bytes, consumed)
+        case .collect:
+            let count = (collected?.readableBytes ?? 0) + bytes.readableBytes
+            guard count <= collectLimit else { return failBody(.bodyTooLarge(limit: collectLimit)) }
+            // Most bodies arrive in one piece, which then is not copied.
+            if collected == nil { collected = bytes } else { collected?.writeImmutableBuffer(bytes) }
+        }
+    }
+
+    private func endBody(_ trailers: HTTPHeaders?) {
+        machine.bodyCompleted()
+        let sink = self.sink
+        let body = collected
+        self.sink = .none
+        collected = nil
+        consumed = nil
+        switch sink {
+        case .none: break
+        case .collect(let done): done(.success(body ?? ByteBuffer()))
+        case .stream(_, let onEnd): onEnd(.success(trailers))
+        }
+    }
+
+    func failBody(_ failure: HTTPFailure) {
+        machine.bodyFailed()
+        takeSink(failing: failure)
+    }
+
+    /// Removes whoever reads the body and tells them why.
+    func takeSink(failing failure: HTTPFailure) {
+        let sink = self.sink
+        self.sink = .none
+        collected = nil
+        consumed = nil
+        switch sink {
+        case .none: break
+        case .collect(let done): done(.failure(failure))
+        case .stream(_, let onEnd): onEnd(.failure(failure))
+        }
+    }
+
+    /// Before an early answer: a body that has arrived already need not cost the connection.
+    func discardBufferedBody(of exchange: HTTPExchange) {
+        guard !machine.isBodyComplete, exchange.framing != .none, case .none = sink else { return }
+        let available = inbound.readableBytes
+        defer { exchange.requestBytes += available - inbound.readableBytes }
+        do throws(HTTPFailure) {
+            while let event = try parser.nextBodyEvent(&inbound) {
+                if case .end = event { return machine.bodyCompleted() }
+            }
+        } catch {
+            machine.bodyFailed()
+        }
+    }
+}

@@ -1,0 +1,367 @@
+import NIOCore
+import NIOHTTP1
+
+/// Carries out what `HTTPConnectionStateMachine` decides, on one channel: bytes in, bytes out, one exchange at a time.
+///
+/// It is the only handler of its pipeline. Reading stays on while a response is due, so that a client that leaves is
+/// noticed; what it pipelines meanwhile is buffered up to `bufferLimit`, then no longer read.
+final class HTTPConnectionHandler: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    /// Who wants the body of the current exchange.
+    enum BodySink {
+        case none
+        case collect((Result<ByteBuffer, HTTPFailure>) -> Void)
+        case stream((ByteBuffer, @escaping () -> Void) -> Void, (Result<HTTPHeaders?, HTTPFailure>) -> Void)
+    }
+
+    /// A client that half-closes right after its request mostly has its answer by then, without a probe.
+    private static let probeDelay = TimeAmount.milliseconds(20)
+
+    let connections: HTTPLoopConnections
+    private let isOverflow: Bool
+    private let bufferLimit: Int
+    private var handler: (any HTTPRequestHandler)?
+    var context: ChannelHandlerContext?
+    /// Asked once: the channel asks the kernel each time.
+    private let remoteAddress: SocketAddress?
+    /// Where `connections` keeps this one.
+    var index = -1
+
+    var machine: HTTPConnectionStateMachine
+    var parser: HTTPRequestParser
+    var inbound = ByteBuffer()
+    var exchange: HTTPExchange?
+
+    // Request body; see HTTPConnectionHandler+RequestBody.swift.
+    var sink = BodySink.none
+    var collected: ByteBuffer?
+    var collectLimit = 0
+    var isChunkOutstanding = false
+    var consumed: (() -> Void)?
+    var bodyHasProgressed = false
+
+    // Response; see HTTPConnectionHandler+Response.swift.
+    var outbound = ByteBuffer()
+    var outboundIsHandedOver = true
+    var isChannelWritable = true
+    /// The response is complete, but too much of it waits for a slow reader to call it finished.
+    var isAwaitingFlush = false
+    var bytesHandedOver = 0
+    var isInRead = false
+    var needsFlush = false
+    private var isFlushing = false
+    private var becameWritableWhileFlushing = false
+    private var bytesTakenAtStall = 0
+    var probes = 0
+
+    private var isProcessing = false
+    private var isReadSuppressed = false
+
+    init(
+        connections: HTTPLoopConnections, handler: any HTTPRequestHandler, remoteAddress: SocketAddress?,
+        isOverflow: Bool,
+        now: NIODeadline
+    ) {
+        self.connections = connections
+        self.handler = handler
+        self.remoteAddress = remoteAddress
+        self.isOverflow = isOverflow
+        let configuration = connections.configuration
+        bufferLimit = configuration.maximumHeaderBytes + 32 * 1024
+        machine = HTTPConnectionStateMachine(
+            timeouts: connections.timeouts, isDraining: connections.isDraining, now: now)
+        parser = HTTPRequestParser(
+            maximumHeaderBytes: configuration.maximumHeaderBytes,
+            maximumHeaderCount: configuration.maximumHeaderCount)
+    }
+
+    // MARK: Channel events
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        connections.add(self)
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        connectionLost()
+        self.context = nil
+    }
+
+    func channelActive(context: ChannelHandlerContext) {
+        guard isOverflow else { return }
+        refuse(.tooManyConnections)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        connectionLost()
+        context.fireChannelInactive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        isInRead = true
+        switch machine.phase {
+        case .closing, .lingering, .closed: return
+        case .idle, .head, .exchange: break
+        }
+        if inbound.readableBytes == 0 { inbound = bytes } else { inbound.writeBuffer(&bytes) }
+        bodyHasProgressed = true
+        process()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        endOfRead()
+    }
+
+    func read(context: ChannelHandlerContext) {
+        if mayRead { context.read() } else { isReadSuppressed = true }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard case .some(.inputClosed) = event as? ChannelEvent else {
+            context.fireUserInboundEventTriggered(event)
+            return
+        }
+        // NIO reports the end of input without a channelReadComplete when it met it in the same turn.
+        endOfRead()
+        perform(machine.inputClosed(now: .now()))
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // Resets and other socket errors; channelInactive tells the exchange.
+        context.close(promise: nil)
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        isChannelWritable = context.channel.isWritable
+        machine.writabilityChanged(isWritable: isChannelWritable, now: .now())
+        guard isChannelWritable else {
+            bytesTakenAtStall = bytesTaken
+            return
+        }
+        if isFlushing { becameWritableWhileFlushing = true } else { becameWritable() }
+    }
+
+    private func endOfRead() {
+        isInRead = false
+        if needsFlush { flushNow() }
+    }
+
+    private func connectionLost() {
+        guard index >= 0 else { return }
+        connections.remove(self)
+        machine.channelClosed()
+        loseExchange()
+        handler = nil
+        inbound = ByteBuffer()
+        outbound = ByteBuffer()
+    }
+
+    // MARK: Requests
+
+    /// Takes requests and body parts out of the buffer as far as they are wanted. Not reentrant: what a handler does
+    /// meanwhile (answer, ask for the body) is seen by the loop that called it.
+    func process() {
+        guard !isProcessing else { return }
+        isProcessing = true
+        while step() {}
+        isProcessing = false
+        // Gives the read buffer back, so that the channel can use it again instead of allocating.
+        if inbound.readableBytes == 0 { inbound = ByteBuffer() }
+        resumeReading()
+    }
+
+    private func resumeReading() {
+        guard isReadSuppressed, mayRead else { return }
+        isReadSuppressed = false
+        context?.read()
+    }
+
+    private var mayRead: Bool { inbound.readableBytes < bufferLimit }
+
+    private func step() -> Bool {
+        switch machine.phase {
+        case .exchange: return stepBody()
+        case .closing, .lingering, .closed:
+            inbound = ByteBuffer()
+            return false
+        case .idle, .head: break
+        }
+        parser.skipEmptyLines(&inbound)
+        guard inbound.readableBytes > 0, machine.bytesArrived(now: .now()) else {
+            perform(machine.bufferExhausted(now: .now()))
+            return false
+        }
+        let available = inbound.readableBytes
+        do throws(HTTPFailure) {
+            guard let request = try parser.nextHead(&inbound) else {
+                perform(machine.bufferExhausted(now: .now()))
+                return false
+            }
+            machine.headParsed(keepAlive: request.keepAlive, hasBody: request.framing != .none)
+            let exchange = beginExchange(request)
+            exchange.requestBytes = available - inbound.readableBytes
+            handler?.handle(exchange)
+        } catch {
+            machine.headRefused()
+            refuse(error)
+        }
+        return true
+    }
+
+    private func beginExchange(_ request: HTTPParsedRequest) -> HTTPExchange {
+        let exchange = HTTPExchange(
+            request: request, start: machine.requestStart, remoteAddress: remoteAddress,
+            listenerName: connections.configuration.name, connection: self, eventLoop: connections.eventLoop)
+        self.exchange = exchange
+        bodyHasProgressed = false
+        probes = 0
+        connections.counters.requestStarted()
+        if machine.isInputClosed { scheduleProbe(after: Self.probeDelay) }
+        return exchange
+    }
+
+    /// Has the handler answer what never became a request.
+    private func refuse(_ failure: HTTPFailure) {
+        if failure == .tooManyConnections { machine.headRefused() }
+        let known = parser.partialHead(inbound)
+        let head = HTTPRequestHead(version: .http1_1, method: known?.method ?? .RAW(value: "-"), uri: known?.uri ?? "")
+        let exchange = beginExchange(
+            HTTPParsedRequest(head: head, framing: .none, keepAlive: false, expectsContinue: false))
+        exchange.requestBytes = inbound.readableBytes
+        inbound = ByteBuffer()
+        handler?.reject(failure, exchange)
+    }
+
+    // MARK: Actions
+
+    func perform(_ action: HTTPConnectionStateMachine.Action) {
+        switch action {
+        case .none: break
+        case .next, .readRest: process()
+        case .close: context?.close(promise: nil)
+        case .closeAfterFlush, .lingerAfterFlush: closeAfterFlush(lingering: action == .lingerAfterFlush)
+        case .reject(let failure): refuse(failure)
+        case .failBody(let failure): failBody(failure)
+        case .disconnect:
+            loseExchange()
+            context?.close(promise: nil)
+        case .probe: scheduleProbe(after: Self.probeDelay)
+        }
+        // Nobody may have asked for the body yet, or a piece of it is still being worked on.
+        if action == .readRest, machine.phase == .exchange { scheduleProbe(after: Self.probeDelay) }
+    }
+
+    private func closeAfterFlush(lingering: Bool) {
+        guard let context else { return }
+        // A promise, since closing drops what has not been written; once a connection, not once a request.
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenSuccess { [self] in
+            finishExchange(isComplete: true)
+            guard let context = self.context else { return }
+            if lingering {
+                machine.lingering(now: .now())
+                inbound = ByteBuffer()
+                context.close(mode: .output, promise: nil)
+                resumeReading()
+            } else {
+                machine.channelClosed()
+                context.close(promise: nil)
+            }
+        }
+        bytesTakenAtStall = bytesTaken
+        handOver(promise: written)
+        requestFlush()
+    }
+
+    /// Reports that the client is gone, to whoever reads the body or writes the response.
+    func loseExchange() {
+        guard let exchange else { return }
+        // First, so that whatever the handler does when told has no effect any more.
+        exchange.connection = nil
+        takeSink(failing: .disconnected)
+        // A handler whose part is done has nothing to abandon.
+        if machine.response != .ended, !isAwaitingFlush, let left = exchange.onDisconnect {
+            exchange.onDisconnect = nil
+            left()
+        }
+        finishExchange(isComplete: false, status: 499)
+    }
+
+    /// Ends the bookkeeping of the current exchange and breaks its cycles.
+    func finishExchange(isComplete: Bool, status: Int? = nil) {
+        guard let exchange else { return }
+        self.exchange = nil
+        isAwaitingFlush = false
+        exchange.connection = nil
+        takeSink(failing: .disconnected)
+        connections.counters.requestFinished()
+        let onFinish = exchange.onFinish
+        exchange.onFinish = nil
+        exchange.onDisconnect = nil
+        exchange.onWritable = nil
+        onFinish?(
+            HTTPExchangeSummary(
+                status: status ?? exchange.status, requestBytes: exchange.requestBytes,
+                responseBytes: exchange.responseBytes, duration: Duration(.now() - exchange.start),
+                isComplete: isComplete))
+    }
+
+    // MARK: Deadlines and drain
+
+    func isDue(_ now: NIODeadline) -> Bool { machine.readDeadline <= now || machine.writeDeadline <= now }
+
+    func deadlinesPassed(now: NIODeadline) {
+        if machine.writeDeadline <= now {
+            let taken = bytesTaken
+            perform(machine.writeDeadlinePassed(now: now, hasProgressed: taken > bytesTakenAtStall))
+            bytesTakenAtStall = taken
+        }
+        if machine.readDeadline <= now { perform(machine.readDeadlinePassed()) }
+    }
+
+    func drain(now: NIODeadline) { perform(machine.drain(now: now)) }
+
+    func closeNow() {
+        machine.channelClosed()
+        context?.close(promise: nil)
+    }
+
+    /// What the kernel has taken of everything written on this connection.
+    private var bytesTaken: Int {
+        let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
+        return bytesHandedOver - (buffered ?? 0)
+    }
+
+    // MARK: Flushing
+
+    /// Flushes at the end of the current read turn, or at once outside one.
+    func requestFlush() {
+        if isInRead, isChannelWritable { needsFlush = true } else { flushNow() }
+    }
+
+    private func flushNow() {
+        needsFlush = false
+        guard let context else { return }
+        isFlushing = true
+        context.flush()
+        isFlushing = false
+        guard becameWritableWhileFlushing else { return }
+        becameWritableWhileFlushing = false
+        // Later, not here: a handler that writes and flushes whenever it may would otherwise recurse without end.
+        context.eventLoop.assumeIsolated().execute { [self] in
+            if isChannelWritable { becameWritable() }
+        }
+    }
+
+    private func becameWritable() {
+        if isAwaitingFlush {
+            completeResponse()
+        } else {
+            exchange?.onWritable?()
+        }
+    }
+}

@@ -1,0 +1,33 @@
+import NIOCore
+import NIOHTTP1
+
+/// Answers the requests of one connection, on that connection's event loop, without a task per request.
+///
+/// Confined to the event loop and therefore not `Sendable`. Every exchange must be answered exactly once, with
+/// `respond`, or `startResponse` … `endResponse`, or `abort`; later than during the call is fine.
+package protocol HTTPRequestHandler: AnyObject {
+    /// A request's head is in; its body has not been asked for.
+    func handle(_ exchange: HTTPExchange)
+
+    /// A request that never became whole: `headersTooLarge`, `requestTimeout`, `malformed`, or one too many connections.
+    /// `exchange.head` holds what is known (method `-` and an empty `uri` where nothing is); its body cannot be read.
+    /// The connection closes after the answer. The default answers `{"error": …}`.
+    func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange)
+}
+
+extension HTTPRequestHandler {
+    package func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+        exchange.respond(failure)
+    }
+}
+
+extension HTTPExchange {
+    /// Answers with the failure's status and `{"error": TEXT}`; 503 carries `Retry-After`.
+    package func respond(_ failure: HTTPFailure) {
+        // Descriptions are our own constants and numbers: nothing in them needs escaping.
+        var headers: HTTPHeaders = ["Content-Type": "application/json"]
+        if failure == .tooManyConnections { headers.add(name: "Retry-After", value: "1") }
+        respond(
+            status: failure.status, headers: headers, body: ByteBuffer(string: #"{"error": "\#(failure)"}"#))
+    }
+}

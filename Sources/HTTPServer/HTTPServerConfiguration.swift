@@ -1,0 +1,57 @@
+/// Settings of one listener group; both processes have one for their main and one for their admin port.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `addresses` | – | where to listen; all of them or none |
+/// | `name` | `main` | `listener` in logs and on exchanges |
+/// | `maximumHeaderBytes` | 32 KiB | request line and headers together; trailers alone; beyond: 431 |
+/// | `maximumHeaderCount` | 128 | header fields; beyond: 431 |
+/// | `headerTimeout` | 10 s | first byte of a request to the end of its head; beyond: 408 |
+/// | `bodyTimeout` | 30 s | between two reads of a body that somebody waits for; beyond: 408 |
+/// | `idleTimeout` | 75 s | a connection without a request; beyond: closed silently |
+/// | `writeTimeout` | 60 s | no progress towards a slow reader; beyond: closed |
+/// | `lingeringTimeout` | 5 s | discarding what a client still sends after an early answer |
+/// | `maximumConnections` | 10 000 | beyond: 503 and close; 0 is unlimited |
+/// | `backlog` | 1024 | connections that the kernel may hold before they are accepted |
+/// | `writeBufferHighWater`, `…LowWater` | 64, 16 KiB | when `isWritable` turns false and true again |
+/// | `unixSocketMode` | 0o660 | permissions of Unix-domain listening sockets |
+/// | `drainIdleGrace` | 0 s | how long a drain keeps idle connections, to answer what is already on its way |
+package struct HTTPServerConfiguration: Sendable {
+    /// Where to listen. Several addresses share limits and handlers.
+    package var addresses: [HTTPListenAddress]
+    /// Names this server in logs (`listener`) and on every exchange.
+    package var name: String
+    /// Bytes of request line and header fields together, line ends included.
+    package var maximumHeaderBytes = 32 * 1024
+    /// Header fields in one request.
+    package var maximumHeaderCount = 128
+    /// From the first byte of a request to the last of its head.
+    package var headerTimeout: Duration = .seconds(10)
+    /// Between two reads of a body, while a handler waits for it.
+    package var bodyTimeout: Duration = .seconds(30)
+    /// A connection that carries no request.
+    package var idleTimeout: Duration = .seconds(75)
+    /// A reader that takes nothing at all for this long is cut off.
+    package var writeTimeout: Duration = .seconds(60)
+    /// After an answer that did not wait for the whole body: how long the rest is read and thrown away.
+    package var lingeringTimeout: Duration = .seconds(5)
+    /// Connections at one time, over all addresses; 0 means no limit.
+    package var maximumConnections = 10_000
+    /// Length of the kernel's accept queue.
+    package var backlog = 1024
+    /// Bytes waiting for a slow reader at which `HTTPExchange.isWritable` turns false.
+    package var writeBufferHighWater = 64 * 1024
+    /// Bytes waiting at which it turns true again.
+    package var writeBufferLowWater = 16 * 1024
+    /// File mode of a Unix-domain listening socket; set before the first connection can be made.
+    package var unixSocketMode: UInt32 = 0o660
+    /// How long a drain keeps idle keep-alive connections open. Zero closes them at once; a little lets a request that
+    /// crosses the drain be answered (with `Connection: close`) instead of being reset.
+    package var drainIdleGrace: Duration = .zero
+
+    /// Defaults for everything but where to listen.
+    package init(addresses: [HTTPListenAddress], name: String = "main") {
+        self.addresses = addresses
+        self.name = name
+    }
+}
