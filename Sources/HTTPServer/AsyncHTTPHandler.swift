@@ -1,0 +1,90 @@
+package import NIOCore
+package import NIOHTTP1
+
+/// One whole request, for handlers that run as a task.
+package struct AsyncHTTPRequest: Sendable {
+    /// See `HTTPExchange.head`.
+    package let head: HTTPRequestHead
+    /// See `HTTPExchange.remoteAddress`.
+    package let remoteAddress: SocketAddress?
+    /// The whole body, at most the handler's `bodyLimit` bytes.
+    package let body: ByteBuffer
+    /// When the first byte of the request was read.
+    package let start: NIODeadline
+    /// `HTTPServerConfiguration.name`.
+    package let listenerName: String
+
+    /// For tests of what is built on this face.
+    package init(
+        head: HTTPRequestHead, remoteAddress: SocketAddress? = nil, body: ByteBuffer = ByteBuffer(),
+        start: NIODeadline = .now(), listenerName: String = "main"
+    ) {
+        self.head = head
+        self.remoteAddress = remoteAddress
+        self.body = body
+        self.start = start
+        self.listenerName = listenerName
+    }
+
+    /// The target without its query, not decoded.
+    package var path: Substring { head.uri[..<(head.uri.firstIndex(of: "?") ?? head.uri.endIndex)] }
+
+    /// What follows the first `?`, not decoded; nil without one.
+    package var query: Substring? {
+        head.uri.firstIndex(of: "?").map { head.uri[head.uri.index(after: $0)...] }
+    }
+}
+
+/// The `async` face of the server: one task per request, off the event loop, cancelled when the client leaves.
+package final class AsyncHTTPHandler: HTTPRequestHandler {
+    private let bodyLimit: Int
+    private let onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)?
+    private let respond: @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
+
+    /// - Parameters:
+    ///   - bodyLimit: Longer bodies are answered with 413 before `respond` is called.
+    ///   - onFinish: For the access log; called on the event loop after every response.
+    ///   - respond: Must answer through the responder; a request left unanswered when it returns gets 500.
+    package init(
+        bodyLimit: Int, onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)? = nil,
+        _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
+    ) {
+        self.bodyLimit = bodyLimit
+        self.onFinish = onFinish
+        self.respond = respond
+    }
+
+    package func handle(_ exchange: HTTPExchange) {
+        observe(exchange)
+        exchange.collectBody(upTo: bodyLimit) { [respond] result in
+            switch result {
+            case .failure(.disconnected): break
+            case .failure(let failure): exchange.respond(failure)
+            case .success(let body):
+                let request = AsyncHTTPRequest(
+                    head: exchange.head, remoteAddress: exchange.remoteAddress, body: body, start: exchange.start,
+                    listenerName: exchange.listenerName)
+                let channel = AsyncHTTPResponseChannel(exchange)
+                let task = Task {
+                    await respond(request, AsyncHTTPResponder(channel: channel))
+                    channel.handlerReturned()
+                }
+                exchange.onDisconnect = {
+                    channel.clientLeft()
+                    task.cancel()
+                }
+            }
+        }
+    }
+
+    package func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+        observe(exchange)
+        exchange.respond(failure)
+    }
+
+    private func observe(_ exchange: HTTPExchange) {
+        guard let onFinish else { return }
+        let head = exchange.head
+        exchange.onFinish = { summary in onFinish(head, summary) }
+    }
+}
