@@ -1,0 +1,84 @@
+import OrderedCollections
+
+/// Members of a JSON object in their order, one value per key.
+///
+/// Equality and hash ignore the order, as JSON does. Keys compare as Swift strings, so canonically equivalent spellings
+/// of a key are one key.
+package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
+    private var members: OrderedDictionary<String, JSONValue>
+
+    package init() {
+        members = [:]
+    }
+
+    /// Of duplicate keys the last value is kept, at the place of the first.
+    package init(_ pairs: some Sequence<(String, JSONValue)>) {
+        members = [:]
+        for (key, value) in pairs { members[key] = value }
+    }
+
+    package init(dictionaryLiteral elements: (String, JSONValue)...) {
+        self.init(elements)
+    }
+
+    /// Setting nil removes the member; a new key goes to the end.
+    package subscript(key: String) -> JSONValue? {
+        get { members[key] }
+        set { members[key] = newValue }
+    }
+
+    package var keys: [String] { Array(members.keys) }
+    package var values: [JSONValue] { Array(members.values) }
+
+    @discardableResult
+    package mutating func removeValue(forKey key: String) -> JSONValue? {
+        members.removeValue(forKey: key)
+    }
+
+    package mutating func reserveCapacity(_ count: Int) {
+        members.reserveCapacity(count)
+    }
+
+    /// Takes over the members of `other`; its values win.
+    package mutating func merge(_ other: JSONObject) {
+        for (key, value) in other { members[key] = value }
+    }
+
+    /// The same members and those of `other`, whose values win.
+    package func merging(_ other: JSONObject) -> JSONObject {
+        var merged = self
+        merged.merge(other)
+        return merged
+    }
+}
+
+extension JSONObject: RandomAccessCollection {
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { members.count }
+    package var count: Int { members.count }
+    package var isEmpty: Bool { members.isEmpty }
+
+    package subscript(position: Int) -> (key: String, value: JSONValue) {
+        let element = members.elements[position]
+        return (element.key, element.value)
+    }
+}
+
+extension JSONObject: Hashable {
+    package static func == (left: JSONObject, right: JSONObject) -> Bool {
+        guard left.count == right.count else { return false }
+        return left.members.allSatisfy { right.members[$0.key] == $0.value }
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        // Members in any order must hash alike, so their hashes are combined by an operation that commutes.
+        var combined = 0
+        for (key, value) in members {
+            var member = Hasher()
+            member.combine(key)
+            member.combine(value)
+            combined ^= member.finalize()
+        }
+        hasher.combine(combined)
+    }
+}

@@ -1,0 +1,62 @@
+/// The six kinds of value of RFC 8259, section 3.
+package enum JSONKind: UInt8, Hashable, Sendable, CustomStringConvertible {
+    case null, bool, number, string, array, object
+
+    package var description: String {
+        switch self {
+        case .null: "null"
+        case .bool: "boolean"
+        case .number: "number"
+        case .string: "string"
+        case .array: "array"
+        case .object: "object"
+        }
+    }
+}
+
+/// A validated value inside a document: the byte range of its text, quotes included for strings.
+///
+/// Twelve bytes and no reference: offsets are 32 bits wide, so documents end at 2 GiB - 1. A slice means something only
+/// together with the very bytes that it was scanned from.
+package struct JSONSlice: Hashable, Sendable {
+    package let kind: JSONKind
+    /// True for a string whose text contains a backslash; false for every other kind.
+    package let hasEscapes: Bool
+    private let lower: Int32
+    private let upper: Int32
+
+    init(_ kind: JSONKind, _ lower: Int, _ upper: Int, hasEscapes: Bool = false) {
+        self.kind = kind
+        self.hasEscapes = hasEscapes
+        self.lower = Int32(truncatingIfNeeded: lower)
+        self.upper = Int32(truncatingIfNeeded: upper)
+    }
+
+    package var lowerBound: Int { Int(lower) }
+    package var upperBound: Int { Int(upper) }
+    /// Length of the text in bytes, quotes included.
+    package var count: Int { Int(upper) - Int(lower) }
+    /// Where the value's text stands in the scanned bytes.
+    package var range: Range<Int> { Int(lower)..<Int(upper) }
+
+    /// A string's text inside its quotes, escapes untouched; for other kinds the same as `range`.
+    package var content: Range<Int> {
+        kind == .string ? Int(lower) + 1..<Int(upper) - 1 : range
+    }
+
+    /// The same value in a buffer whose first byte lies `offset` bytes later (or, negative, earlier).
+    package func shifted(by offset: Int) -> JSONSlice {
+        JSONSlice(kind, lowerBound + offset, upperBound + offset, hasEscapes: hasEscapes)
+    }
+}
+
+/// One `"key": value` of an object, as slices.
+package struct JSONMember: Hashable, Sendable {
+    package let key: JSONSlice
+    package let value: JSONSlice
+
+    init(key: JSONSlice, value: JSONSlice) {
+        self.key = key
+        self.value = value
+    }
+}

@@ -1,0 +1,139 @@
+/// Reading and writing the text of strings and scalars without a tree.
+///
+/// Slices must come from a scan of the bytes that are passed with them.
+package enum JSONText {
+    /// Whether a string slice means `text`, escapes undone as they are met; false for other kinds. Byte for byte: no
+    /// Unicode normalisation.
+    package static func equals(_ slice: JSONSlice, _ text: String, in bytes: UnsafeRawBufferPointer) -> Bool {
+        var text = text
+        return text.withUTF8 { equals(slice, UnsafeRawBufferPointer($0), in: bytes) }
+    }
+
+    /// The same for a literal.
+    package static func equals(_ slice: JSONSlice, _ text: StaticString, in bytes: UnsafeRawBufferPointer) -> Bool {
+        text.withUTF8Buffer { equals(slice, UnsafeRawBufferPointer($0), in: bytes) }
+    }
+
+    /// The same for UTF-8 bytes.
+    package static func equals(
+        _ slice: JSONSlice, _ utf8: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer
+    ) -> Bool {
+        guard slice.kind == .string else { return false }
+        let content = slice.content
+        guard slice.hasEscapes else {
+            guard content.count == utf8.count else { return false }
+            return UnsafeRawBufferPointer(rebasing: bytes[content]).elementsEqual(utf8)
+        }
+        var position = content.lowerBound
+        var index = 0
+        while position < content.upperBound {
+            if bytes[position] == Byte.backslash {
+                let (scalar, length) = escape(at: position, in: bytes)
+                for unit in UTF8Units(scalar) {
+                    guard index < utf8.count, utf8[index] == unit else { return false }
+                    index += 1
+                }
+                position += length
+            } else {
+                guard index < utf8.count, utf8[index] == bytes[position] else { return false }
+                index += 1
+                position += 1
+            }
+        }
+        return index == utf8.count
+    }
+
+    /// The meaning of a string slice; for other kinds their JSON text.
+    package static func string(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
+        let content = slice.content
+        let source = UnsafeRawBufferPointer(rebasing: bytes[content])
+        guard slice.hasEscapes else { return String(decoding: source, as: UTF8.self) }
+        // Undoing escapes never lengthens: \u0000 is six bytes, a pair of them twelve.
+        return String(unsafeUninitializedCapacity: content.count) { target in
+            var count = 0
+            forEachUnescapedByte(source) { byte in
+                target[count] = byte
+                count += 1
+            }
+            return count
+        }
+    }
+
+    /// The JSON text of a slice, quotes and escapes included.
+    package static func source(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
+        String(decoding: UnsafeRawBufferPointer(rebasing: bytes[slice.range]), as: UTF8.self)
+    }
+
+    /// Appends the meaning of a string slice as UTF-8; for other kinds their JSON text.
+    package static func appendUnescaped(
+        _ slice: JSONSlice, in bytes: UnsafeRawBufferPointer, to target: inout [UInt8]
+    ) {
+        let source = UnsafeRawBufferPointer(rebasing: bytes[slice.content])
+        guard slice.hasEscapes else {
+            target.append(contentsOf: source)
+            return
+        }
+        target.reserveCapacity(target.count + source.count)
+        forEachUnescapedByte(source) { target.append($0) }
+    }
+
+    /// Code points in a string slice's meaning, as JSON Schema counts lengths.
+    package static func scalarCount(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int {
+        let content = slice.content
+        var position = content.lowerBound
+        var count = 0
+        while position < content.upperBound {
+            count += 1
+            if bytes[position] == Byte.backslash {
+                position += escape(at: position, in: bytes).length
+            } else {
+                position += 1
+                while position < content.upperBound, bytes[position] & 0xC0 == 0x80 { position += 1 }
+            }
+        }
+        return count
+    }
+
+    @inline(__always)
+    private static func forEachUnescapedByte(_ source: UnsafeRawBufferPointer, _ body: (UInt8) -> Void) {
+        var position = 0
+        while position < source.count {
+            let byte = source[position]
+            if byte == Byte.backslash {
+                let (scalar, length) = escape(at: position, in: source)
+                for unit in UTF8Units(scalar) { body(unit) }
+                position += length
+            } else {
+                body(byte)
+                position += 1
+            }
+        }
+    }
+
+    /// The scalar that a validated escape at `start` stands for, and the escape's length in bytes.
+    static func escape(at start: Int, in bytes: UnsafeRawBufferPointer) -> (scalar: Unicode.Scalar, length: Int) {
+        guard start + 1 < bytes.count else { return ("\u{FFFD}", 1) }
+        switch bytes[start + 1] {
+        case UInt8(ascii: "b"): return ("\u{08}", 2)
+        case UInt8(ascii: "f"): return ("\u{0C}", 2)
+        case UInt8(ascii: "n"): return ("\n", 2)
+        case UInt8(ascii: "r"): return ("\r", 2)
+        case UInt8(ascii: "t"): return ("\t", 2)
+        case UInt8(ascii: "u"):
+            let first = codeUnit(at: start + 2, in: bytes)
+            guard first & 0xFC00 == 0xD800 else { return (Unicode.Scalar(first) ?? "\u{FFFD}", 6) }
+            let second = codeUnit(at: start + 8, in: bytes)
+            let value = 0x10000 + ((first & 0x3FF) << 10 | (second & 0x3FF))
+            return (Unicode.Scalar(value) ?? "\u{FFFD}", 12)
+        case let byte: return (Unicode.Scalar(byte), 2)
+        }
+    }
+
+    private static func codeUnit(at start: Int, in bytes: UnsafeRawBufferPointer) -> UInt32 {
+        var unit: UInt32 = 0
+        for position in start..<min(start + 4, bytes.count) {
+            unit = unit << 4 | (Byte.hexadecimal(bytes[position]) ?? 0)
+        }
+        return unit
+    }
+}
