@@ -1,0 +1,207 @@
+/// What the check without a tree found.
+package enum JSONSchemaQuickResult: Hashable, Sendable {
+    case valid
+    case violation(JSONSchemaViolation)
+}
+
+extension JSONSchema {
+    /// Checks an object's slices without building a tree, when the schema is a plain one: an object whose properties are
+    /// scalars with `type`, `enum` of strings, `minLength`, `maxLength`, `minimum`, `maximum`, plus `required` and
+    /// `additionalProperties` true or false.
+    ///
+    /// - Returns: nil when the schema or the value is beyond that (nested values under constraints, duplicate keys,
+    ///   integers written with a fraction); `validate` decides then.
+    package func quickValidate(object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSchemaQuickResult? {
+        guard object.kind == .object, let quickForm else { return nil }
+        return quickForm.check(object, in: bytes)
+    }
+}
+
+/// A schema of the plain form.
+struct JSONSchemaQuickForm: Sendable {
+    /// More properties are left to the tree: presence is one bit each.
+    static let maximumProperties = 64
+
+    private struct Property: Sendable {
+        let name: [UInt8]
+        let text: String
+        var isRequired = false
+        /// What the property's schema says, when it is plain.
+        var rule: Rule? = Rule()
+    }
+
+    private struct Rule: Sendable {
+        var types: JSONSchemaTypes?
+        var strings: [[UInt8]]?
+        var minLength: Int?
+        var maxLength: Int?
+        var minimum: JSONNumber?
+        var maximum: JSONNumber?
+    }
+
+    private var properties: [Property] = []
+    private var required: UInt64 = 0
+    private var allowsAdditional = true
+
+    /// Nil when the schema is not of the form.
+    init?(_ nodes: [[JSONSchemaAssertion]]) {
+        guard let root = nodes.first else { return nil }
+        for assertion in root {
+            switch assertion {
+            case .types(let types):
+                guard types.contains(.object) else { return nil }
+            case .members(let members, let patterns, let additional):
+                guard patterns.isEmpty else { return nil }
+                switch additional {
+                case .allowed: break
+                case .forbidden: allowsAdditional = false
+                case .schema: return nil
+                }
+                for (name, node) in members.sorted(by: { $0.key < $1.key }) {
+                    properties[index(of: name)].rule = Self.rule(nodes[node])
+                }
+            case .required(let names):
+                for name in names { properties[index(of: name)].isRequired = true }
+            default:
+                return nil
+            }
+        }
+        guard properties.count <= Self.maximumProperties else { return nil }
+        // A required name without a schema of its own is unknown to additionalProperties: false.
+        for (index, property) in properties.enumerated() where property.isRequired {
+            required |= 1 << UInt64(index)
+            if !allowsAdditional, property.rule != nil, !Self.isDeclared(property.text, root) { return nil }
+        }
+    }
+
+    private static func isDeclared(_ name: String, _ root: [JSONSchemaAssertion]) -> Bool {
+        root.contains { assertion in
+            if case .members(let members, _, _) = assertion { members[name] != nil } else { false }
+        }
+    }
+
+    private mutating func index(of name: String) -> Int {
+        if let index = properties.firstIndex(where: { $0.text == name }) { return index }
+        properties.append(Property(name: Array(name.utf8), text: name))
+        return properties.count - 1
+    }
+
+    private static func rule(_ node: [JSONSchemaAssertion]) -> Rule? {
+        var rule = Rule()
+        for assertion in node {
+            switch assertion {
+            case .types(let types): rule.types = types
+            case .enumeration(let values):
+                let strings = values.compactMap(\.string)
+                guard strings.count == values.count else { return nil }
+                rule.strings = strings.map { Array($0.utf8) }
+            case .minLength(let count): rule.minLength = count
+            case .maxLength(let count): rule.maxLength = count
+            case .minimum(let number): rule.minimum = number
+            case .maximum(let number): rule.maximum = number
+            default: return nil
+            }
+        }
+        return rule
+    }
+
+    func check(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSchemaQuickResult? {
+        var seen: UInt64 = 0
+        var isBeyond = false
+        var result = JSONSchemaQuickResult.valid
+        JSONScanner.members(of: object, in: bytes) { member in
+            guard let index = index(of: member.key, in: bytes) else {
+                if !allowsAdditional, result == .valid {
+                    let name = JSONText.string(member.key, in: bytes)
+                    result = Self.violation("", "additionalProperties", "unknown property '\(name)'")
+                }
+                return true
+            }
+            let bit: UInt64 = 1 << UInt64(index)
+            // A violation does not end the walk: a later duplicate would take its place.
+            guard seen & bit == 0, let rule = properties[index].rule,
+                let verdict = Self.check(member.value, rule, properties[index].text, bytes)
+            else {
+                isBeyond = true
+                return false
+            }
+            seen |= bit
+            if result == .valid { result = verdict }
+            return true
+        }
+        guard !isBeyond else { return nil }
+        guard result == .valid else { return result }
+        let missing = required & ~seen
+        guard missing == 0 else {
+            let name = properties[missing.trailingZeroBitCount].text
+            return Self.violation("", "required", "missing required property '\(name)'")
+        }
+        return .valid
+    }
+
+    private func index(of key: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int? {
+        properties.firstIndex { property in
+            property.name.withUnsafeBytes { JSONText.equals(key, $0, in: bytes) }
+        }
+    }
+
+    private static func check(
+        _ value: JSONSlice, _ rule: Rule, _ name: String, _ bytes: UnsafeRawBufferPointer
+    ) -> JSONSchemaQuickResult? {
+        if let types = rule.types {
+            switch allows(types, value, bytes) {
+            case nil: return nil
+            case true?: break
+            case false?:
+                let found =
+                    types.contains(.integer) && value.kind == .number
+                    ? JSONText.source(value, in: bytes) : value.kind.description
+                return violation(name, "type", "expected \(types.text), found \(found)")
+            }
+        }
+        if let strings = rule.strings {
+            // The tree says it with the list of what is allowed.
+            let isListed = strings.contains { $0.withUnsafeBytes { JSONText.equals(value, $0, in: bytes) } }
+            if !isListed { return nil }
+        }
+        switch value.kind {
+        case .string:
+            guard rule.minLength != nil || rule.maxLength != nil else { return .valid }
+            let count = JSONText.scalarCount(value, in: bytes)
+            guard count >= rule.minLength ?? 0, count <= rule.maxLength ?? .max else { return nil }
+        case .number:
+            guard rule.minimum != nil || rule.maximum != nil else { return .valid }
+            let number = JSONNumber(validated: JSONText.source(value, in: bytes))
+            if let minimum = rule.minimum, number < minimum { return nil }
+            if let maximum = rule.maximum, maximum < number { return nil }
+        default:
+            break
+        }
+        return .valid
+    }
+
+    /// Nil for a number that may be integral in spite of its spelling.
+    private static func allows(
+        _ types: JSONSchemaTypes, _ value: JSONSlice, _ bytes: UnsafeRawBufferPointer
+    ) -> Bool? {
+        switch value.kind {
+        case .null: return types.contains(.null)
+        case .bool: return types.contains(.boolean)
+        case .string: return types.contains(.string)
+        case .array: return types.contains(.array)
+        case .object: return types.contains(.object)
+        case .number:
+            if types.contains(.number) { return true }
+            guard types.contains(.integer) else { return false }
+            let isPlain = value.range.allSatisfy { bytes[$0] == Byte.minus || bytes[$0] &- Byte.zero < 10 }
+            return isPlain ? true : nil
+        }
+    }
+
+    private static func violation(_ name: String, _ keyword: String, _ message: String) -> JSONSchemaQuickResult {
+        .violation(
+            JSONSchemaViolation(
+                pointer: name.isEmpty ? "" : "/" + JSONPointer.escaped(name), field: name, keyword: keyword,
+                message: name.isEmpty ? message : "\(name): \(message)"))
+    }
+}

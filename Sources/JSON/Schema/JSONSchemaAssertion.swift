@@ -1,0 +1,89 @@
+/// One compiled keyword. Subschemas are indices of compiled nodes, so a schema may refer to itself.
+enum JSONSchemaAssertion: Sendable {
+    /// The schema `false`.
+    case never
+    case types(JSONSchemaTypes)
+    case constant(JSONValue)
+    case enumeration([JSONValue])
+
+    case minimum(JSONNumber)
+    case maximum(JSONNumber)
+    case exclusiveMinimum(JSONNumber)
+    case exclusiveMaximum(JSONNumber)
+    case multipleOf(JSONNumber)
+
+    case minLength(Int)
+    case maxLength(Int)
+    case pattern(JSONSchemaPattern)
+
+    case items(prefix: [Int], rest: Int?)
+    case contains(Int, minimum: Int, maximum: Int?)
+    case minItems(Int)
+    case maxItems(Int)
+    case uniqueItems
+
+    case members(properties: [String: Int], patterns: [(JSONSchemaPattern, Int)], additional: JSONSchemaAdditional)
+    case required([String])
+    case propertyNames(Int)
+    case minProperties(Int)
+    case maxProperties(Int)
+    case dependentRequired([(String, [String])])
+    case dependentSchemas([(String, Int)])
+
+    case allOf([Int])
+    case anyOf([Int])
+    case oneOf([Int])
+    case not(Int)
+    case condition(if: Int, then: Int?, else: Int?)
+    case reference(Int)
+}
+
+/// What `additionalProperties` says.
+enum JSONSchemaAdditional: Sendable {
+    case allowed
+    case forbidden
+    case schema(Int)
+}
+
+/// A set of JSON Schema's type names. `number` includes `integer`.
+struct JSONSchemaTypes: OptionSet, Hashable, Sendable {
+    let rawValue: UInt8
+
+    static let null = JSONSchemaTypes(rawValue: 1)
+    static let boolean = JSONSchemaTypes(rawValue: 2)
+    static let integer = JSONSchemaTypes(rawValue: 4)
+    static let number = JSONSchemaTypes(rawValue: 8)
+    static let string = JSONSchemaTypes(rawValue: 16)
+    static let array = JSONSchemaTypes(rawValue: 32)
+    static let object = JSONSchemaTypes(rawValue: 64)
+
+    private static let named: [(JSONSchemaTypes, String)] = [
+        (.string, "string"), (.integer, "integer"), (.number, "number"), (.boolean, "boolean"), (.array, "array"),
+        (.object, "object"), (.null, "null"),
+    ]
+
+    init(rawValue: UInt8) {
+        self.rawValue = rawValue
+    }
+
+    init?(name: String) {
+        guard let type = Self.named.first(where: { $0.1 == name })?.0 else { return nil }
+        self = type
+    }
+
+    func allows(_ value: JSONValue) -> Bool {
+        switch value {
+        case .null: contains(.null)
+        case .bool: contains(.boolean)
+        case .number(let number): contains(.number) || (contains(.integer) && number.isInteger)
+        case .string: contains(.string)
+        case .array: contains(.array)
+        case .object: contains(.object)
+        }
+    }
+
+    /// "string or null".
+    var text: String {
+        Self.named.filter { contains($0.0) }.map(\.1).joined(separator: " or ")
+    }
+}
