@@ -5,7 +5,7 @@ package import MCP
 extension MCPServer {
     func callTool(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
         let name = try string("name", params)
-        guard let tool = tool(name, for: context.principal) else {
+        guard let tool = tool(name, for: context.principal, in: context.version) else {
             throw JSONRPCError.invalidParams(ToolCallRefusal.unknownTool(name).description)
         }
         let arguments: JSONObject
@@ -31,7 +31,7 @@ extension MCPServer {
         tool name: String, arguments: JSONObject, principal: Principal?, version: MCPVersion = .latestLegacy,
         traceparent: String? = nil, onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
     ) async throws -> CallToolResult {
-        guard let tool = tool(name, for: principal) else { throw ToolCallRefusal.unknownTool(name) }
+        guard let tool = tool(name, for: principal, in: version) else { throw ToolCallRefusal.unknownTool(name) }
         let violations = violations(of: arguments, tool)
         guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
         let context = ToolContext(

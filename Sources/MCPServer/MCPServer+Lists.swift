@@ -5,24 +5,28 @@ import Synchronization
 extension MCPServer {
     func listTools(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
         let page = try Cursor.page(
-            visibleTools(context.principal), of: "tools", size: configuration.pageSize, cursor: params["cursor"],
-            name: \.definition.name)
-        return list(page.entries.map(\.definition), page.next, context)
+            toolDefinitions(for: context.principal, in: context.version), of: "tools", size: configuration.pageSize,
+            cursor: params["cursor"], name: \.name)
+        return list(page.entries, page.next, context)
     }
 
     func listPrompts(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
         let prompts = registry.withLock { registry in registry.promptOrder.compactMap { registry.prompts[$0] } }
         let page = try Cursor.page(
-            prompts.filter { $0.isVisible(to: context.principal) }.map(\.definition), of: "prompts",
-            size: configuration.pageSize, cursor: params["cursor"], name: \.name)
-        return list(Array(page.entries), page.next, context)
+            prompts.filter { isUsable($0, context) }.map(\.definition), of: "prompts", size: configuration.pageSize,
+            cursor: params["cursor"], name: \.name)
+        return list(page.entries, page.next, context)
+    }
+
+    private func isUsable(_ prompt: any PromptProvider, _ context: ToolContext) -> Bool {
+        prompt.isVisible(to: context.principal) && prompt.isAvailable(in: context.version)
     }
 
     func listTemplates(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
         let templates = registry.withLock { $0.resources }.flatMap(\.templates)
         let page = try Cursor.page(
             templates, of: "templates", size: configuration.pageSize, cursor: params["cursor"], name: \.uriTemplate)
-        return list(Array(page.entries), page.next, context)
+        return list(page.entries, page.next, context)
     }
 
     /// Providers come one after the other; a cursor says which one, and carries that one's own.
@@ -62,7 +66,7 @@ extension MCPServer {
 
     func getPrompt(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
         let name = try string("name", params)
-        guard let prompt = registry.withLock({ $0.prompts[name] }), prompt.isVisible(to: context.principal) else {
+        guard let prompt = registry.withLock({ $0.prompts[name] }), isUsable(prompt, context) else {
             throw JSONRPCError.invalidParams("Unknown prompt: \(name)")
         }
         var arguments: [String: String] = [:]

@@ -77,7 +77,7 @@ extension MCPServer {
 
     /// What is wrong with the `Mcp-Param-*` headers of a call.
     func mirrorMismatch(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders, principal: Principal?) -> String? {
-        guard let name = call.params?["name"]?.string, let tool = tool(name, for: principal),
+        guard let name = call.params?["name"]?.string, let tool = tool(name, for: principal, in: .latestModern),
             !tool.mirror.parameters.isEmpty
         else { return nil }
         return tool.mirror.mismatch(headers: headers, arguments: call.params?["arguments"]?.object ?? [:])

@@ -155,18 +155,18 @@ package final class MCPServer: Sendable {
         registry.withLock { $0.completers.append(completer) }
     }
 
-    /// The tools that a caller may see, in order of registration.
-    package func toolDefinitions(for principal: Principal?) -> [ToolDefinition] {
-        visibleTools(principal).map(\.definition)
-    }
-
-    func visibleTools(_ principal: Principal?) -> [RegisteredTool] {
+    /// The tools that a caller may see, in order of registration; `version`: only those of that revision.
+    package func toolDefinitions(for principal: Principal?, in version: MCPVersion? = nil) -> [ToolDefinition] {
         let tools = registry.withLock { registry in registry.toolOrder.compactMap { registry.tools[$0] } }
-        return tools.filter { $0.tool.isVisible(to: principal) }
+        return tools.filter { tool in
+            tool.tool.isVisible(to: principal) && version.map { tool.tool.isAvailable(in: $0) } != false
+        }.map(\.definition)
     }
 
-    func tool(_ name: String, for principal: Principal?) -> RegisteredTool? {
-        guard let tool = registry.withLock({ $0.tools[name] }), tool.tool.isVisible(to: principal) else { return nil }
+    func tool(_ name: String, for principal: Principal?, in version: MCPVersion) -> RegisteredTool? {
+        guard let tool = registry.withLock({ $0.tools[name] }), tool.tool.isVisible(to: principal),
+            tool.tool.isAvailable(in: version)
+        else { return nil }
         return tool
     }
 

@@ -7,12 +7,15 @@ package protocol PromptProvider: Sendable {
     var definition: Prompt { get }
     /// Whether that caller may see and use it.
     func isVisible(to principal: Principal?) -> Bool
+    /// Whether the prompt exists for callers that speak that revision.
+    func isAvailable(in version: MCPVersion) -> Bool
     /// Renders the prompt. Required arguments are there, and no undeclared one.
     func render(_ arguments: [String: String], context: ToolContext) async throws -> GetPromptResult
 }
 
 extension PromptProvider {
     package func isVisible(to principal: Principal?) -> Bool { true }
+    package func isAvailable(in version: MCPVersion) -> Bool { true }
 }
 
 /// Some resources behind one door.

@@ -7,6 +7,8 @@ package protocol Tool: Sendable {
     var definition: ToolDefinition { get throws }
     /// Whether that caller may see and call the tool; to others it is unknown.
     func isVisible(to principal: Principal?) -> Bool
+    /// Whether the tool exists for callers that speak that revision.
+    func isAvailable(in version: MCPVersion) -> Bool
     /// Runs the tool. `arguments` obey the input schema. The task is cancelled when the caller cancels the call.
     ///
     /// A thrown ``ToolError`` becomes a result with `isError`; a `JSONRPCError` is answered as it is; whatever else is
@@ -16,6 +18,7 @@ package protocol Tool: Sendable {
 
 extension Tool {
     package func isVisible(to principal: Principal?) -> Bool { true }
+    package func isAvailable(in version: MCPVersion) -> Bool { true }
 }
 
 /// A failure that the caller, often a model, should read: a result with `isError: true`.
