@@ -52,7 +52,9 @@ final class CatalogLoader {
             // One tool that makes no sense must not hide the others.
             if let tool = try? ToolDefinition(json: item) { tools.append(tool) }
         }
-        if let ttl = document["ttlMs"]?.int, ttl >= 0 { lifetime = min(lifetime ?? .seconds(86_400), .milliseconds(ttl)) }
+        if let ttl = document["ttlMs"]?.int, ttl >= 0 {
+            lifetime = min(lifetime ?? .seconds(86_400), .milliseconds(ttl))
+        }
         // An empty cursor is a cursor like any other (2026-07-28); absent or null ends the list.
         if let cursor = document["nextCursor"]?.string, pages < Self.maximumPages, tools.count < limit {
             return page(cursor: cursor)

@@ -97,7 +97,9 @@ struct HandshakeMachine {
         if answer.provesNothing { return fail(answer) }
         if case .result(let message, let result) = answer.content, 200..<300 ~= answer.status {
             let document = message.withUnsafeReadableBytes { JSONValue(result, in: $0) }
-            guard let names = document["supportedVersions"]?.array?.compactMap(\.string) else { return fallBack(answer) }
+            guard let names = document["supportedVersions"]?.array?.compactMap(\.string) else {
+                return fallBack(answer)
+            }
             return choose(among: names, answer: answer, asked: version, description: document.serialized)
         }
         guard answer.provesModern else { return fallBack(answer) }

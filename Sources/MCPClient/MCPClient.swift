@@ -193,7 +193,8 @@ package final class MCPClient: Sendable {
     /// annotations are left out.
     package func listTools() async throws -> [ToolDefinition] {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
-        return try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<[ToolDefinition], any Error>) in
+        return try await withCheckedThrowingContinuation {
+            (continuation: CheckedContinuation<[ToolDefinition], any Error>) in
             eventLoop.execute {
                 self.callerOnLoop.refreshCatalog(credentials: self.credentials, deadline: deadline) { result in
                     continuation.resume(with: result.map { $0.entries.map(\.definition) }.mapError { $0 })

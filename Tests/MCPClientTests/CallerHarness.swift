@@ -1,0 +1,108 @@
+import CurlTransport
+import JSON
+import Logging
+import MCP
+import NIOCore
+import NIOPosix
+import TestSupport
+
+@testable import MCPClient
+
+/// Some shards (an event loop, an engine and a caller each) over one upstream.
+final class CallerHarness: Sendable {
+    let upstream: MCPUpstream
+    let engines: [CurlEngine]
+    let loops: [any EventLoop]
+    private let callers: [NIOLoopBoundBox<MCPCaller?>]
+
+    init(_ configuration: MCPUpstreamConfiguration, shards: Int = 1) {
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        upstream = MCPUpstream(
+            configuration: configuration, clientInfo: Implementation(name: "test", version: "1"), logger: logger)
+        let engines = (0..<shards).map {
+            CurlEngine(label: "test\($0)", configuration: CurlEngineConfiguration(), logger: logger)
+        }
+        let loops = (0..<shards).map { _ in MultiThreadedEventLoopGroup.singleton.next() as any EventLoop }
+        self.engines = engines
+        self.loops = loops
+        callers = loops.map { NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: $0) }
+    }
+
+    convenience init(url: String, shards: Int = 1, change: (inout MCPUpstreamConfiguration) -> Void = { _ in }) {
+        var configuration = MCPUpstreamConfiguration(name: "tools", url: url, trusted: true)
+        change(&configuration)
+        self.init(configuration, shards: shards)
+    }
+
+    /// Runs the body on a shard's loop with its caller.
+    func onLoop<T: Sendable>(_ shard: Int = 0, _ body: @escaping @Sendable (MCPCaller) -> T) async throws -> T {
+        let box = callers[shard]
+        let (engine, loop, upstream) = (engines[shard], loops[shard], upstream)
+        return try await loop.submit {
+            if box.value == nil { box.value = MCPCaller(upstream: upstream, engine: engine, eventLoop: loop) }
+            guard let caller = box.value else { throw Unexpected(what: "no caller") }
+            return body(caller)
+        }.get()
+    }
+
+    func call(
+        _ tool: String = "read", arguments: String = "{}", user: String? = nil, shard: Int = 0,
+        timeout: TimeAmount = .seconds(10), idle: TimeAmount? = nil, cancelAfter: TimeAmount? = nil,
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> MCPCallOutcome {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallOutcome, any Error>) in
+            Task {
+                try await onLoop(shard) { caller in
+                    let call = MCPToolCall(
+                        tool: tool, arguments: ByteBuffer(string: arguments),
+                        credentials: ForwardedCredentials(
+                            cookies: user.map { "sessionid=\($0)" }, authorization: nil),
+                        deadline: .now() + timeout, idleTimeout: idle, onProgress: onProgress)
+                    let handle = caller.call(call) { continuation.resume(returning: $0) }
+                    if let cancelAfter {
+                        caller.eventLoop.assumeIsolated().scheduleTask(in: cancelAfter) { handle.cancel() }
+                    }
+                }
+            }
+        }
+    }
+
+    @discardableResult
+    func refreshCatalog() async throws -> ToolCatalog {
+        try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<ToolCatalog, any Error>) in
+            Task {
+                try await onLoop { caller in
+                    caller.refreshCatalog(deadline: .now() + .seconds(10)) { result in
+                        continuation.resume(with: result.mapError { $0 })
+                    }
+                }
+            }
+        }
+    }
+
+    func shutdown() async {
+        for engine in engines { await engine.shutdown() }
+    }
+}
+
+extension MCPCallOutcome {
+    var success: MCPCallResult {
+        get throws {
+            guard case .result(let result) = self else { throw Unexpected(what: "\(self)") }
+            return result
+        }
+    }
+
+    var problem: MCPCallFailure {
+        get throws {
+            guard case .failure(let failure) = self else { throw Unexpected(what: "\(self)") }
+            return failure
+        }
+    }
+}
+
+extension MCPCallResult {
+    var json: JSONValue {
+        message.withUnsafeReadableBytes { JSONValue(result, in: $0) }
+    }
+}

@@ -1,0 +1,195 @@
+import CurlTransport
+import JSON
+import MCP
+import NIOCore
+import Testing
+
+@testable import MCPClient
+
+/// JSON and event streams, whole and at every split point.
+@Suite struct ExchangeReaderTests {
+    static let answer = #"{"jsonrpc":"2.0","id":31,"result":{"content":[]}}"#
+
+    static func read(
+        _ body: String, status: Int = 200, type: String? = "application/json", id: Int64 = 31
+    ) -> [ExchangeReader.Incoming] {
+        var reader = ExchangeReader(id: id, limit: 1 << 20)
+        let headers: CurlHeaders = type.map { [(name: "content-type", value: $0)] } ?? []
+        return reader.whole(CurlResponse(status: status, headers: headers, body: ByteBuffer(string: body)))
+    }
+
+    /// What the answer holds, in one word.
+    static func word(_ incoming: [ExchangeReader.Incoming]) -> String {
+        guard case .answer(let answer) = incoming.last else { return "none" }
+        switch answer.content {
+        case .result(let message, let slice):
+            return message.withUnsafeReadableBytes {
+                String(decoding: UnsafeRawBufferPointer(rebasing: $0[slice.range]), as: UTF8.self)
+            }
+        case .error(let error): return "error \(error.code)"
+        case .nothing: return "nothing"
+        case .malformed(let detail, _): return detail
+        }
+    }
+
+    @Test func aResultIsASliceOfTheAnswersOwnBytes() {
+        #expect(Self.word(Self.read(Self.answer)) == #"{"content":[]}"#)
+        #expect(Self.word(Self.read(Self.answer, type: "Application/JSON; charset=utf-8")) == #"{"content":[]}"#)
+        #expect(Self.word(Self.read(Self.answer, type: nil)) == #"{"content":[]}"#)
+    }
+
+    @Test(
+        arguments: [
+            (#"{"jsonrpc":"2.0","id":32,"result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":"31","result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":null,"result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":31.0,"result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":31,"result":[]}"#, "result that is no object"),
+            (#"{"jsonrpc":"2.0","id":31}"#, "neither result nor error"),
+            (#"{"jsonrpc":"2.0","id":31,"error":{"message":"x"}}"#, "error without a code"),
+            (#"{"jsonrpc":"2.0","method":"notifications/message"}"#, "no response in the answer"),
+            ("[]", "no response in the answer"), ("7", "not a JSON-RPC message"), ("{", "not JSON: unexpectedEnd"),
+            ("<html>", "not JSON: syntax"),
+        ])
+    func garbageIsToldApart(_ body: String, _ word: String) {
+        #expect(Self.word(Self.read(body)) == word)
+    }
+
+    @Test func anErrorIsAcceptedWithOurIdWithNullAndWithoutOne() {
+        for id in [#""id":31,"#, #""id":null,"#, ""] {
+            #expect(
+                Self.word(Self.read(#"{"jsonrpc":"2.0",\#(id)"error":{"code":-32602,"message":"m"}}"#))
+                    == "error -32602")
+        }
+        #expect(Self.word(Self.read(#"{"id":30,"error":{"code":1,"message":"m"}}"#)) == "answer with the wrong id")
+    }
+
+    @Test func aBatchIsSearchedForTheAnswer() {
+        let batch =
+            #"[{"jsonrpc":"2.0","method":"notifications/message","params":{}},{"jsonrpc":"2.0","id":31,"result":{"a":1}}]"#
+        #expect(Self.word(Self.read(batch)) == #"{"a":1}"#)
+    }
+
+    @Test func anErrorPageSaysNothingBeyondItsStatus() {
+        #expect(Self.word(Self.read("<html>", status: 502, type: "text/html")) == "nothing")
+        #expect(Self.word(Self.read("<html>", status: 404)) == "nothing")
+        #expect(Self.word(Self.read("", status: 404, type: nil)) == "nothing")
+        #expect(Self.word(Self.read("<html>", status: 200, type: "text/html")) == "unexpected content type")
+        #expect(Self.word(Self.read("", status: 202, type: nil)) == "nothing")
+    }
+
+    static let stream = """
+        : hello\r
+        id: 1\r
+        retry: 20\r
+        data: \r
+        \r
+        event: message\r
+        data: {"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":31,"progress":1}}\r
+        \r
+        data: {"jsonrpc":"2.0","id":30,"result":{"wrong":true}}\r
+        \r
+        event: other\r
+        data: {"jsonrpc":"2.0","id":31,"result":{"wrong":true}}\r
+        \r
+        event: message\r
+        id: 2\r
+        data: {"jsonrpc":"2.0",\r
+        data: "id":31,"result":{"ok":true}}\r
+        \r
+        data: {"jsonrpc":"2.0","id":31,"result":{"late":true}}\r
+        \r
+
+        """
+
+    @Test func aBufferedEventStreamIsReadToItsAnswer() {
+        let incoming = Self.read(Self.stream, type: "text/event-stream")
+        #expect(incoming.count == 2)
+        guard case .message(.notification(let progress)) = incoming.first else {
+            Issue.record("no notification")
+            return
+        }
+        #expect(progress.method == MCPMethod.progress)
+        #expect(Self.word(incoming) == #"{"ok":true}"#)
+    }
+
+    @Test func anEventStreamIsReadAtEverySplitPoint() {
+        let bytes = Array(Self.stream.utf8)
+        for split in 0...bytes.count {
+            var reader = ExchangeReader(id: 31, limit: 1 << 20)
+            reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream; charset=utf-8")])
+            var incoming = reader.chunk(ByteBuffer(bytes: bytes[..<split]))
+            incoming += reader.chunk(ByteBuffer(bytes: bytes[split...]))
+            incoming += reader.finish()
+            #expect(incoming.count == 2)
+            #expect(Self.word(incoming) == #"{"ok":true}"#)
+            #expect(reader.lastEventID == "2")
+            #expect(reader.retryMilliseconds == 20)
+        }
+    }
+
+    @Test func aStreamWithoutAnAnswerSaysWhereItStopped() {
+        var reader = ExchangeReader(id: 31, limit: 1 << 20)
+        reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream")])
+        #expect(reader.chunk(ByteBuffer(string: "id: 7\nretry: 500\ndata:\n\n")).isEmpty)
+        #expect(reader.finish().isEmpty)
+        #expect(!reader.isAnswered)
+        #expect(reader.lastEventID == "7")
+        #expect(reader.retryMilliseconds == 500)
+    }
+
+    @Test func aStreamWithOnlyAForeignAnswerHasTheWrongId() {
+        let incoming = Self.read("data: {\"id\":30,\"result\":{}}\n\n", type: "text/event-stream")
+        #expect(Self.word(incoming) == "answer with the wrong id")
+    }
+
+    @Test func anEventBeyondTheLimitIsRefused() {
+        var reader = ExchangeReader(id: 31, limit: 64)
+        reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream")])
+        let incoming = reader.chunk(ByteBuffer(string: "data: " + String(repeating: "x", count: 200)))
+        #expect(Self.word(incoming).hasPrefix("event stream"))
+        #expect(reader.isAnswered)
+    }
+
+    @Test func aRequestOfTheServerIsHandedOut() {
+        let incoming = Self.read(
+            "data: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"ping\"}\n\ndata: \(Self.answer)\n\n",
+            type: "text/event-stream")
+        guard case .message(.request(let request)) = incoming.first else {
+            Issue.record("no request")
+            return
+        }
+        #expect(request.method == "ping")
+        #expect(request.id == "q")
+    }
+
+    @Test func headersThatMatterAreKept() {
+        var reader = ExchangeReader(id: 31, limit: 1 << 20)
+        let incoming = reader.whole(
+            CurlResponse(
+                status: 401,
+                headers: [
+                    (name: "SET-COOKIE", value: "a=1"), (name: "Set-Cookie", value: "b=2"),
+                    (name: "WWW-Authenticate", value: "Bearer"), (name: "retry-after", value: "9"),
+                    (name: "Mcp-Session-Id", value: "s"),
+                ]))
+        guard case .answer(let answer) = incoming.last else {
+            Issue.record("no answer")
+            return
+        }
+        #expect(answer.setCookies == ["a=1", "b=2"])
+        #expect(answer.wwwAuthenticate == ["Bearer"])
+        #expect(answer.retryAfter == "9")
+        #expect(answer.sessionID == "s")
+    }
+
+    @Test func deepNestingInAResultIsAcceptedAndTooDeepRefused() {
+        func nested(_ depth: Int) -> String {
+            #"{"jsonrpc":"2.0","id":31,"result":{"a":"#
+                + String(repeating: "[", count: depth) + String(repeating: "]", count: depth) + "}}"
+        }
+        #expect(Self.word(Self.read(nested(100))).hasPrefix("{"))
+        #expect(Self.word(Self.read(nested(1000))) == "not JSON: tooDeep")
+    }
+}
