@@ -9,14 +9,17 @@ import Testing
 
 struct Echo: TypedTool {
     struct Arguments: Codable, Sendable { var message: String }
-    struct Output: Codable, Sendable { var Echo: String }
+    struct Output: Codable, Sendable {
+        var echo: String
+        enum CodingKeys: String, CodingKey { case echo = "Echo" }
+    }
 
     static let name = "echo"
     static let title = "Echo"
     static let description = "Says it again."
     static let annotations = ToolAnnotations(readOnlyHint: true)
 
-    func call(_ arguments: Arguments, context: ToolContext) async throws -> Output { Output(Echo: arguments.message) }
+    func call(_ arguments: Arguments, context: ToolContext) async throws -> Output { Output(echo: arguments.message) }
 }
 
 /// A tool whose behaviour a test gives.
