@@ -1,0 +1,98 @@
+package import Foundation
+import GRDB
+
+extension SQLiteStore {
+    package func insertAccount(
+        username: String, alias: String, passwordHash: String, at: Date
+    ) async throws -> Account {
+        do {
+            return try await write { db in
+                try db.execute(
+                    sql: "INSERT INTO account (username, alias, password_hash, created_at) VALUES (?, ?, ?, ?)",
+                    arguments: [username, alias, passwordHash, at.milliseconds])
+                return Account(
+                    id: db.lastInsertedRowID, username: username, alias: alias, passwordHash: passwordHash,
+                    isActive: true)
+            }
+        } catch let error as StoreError where error.kind == .duplicate {
+            throw StoreError(.duplicate, "an account named \"\(username)\" exists already")
+        }
+    }
+
+    package func account(named username: String) async throws -> Account? {
+        try await read { db in
+            try Row.fetchOne(
+                db,
+                sql: "SELECT id, username, alias, password_hash, is_active FROM account WHERE username = ?",
+                arguments: [username]
+            ).map(Account.init(row:))
+        }
+    }
+
+    package func updatePasswordHash(_ hash: String, accountID: Int64) async throws {
+        try await write { db in
+            try db.execute(
+                sql: "UPDATE account SET password_hash = ? WHERE id = ?", arguments: [hash, accountID])
+            try db.execute(sql: "DELETE FROM login_session WHERE account_id = ?", arguments: [accountID])
+        }
+    }
+
+    package func insertLoginSession(_ session: LoginSession, replacing: [UInt8]?) async throws {
+        try await write { db in
+            if let replacing {
+                try db.execute(sql: "DELETE FROM login_session WHERE digest = ?", arguments: [Data(replacing)])
+            }
+            try db.execute(
+                sql: "INSERT INTO login_session (digest, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
+                arguments: [
+                    Data(session.digest), session.accountID, session.createdAt.milliseconds,
+                    session.expiresAt.milliseconds,
+                ])
+        }
+    }
+
+    package func account(sessionDigest: [UInt8], now: Date) async throws -> Account? {
+        try await read { db in
+            try Row.fetchOne(
+                db,
+                sql: """
+                    SELECT account.id, username, alias, password_hash, is_active
+                    FROM login_session JOIN account ON account.id = login_session.account_id
+                    WHERE digest = ? AND expires_at > ? AND is_active
+                    """,
+                arguments: [Data(sessionDigest), now.milliseconds]
+            ).map(Account.init(row:))
+        }
+    }
+
+    package func deleteLoginSession(digest: [UInt8]) async throws {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM login_session WHERE digest = ?", arguments: [Data(digest)])
+        }
+    }
+
+    @discardableResult
+    package func deleteExpiredLoginSessions(now: Date) async throws -> Int {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM login_session WHERE expires_at <= ?", arguments: [now.milliseconds])
+            return db.changesCount
+        }
+    }
+}
+
+extension Account {
+    fileprivate init(row: Row) {
+        self.init(
+            id: row["id"], username: row["username"], alias: row["alias"], passwordHash: row["password_hash"],
+            isActive: row["is_active"])
+    }
+}
+
+extension Date {
+    /// Milliseconds since 1970: what the store keeps of an instant.
+    var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1000).rounded()) }
+
+    init(milliseconds: Int64) {
+        self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
+    }
+}
