@@ -1,0 +1,214 @@
+import Foundation
+import GRDB
+import MCPServer
+import NIOConcurrencyHelpers
+import Testing
+
+@testable import ToolServerCore
+
+@Suite struct LoginServiceTests {
+    private let store: SQLiteStore
+    private let login: LoginService
+    private let clock = NIOLockedValueBox(Date(timeIntervalSince1970: 1_790_000_000))
+
+    init() throws {
+        let clock = clock
+        store = try SQLiteStore(at: .memory)
+        login = LoginService(
+            accounts: store, sessions: store, hasher: try .test(), lifetime: .seconds(100),
+            now: { clock.withLockedValue { $0 } })
+    }
+
+    private func advance(_ seconds: Double) {
+        clock.withLockedValue { $0 += seconds }
+    }
+
+    @Test func theRightPasswordOpensASession() async throws {
+        _ = try await login.createAccount(username: "ada", alias: "A", password: "correct horse")
+        let (account, token) = try await login.login(username: "ada", password: "correct horse", replacing: nil)
+        #expect(account.username == "ada")
+        #expect(try await login.account(token)?.id == account.id)
+    }
+
+    @Test(arguments: [
+        ("ada", "wrong horse"), ("ada", ""), ("Ada", "correct horse"), ("nobody", "correct horse"), ("", ""),
+        ("ada", "correct horse\0"), ("ada' --", "x"),
+    ])
+    func wrongCredentialsAreRefused(username: String, password: String) async throws {
+        _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        await #expect(throws: LoginService.Failure.wrongCredentials) {
+            try await login.login(username: username, password: password, replacing: nil)
+        }
+    }
+
+    @Test func anInactiveAccountIsRefusedAndItsSessionsAreWorthNothing() async throws {
+        _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let (_, token) = try await login.login(username: "ada", password: "correct horse", replacing: nil)
+        try await store.write { try $0.execute(sql: "UPDATE account SET is_active = 0") }
+        #expect(try await login.account(token) == nil)
+        await #expect(throws: LoginService.Failure.wrongCredentials) {
+            try await login.login(username: "ada", password: "correct horse", replacing: nil)
+        }
+    }
+
+    @Test func sessionsExpire() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let token = try await login.openSession(for: account)
+        advance(99)
+        #expect(try await login.account(token) != nil)
+        advance(1)
+        #expect(try await login.account(token) == nil)
+        #expect(try await store.deleteExpiredLoginSessions(now: login.now()) == 1)
+    }
+
+    @Test func loggingInRotatesTheSession() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let old = try await login.openSession(for: account)
+        let other = try await login.openSession(for: account)
+        let (_, new) = try await login.login(username: "ada", password: "correct horse", replacing: old)
+        #expect(new != old)
+        #expect(try await login.account(old) == nil)
+        #expect(try await login.account(new) != nil)
+        #expect(try await login.account(other) != nil)
+    }
+
+    @Test func aPresentedTokenIsNeverAdopted() async throws {
+        // Session fixation: whoever plants a token before the login does not share it afterwards.
+        _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let planted = SessionToken()
+        let (_, token) = try await login.login(username: "ada", password: "correct horse", replacing: planted)
+        #expect(token != planted)
+        #expect(try await login.account(planted) == nil)
+    }
+
+    @Test func loggingOutEndsTheSession() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let token = try await login.openSession(for: account)
+        try await login.logout(token)
+        #expect(try await login.account(token) == nil)
+        try await login.logout(token)
+    }
+
+    @Test func aNewPasswordEndsAllSessions() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let token = try await login.openSession(for: account)
+        try await store.updatePasswordHash("x", accountID: account.id)
+        #expect(try await login.account(token) == nil)
+    }
+
+    @Test func theDatabaseHoldsNeitherTokensNorPasswords() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let token = try await login.openSession(for: account)
+        #expect(account.passwordHash.hasPrefix("scrypt$16$8$1$"))
+        #expect(!account.passwordHash.contains("correct horse"))
+        let digests = try await store.read { try Data.fetchAll($0, sql: "SELECT digest FROM login_session") }
+        #expect(digests == [Data(token.digest)])
+    }
+
+    @Test(arguments: [("", "long enough"), ("a b", "long enough"), ("a\u{1}", "long enough"), ("ada", "short")])
+    func unfitNamesAndPasswordsAreRefused(username: String, password: String) async throws {
+        await #expect(throws: AccountRuleViolation.self) {
+            try await login.createAccount(username: username, alias: "", password: password)
+        }
+    }
+
+    @Test func aTakenNameIsADuplicate() async throws {
+        _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let error = await #expect(throws: StoreError.self) {
+            try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        }
+        #expect(error?.kind == .duplicate)
+    }
+
+    @Test func theCookieTellsWhoItIs() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "A", password: "correct horse")
+        let token = try await login.openSession(for: account)
+        let identity = IdentityChain([LoginCookieIdentity(login: login)])
+        func principal(_ cookie: String) async throws -> Principal? {
+            guard case .principal(let principal) = try await identity.identify(.init(cookieHeaders: [cookie])) else {
+                return nil
+            }
+            return principal
+        }
+        let known = try #require(try await principal("a=b; sessionid=\(token.text); c=d"))
+        #expect(known.name == "ada")
+        #expect(known.attributes == ["alias": "A"])
+        #expect(known.isCookie)
+        #expect(try await principal("SessionID=\(token.text)") == nil)
+        #expect(try await principal("sessionid=\(SessionToken().text)") == nil)
+        #expect(try await principal("sessionid=garbage") == nil)
+        #expect(try await principal("") == nil)
+    }
+}
+
+@Suite struct PasswordHashTests {
+    @Test func anEncodedHashVerifiesOnlyItsPassword() throws {
+        let hash = try PasswordHash(password: "pässword", parameters: .test)
+        let stored = try #require(PasswordHash(encoded: hash.encoded))
+        #expect(try stored.matches("pässword"))
+        #expect(try !stored.matches("passwort"))
+        #expect(try !stored.matches(""))
+    }
+
+    @Test func equalPasswordsHaveDifferentHashes() throws {
+        let first = try PasswordHash(password: "same", parameters: .test)
+        let second = try PasswordHash(password: "same", parameters: .test)
+        #expect(first.encoded != second.encoded)
+    }
+
+    @Test func theDerivationIsThatOfRFC7914() throws {
+        // Section 12, third vector: password "pleaseletmein", salt "SodiumChloride", N 16384, r 8, p 1.
+        let expected =
+            "7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2"
+            + "d5432955613f0fcf62d49705242a9af9e61e85dc0d651e40dfcf017b45575887"
+        let key = stride(from: 0, to: 128, by: 2).map { offset in
+            let start = expected.index(expected.startIndex, offsetBy: offset)
+            return UInt8(expected[start...].prefix(2), radix: 16) ?? 0
+        }
+        let salt = Data("SodiumChloride".utf8).base64EncodedString()
+        let encoded = "scrypt$16384$8$1$\(salt)$\(Data(key).base64EncodedString())"
+        let hash = try #require(PasswordHash(encoded: encoded))
+        #expect(try hash.matches("pleaseletmein"))
+    }
+
+    @Test(arguments: [
+        "", "scrypt", "pbkdf2$1$2$3$c2FsdHNhbHQ=$a2V5a2V5a2V5a2V5a2V5",
+        "scrypt$0$8$1$c2FsdHNhbHQ=$a2V5a2V5a2V5a2V5a2V5",
+        "scrypt$15$8$1$c2FsdHNhbHQ=$a2V5a2V5a2V5a2V5a2V5", "scrypt$16$8$1$$", "scrypt$16$8$1$c2FsdHNhbHQ=$!!!",
+        "scrypt$1073741824$8$1$c2FsdHNhbHQ=$a2V5a2V5a2V5a2V5a2V5", "scrypt$16$8$999$c2FsdHNhbHQ=$a2V5a2V5a2V5a2V5a2V5",
+    ])
+    func malformedOrExtravagantHashesAreRefused(encoded: String) {
+        #expect(PasswordHash(encoded: encoded) == nil)
+    }
+
+    @Test func aFloodOfLoginsIsRefusedNotQueued() async throws {
+        let hasher = try PasswordHasher(
+            parameters: .init(rounds: 1 << 12, blockSize: 8, parallelism: 1), concurrency: 1, maximumPending: 3)
+        let outcomes = await withTaskGroup(of: Bool.self) { group in
+            for _ in 0..<30 {
+                group.addTask {
+                    do {
+                        _ = try await hasher.verify("x", encoded: nil)
+                        return true
+                    } catch { return !(error is PasswordHasher.Overloaded) }
+                }
+            }
+            return await group.reduce(into: [true: 0, false: 0]) { $0[$1, default: 0] += 1 }
+        }
+        #expect((outcomes[false] ?? 0) > 0)
+        #expect((outcomes[true] ?? 0) >= 3)
+        #expect(try await !hasher.verify("x", encoded: nil))
+        await hasher.shutdown()
+    }
+
+    @Test(arguments: ["", "short", String(repeating: "a", count: 44), String(repeating: "é", count: 43), "a b"])
+    func whatCannotBeATokenIsNotLookedUp(text: String) {
+        #expect(SessionToken(presented: text) == nil)
+    }
+
+    @Test func tokensAreLongDistinctAndReadBack() {
+        let tokens = (0..<100).map { _ in SessionToken() }
+        #expect(Set(tokens).count == 100)
+        #expect(tokens.allSatisfy { SessionToken(presented: $0.text) == $0 && $0.digest.count == 32 })
+    }
+}
