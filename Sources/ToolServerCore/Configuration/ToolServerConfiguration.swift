@@ -1,0 +1,164 @@
+package import Configuration
+package import JSON
+package import Logging
+
+/// The `toolServer` section of gateway.json.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `transport` | `stdio`, `http` | `stdio` | how MCP clients reach the server |
+/// | `host`, `port` | string, integer | `127.0.0.1`, 8001 | where HTTP listens; port 0 picks one |
+/// | `database` | string | `./tool-server.sqlite` | the store |
+/// | `admin` | address or `off` | `off` | health, readiness, metrics |
+/// | `logLevel` | level | `info` | least level that is logged |
+/// | `allowedOrigins` | list | empty | other origins whose pages may post |
+/// | `allowedHosts` | list | empty | `Host` values accepted; empty accepts all |
+/// | `drain` | duration | 10 s | how long requests in flight may take at shutdown |
+/// | `limits` | section | – | ``Limits`` |
+/// | `login` | section | – | ``Login`` |
+/// | `ai` | section | – | ``AnswerConfiguration`` |
+package struct ToolServerConfiguration: Sendable {
+    /// How MCP clients reach the server.
+    package enum Transport: String, CaseIterable, Sendable {
+        case stdio, http
+    }
+
+    /// Bounds on what clients may use.
+    package struct Limits: Sendable {
+        /// Largest request body in bytes.
+        package var maxBody: Int
+        /// Connections at a time; 0 is no limit.
+        package var maxConnections: Int
+        /// From a request's first byte to the end of its headers.
+        package var headerTimeout: Duration
+        /// Between two reads of a body.
+        package var bodyTimeout: Duration
+        /// How long an idle connection is kept.
+        package var idleTimeout: Duration
+        /// MCP sessions at a time.
+        package var maxSessions: Int
+        /// After so long without a request an MCP session ends.
+        package var sessionIdle: Duration
+    }
+
+    /// Logging in with the store's accounts.
+    package struct Login: Sendable {
+        /// How long a login lasts.
+        package var lifetime: Duration
+        /// Password checks at a time, 32 MiB each.
+        package var concurrency: Int
+    }
+
+    /// How MCP clients reach the server.
+    package var transport: Transport
+    /// Address to listen on.
+    package var host: String
+    /// Port to listen on; 0 picks a free one.
+    package var port: Int
+    /// The store.
+    package var database: DatabaseLocation
+    /// Admin listener, if any.
+    package var admin: String?
+    /// Least level that is logged.
+    package var logLevel: Logger.Level
+    /// Other origins whose pages may post.
+    package var allowedOrigins: [String]
+    /// Accepted `Host` values; empty accepts all.
+    package var allowedHosts: [String]
+    /// How long requests in flight may take at shutdown.
+    package var drain: Duration
+    /// Bounds on what clients may use.
+    package var limits: Limits
+    /// Logging in.
+    package var login: Login
+    /// The AI provider; nil answers from the documents.
+    package var ai: AnswerConfiguration?
+
+    /// Reads the section. Errors are recorded in the reader, which the caller finishes.
+    package init(_ reader: ConfigurationReader) {
+        transport = reader.choice(
+            "transport", default: Transport.stdio,
+            "How MCP clients reach the server: standard input and output, or HTTP.")
+        host = reader.string("host", default: "127.0.0.1", "Address to listen on with the http transport.")
+        port = reader.integer("port", default: 8001, in: 0...65535, "Port to listen on; 0 picks a free one.")
+        let database = reader.string(
+            "database", default: "./tool-server.sqlite", "The database: a path, sqlite:PATH or :memory:.")
+        do {
+            self.database = try DatabaseLocation(parsing: database)
+        } catch {
+            self.database = .memory
+            reader.fail("database", expected: "a path, sqlite:PATH or :memory:", found: Self.withoutPassword(database))
+        }
+        let admin = reader.string(
+            "admin", default: "off", "Where health and metrics are served: HOST:PORT, unix:/path or off.")
+        self.admin = admin == "off" || admin.isEmpty ? nil : admin
+        logLevel = reader.choice("logLevel", default: Logger.Level.info, "The least level that is logged.")
+        allowedOrigins = reader.strings(
+            "allowedOrigins", default: [], "Other origins, such as https://app.example, whose pages may post.")
+        allowedHosts = reader.strings(
+            "allowedHosts", default: [], "Values of Host that are accepted; empty accepts every host.")
+        drain = reader.duration(
+            "drain", default: .seconds(10), in: .zero ... .seconds(600),
+            "How long requests in flight may take at shutdown.")
+        limits = reader.section("limits", "Bounds on what clients may use.") { Limits($0) }
+        login = reader.section("login", "Logging in with the store's accounts.") { Login($0) }
+        ai = reader.section("ai", "The AI provider, OpenAI-compatible.") { AnswerConfiguration($0) }
+    }
+
+    /// The configuration from a whole gateway.json (or an empty object), the environment, and the command line's values
+    /// by dotted path.
+    /// - Throws: `ConfigurationErrors` with everything that is wrong.
+    package init(
+        document: JSONValue, environment: [String: String], overrides: [String: JSONValue] = [:]
+    ) throws(ConfigurationErrors) {
+        guard document.object != nil else {
+            throw ConfigurationErrors([.init(path: "", expected: "an object", found: String(document.text.prefix(80)))])
+        }
+        let overrides = Dictionary(uniqueKeysWithValues: overrides.map { ("toolServer.\($0)", $1) })
+        let reader = ConfigurationReader(
+            document: document["toolServer"] ?? .object([:]), path: ["toolServer"], environment: environment,
+            environmentPrefix: "TOOL_SERVER", overrides: overrides)
+        self.init(reader)
+        try reader.finish()
+    }
+
+    private static func withoutPassword(_ url: String) -> String {
+        guard let at = url.lastIndex(of: "@"), let scheme = url.firstRange(of: "://") else { return "\"\(url)\"" }
+        guard scheme.upperBound < at else { return "\"\(url)\"" }
+        return "\"\(url[..<scheme.upperBound])…\(url[at...])\""
+    }
+}
+
+extension ToolServerConfiguration.Limits {
+    init(_ reader: ConfigurationReader) {
+        maxBody = reader.bytes(
+            "maxBody", default: 4 << 20, in: 1024...(1 << 30), "Largest request body.")
+        maxConnections = reader.integer(
+            "maxConnections", default: 10_000, in: 0...1_000_000, "Connections at a time; 0 is no limit.")
+        headerTimeout = reader.duration(
+            "headerTimeout", default: .seconds(10), in: .milliseconds(10) ... .seconds(600),
+            "From a request's first byte to the end of its headers.")
+        bodyTimeout = reader.duration(
+            "bodyTimeout", default: .seconds(30), in: .milliseconds(10) ... .seconds(600),
+            "Longest pause while a body arrives.")
+        idleTimeout = reader.duration(
+            "idleTimeout", default: .seconds(75), in: .milliseconds(10) ... .seconds(3600),
+            "How long an idle connection is kept.")
+        maxSessions = reader.integer(
+            "maxSessions", default: 10_000, in: 1...1_000_000, "MCP sessions at a time; the longest idle one gives way."
+        )
+        sessionIdle = reader.duration(
+            "sessionIdle", default: .seconds(1800), in: .seconds(1) ... .seconds(7 * 86_400),
+            "After so long without a request an MCP session ends.")
+    }
+}
+
+extension ToolServerConfiguration.Login {
+    init(_ reader: ConfigurationReader) {
+        lifetime = reader.duration(
+            "lifetime", default: LoginService.standardLifetime, in: .seconds(60) ... .seconds(365 * 86_400),
+            "How long a login lasts.")
+        concurrency = reader.integer(
+            "concurrency", default: 2, in: 1...16, "Password checks at a time; each takes 32 MiB of memory.")
+    }
+}
