@@ -1,0 +1,67 @@
+import JSON
+import MCPServer
+import NIOCore
+import NIOHTTP1
+
+/// A whole response, before anything of it is sent.
+struct HTTPReply: Sendable {
+    var status: HTTPResponseStatus
+    var headers: HTTPHeaders
+    var body: ByteBuffer
+
+    init(status: HTTPResponseStatus, headers: HTTPHeaders = [:], body: ByteBuffer = ByteBuffer()) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    static func json(_ value: JSONValue, status: HTTPResponseStatus = .ok, headers: HTTPHeaders = [:]) -> HTTPReply {
+        var headers = headers
+        headers.replaceOrAdd(name: "Content-Type", value: "application/json")
+        headers.replaceOrAdd(name: "X-Content-Type-Options", value: "nosniff")
+        headers.replaceOrAdd(name: "Cache-Control", value: "no-store")
+        return HTTPReply(status: status, headers: headers, body: ByteBuffer(bytes: value.serialized))
+    }
+
+    static func error(_ text: String, status: HTTPResponseStatus, headers: HTTPHeaders = [:]) -> HTTPReply {
+        json(["error": .string(text)], status: status, headers: headers)
+    }
+
+    static func methodNotAllowed(allow: String) -> HTTPReply {
+        error("Method not allowed", status: .methodNotAllowed, headers: ["Allow": allow])
+    }
+
+    /// The credentials are wrong, or cannot be checked.
+    static func rejected(_ status: Int, _ wwwAuthenticate: String?, _ message: String) -> HTTPReply {
+        var headers = HTTPHeaders()
+        if let wwwAuthenticate { headers.add(name: "WWW-Authenticate", value: wwwAuthenticate) }
+        return error(message, status: HTTPResponseStatus(statusCode: status), headers: headers)
+    }
+
+    static let notFound = HTTPReply.error("Not found", status: .notFound)
+
+    static func text(_ text: String, type: String = "text/plain; charset=utf-8") -> HTTPReply {
+        HTTPReply(status: .ok, headers: ["Content-Type": type], body: ByteBuffer(string: text))
+    }
+}
+
+extension HTTPReply {
+    /// The same for the MCP transport.
+    var response: MCPHTTPResponse {
+        .whole(
+            status: Int(status.code), headers: headers.map { ($0.name, $0.value) },
+            body: Array(body.readableBytesView))
+    }
+}
+
+extension MCPHTTPResponse {
+    /// The response with one more header field.
+    func adding(_ header: (String, String)) -> MCPHTTPResponse {
+        switch self {
+        case .whole(let status, let headers, let body):
+            .whole(status: status, headers: headers + [header], body: body)
+        case .stream(let status, let headers, let body):
+            .stream(status: status, headers: headers + [header], body: body)
+        }
+    }
+}

@@ -1,0 +1,62 @@
+import Foundation
+import JSON
+import Logging
+import NIOHTTP1
+
+/// `/auth/login` and `/auth/logout`.
+struct LoginRoutes: Sendable {
+    let login: LoginService
+    let logger: Logger
+
+    /// Checks `{"username", "password"}` and sets the cookie.
+    func logIn(body: [UInt8], headers: HTTPHeaders) async -> HTTPReply {
+        guard let value = try? JSONValue(parsing: body), value.object != nil else {
+            return .error("Invalid JSON", status: .badRequest)
+        }
+        guard let username = value["username"]?.string, let password = value["password"]?.string else {
+            return .error("Expected username and password", status: .badRequest)
+        }
+        do {
+            let (account, token) = try await login.login(
+                username: username, password: password, replacing: Self.token(in: headers))
+            return .json(
+                ["username": .string(account.username), "alias": .string(account.alias)],
+                headers: ["Set-Cookie": cookie(token.text, maxAge: login.lifetime, headers: headers)])
+        } catch is LoginService.Failure {
+            return .error("Wrong user name or password", status: .unauthorized)
+        } catch is PasswordHasher.Overloaded {
+            return .error("Too many logins, try again", status: .serviceUnavailable, headers: ["Retry-After": "2"])
+        } catch {
+            logger.error("login failed", metadata: ["error": "\(error)"])
+            return .error("The database is unavailable", status: .serviceUnavailable, headers: ["Retry-After": "2"])
+        }
+    }
+
+    /// Ends the session and clears the cookie; without a session it clears the cookie all the same.
+    func logOut(headers: HTTPHeaders) async -> HTTPReply {
+        if let token = Self.token(in: headers) {
+            do {
+                try await login.logout(token)
+            } catch {
+                logger.error("logout failed", metadata: ["error": "\(error)"])
+                return .error("The database is unavailable", status: .serviceUnavailable, headers: ["Retry-After": "2"])
+            }
+        }
+        return .json(["ok": true], headers: ["Set-Cookie": cookie("", maxAge: .zero, headers: headers)])
+    }
+
+    static func token(in headers: HTTPHeaders) -> SessionToken? {
+        PresentedCredentials(cookieHeaders: headers["Cookie"]).cookies[LoginCookieIdentity.cookieName]
+            .flatMap(SessionToken.init(presented:))
+    }
+
+    private func cookie(_ value: String, maxAge: Duration, headers: HTTPHeaders) -> String {
+        var cookie = "\(LoginCookieIdentity.cookieName)=\(value); Path=/; Max-Age=\(maxAge.components.seconds)"
+        cookie += "; HttpOnly; SameSite=Lax"
+        // TLS ends at the proxy in front, which says so; the nearest proxy's word is the last.
+        let scheme = headers["X-Forwarded-Proto"].last?.split(separator: ",").last?
+            .trimmingCharacters(in: .whitespaces).lowercased()
+        if scheme == "https" { cookie += "; Secure" }
+        return cookie
+    }
+}

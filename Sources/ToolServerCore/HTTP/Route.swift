@@ -1,0 +1,40 @@
+/// What the path of a request asks for.
+enum Route: Hashable, Sendable {
+    case mcp
+    case newSession
+    case tool(String)
+    case logIn
+    case logOut
+    case unknown
+
+    init(path: Substring) {
+        switch path {
+        case "/mcp", "/mcp/": self = .mcp
+        case "/mcp/session/new": self = .newSession
+        case "/auth/login", "/auth/login/": self = .logIn
+        case "/auth/logout", "/auth/logout/": self = .logOut
+        default:
+            let prefix = "/mcp/"
+            var name = path.dropFirst(prefix.count)
+            if name.hasSuffix("/") { name = name.dropLast() }
+            // Tool names are tokens: nothing in a path needs decoding.
+            if path.hasPrefix(prefix), !name.isEmpty, !name.contains("/") {
+                self = .tool(String(name))
+            } else {
+                self = .unknown
+            }
+        }
+    }
+
+    /// For metrics: bounded, whatever clients ask for.
+    var label: String {
+        switch self {
+        case .mcp: "mcp"
+        case .newSession: "session"
+        case .tool: "tool"
+        case .logIn: "login"
+        case .logOut: "logout"
+        case .unknown: "unknown"
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import Foundation
+import JSON
+import Logging
+import MCP
+import MCPServer
+import NIOConcurrencyHelpers
+
+/// What `ai_prompt` and `chat` have in common: ask, and remember for logged-in callers.
+struct AnsweringService: Sendable {
+    let provider: any AnswerProvider
+    let messages: any MessageStore
+    let now: @Sendable () -> Date
+
+    /// Answers the prompt, verbatim; what the caller sees of progress are the answer's pieces.
+    func answer(_ prompt: String, whenEmpty: String, context: ToolContext) async throws -> String {
+        guard !prompt.isBlank else { throw ToolError(whenEmpty) }
+        let answer = try await ToolError.translating(context) {
+            do {
+                return try await provider.answer(prompt, onDelta: Self.progress(of: context))
+            } catch let error as AnswerError {
+                throw ToolError("AI error: \(error.message)")
+            }
+        }
+        // A caller who left has no answer: nothing is stored for it.
+        try Task.checkCancellation()
+        if let principal = context.principal {
+            await remember(StoredMessage(message: prompt, response: answer, at: now()), of: principal, context)
+        }
+        return answer
+    }
+
+    private func remember(_ message: StoredMessage, of principal: Principal, _ context: ToolContext) async {
+        do {
+            try await messages.appendMessage(message, userID: principal.id)
+        } catch {
+            // The answer is worth more than its record.
+            context.logger.error("message not stored", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private static func progress(of context: ToolContext) -> (@Sendable (String) async -> Void)? {
+        guard context.wantsProgress else { return nil }
+        let count = NIOLockedValueBox(0)
+        return { delta in
+            let number = count.withLockedValue { count in
+                count += 1
+                return count
+            }
+            await context.progress(Double(number), total: nil, message: delta)
+        }
+    }
+}
+
+/// Answers one prompt.
+struct AIPromptTool: TypedTool {
+    struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
+        let prompt: String
+
+        static let schemaDocumentation: [String: JSONSchemaProperty] = [
+            "prompt": "The question or task, passed on verbatim."
+        ]
+    }
+
+    static let name = "ai_prompt"
+    static let title = "Ask the AI"
+    static let description =
+        "Answers a prompt with the configured AI provider, or from the company's documents where there is none. "
+        + "Prompt and answer are stored for logged-in callers."
+    static let annotations = ToolAnnotations.answering
+
+    let service: AnsweringService
+
+    func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<String> {
+        Results(try await service.answer(arguments.prompt, whenEmpty: "Empty prompt", context: context))
+    }
+}
+
+/// Answers one message of a conversation.
+struct ChatTool: TypedTool {
+    struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
+        let message: String
+
+        static let schemaDocumentation: [String: JSONSchemaProperty] = [
+            "message": "What the user says, passed on verbatim."
+        ]
+    }
+
+    static let name = "chat"
+    static let title = "Chat"
+    static let description =
+        "Answers a chat message with the configured AI provider, or from the company's documents where there is none. "
+        + "Message and answer are stored for logged-in callers."
+    static let annotations = ToolAnnotations.answering
+
+    let service: AnsweringService
+
+    func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<String> {
+        Results(try await service.answer(arguments.message, whenEmpty: "Empty message", context: context))
+    }
+}
+
+extension ToolAnnotations {
+    /// Stores messages, never the same answer twice for sure, and may ask a provider elsewhere.
+    static let answering = ToolAnnotations(
+        readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true)
+}
+
+extension String {
+    /// Whether nothing is left after what Python's `str.strip` removes.
+    fileprivate var isBlank: Bool {
+        unicodeScalars.allSatisfy { $0.properties.isWhitespace || (0x1C...0x1F).contains($0.value) }
+    }
+}

@@ -1,0 +1,30 @@
+import JSON
+import Logging
+import MCPServer
+
+extension ToolError {
+    static func unknownModel(known: [String]) -> ToolError {
+        ToolError(
+            "Unknown model",
+            structured: ["error": "Unknown model", "models": .array(known.map { .string($0) })])
+    }
+
+    static let notAuthenticated = ToolError("Not authenticated")
+
+    /// Turns the store's failures into tool errors that say what the caller can do; the details go to the log.
+    static func translating<Value>(
+        _ context: ToolContext, _ body: () async throws -> Value
+    ) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as StoreError {
+            context.logger.error(
+                "store failed", metadata: ["error.kind": "\(error.kind.rawValue)", "error": "\(error)"])
+            switch error.kind {
+            case .busy: throw ToolError("The database is busy, try again")
+            case .full: throw ToolError("The database is full")
+            default: throw ToolError("The database is unavailable")
+            }
+        }
+    }
+}

@@ -1,0 +1,271 @@
+import CurlTransport
+import Foundation
+import GRDB
+import HTTPServer
+import JSON
+import Logging
+import NIOCore
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import ToolServerCore
+
+/// The main and the admin port on real sockets, in this process.
+@Suite struct RoutesTests {
+    /// A tool-server that listens for as long as the body runs.
+    private func serving(
+        _ document: JSONValue = .object([:]), provider: (any AnswerProvider)? = EchoProvider(),
+        _ body: (HTTPTestClient, ToolFixture) async throws -> Void
+    ) async throws {
+        var settings = document["toolServer"]?.object ?? [:]
+        settings["port"] = 0
+        let fixture = try await ToolFixture(provider: provider, document: .object(["toolServer": .object(settings)]))
+        let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
+        let port = try #require(try await service.http.start().first?.port)
+        do {
+            try await body(HTTPTestClient("http://127.0.0.1:\(port)"), fixture)
+        } catch {
+            await service.drain()
+            throw error
+        }
+        await service.drain()
+    }
+
+    private func cookie(_ fixture: ToolFixture, _ account: Account) async throws -> (name: String, value: String) {
+        ("Cookie", "sessionid=" + (try await fixture.toolServer.login.openSession(for: account)).text)
+    }
+
+    @Test func aPlainCallAnswersWithTheStructuredResult() async throws {
+        try await serving { client, _ in
+            let echo = try await client.post("/mcp/echo", #"{"message":"Hello"}"#)
+            #expect(echo.status == 200)
+            #expect(try echo.json == ["Echo": "Hello"])
+            #expect(echo.mediaType == "application/json")
+            #expect(echo.header("X-Request-Id")?.isEmpty == false)
+            #expect(try await client.post("/mcp/nope", "{}").status == 404)
+            #expect(try await client.post("/mcp/echo", "{}").status == 400)
+            #expect(try await client.post("/mcp/echo", "[").json["error"] == "Invalid JSON")
+            let failed = try await client.post("/mcp/get_user_info", "")
+            #expect(failed.status == 400)
+            #expect(try failed.json == ["error": "Not authenticated"])
+            let get = try await client.get("/mcp/echo")
+            #expect(get.status == 405)
+            #expect(get.header("Allow") == "POST")
+        }
+    }
+
+    @Test(arguments: ["/mcp", "/mcp/"])
+    func theOldDialectAnswersAsTheOldServerDid(path: String) async throws {
+        try await serving { client, _ in
+            let found = try await client.post(
+                path, #"{"command":"search_any","arguments":{"model":"projects","query":"urgent 1"}}"#)
+            #expect(found.status == 200)
+            #expect(try found.json == ["results": [["name": "Urgent 1", "url": "/psm/project/1/"]]])
+            let named = try await client.post(path, #"{"name":"echo","arguments":"{\"message\":\"Hi\"}"}"#)
+            #expect(try named.json == ["results": ["Echo": "Hi"]])
+            let failed = try await client.post(path, #"{"command":"search_any","arguments":{"model":"x","query":"y"}}"#)
+            #expect(failed.status == 200)
+            #expect(try failed.json == ["error": "Unknown model"])
+            let unknown = try await client.post(path, #"{"command":"nope"}"#)
+            #expect(unknown.status == 404)
+            #expect(try unknown.json == ["error": "Unknown command: nope"])
+            let bad = try await client.post(path, #"{"command":"search_any","arguments":{"query":5}}"#)
+            #expect(bad.status == 400)
+            #expect(try bad.json["error"]?.string?.isEmpty == false)
+            #expect(try await client.post(path, #"{"command":"echo","arguments":"{"}"#).status == 400)
+        }
+    }
+
+    @Test func aReadySessionCallsToolsOverMCP() async throws {
+        try await serving { client, _ in
+            for method in ["GET", "HEAD"] {
+                let opened = try await client.send(method, "/mcp/session/new")
+                #expect(opened.status == 200)
+                let session = try #require(opened.header("Mcp-Session-Id"))
+                let called = try await client.post(
+                    "/mcp/",
+                    json: [
+                        "jsonrpc": "2.0", "id": 7, "method": "tools/call",
+                        "params": ["name": "echo", "arguments": ["message": "Hello"]],
+                    ], headers: [("Mcp-Session-Id", session), ("Accept", "application/json, text/event-stream")])
+                #expect(called.status == 200)
+                #expect(try called.json["id"] == 7)
+                #expect(try called.json["result"]?["structuredContent"] == ["Echo": "Hello"])
+                #expect(called.header("X-Request-Id") != nil)
+                #expect(
+                    try await client.send("DELETE", "/mcp/", headers: [("Mcp-Session-Id", session)]).status < 300)
+            }
+        }
+    }
+
+    @Test func aLegacyRequestWithoutASessionIsRefusedWithItsID() async throws {
+        try await serving { client, _ in
+            let response = try await client.post(
+                "/mcp", #"{"jsonrpc":"2.0","id":"a1","method":"tools/list"}"#,
+                headers: [("Accept", "application/json, text/event-stream")])
+            #expect(response.status == 400)
+            #expect(
+                try response.json == [
+                    "jsonrpc": "2.0", "id": "a1",
+                    "error": ["code": -32600, "message": "Bad Request: Missing session ID"],
+                ])
+        }
+    }
+
+    @Test func loggingInSetsACookieThatTellsWhoItIs() async throws {
+        try await serving { client, fixture in
+            let response = try await client.post(
+                "/auth/login", #"{"username":"alice","password":"alice's password"}"#)
+            #expect(response.status == 200)
+            #expect(try response.json == ["username": "alice", "alias": "Al"])
+            let header = try #require(response.header("Set-Cookie"))
+            #expect(header.contains("; HttpOnly"))
+            #expect(header.contains("; SameSite=Lax"))
+            #expect(header.contains("; Path=/"))
+            #expect(!header.contains("Secure"))
+            let token = try #require(response.cookie("sessionid"))
+            let cookie = [("Cookie", "sessionid=\(token)")]
+            let user = try await client.post("/mcp/get_user_info", "{}", headers: cookie)
+            #expect(try user.json == ["results": ["username": "alice", "alias": "Al"]])
+
+            let out = try await client.post("/auth/logout", "", headers: cookie)
+            #expect(out.status == 200)
+            #expect(out.header("Set-Cookie")?.contains("Max-Age=0") == true)
+            #expect(try await client.post("/mcp/get_user_info", "{}", headers: cookie).status == 400)
+            #expect(try await fixture.toolServer.login.account(#require(SessionToken(presented: token))) == nil)
+        }
+    }
+
+    @Test func behindTLSTheCookieIsSecure() async throws {
+        try await serving { client, _ in
+            let response = try await client.post(
+                "/auth/login", #"{"username":"alice","password":"alice's password"}"#,
+                headers: [("X-Forwarded-Proto", "https")])
+            #expect(response.header("Set-Cookie")?.hasSuffix("; Secure") == true)
+        }
+    }
+
+    @Test(arguments: [
+        (#"{"username":"alice","password":"wrong"}"#, 401), (#"{"username":"x","password":"y"}"#, 401),
+        (#"{"username":"alice"}"#, 400), (#"{"username":1,"password":2}"#, 400), ("[]", 400), ("{", 400), ("", 400),
+    ])
+    func badLoginsAreRefusedWithoutACookie(body: String, status: Int) async throws {
+        try await serving { client, _ in
+            let response = try await client.post("/auth/login", body)
+            #expect(response.status == status)
+            #expect(try response.json["error"]?.string?.isEmpty == false)
+            #expect(response.header("Set-Cookie") == nil)
+        }
+    }
+
+    @Test func foreignPagesCannotActWithTheCookie() async throws {
+        try await serving(["toolServer": ["allowedOrigins": ["https://app.example"]]]) { client, fixture in
+            let cookie = try await cookie(fixture, fixture.alice)
+            let body = #"{"command":"echo","arguments":{"message":"x"}}"#
+            for path in ["/mcp/", "/mcp/echo", "/auth/logout"] {
+                let foreign = try await client.post(path, body, headers: [cookie, ("Origin", "https://evil.example")])
+                #expect(foreign.status == 403)
+            }
+            let local = try await client.post("/mcp/", body, headers: [cookie, ("Origin", "http://localhost:1")])
+            #expect(local.status == 403)
+            let allowed = try await client.post("/mcp/", body, headers: [cookie, ("Origin", "https://app.example")])
+            #expect(allowed.status == 200)
+            let own = try await client.post("/mcp/", body, headers: [cookie, ("Origin", client.base)])
+            #expect(own.status == 200)
+            let login = try await client.post("/auth/login", "{}", headers: [("Origin", "https://evil.example")])
+            #expect(login.status == 403)
+        }
+    }
+
+    @Test func aStaleCookieIsAnonymous() async throws {
+        try await serving { client, _ in
+            let cookie = [("Cookie", "sessionid=\(SessionToken().text)")]
+            let echo = try await client.post("/mcp/echo", #"{"message":"x"}"#, headers: cookie)
+            #expect(echo.status == 200)
+            #expect(
+                try await client.post("/mcp/get_user_info", "{}", headers: cookie).json
+                    == ["error": "Not authenticated"])
+        }
+    }
+
+    @Test func whenIdentityCannotBeToldNobodyIsServedAsAnonymous() async throws {
+        try await serving { client, fixture in
+            let cookie = try await cookie(fixture, fixture.alice)
+            try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session") }
+            #expect(try await client.post("/mcp/echo", #"{"message":"x"}"#, headers: [cookie]).status == 503)
+            #expect(
+                try await client.post("/mcp/", #"{"command":"get_user_info"}"#, headers: [cookie]).status == 503)
+            #expect(try await client.post("/mcp/echo", #"{"message":"x"}"#).status == 200)
+        }
+    }
+
+    @Test func requestsAreBoundedAndUnknownPathsNotFound() async throws {
+        try await serving(["toolServer": ["limits": ["maxBody": "1KiB"]]]) { client, _ in
+            let large = try await client.post(
+                "/mcp/echo", #"{"message":""# + String(repeating: "x", count: 2000) + #""}"#)
+            #expect(large.status == 413)
+            for path in ["/", "/mcp/a/b", "/auth", "/healthz", "/metrics"] {
+                let response = try await client.get(path)
+                #expect(response.status == 404)
+                #expect(try response.json["error"] != nil)
+            }
+        }
+    }
+
+    @Test func aSaneRequestIDIsKept() async throws {
+        try await serving { client, _ in
+            let kept = try await client.post("/mcp/echo", "{}", headers: [("X-Request-Id", "abc-123")])
+            #expect(kept.header("X-Request-Id") == "abc-123")
+            let replaced = try await client.post("/mcp/echo", "{}", headers: [("X-Request-Id", "a b\"c")])
+            #expect(replaced.header("X-Request-Id") != "a b\"c")
+        }
+    }
+
+    @Test func theAdminPortTellsHealthReadinessAndMetrics() async throws {
+        let fixture = try await ToolFixture(provider: EchoProvider())
+        let admin = try fixture.toolServer.adminService(
+            address: "127.0.0.1:0", group: MultiThreadedEventLoopGroup.singleton)
+        let port = try #require(try await admin.http.start().first?.port)
+        let client = HTTPTestClient("http://127.0.0.1:\(port)")
+        _ = try await fixture.call("echo", ["message": "x"])
+        #expect(try await client.get("/healthz").status == 200)
+        #expect(try await client.get("/readyz").status == 200)
+        let metrics = try await client.get("/metrics").text
+        #expect(metrics.contains(#"tool_server_tool_calls_total{tool="echo",outcome="ok"} 1"#))
+        #expect(try await client.get("/mcp/").status == 404)
+        #expect(try await client.post("/healthz", "{}").status == 405)
+        try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session; DROP TABLE account") }
+        let notReady = try await client.get("/readyz")
+        #expect(notReady.status == 503)
+        #expect(try notReady.json["reasons"]?[0]?.string?.contains("database") == true)
+        await admin.drain()
+    }
+
+    @Test func anOpenEventStreamDoesNotHoldTheDrainUp() async throws {
+        let fixture = try await ToolFixture(document: ["toolServer": ["port": 0]])
+        let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
+        let port = try #require(try await service.http.start().first?.port)
+        let client = HTTPTestClient("http://127.0.0.1:\(port)")
+        let session = try #require(try await client.get("/mcp/session/new").header("Mcp-Session-Id"))
+        let stream = try await client.stream(
+            "GET", "/mcp/", headers: [("Mcp-Session-Id", session), ("Accept", "text/event-stream")])
+        #expect(stream.status == 200)
+        let start = ContinuousClock.now
+        await service.drain()
+        #expect(ContinuousClock.now - start < .seconds(2))
+    }
+
+    @Test func aTakenPortIsNamedAndNothingIsStarted() async throws {
+        try await serving { client, fixture in
+            let port = try #require(Int(client.base.split(separator: ":").last ?? ""))
+            let configuration = try ToolServerConfiguration(
+                document: ["toolServer": ["transport": "http", "port": .number(port)]], environment: [:])
+            let second = try buildToolServer(
+                configuration: configuration, hasher: .test(), logger: Logger(label: "test"))
+            let error = await #expect(throws: HTTPListenError.self) { try await second.run() }
+            #expect(error?.description.contains("127.0.0.1:\(port)") == true)
+            #expect(try await client.post("/mcp/echo", #"{"message":"still there"}"#).status == 200)
+        }
+    }
+}
