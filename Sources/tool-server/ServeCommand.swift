@@ -1,0 +1,40 @@
+import ArgumentParser
+import JSON
+import ToolServerCore
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "Serve MCP clients (the default).")
+
+    enum Transport: String, ExpressibleByArgument, CaseIterable {
+        case stdio, http
+    }
+
+    @OptionGroup var settings: SettingsOptions
+
+    @Option(help: "How MCP clients reach the server (default: stdio).")
+    var transport: Transport?
+
+    @Option(help: "Address to listen on (default: 127.0.0.1).")
+    var host: String?
+
+    @Option(help: "Port to listen on; 0 picks a free one (default: 8001).")
+    var port: Int?
+
+    @Option(help: "Where health and metrics are served: HOST:PORT or off (default: off).")
+    var admin: String?
+
+    func validate() throws {
+        if let port, !(0...65535).contains(port) { throw ValidationError("--port: expected 0 to 65535, found \(port)") }
+    }
+
+    func run() async throws {
+        var overrides: [String: JSONValue] = [:]
+        overrides["transport"] = transport.map { .string($0.rawValue) }
+        overrides["host"] = host.map { .string($0) }
+        overrides["port"] = port.map { .number($0) }
+        overrides["admin"] = admin.map { .string($0) }
+        let configuration = try settings.load(overrides)
+        try await settings.build(configuration).run()
+    }
+}

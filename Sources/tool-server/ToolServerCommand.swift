@@ -1,0 +1,103 @@
+import ArgumentParser
+import Configuration
+import Foundation
+import JSON
+import Logging
+import MCP
+import Observability
+import ToolServerCore
+
+@main
+struct ToolServerCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tool-server", abstract: "An MCP server with the company's records, accounts and AI.",
+        version: ToolServer.implementation.version,
+        subcommands: [
+            ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
+            CallCommand.self,
+        ],
+        defaultSubcommand: ServeCommand.self)
+
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var command = command as? any AsyncParsableCommand {
+                try await command.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            exit(explaining: error)
+        }
+    }
+
+    /// Help and version go to standard output with 0; a wrong use is 2; everything else one line and 1.
+    private static func exit(explaining error: any Error) -> Never {
+        switch exitCode(for: error) {
+        case .success:
+            print(fullMessage(for: error))
+            Foundation.exit(0)
+        case .validationFailure:
+            complain(fullMessage(for: error))
+            Foundation.exit(2)
+        case let code:
+            if !(error is ExitCode) { complain("tool-server: " + oneLine(error)) }
+            Foundation.exit(code.rawValue == 0 ? 0 : 1)
+        }
+    }
+
+    private static func oneLine(_ error: any Error) -> String {
+        "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
+    }
+
+    private static func complain(_ text: String) {
+        FileHandle.standardError.write(Data((text + "\n").utf8))
+    }
+}
+
+/// Where settings come from: the file, the environment, then these options.
+struct SettingsOptions: ParsableArguments {
+    @Option(help: "The configuration file; its toolServer section counts.")
+    var config: String?
+
+    @Option(help: "The database: a path, sqlite:PATH or :memory:.")
+    var database: String?
+
+    func load(_ overrides: [String: JSONValue] = [:]) throws -> ToolServerConfiguration {
+        var overrides = overrides
+        if let database { overrides["database"] = .string(database) }
+        let document = try config.map(ConfigurationFile.read) ?? .object([:])
+        do {
+            return try ToolServerConfiguration(
+                document: document, environment: ProcessInfo.processInfo.environment, overrides: overrides)
+        } catch {
+            throw Complaint("\(config.map { "configuration \($0)" } ?? "configuration"): \(error)")
+        }
+    }
+
+    /// A tool-server on the configured store.
+    func build(_ configuration: ToolServerConfiguration) throws -> ToolServer {
+        let logger = ProcessLog.start(configuration)
+        return try buildToolServer(
+            configuration: configuration, store: SQLiteStore(at: configuration.database), logger: logger)
+    }
+}
+
+/// An error that is its own explanation.
+struct Complaint: Error, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// Logging of the process: JSON lines on standard error.
+enum ProcessLog {
+    static func start(_ configuration: ToolServerConfiguration) -> Logger {
+        let output = LogOutput(level: configuration.logLevel)
+        if let key = configuration.ai?.apiKey { output.redact(key.value) }
+        LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
+        return Logger(label: "tool-server")
+    }
+}
