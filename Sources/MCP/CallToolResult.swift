@@ -1,0 +1,80 @@
+package import JSON
+
+/// What a tool gives back.
+package struct CallToolResult: Hashable, Sendable {
+    package var content: [ContentBlock]
+    /// From 2025-06-18; an object before 2026-07-28, any value since.
+    package var structuredContent: JSONValue?
+    /// The tool failed; the text is for the model to read.
+    package var isError: Bool
+    package var meta: JSONObject
+
+    package init(
+        content: [ContentBlock], structuredContent: JSONValue? = nil, isError: Bool = false, meta: JSONObject = [:]
+    ) {
+        self.content = content
+        self.structuredContent = structuredContent
+        self.isError = isError
+        self.meta = meta
+    }
+
+    package static func text(_ text: String) -> CallToolResult {
+        CallToolResult(content: [.text(text)])
+    }
+
+    /// Structured content, and the same JSON as text for clients that know only text (tools, structured content).
+    package static func structured(_ value: JSONValue) -> CallToolResult {
+        CallToolResult(content: [.text(value.text)], structuredContent: value)
+    }
+
+    /// A failure: `text` first, for the model.
+    ///
+    /// - Parameter status: HTTP status, 400...499, that a gateway may answer with (`_meta["dev.chatgateway/status"]`).
+    package static func error(
+        _ text: String, structured: JSONValue? = nil, status: Int? = nil
+    ) -> CallToolResult {
+        var meta: JSONObject = [:]
+        if let status, (400...499).contains(status) { meta[MCPMeta.status] = .number(status) }
+        return CallToolResult(content: [.text(text)], structuredContent: structured, isError: true, meta: meta)
+    }
+
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "result")
+        self.init(
+            content: try reader.optionalList("content") { json, path throws(MCPDecodingError) in
+                try ContentBlock(json, path)
+            } ?? [],
+            structuredContent: reader.object["structuredContent"],
+            isError: try reader.optionalBool("isError") ?? false,
+            meta: try reader.meta())
+        // An absent `content` is forgiven only where there is something else to read.
+        if reader.object["content"] == nil, structuredContent == nil { throw reader.failure("content", "array") }
+    }
+
+    /// The text blocks, joined by newlines.
+    package var text: String {
+        content.compactMap(\.text).joined(separator: "\n")
+    }
+
+    /// The declared HTTP status of an error, nil unless 400...499.
+    package var status: Int? {
+        guard let status = meta[MCPMeta.status]?.int, (400...499).contains(status) else { return nil }
+        return status
+    }
+
+    /// The result as `version` knows it. Structured content that the revision cannot carry stays in the text.
+    package func json(for version: MCPVersion) -> JSONValue {
+        var object: JSONObject = [:]
+        if version.era == .modern { object["resultType"] = .string(ResultType.complete.rawValue) }
+        object["content"] = .array(content.map { $0.json(for: version) })
+        if let structuredContent,
+            version.hasAnyStructuredContent
+                || (version.hasStructuredContent && structuredContent.kind == .object)
+        {
+            object["structuredContent"] = structuredContent
+        }
+        if isError { object["isError"] = true }
+        if !meta.isEmpty { object["_meta"] = .object(meta) }
+        return .object(object)
+    }
+}

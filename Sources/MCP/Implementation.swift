@@ -1,0 +1,89 @@
+package import JSON
+
+/// Name and version of a client or server, for people and logs.
+package struct Implementation: Hashable, Sendable {
+    package var name: String
+    package var version: String
+    /// From 2025-06-18.
+    package var title: String?
+    /// From 2025-11-25.
+    package var description: String?
+    /// From 2025-11-25; a URI.
+    package var websiteURL: String?
+    package var icons: [Icon]
+
+    package init(
+        name: String, version: String, title: String? = nil, description: String? = nil, websiteURL: String? = nil,
+        icons: [Icon] = []
+    ) {
+        self.name = name
+        self.version = version
+        self.title = title
+        self.description = description
+        self.websiteURL = websiteURL
+        self.icons = icons
+    }
+
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "implementation")
+        self.init(
+            name: try reader.string("name"), version: try reader.string("version"),
+            title: try reader.optionalString("title"), description: try reader.optionalString("description"),
+            websiteURL: try reader.optionalString("websiteUrl"), icons: try Icon.list(reader))
+    }
+
+    package func json(for version: MCPVersion) -> JSONValue {
+        var object: JSONObject = ["name": .string(name)]
+        if version.hasTitles { object.set("title", title) }
+        object["version"] = .string(self.version)
+        if version.hasIcons {
+            object.set("description", description)
+            object.set("websiteUrl", websiteURL)
+        }
+        object.setIcons(icons, for: version)
+        return .object(object)
+    }
+}
+
+/// A picture for a server, tool, prompt or resource: from 2025-11-25.
+package struct Icon: Hashable, Sendable {
+    /// An https or data URI.
+    package var source: String
+    package var mimeType: String?
+    /// Such as `48x48` or `any`.
+    package var sizes: [String]?
+    /// `light` or `dark`.
+    package var theme: String?
+
+    package init(source: String, mimeType: String? = nil, sizes: [String]? = nil, theme: String? = nil) {
+        self.source = source
+        self.mimeType = mimeType
+        self.sizes = sizes
+        self.theme = theme
+    }
+
+    init(_ json: JSONValue, _ path: String) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, path)
+        self.init(
+            source: try reader.string("src"), mimeType: try reader.optionalString("mimeType"),
+            sizes: try reader.optionalStrings("sizes"), theme: try reader.optionalString("theme"))
+    }
+
+    static func list(_ reader: MCPReader) throws(MCPDecodingError) -> [Icon] {
+        try reader.optionalList("icons") { json, path throws(MCPDecodingError) in try Icon(json, path) } ?? []
+    }
+
+    var json: JSONValue {
+        var object: JSONObject = ["src": .string(source)]
+        object.set("mimeType", mimeType)
+        object.set("sizes", sizes)
+        object.set("theme", theme)
+        return .object(object)
+    }
+}
+
+extension JSONObject {
+    mutating func setIcons(_ icons: [Icon], for version: MCPVersion) {
+        if !icons.isEmpty, version.hasIcons { self["icons"] = .array(icons.map(\.json)) }
+    }
+}

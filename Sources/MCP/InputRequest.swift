@@ -1,0 +1,182 @@
+package import JSON
+
+/// A question to the client: a request of its own in the legacy era, a part of an `input_required` result in
+/// 2026-07-28.
+package enum InputRequest: Hashable, Sendable {
+    case elicitation(ElicitParameters)
+    case sampling(CreateMessageParameters)
+    case roots
+
+    package var method: String {
+        switch self {
+        case .elicitation: MCPMethod.elicitationCreate
+        case .sampling: MCPMethod.samplingCreateMessage
+        case .roots: MCPMethod.rootsList
+        }
+    }
+
+    /// The client capabilities without which the question must not be asked.
+    package var requiredCapabilities: JSONObject {
+        switch self {
+        case .elicitation(let parameters):
+            if case .url = parameters.mode { ["elicitation": ["url": [:]]] } else { ["elicitation": [:]] }
+        case .sampling(let parameters): parameters.tools.isEmpty ? ["sampling": [:]] : ["sampling": ["tools": [:]]]
+        case .roots: ["roots": [:]]
+        }
+    }
+
+    package func isAllowed(by capabilities: ClientCapabilities) -> Bool {
+        switch self {
+        case .elicitation(let parameters):
+            if case .url = parameters.mode { capabilities.elicitationURL } else { capabilities.elicitation }
+        case .sampling(let parameters):
+            capabilities.sampling && (parameters.tools.isEmpty || capabilities.samplingTools)
+        case .roots: capabilities.roots
+        }
+    }
+
+    package func params(for version: MCPVersion) -> JSONObject? {
+        switch self {
+        case .elicitation(let parameters): parameters.params(for: version)
+        case .sampling(let parameters): parameters.params(for: version)
+        case .roots: nil
+        }
+    }
+
+    package init(method: String, params: JSONObject?) throws(MCPDecodingError) {
+        switch method {
+        case MCPMethod.elicitationCreate: self = .elicitation(try ElicitParameters(params: params ?? [:]))
+        case MCPMethod.samplingCreateMessage: self = .sampling(try CreateMessageParameters(params: params ?? [:]))
+        case MCPMethod.rootsList: self = .roots
+        default: throw MCPDecodingError("method: expected a request to the client, found \"\(method)\"")
+        }
+    }
+
+    /// `{"method", "params"}` without an envelope, as `inputRequests` holds it.
+    package var json: JSONValue {
+        var object: JSONObject = ["method": .string(method)]
+        if let params = params(for: .latestModern) { object["params"] = .object(params) }
+        return .object(object)
+    }
+}
+
+/// `resultType: input_required` of 2026-07-28 (multi-round tool results).
+package struct InputRequiredResult: Hashable, Sendable {
+    package var inputRequests: [(key: String, request: InputRequest)]
+    /// Opaque for the client, which returns it byte for byte.
+    package var requestState: String?
+
+    package init(inputRequests: [(key: String, request: InputRequest)] = [], requestState: String? = nil) {
+        self.inputRequests = inputRequests
+        self.requestState = requestState
+    }
+
+    /// - Throws: also when neither member is there: at least one must be.
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "result")
+        requestState = try reader.optionalString("requestState")
+        inputRequests = []
+        let requests = try reader.optionalObject("inputRequests")
+        guard requests != nil || requestState != nil else {
+            throw MCPDecodingError("result: neither inputRequests nor requestState")
+        }
+        for (key, value) in requests ?? [:] {
+            let request = try MCPReader(value, "result.inputRequests.\(key)")
+            inputRequests.append(
+                (
+                    key,
+                    try InputRequest(method: request.string("method"), params: request.optionalObject("params"))
+                ))
+        }
+    }
+
+    package var json: JSONValue {
+        var object: JSONObject = ["resultType": .string(ResultType.inputRequired.rawValue)]
+        if !inputRequests.isEmpty {
+            object["inputRequests"] = .object(JSONObject(inputRequests.map { ($0.key, $0.request.json) }))
+        }
+        object.set("requestState", requestState)
+        return .object(object)
+    }
+
+    package static func == (left: InputRequiredResult, right: InputRequiredResult) -> Bool { left.json == right.json }
+    package func hash(into hasher: inout Hasher) { hasher.combine(json) }
+}
+
+/// Parameters of `elicitation/create`: the user is asked something.
+package struct ElicitParameters: Hashable, Sendable {
+    package enum Mode: Hashable, Sendable {
+        /// A form for a flat object of primitive properties, as JSON Schema.
+        case form(requestedSchema: JSONObject)
+        /// From 2025-11-25: the user goes to a page. The id is for legacy revisions.
+        case url(String, elicitationID: String?)
+    }
+
+    package var message: String
+    package var mode: Mode
+
+    package init(message: String, mode: Mode) {
+        self.message = message
+        self.mode = mode
+    }
+
+    package init(message: String, requestedSchema: JSONObject) {
+        self.init(message: message, mode: .form(requestedSchema: requestedSchema))
+    }
+
+    package init(params: JSONObject) throws(MCPDecodingError) {
+        let reader = MCPReader(params, "params")
+        message = try reader.string("message")
+        if try reader.optionalString("mode") == "url" {
+            mode = .url(try reader.string("url"), elicitationID: try reader.optionalString("elicitationId"))
+        } else {
+            mode = .form(requestedSchema: try MCPReader(params["requestedSchema"], "params.requestedSchema").object)
+        }
+    }
+
+    package func params(for version: MCPVersion) -> JSONObject {
+        var object: JSONObject = [:]
+        switch mode {
+        case .form(let schema):
+            if version.hasURLElicitation { object["mode"] = "form" }
+            object["message"] = .string(message)
+            object["requestedSchema"] = .object(schema)
+        case .url(let url, let id):
+            object["mode"] = "url"
+            object["message"] = .string(message)
+            object["url"] = .string(url)
+            if version.era == .legacy { object.set("elicitationId", id) }
+        }
+        return object
+    }
+}
+
+/// What the user did with an elicitation.
+package struct ElicitResult: Hashable, Sendable {
+    package enum Action: String, Hashable, Sendable {
+        case accept, decline, cancel
+    }
+
+    package var action: Action
+    /// The form's values, only with `accept`.
+    package var content: JSONObject?
+
+    package init(action: Action, content: JSONObject? = nil) {
+        self.action = action
+        self.content = content
+    }
+
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "result")
+        guard let action = Action(rawValue: try reader.string("action")) else {
+            throw reader.failure("action", "\"accept\", \"decline\" or \"cancel\"")
+        }
+        self.init(action: action, content: try reader.optionalObject("content"))
+    }
+
+    package var json: JSONValue {
+        var object: JSONObject = ["action": .string(action.rawValue)]
+        if let content { object["content"] = .object(content) }
+        return .object(object)
+    }
+}

@@ -1,0 +1,107 @@
+package import JSON
+
+/// The error member of a JSON-RPC response.
+package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let code: Int
+    package let message: String
+    package let data: JSONValue?
+
+    package init(code: Int, message: String, data: JSONValue? = nil) {
+        self.code = code
+        self.message = message
+        self.data = data
+    }
+
+    package init(_ code: Code, _ message: String, data: JSONValue? = nil) {
+        self.init(code: code.rawValue, message: message, data: data)
+    }
+
+    /// Codes that this implementation sends or gives a meaning to. Nothing else of -32020…-32099 is ever sent.
+    package enum Code: Int, Hashable, Sendable {
+        case parseError = -32700
+        case invalidRequest = -32600
+        case methodNotFound = -32601
+        case invalidParams = -32602
+        case internalError = -32603
+        /// Legacy revisions; a modern server answers `invalidParams` with `data.uri`.
+        case resourceNotFound = -32002
+        /// 2026-07-28: a header is missing, malformed or differs from the body.
+        case headerMismatch = -32020
+        /// 2026-07-28: `data.requiredCapabilities` says what the client would have to declare.
+        case missingClientCapability = -32021
+        /// 2026-07-28: `data.supported`, `data.requested`.
+        case unsupportedVersion = -32022
+        /// 2025-11-25: `data.elicitations`.
+        case urlElicitationRequired = -32042
+        /// What servers of the Python SDK answer to a cancelled call.
+        case requestCancelled = -32800
+    }
+
+    /// The code's meaning; nil for codes not named here.
+    package var knownCode: Code? { Code(rawValue: code) }
+
+    package var description: String { "\(message) (\(code))" }
+
+    package static let parseError = JSONRPCError(.parseError, "Parse error")
+    package static let invalidRequest = JSONRPCError(.invalidRequest, "Invalid Request")
+    package static let internalError = JSONRPCError(.internalError, "Internal error")
+    package static let requestCancelled = JSONRPCError(.requestCancelled, "Request cancelled")
+
+    package static func parseError(_ detail: String) -> JSONRPCError {
+        JSONRPCError(.parseError, "Parse error: \(detail)")
+    }
+
+    package static func invalidRequest(_ message: String, data: JSONValue? = nil) -> JSONRPCError {
+        JSONRPCError(.invalidRequest, message, data: data)
+    }
+
+    package static func methodNotFound(_ method: String) -> JSONRPCError {
+        JSONRPCError(.methodNotFound, "Method not found: \(method)")
+    }
+
+    package static func invalidParams(_ message: String, data: JSONValue? = nil) -> JSONRPCError {
+        JSONRPCError(.invalidParams, message, data: data)
+    }
+
+    package static func internalError(_ message: String) -> JSONRPCError {
+        JSONRPCError(.internalError, message)
+    }
+
+    /// An unknown resource, as the revision wants it (resources, error handling).
+    package static func resourceNotFound(_ uri: String, for version: MCPVersion) -> JSONRPCError {
+        JSONRPCError(
+            version.era == .modern ? .invalidParams : .resourceNotFound, "Resource not found",
+            data: ["uri": .string(uri)])
+    }
+
+    package static func headerMismatch(_ message: String) -> JSONRPCError {
+        JSONRPCError(.headerMismatch, message)
+    }
+
+    /// - Parameter required: the `ClientCapabilities` that would be needed, as an object.
+    package static func missingClientCapability(_ required: JSONObject) -> JSONRPCError {
+        JSONRPCError(
+            .missingClientCapability, "Missing required client capability",
+            data: ["requiredCapabilities": .object(required)])
+    }
+
+    package static func unsupportedVersion(requested: String, supported: [MCPVersion]) -> JSONRPCError {
+        JSONRPCError(
+            .unsupportedVersion, "Unsupported protocol version",
+            data: ["supported": .array(supported.map { .string($0.rawValue) }), "requested": .string(requested)])
+    }
+
+    /// The `error` object.
+    package var json: JSONValue {
+        var object: JSONObject = ["code": .number(code), "message": .string(message)]
+        object["data"] = data
+        return .object(object)
+    }
+
+    /// Reads an `error` object. Servers that leave the message out are forgiven, a missing code is not.
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "error")
+        self.init(
+            code: try reader.int("code"), message: reader.object["message"]?.string ?? "", data: reader.object["data"])
+    }
+}

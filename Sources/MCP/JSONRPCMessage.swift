@@ -1,0 +1,145 @@
+package import JSON
+
+/// A request: it has an id and gets exactly one response.
+package struct JSONRPCRequest: Hashable, Sendable {
+    package var id: RequestID
+    package var method: String
+    package var params: JSONObject?
+
+    package init(id: RequestID, method: String, params: JSONObject? = nil) {
+        self.id = id
+        self.method = method
+        self.params = params
+    }
+
+    /// `params._meta`, empty when absent or not an object.
+    package var meta: JSONObject { params?["_meta"]?.object ?? [:] }
+
+    package var json: JSONValue {
+        var object: JSONObject = ["jsonrpc": "2.0", "id": id.json, "method": .string(method)]
+        if let params { object["params"] = .object(params) }
+        return .object(object)
+    }
+}
+
+/// A message that is never answered.
+package struct JSONRPCNotification: Hashable, Sendable {
+    package var method: String
+    package var params: JSONObject?
+
+    package init(method: String, params: JSONObject? = nil) {
+        self.method = method
+        self.params = params
+    }
+
+    package var json: JSONValue {
+        var object: JSONObject = ["jsonrpc": "2.0", "method": .string(method)]
+        if let params { object["params"] = .object(params) }
+        return .object(object)
+    }
+}
+
+/// A result or an error. The id is absent only in errors about requests whose id could not be read.
+package struct JSONRPCResponse: Hashable, Sendable {
+    package var id: RequestID?
+    package var outcome: Result<JSONValue, JSONRPCError>
+
+    package init(id: RequestID?, outcome: Result<JSONValue, JSONRPCError>) {
+        self.id = id
+        self.outcome = outcome
+    }
+
+    package init(id: RequestID, result: JSONValue) {
+        self.init(id: id, outcome: .success(result))
+    }
+
+    package init(id: RequestID?, error: JSONRPCError) {
+        self.init(id: id, outcome: .failure(error))
+    }
+
+    package var json: JSONValue {
+        var object: JSONObject = ["jsonrpc": "2.0"]
+        // An unreadable id is left out: null is no id in MCP (base protocol, responses).
+        object["id"] = id?.json
+        switch outcome {
+        case .success(let result): object["result"] = result
+        case .failure(let error): object["error"] = error.json
+        }
+        return .object(object)
+    }
+}
+
+/// One JSON-RPC 2.0 message. Batches (2025-03-26) are arrays of these; see `JSONRPCBody`.
+package enum JSONRPCMessage: Hashable, Sendable {
+    case request(JSONRPCRequest)
+    case notification(JSONRPCNotification)
+    case response(JSONRPCResponse)
+
+    /// Reads an envelope. `params` must be an object; null counts as absent.
+    ///
+    /// - Throws: `invalidRequest` for anything that is no envelope, an id that is neither string nor integer included,
+    ///   `invalidParams` for params of another kind. `requestID(of:)` tells which id such an error should carry.
+    package init(_ value: JSONValue) throws(JSONRPCError) {
+        guard let object = value.object else { throw .invalidRequest("Invalid Request: expected an object") }
+        guard object["jsonrpc"]?.string == "2.0" else {
+            throw .invalidRequest("Invalid Request: jsonrpc must be \"2.0\"")
+        }
+        if let method = object["method"] {
+            self = try Self.call(object, method)
+        } else {
+            self = .response(try Self.response(object))
+        }
+    }
+
+    private static func call(_ object: JSONObject, _ method: JSONValue) throws(JSONRPCError) -> JSONRPCMessage {
+        guard let method = method.string else { throw .invalidRequest("Invalid Request: method must be a string") }
+        var requestID: RequestID?
+        if let id = object["id"] {
+            requestID = RequestID(id)
+            guard requestID != nil else {
+                throw .invalidRequest("Invalid Request: id must be a string or an integer")
+            }
+        }
+        var params: JSONObject?
+        if let value = object["params"], !value.isNull {
+            params = value.object
+            guard params != nil else { throw .invalidParams("Invalid params: expected an object, found \(value.kind)") }
+        }
+        guard let requestID else { return .notification(JSONRPCNotification(method: method, params: params)) }
+        return .request(JSONRPCRequest(id: requestID, method: method, params: params))
+    }
+
+    private static func response(_ object: JSONObject) throws(JSONRPCError) -> JSONRPCResponse {
+        let id = object["id"].flatMap { RequestID($0) }
+        switch (object["result"], object["error"]) {
+        case (let result?, nil):
+            guard let id else { throw .invalidRequest("Invalid Request: a result needs the id of its request") }
+            return JSONRPCResponse(id: id, result: result)
+        case (nil, let error?):
+            guard let error = try? JSONRPCError(json: error) else {
+                throw .invalidRequest("Invalid Request: error must be an object with a code")
+            }
+            return JSONRPCResponse(id: id, error: error)
+        case (_?, _?):
+            throw .invalidRequest("Invalid Request: both result and error")
+        case (nil, nil):
+            throw .invalidRequest("Invalid Request: neither method, result nor error")
+        }
+    }
+
+    /// The id that an error about `value` should echo; nil when there is none to read.
+    package static func requestID(of value: JSONValue) -> RequestID? {
+        value["id"].flatMap { RequestID($0) }
+    }
+
+    package var json: JSONValue {
+        switch self {
+        case .request(let request): request.json
+        case .notification(let notification): notification.json
+        case .response(let response): response.json
+        }
+    }
+
+    /// The compact text, without a newline.
+    package var serialized: [UInt8] { json.serialized }
+}

@@ -1,0 +1,116 @@
+package import JSON
+
+/// Parameters of `initialize` (legacy).
+package struct InitializeParameters: Hashable, Sendable {
+    /// As sent: perhaps a revision that is not spoken here.
+    package var protocolVersion: String
+    package var capabilities: ClientCapabilities
+    package var clientInfo: Implementation
+
+    package init(protocolVersion: String, capabilities: ClientCapabilities, clientInfo: Implementation) {
+        self.protocolVersion = protocolVersion
+        self.capabilities = capabilities
+        self.clientInfo = clientInfo
+    }
+
+    package init(params: JSONObject) throws(MCPDecodingError) {
+        self.init(
+            protocolVersion: try MCPReader(params, "params").string("protocolVersion"),
+            capabilities: try ClientCapabilities(json: params["capabilities"] ?? .null),
+            clientInfo: try Implementation(json: params["clientInfo"] ?? .null))
+    }
+
+    package func params(for version: MCPVersion) -> JSONObject {
+        [
+            "protocolVersion": .string(protocolVersion),
+            "capabilities": capabilities.json(for: version),
+            "clientInfo": clientInfo.json(for: version),
+        ]
+    }
+}
+
+/// The answer to `initialize`.
+package struct InitializeResult: Hashable, Sendable {
+    package var protocolVersion: String
+    package var capabilities: ServerCapabilities
+    package var serverInfo: Implementation
+    package var instructions: String?
+
+    package init(
+        protocolVersion: String, capabilities: ServerCapabilities, serverInfo: Implementation,
+        instructions: String? = nil
+    ) {
+        self.protocolVersion = protocolVersion
+        self.capabilities = capabilities
+        self.serverInfo = serverInfo
+        self.instructions = instructions
+    }
+
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "result")
+        self.init(
+            protocolVersion: try reader.string("protocolVersion"),
+            capabilities: try ServerCapabilities(json: reader.object["capabilities"] ?? .null),
+            serverInfo: try Implementation(json: reader.object["serverInfo"] ?? .null),
+            instructions: try reader.optionalString("instructions"))
+    }
+
+    package func json(for version: MCPVersion) -> JSONValue {
+        var object: JSONObject = [
+            "protocolVersion": .string(protocolVersion),
+            "capabilities": capabilities.json(for: version),
+            "serverInfo": serverInfo.json(for: version),
+        ]
+        object.set("instructions", instructions)
+        return .object(object)
+    }
+}
+
+/// The answer to `server/discover` (2026-07-28).
+package struct DiscoverResult: Hashable, Sendable {
+    /// As sent, perhaps with revisions unknown here.
+    package var supportedVersions: [String]
+    package var capabilities: ServerCapabilities
+    package var instructions: String?
+    /// From `_meta`.
+    package var serverInfo: Implementation?
+    package var cache: CacheHint
+
+    package init(
+        supportedVersions: [String], capabilities: ServerCapabilities, instructions: String? = nil,
+        serverInfo: Implementation? = nil, cache: CacheHint = .none
+    ) {
+        self.supportedVersions = supportedVersions
+        self.capabilities = capabilities
+        self.instructions = instructions
+        self.serverInfo = serverInfo
+        self.cache = cache
+    }
+
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "result")
+        guard let versions = try reader.optionalStrings("supportedVersions") else {
+            throw reader.failure("supportedVersions", "array of strings")
+        }
+        self.init(
+            supportedVersions: versions,
+            capabilities: try ServerCapabilities(json: reader.object["capabilities"] ?? .null),
+            instructions: try reader.optionalString("instructions"),
+            serverInfo: (try reader.meta()[MCPMeta.serverInfo]).flatMap { try? Implementation(json: $0) },
+            cache: CacheHint(result: reader.object) ?? .none)
+    }
+
+    /// The newest modern revision that both sides speak.
+    package var commonModernVersion: MCPVersion? {
+        supportedVersions.compactMap(MCPVersion.init(rawValue:)).filter { $0.era == .modern }.max()
+    }
+
+    package func json(for version: MCPVersion = .latestModern) -> JSONValue {
+        var object: JSONObject = [
+            "supportedVersions": .array(supportedVersions.map { .string($0) }),
+            "capabilities": capabilities.json(for: version),
+        ]
+        object.set("instructions", instructions)
+        return .object(MCPResult.complete(object, for: version, serverInfo: serverInfo, cache: cache))
+    }
+}

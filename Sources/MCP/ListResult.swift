@@ -1,0 +1,76 @@
+package import JSON
+
+/// An entry of one of the four lists.
+package protocol MCPListable: Sendable {
+    /// The member of the result that holds the entries.
+    static var listKey: String { get }
+    /// The method that asks for them.
+    static var listMethod: String { get }
+    init(json: JSONValue) throws(MCPDecodingError)
+    func json(for version: MCPVersion) -> JSONValue
+}
+
+extension ToolDefinition: MCPListable {
+    package static var listKey: String { "tools" }
+    package static var listMethod: String { MCPMethod.toolsList }
+}
+
+extension Prompt: MCPListable {
+    package static var listKey: String { "prompts" }
+    package static var listMethod: String { MCPMethod.promptsList }
+}
+
+extension Resource: MCPListable {
+    package static var listKey: String { "resources" }
+    package static var listMethod: String { MCPMethod.resourcesList }
+}
+
+extension ResourceTemplate: MCPListable {
+    package static var listKey: String { "resourceTemplates" }
+    package static var listMethod: String { MCPMethod.resourcesTemplatesList }
+}
+
+/// One page of `tools/list`, `prompts/list`, `resources/list` or `resources/templates/list`.
+package struct ListResult<Element: MCPListable>: Sendable {
+    package var elements: [Element]
+    /// Opaque; ask for the next page with it. In 2026-07-28 an empty one is a cursor too.
+    package var nextCursor: String?
+    package var cache: CacheHint
+    package var meta: JSONObject
+
+    package init(
+        _ elements: [Element], nextCursor: String? = nil, cache: CacheHint = .none, meta: JSONObject = [:]
+    ) {
+        self.elements = elements
+        self.nextCursor = nextCursor
+        self.cache = cache
+        self.meta = meta
+    }
+
+    /// - Throws: naming the first entry that is malformed.
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, "result")
+        self.init(
+            try reader.list(Element.listKey) { json, path throws(MCPDecodingError) in
+                do throws(MCPDecodingError) {
+                    return try Element(json: json)
+                } catch {
+                    throw MCPDecodingError("\(path): \(error.message)")
+                }
+            },
+            nextCursor: try reader.optionalString("nextCursor"), cache: CacheHint(result: reader.object) ?? .none,
+            meta: try reader.meta())
+    }
+
+    package func json(for version: MCPVersion) -> JSONValue {
+        var object: JSONObject = [Element.listKey: .array(elements.map { $0.json(for: version) })]
+        object.set("nextCursor", nextCursor)
+        if !meta.isEmpty { object["_meta"] = .object(meta) }
+        return .object(MCPResult.complete(object, for: version, cache: cache))
+    }
+}
+
+package typealias ListToolsResult = ListResult<ToolDefinition>
+package typealias ListPromptsResult = ListResult<Prompt>
+package typealias ListResourcesResult = ListResult<Resource>
+package typealias ListResourceTemplatesResult = ListResult<ResourceTemplate>

@@ -1,0 +1,49 @@
+/// HTTP header names of the Streamable HTTP transport, and the encoding of mirrored values.
+package enum MCPHeader {
+    package static let protocolVersion = "MCP-Protocol-Version"
+    package static let sessionID = "Mcp-Session-Id"
+    package static let method = "Mcp-Method"
+    package static let name = "Mcp-Name"
+    /// Followed by the name that a tool gives with `x-mcp-header`.
+    package static let parameterPrefix = "Mcp-Param-"
+    package static let lastEventID = "Last-Event-ID"
+
+    private static let opening = "=?base64?"
+    private static let closing = "?="
+
+    /// A header value that stands for `text`: the text itself where it can travel as it is, else `=?base64?…?=`. That
+    /// is needed for a byte outside 0x20–0x7E, for white space at an edge, and for text that looks encoded itself.
+    package static func encodeValue(_ text: String) -> String {
+        let utf8 = text.utf8
+        let isPlain = utf8.allSatisfy { (0x20...0x7E).contains($0) } && utf8.first != 0x20 && utf8.last != 0x20
+        guard isPlain, !isWrapped(text) else { return opening + Base64.encode(utf8) + closing }
+        return text
+    }
+
+    /// What a received header value stands for: optional white space at the edges is trimmed, `=?base64?…?=` undone,
+    /// anything without the full wrapper is literal.
+    ///
+    /// - Returns: nil for a wrapper whose content is not base64 of UTF-8, and for a literal with a byte that is neither
+    ///   visible ASCII, space nor tab.
+    package static func decodeValue(_ value: String) -> String? {
+        let trimmed = trimmingOptionalWhiteSpace(value)
+        guard isWrapped(trimmed) else {
+            return trimmed.utf8.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x09 } ? trimmed : nil
+        }
+        let content = trimmed.utf8.dropFirst(opening.utf8.count).dropLast(closing.utf8.count)
+        guard let bytes = Base64.decode(content) else { return nil }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    private static func isWrapped(_ text: String) -> Bool {
+        text.utf8.count >= opening.utf8.count + closing.utf8.count && text.hasPrefix(opening)
+            && text.hasSuffix(closing)
+    }
+
+    private static func trimmingOptionalWhiteSpace(_ value: String) -> String {
+        var utf8 = Substring(value).utf8
+        while let first = utf8.first, first == 0x20 || first == 0x09 { utf8.removeFirst() }
+        while let last = utf8.last, last == 0x20 || last == 0x09 { utf8.removeLast() }
+        return String(Substring(utf8))
+    }
+}

@@ -1,0 +1,29 @@
+/// One event of an event stream (WHATWG HTML, section 9.2).
+package struct ServerSentEvent: Hashable, Sendable {
+    /// The `id` field of this very event; nil when it had none.
+    package var id: String?
+    /// The `event` field, `message` when absent or empty.
+    package var event: String
+    /// The `data` lines joined by newlines.
+    package var data: String
+    /// Whether there was a `data` field. Events without one change only `lastEventID` and the retry delay.
+    package var hasData: Bool
+    /// The `retry` field in milliseconds.
+    package var retry: Int?
+
+    package init(
+        id: String? = nil, event: String = "message", data: String = "", hasData: Bool = true, retry: Int? = nil
+    ) {
+        self.id = id
+        self.event = event
+        self.data = data
+        self.hasData = hasData
+        self.retry = retry
+    }
+}
+
+/// What makes an event stream unusable.
+package enum SSEError: Error, Hashable, Sendable {
+    /// An event, or a line of it, is longer than the limit in bytes.
+    case eventTooLarge(limit: Int)
+}

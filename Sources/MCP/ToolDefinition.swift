@@ -1,0 +1,116 @@
+package import JSON
+
+/// Hints about a tool's behaviour, from 2025-03-26. Not to be trusted unless the server is.
+package struct ToolAnnotations: Hashable, Sendable {
+    package var title: String?
+    /// Changes nothing. Absent means false.
+    package var readOnlyHint: Bool?
+    /// May destroy. Absent means true.
+    package var destructiveHint: Bool?
+    /// Running it twice is running it once. Absent means false.
+    package var idempotentHint: Bool?
+    /// Reaches out to an open world. Absent means true.
+    package var openWorldHint: Bool?
+
+    package init(
+        title: String? = nil, readOnlyHint: Bool? = nil, destructiveHint: Bool? = nil, idempotentHint: Bool? = nil,
+        openWorldHint: Bool? = nil
+    ) {
+        self.title = title
+        self.readOnlyHint = readOnlyHint
+        self.destructiveHint = destructiveHint
+        self.idempotentHint = idempotentHint
+        self.openWorldHint = openWorldHint
+    }
+
+    init(_ json: JSONObject, _ path: String) throws(MCPDecodingError) {
+        let reader = MCPReader(json, path)
+        title = try reader.optionalString("title")
+        readOnlyHint = try reader.optionalBool("readOnlyHint")
+        destructiveHint = try reader.optionalBool("destructiveHint")
+        idempotentHint = try reader.optionalBool("idempotentHint")
+        openWorldHint = try reader.optionalBool("openWorldHint")
+    }
+
+    /// Whether a call may run again after its outcome was lost.
+    package var allowsReplay: Bool { readOnlyHint == true || idempotentHint == true }
+
+    package var json: JSONValue {
+        var object: JSONObject = [:]
+        object.set("title", title)
+        object.set("readOnlyHint", readOnlyHint)
+        object.set("destructiveHint", destructiveHint)
+        object.set("idempotentHint", idempotentHint)
+        object.set("openWorldHint", openWorldHint)
+        return .object(object)
+    }
+}
+
+/// A tool as `tools/list` shows it.
+package struct ToolDefinition: Hashable, Sendable {
+    package var name: String
+    /// From 2025-06-18.
+    package var title: String?
+    package var description: String?
+    /// JSON Schema of the arguments, kept verbatim; its type is `object`.
+    package var inputSchema: JSONValue
+    /// JSON Schema of `structuredContent`, from 2025-06-18; of type `object` before 2026-07-28.
+    package var outputSchema: JSONValue?
+    package var annotations: ToolAnnotations?
+    package var icons: [Icon]
+    package var meta: JSONObject
+
+    /// A schema for tools without arguments.
+    package static let emptyInputSchema: JSONValue = ["type": "object", "properties": [:]]
+
+    package init(
+        name: String, title: String? = nil, description: String? = nil,
+        inputSchema: JSONValue = ToolDefinition.emptyInputSchema, outputSchema: JSONValue? = nil,
+        annotations: ToolAnnotations? = nil, icons: [Icon] = [], meta: JSONObject = [:]
+    ) {
+        self.name = name
+        self.title = title
+        self.description = description
+        self.inputSchema = inputSchema
+        self.outputSchema = outputSchema
+        self.annotations = annotations
+        self.icons = icons
+        self.meta = meta
+    }
+
+    package init(json: JSONValue) throws(MCPDecodingError) {
+        try self.init(json, "tool")
+    }
+
+    init(_ json: JSONValue, _ path: String) throws(MCPDecodingError) {
+        let reader = try MCPReader(json, path)
+        guard let inputSchema = try reader.optionalObject("inputSchema") else {
+            throw reader.failure("inputSchema", "object")
+        }
+        self.init(
+            name: try reader.string("name"), title: try reader.optionalString("title"),
+            description: try reader.optionalString("description"), inputSchema: .object(inputSchema),
+            outputSchema: try reader.optionalObject("outputSchema").map { .object($0) },
+            annotations: try reader.optionalObject("annotations").map {
+                (json) throws(MCPDecodingError) in try ToolAnnotations(json, path + ".annotations")
+            },
+            icons: try Icon.list(reader), meta: try reader.meta())
+    }
+
+    package func json(for version: MCPVersion) -> JSONValue {
+        var object: JSONObject = ["name": .string(name)]
+        if version.hasTitles { object.set("title", title) }
+        object.set("description", description)
+        object.setIcons(icons, for: version)
+        object["inputSchema"] = inputSchema
+        if let outputSchema,
+            version.hasAnyStructuredContent
+                || (version.hasStructuredContent && outputSchema["type"] == "object")
+        {
+            object["outputSchema"] = outputSchema
+        }
+        if version.hasToolAnnotations { object.set("annotations", annotations?.json) }
+        object.setMeta(meta, for: version)
+        return .object(object)
+    }
+}

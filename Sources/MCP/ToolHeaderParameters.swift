@@ -1,0 +1,154 @@
+package import JSON
+
+/// Parameters of a tool that HTTP clients mirror into `Mcp-Param-…` headers (2026-07-28, custom headers).
+package struct ToolHeaderParameters: Hashable, Sendable {
+    package struct Parameter: Hashable, Sendable {
+        /// The whole header name, such as `Mcp-Param-Region`.
+        package let header: String
+        /// Names of the properties from the arguments down to the value.
+        package let path: [String]
+    }
+
+    /// Why a tool's annotations are invalid; HTTP clients leave such a tool out, with a warning.
+    package struct InvalidAnnotation: Error, Hashable, Sendable, CustomStringConvertible {
+        package let description: String
+    }
+
+    package let parameters: [Parameter]
+
+    package var isEmpty: Bool { parameters.isEmpty }
+
+    /// Reads the `x-mcp-header` annotations of an input schema.
+    ///
+    /// - Throws: for a name that is empty, no token or taken (ignoring case), for a type that is not string, integer or
+    ///   boolean (null may stand beside it), and for an annotation that is not reached through `properties` alone.
+    package init(inputSchema: JSONValue) throws(InvalidAnnotation) {
+        var walk = Walk()
+        try walk.visit(inputSchema, path: [])
+        parameters = walk.parameters
+    }
+
+    /// The headers to send with `arguments`, values encoded. Absent and null values have none.
+    package func headers(for arguments: JSONObject) -> [(name: String, value: String)] {
+        parameters.compactMap { parameter in
+            Self.text(Self.value(at: parameter.path, in: arguments)).map {
+                (parameter.header, MCPHeader.encodeValue($0))
+            }
+        }
+    }
+
+    /// The same for arguments that are only sliced.
+    package func headers(
+        for arguments: JSONSlice, in bytes: UnsafeRawBufferPointer
+    ) -> [(name: String, value: String)] {
+        parameters.compactMap { parameter in
+            var value: JSONSlice? = arguments
+            for name in parameter.path {
+                value = value.flatMap { JSONScanner.member(name, of: $0, in: bytes) }
+            }
+            guard let value, value.kind != .object, value.kind != .array,
+                let text = Self.text(JSONValue(value, in: bytes))
+            else { return nil }
+            return (parameter.header, MCPHeader.encodeValue(text))
+        }
+    }
+
+    /// Checks received headers against the arguments of the body.
+    ///
+    /// - Parameter header: the value of a header by its name, which ignores case; nil when it was not sent.
+    /// - Returns: what is wrong, for the message of a -32020; nil when all agree.
+    package func mismatch(with arguments: JSONObject, header: (String) -> String?) -> String? {
+        for parameter in parameters {
+            let expected = Self.value(at: parameter.path, in: arguments)
+            let hasValue = expected.map { !$0.isNull } ?? false
+            switch (header(parameter.header), hasValue) {
+            case (nil, false): continue
+            case (nil, true): return "missing \(parameter.header) header"
+            case (_?, false): return "\(parameter.header) header without a value in the body"
+            case (let received?, true):
+                guard let decoded = MCPHeader.decodeValue(received) else {
+                    return "malformed \(parameter.header) header"
+                }
+                guard Self.agrees(decoded, expected) else {
+                    return "\(parameter.header) header does not match the body"
+                }
+            }
+        }
+        return nil
+    }
+
+    private static func value(at path: [String], in arguments: JSONObject) -> JSONValue? {
+        path.reduce(JSONValue.object(arguments) as JSONValue?) { $0?[$1] }
+    }
+
+    private static func text(_ value: JSONValue?) -> String? {
+        switch value {
+        case .string(let string): string
+        case .bool(let bool): bool ? "true" : "false"
+        case .number(let number): number.int.map { String($0) } ?? number.text
+        case .null, .array, .object, nil: nil
+        }
+    }
+
+    /// Integers agree by value (`42.0` and `42`), everything else as text.
+    private static func agrees(_ received: String, _ expected: JSONValue?) -> Bool {
+        if let number = expected?.number, let other = JSONNumber(received) { return number == other }
+        return text(expected) == received
+    }
+}
+
+/// Goes through all places of a schema where a subschema can stand.
+private struct Walk {
+    private static let single: Set<String> = [
+        "items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains",
+        "propertyNames", "not", "if", "then", "else",
+    ]
+    private static let lists: Set<String> = ["allOf", "anyOf", "oneOf", "prefixItems", "items"]
+    private static let maps: Set<String> = ["$defs", "definitions", "patternProperties", "dependentSchemas"]
+
+    private(set) var parameters: [ToolHeaderParameters.Parameter] = []
+    private var names: Set<String> = []
+
+    /// - Parameter path: the properties that lead here; nil when something else was on the way.
+    mutating func visit(_ schema: JSONValue, path: [String]?) throws(ToolHeaderParameters.InvalidAnnotation) {
+        guard let object = schema.object else { return }
+        if let annotation = object["x-mcp-header"] { try add(annotation, object, path) }
+        for (key, value) in object {
+            if key == "properties" {
+                for (name, property) in value.object ?? [:] { try visit(property, path: path.map { $0 + [name] }) }
+            }
+            if Self.single.contains(key) { try visit(value, path: nil) }
+            if Self.lists.contains(key) { for element in value.array ?? [] { try visit(element, path: nil) } }
+            if Self.maps.contains(key) { for (_, element) in value.object ?? [:] { try visit(element, path: nil) } }
+        }
+    }
+
+    private mutating func add(
+        _ annotation: JSONValue, _ schema: JSONObject, _ path: [String]?
+    ) throws(ToolHeaderParameters.InvalidAnnotation) {
+        guard let name = annotation.string, !name.isEmpty, name.utf8.allSatisfy(Self.isTokenCharacter) else {
+            throw .init(description: "x-mcp-header \(annotation.text) is not a header name")
+        }
+        guard let path, !path.isEmpty else {
+            throw .init(description: "x-mcp-header \"\(name)\" is not reached through properties alone")
+        }
+        guard names.insert(name.lowercased()).inserted else {
+            throw .init(description: "x-mcp-header \"\(name)\" occurs twice")
+        }
+        let types = (schema["type"]?.array ?? [schema["type"] ?? .null]).filter { $0 != "null" }
+        guard types.count == 1, ["string", "integer", "boolean"].contains(types[0]) else {
+            throw .init(description: "x-mcp-header \"\(name)\" on a type that is not string, integer or boolean")
+        }
+        parameters.append(.init(header: MCPHeader.parameterPrefix + name, path: path))
+    }
+
+    /// RFC 9110, section 5.6.2.
+    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+        }
+    }
+}
