@@ -17,12 +17,15 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
             text = "0"
         } else if value.isInfinite {
             text = String(value < 0 ? -Double.greatestFiniteMagnitude : Double.greatestFiniteMagnitude)
-        } else if value.rounded() == value, abs(value) < 9_007_199_254_740_992 {
-            text = String(Int64(value))
+        } else if abs(value) < Self.exactIntegers, let integer = Int64(exactly: value) {
+            text = String(integer)
         } else {
             text = String(value)
         }
     }
+
+    /// 2^53: doubles below it tell neighbouring integers apart.
+    private static let exactIntegers = 9_007_199_254_740_992.0
 
     /// Takes over text that already has the grammar of a JSON number.
     init(validated text: String) {
@@ -82,7 +85,10 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         let (dividend, other) = (decimal, divisor.decimal)
         guard !other.isNegative, !other.digits.isEmpty else { return false }
         if dividend.digits.isEmpty { return true }
-        guard other.digits.count <= 18 else { return double.truncatingRemainder(dividingBy: divisor.double) == 0 }
+        guard other.digits.count <= 18 else {
+            let quotient = double / divisor.double
+            return abs(quotient) >= Self.exactIntegers || Int64(exactly: quotient) != nil
+        }
         // Digits have no trailing zeros, so a dividend on a finer scale cannot be a multiple.
         guard dividend.exponent >= other.exponent else { return false }
         let modulus = other.digits.reduce(0) { $0 * 10 + UInt128($1 - Byte.zero) }
