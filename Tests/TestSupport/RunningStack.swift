@@ -20,6 +20,7 @@ package final class RunningStack: Sendable {
     package let database: String
     package let gateway: RunningService
     private let tools: Mutex<RunningService>
+    private let sessions = Mutex<[String: String]>([:])
 
     package var toolServer: RunningService { tools.withLock { $0 } }
 
@@ -85,12 +86,15 @@ package final class RunningStack: Sendable {
 
     // MARK: - Accounts
 
-    /// A new login of a user that exists.
+    /// A login of a user that exists, the same one each time.
     ///
     /// - Returns: the value of the cookie `sessionid`.
     package func session(of user: String) async throws -> String {
-        try await toolServerCommand(["session", "new", user, "--database", database])
+        if let known = sessions.withLock({ $0[user] }) { return known }
+        let cookie = try await toolServerCommand(["session", "new", user, "--database", database])
             .trimmingCharacters(in: .whitespacesAndNewlines)
+        sessions.withLock { $0[user] = cookie }
+        return cookie
     }
 
     /// Makes a user.
@@ -121,7 +125,12 @@ package actor DemoDatabase {
         // One task for everybody: callers arrive while the first one still seeds.
         let task = made ?? Task { try await Self.seed() }
         made = task
-        try FileManager.default.copyItem(atPath: try await task.value.path("demo.sqlite"), toPath: path)
+        let demo = try await task.value.path("demo.sqlite")
+        try FileManager.default.copyItem(atPath: demo, toPath: path)
+        // What the seeding process has not moved into the database yet.
+        if FileManager.default.fileExists(atPath: demo + "-wal") {
+            try FileManager.default.copyItem(atPath: demo + "-wal", toPath: path + "-wal")
+        }
     }
 
     private static func seed() async throws -> TemporaryDirectory {
