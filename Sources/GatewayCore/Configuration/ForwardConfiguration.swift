@@ -1,0 +1,63 @@
+import Configuration
+
+/// What of a request goes upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
+/// `Accept-Language` and the trace headers).
+package struct ForwardConfiguration: Hashable, Sendable {
+    /// Cookies by name; names of cookies are case-sensitive.
+    package let cookies: [String]
+    /// Headers by name.
+    package let headers: [String]
+
+    static let defaultHeaders = ["Authorization", "Accept-Language", "traceparent", "tracestate", "baggage"]
+
+    init(_ reader: ConfigurationReader) {
+        cookies = reader.strings("cookies", default: ["sessionid"], "Names of the cookies that go upstream.")
+        headers = reader.strings("headers", default: Self.defaultHeaders, "Names of the headers that go upstream.")
+        for name in headers where Self.isRefused(name) {
+            reader.fail("headers", expected: "an end-to-end header's name", found: "\"\(name)\"")
+        }
+    }
+
+    /// Headers that describe this connection, or that the gateway itself writes.
+    private static func isRefused(_ name: String) -> Bool {
+        let own: Set<String> = [
+            "host", "content-length", "content-type", "cookie", "accept", "mcp-session-id", "mcp-protocol-version",
+            "mcp-method", "mcp-name", "expect",
+        ]
+        let isToken = !name.isEmpty && name.utf8.allSatisfy { HeaderNames.isTokenByte($0) }
+        return !isToken || own.contains(name.lowercased()) || HeaderNames.isHopByHop(name)
+    }
+}
+
+/// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`) and `timeout`
+/// (default 5 min).
+package struct PassThroughConfiguration: Hashable, Sendable {
+    package let isEnabled: Bool
+    package let upstream: String
+    /// How long an exchange may stay silent; none for a GET of an event stream.
+    package let timeout: Duration
+
+    init(_ reader: ConfigurationReader) {
+        isEnabled = reader.bool("enabled", default: true, "Whether /mcp and /auth are passed through.")
+        upstream = reader.string("upstream", default: "tools", "The upstream that serves them.")
+        timeout = reader.duration(
+            "timeout", default: .seconds(300), in: .milliseconds(10)...(.seconds(86400)),
+            "How long an exchange may stay silent; the GET of an event stream may for ever.")
+    }
+}
+
+/// How the process stops: `delay` (default 0) and `timeout` (default 30 s).
+package struct DrainConfiguration: Hashable, Sendable {
+    /// How long the process still accepts requests after `/readyz` turned 503.
+    package let delay: Duration
+    /// How long requests in flight may take to finish.
+    package let timeout: Duration
+
+    init(_ reader: ConfigurationReader) {
+        delay = reader.duration(
+            "delay", default: .zero, in: .zero...(.seconds(600)),
+            "How long requests are still accepted after readiness turned false.")
+        timeout = reader.duration(
+            "timeout", default: .seconds(30), in: .zero...(.seconds(3600)), "How long requests in flight may take.")
+    }
+}

@@ -1,0 +1,137 @@
+package import Configuration
+package import JSON
+package import Logging
+
+/// `gateway.json` as the gateway reads it.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `listen` | address | `127.0.0.1:8080` | where clients come |
+/// | `admin` | address or `off` | `127.0.0.1:9090` | health, readiness, metrics |
+/// | `workers` | integer | the cores that the process may use | shards: event loop and upstream engine each |
+/// | `errors` | `standard`, `legacy` | `standard` | 502 and 504, or 500 for both |
+/// | `page` | boolean | true | whether `/` serves the chat page |
+/// | `serverTiming` | boolean | true | the `Server-Timing` header |
+/// | `accessLog` | boolean | true | one JSON line a request |
+/// | `logLevel` | level | `info` | least level that is logged |
+/// | `upstreams` | map | – | ``UpstreamConfiguration`` |
+/// | `forward` | section | – | ``ForwardConfiguration`` |
+/// | `passthrough` | section | – | ``PassThroughConfiguration`` |
+/// | `allowedOrigins` | list | empty | origins whose pages may post with cookies |
+/// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` count |
+/// | `limits` | section | – | ``LimitsConfiguration`` |
+/// | `drain` | section | – | ``DrainConfiguration`` |
+/// | `chat` | section | – | ``ChatConfiguration`` |
+package struct GatewayConfiguration: Sendable {
+    /// Where clients come: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
+    package var listen: String
+    /// The admin listener; nil: none.
+    package var admin: String?
+    /// Number of shards.
+    package var workers: Int
+    package var errors: GatewayErrorStyle
+    package var page: Bool
+    package var serverTiming: Bool
+    package var accessLog: Bool
+    package var logLevel: Logger.Level
+    /// In the file's order; names are unique.
+    package var upstreams: [UpstreamConfiguration]
+    package var forward: ForwardConfiguration
+    package var passthrough: PassThroughConfiguration
+    /// `scheme://host[:port]`, lower case.
+    package var allowedOrigins: [String]
+    package var trustedProxies: TrustedProxies
+    package var limits: LimitsConfiguration
+    package var drain: DrainConfiguration
+    package var chat: ChatConfiguration
+
+    package init(_ reader: ConfigurationReader) {
+        listen = reader.string("listen", default: "127.0.0.1:8080", "Where clients come: HOST:PORT or unix:/path.")
+        let admin = reader.string(
+            "admin", default: "127.0.0.1:9090", "Where health and metrics are served: HOST:PORT, unix:/path or off.")
+        self.admin = admin == "off" ? nil : admin
+        for (key, address) in [("listen", listen), ("admin", self.admin ?? "127.0.0.1:0")]
+        where ListenAddress.problem(address) != nil {
+            reader.fail(key, expected: "HOST:PORT, [ADDRESS]:PORT or unix:/path", found: "\"\(address)\"")
+        }
+        workers = reader.integer(
+            "workers", default: 0, in: 0...1024, "Number of workers; 0: as many as the cores that the process may use.")
+        if workers == 0 { workers = AvailableCores.count() }
+        errors = reader.choice(
+            "errors", default: GatewayErrorStyle.standard, "standard: 502 and 504; legacy: 500 for both.")
+        page = reader.bool("page", default: true, "Whether the chat page is served at /.")
+        serverTiming = reader.bool("serverTiming", default: true, "Whether responses carry Server-Timing.")
+        accessLog = reader.bool("accessLog", default: true, "Whether each request is logged in one line.")
+        logLevel = reader.choice("logLevel", default: Logger.Level.info, "The least level that is logged.")
+        upstreams = reader.map("upstreams", "The MCP servers, by name.", of: "upstream") { name, reader in
+            UpstreamConfiguration(name: name, reader)
+        }.map(\.value)
+        forward = reader.section("forward", "What of a request goes upstream.") { ForwardConfiguration($0) }
+        passthrough = reader.section("passthrough", "Requests that go to an upstream unchanged.") {
+            PassThroughConfiguration($0)
+        }
+        allowedOrigins = reader.strings(
+            "allowedOrigins", default: [], "Origins, such as https://app.example, that may post with cookies."
+        ).map { $0.lowercased() }
+        trustedProxies = TrustedProxies(
+            reader.strings(
+                "trustedProxies", default: TrustedProxies.defaultRanges,
+                "Addresses and ranges whose X-Forwarded-For, -Proto and -Host are believed.")
+        ) { reader.fail("trustedProxies", expected: "an address or a range such as 10.0.0.0/8", found: "\"\($0)\"") }
+        limits = reader.section("limits", "Sizes, times and numbers that bound every request.") {
+            LimitsConfiguration($0)
+        }
+        drain = reader.section("drain", "How the process stops.") { DrainConfiguration($0) }
+        chat = reader.section("chat", "The types of POST /api/chat/.") { ChatConfiguration($0) }
+        reader.ignore("toolServer", "The tool-server's section; the gateway does not read it.")
+        reader.ignore("$schema", "The JSON Schema that editors use.")
+        checkReferences(reader)
+    }
+
+    private func checkReferences(_ reader: ConfigurationReader) {
+        let names = Set(upstreams.map(\.name))
+        if upstreams.isEmpty {
+            reader.fail("upstreams", expected: "at least one upstream", found: "none")
+            return
+        }
+        let known = "one of " + names.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+        for type in chat.types where !names.contains(type.upstream) {
+            reader.fail("chat.types.\(type.name).upstream", expected: known, found: "\"\(type.upstream)\"")
+        }
+        if passthrough.isEnabled, !names.contains(passthrough.upstream) {
+            reader.fail("passthrough.upstream", expected: known, found: "\"\(passthrough.upstream)\"")
+        }
+    }
+
+    // MARK: Reading a whole document
+
+    /// Reads and checks a document.
+    ///
+    /// - Parameter overrides: Values from the command line by dotted path.
+    /// - Throws: ``ConfigurationErrors`` with everything that is wrong.
+    package static func read(
+        _ document: JSONValue, environment: [String: String], overrides: [String: JSONValue] = [:]
+    ) throws -> GatewayConfiguration {
+        let reader = ConfigurationReader(
+            document: completed(document, overrides), environment: environment, environmentPrefix: "GATEWAY",
+            overrides: overrides)
+        let configuration = GatewayConfiguration(reader)
+        try reader.finish()
+        return configuration
+    }
+
+    /// `--upstream` names an upstream's URL even where the file has no such upstream.
+    private static func completed(_ document: JSONValue, _ overrides: [String: JSONValue]) -> JSONValue {
+        guard overrides["upstreams.tools.url"] != nil, var root = document.object else { return document }
+        if root["upstreams"] == nil { root["upstreams"] = [:] }
+        guard var upstreams = root["upstreams"]?.object, upstreams["tools"] == nil else { return .object(root) }
+        upstreams["tools"] = [:]
+        root["upstreams"] = .object(upstreams)
+        return .object(root)
+    }
+
+    /// The JSON Schema of `gateway.json`, for editors.
+    package static func schema() -> JSONValue {
+        ConfigurationReader.schema(title: "gateway.json", environmentPrefix: "GATEWAY") { GatewayConfiguration($0) }
+    }
+}

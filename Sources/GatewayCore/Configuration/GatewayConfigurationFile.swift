@@ -1,0 +1,62 @@
+import Foundation
+package import JSON
+
+/// `gateway.json` on disk, with what the environment and the command line say beside it.
+package struct GatewayConfigurationFile: Sendable {
+    package let path: String
+    private let environment: [String: String]
+    private let overrides: [String: JSONValue]
+
+    /// Why a configuration cannot be used, in one line that names the file.
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
+    }
+
+    /// - Parameter overrides: Values from the command line by dotted path.
+    package init(
+        path: String, environment: [String: String] = ProcessInfo.processInfo.environment,
+        overrides: [String: JSONValue] = [:]
+    ) {
+        self.path = path
+        self.environment = environment
+        self.overrides = overrides
+    }
+
+    /// Reads and checks the file.
+    ///
+    /// - Throws: ``Failure``.
+    @Sendable
+    package func load() throws -> GatewayConfiguration {
+        let bytes = try Self.read(path)
+        let document: JSONValue
+        do {
+            document = try JSONValue(parsing: bytes)
+        } catch {
+            let line = bytes.prefix(error.offset).count { $0 == 0x0A } + 1
+            throw Failure(description: "\(path): line \(line): not JSON: \(error)")
+        }
+        do {
+            return try GatewayConfiguration.read(document, environment: environment, overrides: overrides)
+        } catch {
+            throw Failure(description: "\(path): \(error)")
+        }
+    }
+
+    /// Foundation does not tell why a file cannot be read.
+    private static func read(_ path: String) throws -> [UInt8] {
+        func failure() -> Failure {
+            Failure(description: "\(path): cannot be read (\(String(cString: strerror(errno))))")
+        }
+        guard let file = fopen(path, "r") else { throw failure() }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            errno = 0
+            let count = fread(&buffer, 1, buffer.count, file)
+            bytes += buffer[..<count]
+            if ferror(file) != 0 { throw failure() }
+            if count < buffer.count { return bytes }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import Configuration
+
+/// An MCP server that the gateway calls.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
+/// | `path` | string | `/mcp/` | the endpoint's path behind a Unix socket |
+/// | `trusted` | boolean | false | whether its tools' annotations allow a replay |
+/// | `era` | `auto`, `legacy`, `modern` | `auto` | which protocol era it speaks |
+/// | `connectTimeout` | duration | 2 s | for one connection |
+/// | `probeInterval` | duration | 5 s | between two checks of its health |
+/// | `retryWindow` | duration | 2 s | how long a refused connection is tried again |
+/// | `sessionLimit` | integer | 10 000 | sessions held at most |
+/// | `sessionIdle` | duration | 30 min | after which an unused session is ended |
+/// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
+package struct UpstreamConfiguration: Hashable, Sendable {
+    package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
+
+    package let name: String
+    package let address: UpstreamAddress
+    package let isTrusted: Bool
+    package let era: Era
+    package let connectTimeout: Duration
+    package let probeInterval: Duration
+    package let retryWindow: Duration
+    package let sessionLimit: Int
+    package let sessionIdle: Duration
+    package let tls: UpstreamTLSConfiguration?
+
+    init(name: String, _ reader: ConfigurationReader) {
+        self.name = name
+        let url = reader.requiredString(
+            "url", "Where the server is: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
+        let path = reader.string("path", default: "/mcp/", "The endpoint's path behind a Unix socket.")
+        if let address = UpstreamAddress(url, socketEndpoint: path) {
+            self.address = address
+        } else {
+            if !url.isEmpty {
+                reader.fail("url", expected: "http://HOST[:PORT]/PATH, https://… or unix:/path", found: "\"\(url)\"")
+            }
+            self.address = UpstreamAddress(origin: "http://127.0.0.1:8001", endpoint: "/mcp/", socketPath: nil)
+        }
+        isTrusted = reader.bool(
+            "trusted", default: false, "Whether the annotations of its tools are believed when a call may be replayed.")
+        era = reader.choice("era", default: Era.auto, "Which era of the protocol it speaks; auto asks it.")
+        connectTimeout = reader.duration(
+            "connectTimeout", default: .seconds(2), in: .milliseconds(1)...(.seconds(60)), "For one connection.")
+        probeInterval = reader.duration(
+            "probeInterval", default: .seconds(5), in: .milliseconds(10)...(.seconds(3600)),
+            "The time between two checks of its health and its tools.")
+        retryWindow = reader.duration(
+            "retryWindow", default: .seconds(2), in: .zero...(.seconds(60)),
+            "How long a refused connection is tried again, within the call's deadline.")
+        sessionLimit = reader.integer("sessionLimit", default: 10_000, in: 1...1_000_000, "Sessions held at most.")
+        sessionIdle = reader.duration(
+            "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
+            "After which an unused session is ended.")
+        tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
+    }
+}
+
+/// TLS towards an upstream: `caFile`, `certificateFile`, `keyFile` (paths of PEM files) and `verify` (default true).
+package struct UpstreamTLSConfiguration: Hashable, Sendable {
+    package let caFile: String?
+    package let certificateFile: String?
+    package let keyFile: String?
+    package let verify: Bool
+
+    init(_ reader: ConfigurationReader) {
+        caFile = reader.optionalString("caFile", "PEM file of the authorities that are trusted.")
+        certificateFile = reader.optionalString("certificateFile", "PEM file of the gateway's own certificate.")
+        keyFile = reader.optionalString("keyFile", "PEM file of the gateway's private key.")
+        verify = reader.bool("verify", default: true, "Whether the server's certificate is checked.")
+    }
+}
+
+/// Where an upstream is.
+package struct UpstreamAddress: Hashable, Sendable {
+    /// Scheme and authority, such as `http://127.0.0.1:8001`; `http://localhost` behind a socket.
+    package let origin: String
+    /// The MCP endpoint's path, such as `/mcp/`.
+    package let endpoint: String
+    /// The Unix socket's path.
+    package let socketPath: String?
+
+    /// The endpoint's URL.
+    package var url: String { origin + endpoint }
+
+    package init(origin: String, endpoint: String, socketPath: String?) {
+        self.origin = origin
+        self.endpoint = endpoint
+        self.socketPath = socketPath
+    }
+
+    /// Nil when the text is no URL of a supported kind. Credentials, queries and fragments are refused: a secret in a
+    /// URL ends up in logs.
+    package init?(_ text: String, socketEndpoint: String = "/mcp/") {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
+        if text.hasPrefix("unix:") {
+            var path = text.dropFirst("unix:".count)
+            if path.hasPrefix("//") { path = path.dropFirst(2) }
+            guard path.hasPrefix("/"), path.count > 1, path.utf8.count <= 107, socketEndpoint.hasPrefix("/") else {
+                return nil
+            }
+            self.init(origin: "http://localhost", endpoint: socketEndpoint, socketPath: String(path))
+            return
+        }
+        let lower = text.lowercased()
+        guard let scheme = ["http://", "https://"].first(where: { lower.hasPrefix($0) }) else { return nil }
+        let rest = text.dropFirst(scheme.count)
+        let authority = rest.prefix { $0 != "/" && $0 != "?" && $0 != "#" }
+        let path = rest.dropFirst(authority.count)
+        guard Self.isAuthority(authority), !path.contains("?"), !path.contains("#") else { return nil }
+        self.init(origin: scheme + authority.lowercased(), endpoint: path.isEmpty ? "/" : String(path), socketPath: nil)
+    }
+
+    private static func isAuthority(_ text: Substring) -> Bool {
+        guard !text.contains("@"), !text.isEmpty else { return false }
+        var port = Substring()
+        if text.hasPrefix("[") {
+            guard let end = text.firstIndex(of: "]") else { return false }
+            let rest = text[text.index(after: end)...]
+            guard rest.isEmpty || rest.hasPrefix(":") else { return false }
+            port = rest.dropFirst()
+        } else {
+            let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+            guard parts.count <= 2, let host = parts.first, !host.isEmpty else { return false }
+            port = parts.count == 2 ? parts[1] : ""
+            if parts.count == 2, port.isEmpty { return false }
+        }
+        return port.isEmpty || (Int(port).map { (1...65_535).contains($0) } ?? false)
+    }
+}

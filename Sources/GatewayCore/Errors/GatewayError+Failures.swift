@@ -1,0 +1,42 @@
+import HTTPServer
+import MCPClient
+
+extension GatewayError {
+    /// A request that could not be read.
+    init(_ failure: HTTPFailure) {
+        let label: GatewayErrorLabel =
+            switch failure {
+            case .headersTooLarge: .headersTooLarge
+            case .requestTimeout: .requestTimeout
+            case .malformed, .disconnected: .malformedRequest
+            case .bodyTooLarge: .bodyTooLarge
+            case .tooManyConnections: .overloaded
+            }
+        self.init(label, detail: failure.description)
+    }
+
+    /// A call that has no result.
+    init(_ failure: MCPCallFailure) {
+        let label: GatewayErrorLabel =
+            switch failure.kind {
+            case .unauthorized: .unauthorized
+            case .forbidden: .forbidden
+            case .rateLimited: .upstreamRateLimited
+            case .rejected: .upstreamRejected
+            case .failed: .upstreamFailed
+            case .invalid: .upstreamInvalid
+            case .unreachable: .upstreamUnreachable
+            case .timeout: .upstreamTimeout
+            case .cancelled: .internal
+            }
+        let executed: Executed =
+            switch failure.executed {
+            case .no: .no
+            case .yes: .yes
+            case .unknown: .unknown
+            }
+        self.init(label, executed: executed, retryAfter: failure.retryAfter, detail: failure.detail)
+        challenges = failure.wwwAuthenticate
+        setCookies = failure.setCookies
+    }
+}

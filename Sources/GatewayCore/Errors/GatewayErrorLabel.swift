@@ -1,0 +1,96 @@
+/// The bounded name of a failure: in metrics, in the access log and in problem documents.
+package enum GatewayErrorLabel: String, CaseIterable, Sendable {
+    case methodNotAllowed = "method_not_allowed"
+    case notFound = "not_found"
+    case malformedRequest = "malformed_request"
+    case invalidJSON = "invalid_json"
+    case unknownType = "unknown_type"
+    case missingField = "missing_field"
+    case invalidArgument = "invalid_argument"
+    case bodyTooLarge = "body_too_large"
+    case headersTooLarge = "headers_too_large"
+    case requestTimeout = "request_timeout"
+    case forbiddenOrigin = "forbidden_origin"
+    case rateLimited = "rate_limited"
+    case overloaded
+    case draining
+    case toolError = "tool_error"
+    case unauthorized
+    case forbidden
+    case upstreamRateLimited = "upstream_rate_limited"
+    case upstreamRejected = "upstream_rejected"
+    case upstreamFailed = "upstream_failed"
+    case upstreamInvalid = "upstream_invalid"
+    case upstreamUnreachable = "upstream_unreachable"
+    case upstreamTimeout = "upstream_timeout"
+    case `internal`
+
+    /// What a label means: one row of the table of failures.
+    package struct Facts: Sendable {
+        /// How the body carries the text unless the client asks for a problem document.
+        package enum Body: Sendable {
+            /// Nothing, as `text/plain`.
+            case empty
+            /// The bare text, as `text/plain`.
+            case text
+            /// `{"error": TEXT}`.
+            case json
+        }
+
+        package let status: Int
+        package let source: GatewayError.Source
+        /// Whether the same request may succeed later without a change.
+        package let isRetryable: Bool
+        package let body: Body
+        /// The text when the error brings none of its own.
+        package let text: String
+        /// The short, constant summary of problem documents.
+        package let title: String
+        /// A `Retry-After` in seconds where the gateway itself can tell.
+        package let retryAfter: String?
+
+        fileprivate init(
+            _ status: Int, _ source: GatewayError.Source, _ text: String, body: Body = .json, retry: Bool = false,
+            title: String? = nil, retryAfter: String? = nil
+        ) {
+            self.status = status
+            self.source = source
+            self.isRetryable = retry
+            self.body = body
+            self.text = text
+            self.title = title ?? text
+            self.retryAfter = retryAfter
+        }
+    }
+
+    /// The row of this label.
+    package var facts: Facts {
+        switch self {
+        case .methodNotAllowed: Facts(405, .downstream, "Method not allowed", body: .empty)
+        case .notFound: Facts(404, .downstream, "Not found")
+        case .malformedRequest: Facts(400, .downstream, "Malformed request")
+        case .invalidJSON: Facts(400, .downstream, "Invalid JSON", body: .text)
+        case .unknownType: Facts(400, .downstream, "Unknown type", body: .text)
+        case .missingField: Facts(400, .downstream, "Missing field", body: .text)
+        case .invalidArgument: Facts(400, .downstream, "Invalid argument")
+        case .bodyTooLarge: Facts(413, .downstream, "Request body too large")
+        case .headersTooLarge: Facts(431, .downstream, "Request headers too large")
+        case .requestTimeout: Facts(408, .downstream, "Request timeout", retry: true)
+        case .forbiddenOrigin: Facts(403, .downstream, "Forbidden origin")
+        case .rateLimited: Facts(429, .downstream, "Too many requests", retry: true, retryAfter: "1")
+        case .overloaded: Facts(503, .gateway, "Overloaded", retry: true, retryAfter: "1")
+        case .draining: Facts(503, .gateway, "Shutting down", retry: true, retryAfter: "1")
+        case .toolError: Facts(400, .tool, "Tool error")
+        case .unauthorized: Facts(401, .upstream, "Unauthorized")
+        case .forbidden: Facts(403, .upstream, "Forbidden")
+        case .upstreamRateLimited: Facts(429, .upstream, "Too many requests", retry: true)
+        case .upstreamRejected: Facts(502, .upstream, "MCP error", title: "The upstream refused the call")
+        case .upstreamFailed: Facts(502, .upstream, "MCP error", retry: true, title: "The upstream failed")
+        case .upstreamInvalid: Facts(502, .upstream, "MCP error", title: "The upstream's answer is invalid")
+        case .upstreamUnreachable:
+            Facts(502, .upstream, "MCP error", retry: true, title: "The upstream cannot be reached")
+        case .upstreamTimeout: Facts(504, .upstream, "MCP error", retry: true, title: "The upstream took too long")
+        case .internal: Facts(500, .gateway, "Internal error")
+        }
+    }
+}

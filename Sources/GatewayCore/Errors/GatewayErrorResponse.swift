@@ -1,0 +1,56 @@
+package import JSON
+package import NIOCore
+package import NIOHTTP1
+
+/// A failure as an HTTP response. The only place that makes one.
+package struct GatewayErrorResponse {
+    package let status: HTTPResponseStatus
+    package var headers: HTTPHeaders
+    package let body: ByteBuffer
+
+    /// - Parameters:
+    ///   - wantsProblem: The client accepts `application/problem+json` (RFC 9457).
+    ///   - requestID: Names the occurrence in the problem document.
+    package init(_ error: GatewayError, style: GatewayErrorStyle, wantsProblem: Bool, requestID: String) {
+        let code = error.status(style)
+        status = HTTPResponseStatus(statusCode: code)
+        headers = HTTPHeaders()
+        if wantsProblem {
+            headers.add(name: "Content-Type", value: "application/problem+json")
+            body = ByteBuffer(bytes: Self.problem(error, status: code, requestID: requestID).serialized)
+        } else {
+            switch error.label.facts.body {
+            case .empty, .text:
+                headers.add(name: "Content-Type", value: "text/plain; charset=utf-8")
+                // The text may reflect the request: nothing may take it for a page.
+                headers.add(name: "X-Content-Type-Options", value: "nosniff")
+                body = error.label.facts.body == .empty ? ByteBuffer() : ByteBuffer(string: error.message)
+            case .json:
+                headers.add(name: "Content-Type", value: "application/json")
+                body = ByteBuffer(bytes: JSONValue.object(["error": .string(error.message)]).serialized)
+            }
+        }
+        if error.label == .methodNotAllowed { headers.add(name: "Allow", value: "POST") }
+        if let retryAfter = error.retryAfter { headers.add(name: "Retry-After", value: retryAfter) }
+        for challenge in error.challenges { headers.add(name: "WWW-Authenticate", value: challenge) }
+        for cookie in error.setCookies { headers.add(name: "Set-Cookie", value: cookie) }
+    }
+
+    private static func problem(_ error: GatewayError, status: Int, requestID: String) -> JSONValue {
+        let label = error.label.rawValue
+        return .object([
+            "type": .string("urn:chat-gateway:error:\(label)"), "title": .string(error.label.facts.title),
+            "status": .number(JSONNumber(status)), "detail": .string(error.message),
+            "instance": .string("urn:chat-gateway:request:\(requestID)"), "label": .string(label),
+            "executed": .string(error.executed.rawValue),
+        ])
+    }
+
+    /// The data of an `error` event on an event stream.
+    package static func event(_ error: GatewayError, style: GatewayErrorStyle) -> JSONValue {
+        .object([
+            "status": .number(JSONNumber(error.status(style))), "error": .string(error.message),
+            "label": .string(error.label.rawValue),
+        ])
+    }
+}
