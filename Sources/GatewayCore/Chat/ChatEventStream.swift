@@ -1,0 +1,110 @@
+import HTTPServer
+import JSON
+import MCPClient
+import NIOCore
+import NIOHTTP1
+
+/// The answer to a chat request as server-sent events: `delta` and `progress` while the tool works, then one `reply` or
+/// one `error`. Comments keep the connection open in between.
+final class ChatEventStream {
+    /// What may wait for a client that reads slower than the tool writes, in bytes.
+    static let waitingLimit = 1_048_576
+
+    private let exchange: HTTPExchange
+    private let keepAlive: TimeAmount
+    private var timer: Scheduled<Void>?
+    private var isOpen = false
+    /// Bytes written since the client last kept up.
+    private var waiting = 0
+    /// The client fell too far behind and has been cut off.
+    var onOverflow: (() -> Void)?
+
+    init(_ exchange: HTTPExchange, keepAlive: Duration) {
+        self.exchange = exchange
+        self.keepAlive = TimeAmount(keepAlive)
+    }
+
+    func start(headers: HTTPHeaders) {
+        var headers = headers
+        headers.add(name: "Content-Type", value: "text/event-stream")
+        headers.add(name: "Cache-Control", value: "no-store")
+        // Keeps nginx from collecting the events.
+        headers.add(name: "X-Accel-Buffering", value: "no")
+        isOpen = true
+        exchange.onWritable = { [weak self] in self?.waiting = 0 }
+        exchange.startResponse(status: .ok, headers: headers)
+        exchange.flush()
+        scheduleKeepAlive()
+    }
+
+    /// A progress notification: its message is a piece of the answer.
+    func send(_ progress: MCPProgress) {
+        if let message = progress.message, !message.isEmpty {
+            send("delta", JSONValue.object(["text": .string(message)]).serialized)
+        }
+        if progress.message == nil || progress.total != nil {
+            var data: JSONObject = ["progress": .number(JSONNumber(progress.progress))]
+            if let total = progress.total { data["total"] = .number(JSONNumber(total)) }
+            send("progress", JSONValue.object(data).serialized)
+        }
+    }
+
+    func finish(reply body: ByteBuffer) {
+        // Line ends would end the event. Outside of strings they are white space, inside they are escaped.
+        send("reply", body.readableBytesView.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
+        end()
+    }
+
+    func finish(error: JSONValue) {
+        send("error", error.serialized)
+        end()
+    }
+
+    /// Nothing more is sent; the exchange is over or about to be.
+    func stop() {
+        isOpen = false
+        timer?.cancel()
+        timer = nil
+        onOverflow = nil
+    }
+
+    private func end() {
+        guard isOpen else { return }
+        stop()
+        exchange.endResponse()
+    }
+
+    private func send(_ event: StaticString, _ data: [UInt8]) {
+        guard isOpen else { return }
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(data.count + 32)
+        buffer.writeStaticString("event: ")
+        buffer.writeStaticString(event)
+        buffer.writeStaticString("\ndata: ")
+        buffer.writeBytes(data)
+        buffer.writeStaticString("\n\n")
+        write(buffer)
+    }
+
+    private func write(_ buffer: ByteBuffer) {
+        waiting = exchange.isWritable ? 0 : waiting + buffer.readableBytes
+        if waiting > Self.waitingLimit {
+            let onOverflow = onOverflow
+            stop()
+            exchange.abort()
+            onOverflow?()
+            return
+        }
+        exchange.write(buffer)
+        exchange.flush()
+    }
+
+    private func scheduleKeepAlive() {
+        timer = exchange.eventLoop.assumeIsolated().scheduleTask(in: keepAlive) { [weak self] in
+            guard let self, isOpen else { return }
+            // A client that does not even take comments is not kept.
+            if exchange.isWritable { write(ByteBuffer(staticString: ": keep-alive\n\n")) }
+            scheduleKeepAlive()
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import HTTPServer
+import JSON
+import MCPClient
+import NIOCore
+import NIOHTTP1
+
+/// One `POST /api/chat/`: payload in, tool call, reply out.
+final class ChatExchange: GatewayExchange {
+    private var chatType: ChatType?
+    private var handle: MCPCallHandle?
+    private var isAnswered = false
+    /// Present once an event stream has been started.
+    private var events: ChatEventStream?
+
+    override var type: ChatType? { chatType }
+    override var route: String { "chat" }
+
+    func start() {
+        guard exchange.head.method == .POST else { return respond(GatewayError(.methodNotAllowed)) }
+        if facts.hasCookie, let origin = facts.origin {
+            let hosts = [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil]
+            guard OriginRule.allows(origin, hosts: hosts, allowed: view.snapshot.configuration.allowedOrigins) else {
+                return respond(GatewayError(.forbiddenOrigin))
+            }
+        }
+        guard admit() else { return }
+        exchange.collectBody(upTo: view.snapshot.configuration.limits.body) { [self] body in
+            switch body {
+            case .success(let body): translate(body)
+            case .failure(.disconnected): break
+            case .failure(let failure): respond(GatewayError(failure))
+            }
+        }
+    }
+
+    private func translate(_ body: ByteBuffer) {
+        switch view.translator.translate(body) {
+        case .success(let call):
+            chatType = call.type
+            if let error = view.violation(of: call) { return respond(error) }
+            self.call(call)
+        case .failure(let error):
+            respond(error)
+        }
+    }
+
+    private func call(_ call: ChatTranslator.Call) {
+        let type = call.type
+        var request = MCPToolCall(
+            tool: type.tool, arguments: call.arguments, credentials: facts.credentials,
+            deadline: exchange.start + type.timeout, traceparent: facts.traceparent)
+        if facts.wantsEventStream {
+            let events = ChatEventStream(exchange, keepAlive: view.snapshot.configuration.limits.keepAlive)
+            events.onOverflow = { [self] in handle?.cancel() }
+            self.events = events
+            request.onProgress = { events.send($0) }
+        }
+        upstream = UpstreamRecord(name: view.snapshot.upstreams[type.upstream].name)
+        exchange.onDisconnect = { [self] in
+            handle?.cancel()
+            events?.stop()
+        }
+        // The stream's head goes out only when the call is under way: errors known before keep their status.
+        events?.start(headers: headers())
+        let started = view.callers[type.upstream].call(request) { [self] outcome in complete(outcome, type) }
+        // A call that was already answered has nothing left to cancel.
+        if !isAnswered { handle = started }
+    }
+
+    private func complete(_ outcome: MCPCallOutcome, _ type: ChatType) {
+        isAnswered = true
+        handle = nil
+        switch outcome {
+        case .result(let result):
+            upstream?.session = result.timings.session
+            upstream?.duration = result.timings.upstream
+            upstream?.era = result.era
+            upstream?.sessionReused = result.sessionReused
+            upstream?.replays = result.replays
+            switch ChatReply.make(type, message: result.message, result: result.result) {
+            case .success(let body):
+                if let events { events.finish(reply: body) } else { respond(json: body, setCookies: result.setCookies) }
+            case .failure(var error):
+                error.setCookies = result.setCookies
+                fail(error)
+            }
+        case .failure(let failure):
+            upstream?.session = failure.timings.session
+            upstream?.duration = failure.timings.upstream
+            upstream?.sessionReused = failure.sessionReused
+            upstream?.replays = failure.replays
+            // Cancelled means that the client left: there is nobody to answer.
+            guard failure.kind != .cancelled else { return }
+            fail(GatewayError(failure))
+        }
+    }
+
+    private func fail(_ error: GatewayError) {
+        guard let events else { return respond(error) }
+        note(error)
+        events.finish(error: GatewayErrorResponse.event(error, style: view.snapshot.configuration.errors))
+    }
+
+    override func cleanUp() {
+        events?.stop()
+        events = nil
+        handle = nil
+    }
+}

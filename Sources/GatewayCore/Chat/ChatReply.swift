@@ -1,0 +1,260 @@
+package import JSON
+package import NIOCore
+
+/// Turns a tool's result into `{"type":T,"replies":…}`, around the upstream's own bytes.
+package enum ChatReply {
+    /// - Parameters:
+    ///   - message: The upstream's JSON-RPC message.
+    ///   - result: The `result` object in the message's readable bytes.
+    /// - Returns: The response's body, or the tool's error.
+    package static func make(
+        _ type: ChatType, message: ByteBuffer, result: JSONSlice
+    ) -> Result<ByteBuffer, GatewayError> {
+        message.withUnsafeReadableBytes { bytes in
+            let parts = ToolResultParts(result, in: bytes)
+            if parts.isError { return .failure(toolError(parts, type, in: bytes)) }
+            if let structured = parts.structured {
+                return reply(type, parts, document: structured, in: bytes, isText: false)
+            }
+            return fromText(type, parts, in: bytes)
+        }
+    }
+
+    // MARK: Values
+
+    /// The reply that a document stands for: a structured result, or the JSON in a text.
+    private static func reply(
+        _ type: ChatType, _ parts: ToolResultParts, document: JSONSlice, in bytes: UnsafeRawBufferPointer, isText: Bool
+    ) -> Result<ByteBuffer, GatewayError> {
+        let rule = type.configuration.reply
+        var value = document
+        if document.kind == .object {
+            if let error = errorText(document, in: bytes) {
+                return .failure(toolError(JSONText.string(error, in: bytes), parts, type))
+            }
+            if rule.path.isEmpty {
+                value =
+                    JSONScanner.member("results", of: document, in: bytes)
+                    ?? JSONScanner.member("result", of: document, in: bytes) ?? document
+            } else if let found = resolve(rule.path, document, in: bytes) {
+                value = found
+            } else if !isText {
+                return fromText(type, parts, in: bytes)
+            }
+            // Where a function may return a list or an error, servers wrap either of them: {"result": {"error": …}}.
+            if value.kind == .object, value != document, let error = onlyError(value, in: bytes) {
+                return .failure(toolError(JSONText.string(error, in: bytes), parts, type))
+            }
+        }
+        return .success(body(type, value, in: bytes))
+    }
+
+    private static func resolve(
+        _ path: [String], _ document: JSONSlice, in bytes: UnsafeRawBufferPointer
+    ) -> JSONSlice? {
+        var value = document
+        for name in path {
+            guard let next = JSONScanner.member(name, of: value, in: bytes) else { return nil }
+            value = next
+        }
+        return value
+    }
+
+    /// The text of `{"error": TEXT}`; a result beside it makes it a result with a remark.
+    private static func errorText(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
+        guard let error = JSONScanner.member("error", of: object, in: bytes), error.kind == .string,
+            JSONScanner.member("results", of: object, in: bytes) == nil,
+            JSONScanner.member("result", of: object, in: bytes) == nil
+        else { return nil }
+        return error
+    }
+
+    /// The text of an object that is nothing but an error.
+    private static func onlyError(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
+        var members = 0
+        JSONScanner.members(of: object, in: bytes) { _ in
+            members += 1
+            return members < 2
+        }
+        return members == 1 ? errorText(object, in: bytes) : nil
+    }
+
+    // MARK: Text
+
+    /// The reply from text content alone, as servers without structured results send it.
+    private static func fromText(
+        _ type: ChatType, _ parts: ToolResultParts, in bytes: UnsafeRawBufferPointer
+    ) -> Result<ByteBuffer, GatewayError> {
+        let rule = type.configuration.reply
+        let texts = parts.texts(in: bytes)
+        if rule.text == .plain { return .success(plainText(type, texts, in: bytes)) }
+        if texts.count == 1, let text = texts.first {
+            var document: [UInt8] = []
+            JSONText.appendUnescaped(text, in: bytes, to: &document)
+            return document.withUnsafeBytes { inner in
+                var scanner = JSONScanner(inner)
+                guard let value = try? scanner.document() else { return .success(plainText(type, texts, in: bytes)) }
+                return reply(type, parts, document: value, in: inner, isText: true)
+            }
+        }
+        guard rule.shape == .list else { return .success(plainText(type, texts, in: bytes)) }
+        // One block an element: an empty list has none.
+        var list: [UInt8] = [UInt8(ascii: "[")]
+        for (index, text) in texts.enumerated() {
+            if index > 0 { list.append(UInt8(ascii: ",")) }
+            appendElement(text, in: bytes, to: &list)
+        }
+        list.append(UInt8(ascii: "]"))
+        return list.withUnsafeBytes { inner in
+            var scanner = JSONScanner(inner)
+            guard let value = try? scanner.document() else {
+                return .failure(GatewayError(.upstreamInvalid, executed: .yes, detail: "text is nested too deeply"))
+            }
+            return .success(body(type, value, in: inner))
+        }
+    }
+
+    private static func appendElement(
+        _ text: JSONSlice, in bytes: UnsafeRawBufferPointer, to list: inout [UInt8]
+    ) {
+        var element: [UInt8] = []
+        JSONText.appendUnescaped(text, in: bytes, to: &element)
+        let isJSON = element.withUnsafeBytes { inner in
+            var scanner = JSONScanner(inner)
+            return (try? scanner.document()) != nil
+        }
+        if isJSON {
+            list.append(contentsOf: element)
+        } else {
+            list.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[text.range]))
+        }
+    }
+
+    /// The text as one string, several blocks joined by line ends; null when there is none.
+    private static func plainText(
+        _ type: ChatType, _ texts: [JSONSlice], in bytes: UnsafeRawBufferPointer
+    ) -> ByteBuffer {
+        var buffer = ByteBuffer()
+        let length = texts.reduce(8) { $0 + $1.count + 2 }
+        buffer.reserveCapacity(type.replyHead.count + length + 4)
+        buffer.writeBytes(type.replyHead)
+        buffer.writeInteger(UInt8(ascii: "["))
+        if texts.isEmpty {
+            if type.configuration.reply.shape == .wrapped { buffer.writeStaticString("null") }
+        } else {
+            buffer.writeInteger(UInt8(ascii: "\""))
+            for (index, text) in texts.enumerated() {
+                if index > 0 { buffer.writeStaticString("\\n") }
+                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[text.content]))
+            }
+            buffer.writeInteger(UInt8(ascii: "\""))
+        }
+        buffer.writeStaticString("]}")
+        return buffer
+    }
+
+    // MARK: Writing
+
+    /// A list is cut at the limit; a single value becomes a list of one, a null an empty list unless the type wraps.
+    private static func body(_ type: ChatType, _ value: JSONSlice, in bytes: UnsafeRawBufferPointer) -> ByteBuffer {
+        let rule = type.configuration.reply
+        var buffer = ByteBuffer()
+        buffer.reserveCapacity(type.replyHead.count + value.count + 4)
+        buffer.writeBytes(type.replyHead)
+        if value.kind == .array {
+            let end = rule.limit == 0 ? nil : self.end(of: value, elements: rule.limit, in: bytes)
+            if let end {
+                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[value.lowerBound..<end]))
+                buffer.writeInteger(UInt8(ascii: "]"))
+            } else {
+                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[value.range]))
+            }
+        } else if value.kind == .null, rule.shape == .list {
+            buffer.writeStaticString("[]")
+        } else {
+            buffer.writeInteger(UInt8(ascii: "["))
+            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[value.range]))
+            buffer.writeInteger(UInt8(ascii: "]"))
+        }
+        buffer.writeInteger(UInt8(ascii: "}"))
+        return buffer
+    }
+
+    /// Where the last element within the limit ends; nil when the array is no longer than that.
+    private static func end(of array: JSONSlice, elements limit: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
+        var count = 0
+        var end: Int?
+        var isLonger = false
+        JSONScanner.elements(of: array, in: bytes) { element in
+            count += 1
+            if count == limit { end = element.upperBound }
+            isLonger = count > limit
+            return !isLonger
+        }
+        return isLonger ? end : nil
+    }
+
+    // MARK: Errors
+
+    private static func toolError(
+        _ parts: ToolResultParts, _ type: ChatType, in bytes: UnsafeRawBufferPointer
+    ) -> GatewayError {
+        if let text = parts.texts(in: bytes).first {
+            return toolError(JSONText.string(text, in: bytes), parts, type)
+        }
+        let structured = parts.structured.flatMap { JSONScanner.member("error", of: $0, in: bytes) }
+        return toolError(structured.map { JSONText.string($0, in: bytes) }, parts, type)
+    }
+
+    private static func toolError(_ text: String?, _ parts: ToolResultParts, _ type: ChatType) -> GatewayError {
+        var error = GatewayError(.toolError, text: text, executed: .yes)
+        if type.configuration.useToolStatus { error.declaredStatus = parts.declaredStatus }
+        return error
+    }
+}
+
+/// The members of a `CallToolResult` that a reply is made of. Of duplicate members the last counts.
+struct ToolResultParts {
+    /// Nil when absent or null.
+    private(set) var structured: JSONSlice?
+    private(set) var content: JSONSlice?
+    private(set) var isError = false
+    /// A 4xx status that the tool declares.
+    private(set) var declaredStatus: Int?
+
+    init(_ result: JSONSlice, in bytes: UnsafeRawBufferPointer) {
+        var meta: JSONSlice?
+        JSONScanner.members(of: result, in: bytes) { member in
+            if JSONText.equals(member.key, "structuredContent", in: bytes) {
+                structured = member.value.kind == .null ? nil : member.value
+            } else if JSONText.equals(member.key, "content", in: bytes) {
+                content = member.value
+            } else if JSONText.equals(member.key, "isError", in: bytes) {
+                isError = member.value.kind == .bool && member.value.count == 4
+            } else if JSONText.equals(member.key, "_meta", in: bytes) {
+                meta = member.value
+            }
+            return true
+        }
+        if let meta, let status = JSONScanner.member("dev.chatgateway/status", of: meta, in: bytes),
+            let code = Int(JSONText.source(status, in: bytes)), (400...499).contains(code)
+        {
+            declaredStatus = code
+        }
+    }
+
+    /// The text of each text block, as JSON strings. Read only where it is needed: usually it repeats the structured
+    /// result.
+    func texts(in bytes: UnsafeRawBufferPointer) -> [JSONSlice] {
+        guard let content else { return [] }
+        var texts: [JSONSlice] = []
+        JSONScanner.elements(of: content, in: bytes) { block in
+            guard let kind = JSONScanner.member("type", of: block, in: bytes), JSONText.equals(kind, "text", in: bytes),
+                let text = JSONScanner.member("text", of: block, in: bytes), text.kind == .string
+            else { return true }
+            texts.append(text)
+            return true
+        }
+        return texts
+    }
+}

@@ -1,0 +1,171 @@
+import JSON
+package import NIOCore
+
+/// Turns a chat payload into the arguments of a tool call.
+///
+/// One scan over the client's bytes; the arguments are spliced from them, never decoded and encoded again.
+package struct ChatTranslator {
+    /// What a payload asks for.
+    package struct Call {
+        package let type: ChatType
+        /// The JSON text of the tool's arguments.
+        package let arguments: ByteBuffer
+    }
+
+    private let map: TypeMap
+    /// The last value of each known field; kept between requests so that a request allocates nothing for it.
+    private var values: [JSONSlice?]
+
+    package init(_ map: TypeMap) {
+        self.map = map
+        values = Array(repeating: nil, count: map.fields.count)
+    }
+
+    /// - Parameter body: The request's body, one JSON object.
+    package mutating func translate(_ body: ByteBuffer) -> Result<Call, GatewayError> {
+        for place in values.indices { values[place] = nil }
+        return body.withUnsafeReadableBytes { bytes in
+            do throws(GatewayError) {
+                try scan(bytes)
+                let type = try type(in: bytes)
+                return .success(Call(type: type, arguments: try arguments(of: type, in: bytes)))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    private mutating func scan(_ bytes: UnsafeRawBufferPointer) throws(GatewayError) {
+        var scanner = JSONScanner(bytes)
+        do {
+            try scanner.object { member in
+                if let place = map.fields.place(of: member.key, in: bytes) { values[place] = member.value }
+            }
+        } catch {
+            throw GatewayError(.invalidJSON, detail: error.description)
+        }
+    }
+
+    /// `type` is exempt from the rule of missing fields: only its absence means the default.
+    private func type(in bytes: UnsafeRawBufferPointer) throws(GatewayError) -> ChatType {
+        guard let name = values[PayloadFields.type] else {
+            if let type = map.defaultType { return type }
+            throw GatewayError(.unknownType, text: "Unknown type: ")
+        }
+        if name.kind == .string, let type = map.type(named: name, in: bytes) { return type }
+        throw GatewayError(.unknownType, text: UnknownTypeText.make(name, in: bytes))
+    }
+
+    private func arguments(
+        of type: ChatType, in bytes: UnsafeRawBufferPointer
+    ) throws(GatewayError) -> ByteBuffer {
+        var arguments = ByteBuffer()
+        arguments.reserveCapacity(min(bytes.count, 512) + 16 * type.arguments.count)
+        arguments.writeInteger(UInt8(ascii: "{"))
+        var isFirst = true
+        for argument in type.arguments {
+            guard let value = try value(of: argument, type, in: bytes) else { continue }
+            if !isFirst { arguments.writeInteger(UInt8(ascii: ",")) }
+            isFirst = false
+            arguments.writeBytes(argument.key)
+            value.write(to: &arguments, from: bytes)
+        }
+        arguments.writeInteger(UInt8(ascii: "}"))
+        return arguments
+    }
+
+    /// The argument's value; nil when it is left out.
+    private func value(
+        of argument: ChatType.Argument, _ type: ChatType, in bytes: UnsafeRawBufferPointer
+    ) throws(GatewayError) -> ArgumentValue? {
+        if let constant = argument.constant { return .prepared(constant) }
+        guard let field = argument.field, let slice = values[field], !isMissing(slice, argument, in: bytes) else {
+            return try missing(argument, type)
+        }
+        if argument.trim {
+            let coerced = argument.coercion == .string && (slice.kind == .number || slice.kind == .bool)
+            if coerced { return .quoted(slice.range) }
+            guard slice.kind == .string else {
+                let text = "\(argument.source): expected string, found \(slice.kind)"
+                throw GatewayError(.invalidArgument, text: text)
+            }
+            let content = JSONText.trimmed(slice, in: bytes)
+            return content.isEmpty ? try missing(argument, type) : .quoted(content)
+        }
+        return ArgumentValue(slice, argument.coercion, in: bytes)
+    }
+
+    private func isMissing(
+        _ slice: JSONSlice, _ argument: ChatType.Argument, in bytes: UnsafeRawBufferPointer
+    ) -> Bool {
+        argument.falsyIsMissing ? JSONText.isFalsy(slice, in: bytes) : slice.kind == .null
+    }
+
+    private func missing(_ argument: ChatType.Argument, _ type: ChatType) throws(GatewayError) -> ArgumentValue? {
+        if let fallback = argument.fallback { return .prepared(fallback) }
+        guard argument.isRequired else { return nil }
+        throw GatewayError(.missingField, text: type.configuration.missing)
+    }
+}
+
+/// Where the text of an argument's value comes from.
+enum ArgumentValue {
+    /// JSON text of the configuration.
+    case prepared([UInt8])
+    /// JSON text of the payload.
+    case source(Range<Int>)
+    /// Text of the payload that goes between quotes; valid there as it is.
+    case quoted(Range<Int>)
+
+    /// A value of the payload, turned into the wanted type where that is unambiguous. What cannot be turned stays what
+    /// it is: the check against the tool's schema, or the tool, says what is wrong with it.
+    init(_ slice: JSONSlice, _ coercion: ChatArgumentConfiguration.Coercion, in bytes: UnsafeRawBufferPointer) {
+        switch (coercion, slice.kind) {
+        case (.string, .number), (.string, .bool):
+            self = .quoted(slice.range)
+        case (.integer, .string), (.number, .string), (.boolean, .string):
+            let content = JSONText.trimmed(slice, in: bytes)
+            let kind = Self.scalarKind(
+                UnsafeRawBufferPointer(rebasing: bytes[content]), isInteger: coercion == .integer)
+            self = kind == (coercion == .boolean ? .bool : .number) ? .source(content) : .source(slice.range)
+        default:
+            self = .source(slice.range)
+        }
+    }
+
+    /// The kind of the JSON document that a string's content is.
+    private static func scalarKind(_ bytes: UnsafeRawBufferPointer, isInteger: Bool) -> JSONKind? {
+        guard bytes.count <= 64 else { return nil }
+        if isInteger, bytes.contains(where: { $0 != UInt8(ascii: "-") && !(0x30...0x39).contains($0) }) { return nil }
+        var scanner = JSONScanner(bytes)
+        return try? scanner.document().kind
+    }
+
+    func write(to buffer: inout ByteBuffer, from bytes: UnsafeRawBufferPointer) {
+        switch self {
+        case .prepared(let text):
+            buffer.writeBytes(text)
+        case .source(let range):
+            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[range]))
+        case .quoted(let range):
+            buffer.writeInteger(UInt8(ascii: "\""))
+            buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[range]))
+            buffer.writeInteger(UInt8(ascii: "\""))
+        }
+    }
+}
+
+/// `Unknown type: T`.
+enum UnknownTypeText {
+    /// How much of T is shown, in Unicode code points.
+    static let limit = 200
+
+    /// A string's own text, else the value's JSON text. Control characters become U+FFFD; nothing else is escaped.
+    static func make(_ type: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
+        var text = "Unknown type: "
+        for scalar in JSONText.string(type, in: bytes).unicodeScalars.prefix(limit) {
+            text.unicodeScalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+        }
+        return text
+    }
+}

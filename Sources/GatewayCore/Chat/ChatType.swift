@@ -1,0 +1,117 @@
+import JSON
+import NIOCore
+
+/// A configured type, prepared for the hot path: everything that can be known at load is bytes already.
+///
+/// A class so that a request carries one reference instead of a copy.
+package final class ChatType: Sendable {
+    /// One argument of the tool call.
+    struct Argument: Sendable {
+        /// The argument's name, for messages.
+        let target: String
+        /// `"target":`, quoted.
+        let key: [UInt8]
+        /// The payload's field in the ``PayloadFields`` table; nil for a constant.
+        let field: Int?
+        /// The payload's field, for messages.
+        let source: String
+        let isRequired: Bool
+        let trim: Bool
+        /// The JSON text that stands for a missing field.
+        let fallback: [UInt8]?
+        /// The JSON text of a constant.
+        let constant: [UInt8]?
+        let coercion: ChatArgumentConfiguration.Coercion
+        let falsyIsMissing: Bool
+    }
+
+    package let configuration: ChatTypeConfiguration
+    /// The type's place in the ``TypeMap``.
+    let index: Int
+    /// The upstream's place in the ``GatewaySnapshot``.
+    let upstream: Int
+    let arguments: [Argument]
+    /// `{"type":T,"replies":`.
+    let replyHead: [UInt8]
+    /// From the request's first byte.
+    let timeout: TimeAmount
+
+    package var name: String { configuration.name }
+    package var tool: String { configuration.tool }
+
+    init(_ configuration: ChatTypeConfiguration, index: Int, upstream: Int, fields: inout PayloadFields) {
+        self.configuration = configuration
+        self.index = index
+        self.upstream = upstream
+        arguments = configuration.arguments.map { argument in
+            Argument(
+                target: argument.target, key: JSONText.quoted(argument.target) + [UInt8(ascii: ":")],
+                field: argument.constant == nil ? fields.add(argument.source) : nil, source: argument.source,
+                isRequired: argument.isRequired, trim: argument.trim, fallback: argument.defaultValue?.serialized,
+                constant: argument.constant?.serialized, coercion: argument.coercion,
+                falsyIsMissing: argument.falsyIsMissing)
+        }
+        replyHead = Array("{\"type\":".utf8) + JSONText.quoted(configuration.name) + Array(",\"replies\":".utf8)
+        timeout = TimeAmount(configuration.timeout)
+    }
+}
+
+/// The payload's fields that any type reads, with their places; every other field is skipped.
+package struct PayloadFields: Sendable {
+    /// The place of `type`.
+    static let type = 0
+
+    private var names: [[UInt8]] = [Array("type".utf8)]
+
+    var count: Int { names.count }
+
+    mutating func add(_ name: String) -> Int {
+        let name = Array(name.utf8)
+        if let known = names.firstIndex(of: name) { return known }
+        names.append(name)
+        return names.count - 1
+    }
+
+    /// The place of a key, escapes undone.
+    func place(of key: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int? {
+        let length = key.content.count
+        for (place, name) in names.enumerated() where key.hasEscapes || name.count == length {
+            let matches = name.withUnsafeBytes { JSONText.equals(key, $0, in: bytes) }
+            if matches { return place }
+        }
+        return nil
+    }
+}
+
+/// All types of a configuration.
+package struct TypeMap: Sendable {
+    package let types: [ChatType]
+    /// The type of a payload without `type`; nil when no type is configured.
+    package let defaultType: ChatType?
+    let fields: PayloadFields
+    private let byName: [String: ChatType]
+
+    /// - Parameter upstreams: The upstreams' names in the snapshot's order.
+    package init(_ configuration: ChatConfiguration, upstreams: [String]) {
+        var fields = PayloadFields()
+        var types: [ChatType] = []
+        for (index, type) in configuration.types.enumerated() {
+            let upstream = upstreams.firstIndex(of: type.upstream) ?? 0
+            types.append(ChatType(type, index: index, upstream: upstream, fields: &fields))
+        }
+        self.types = types
+        self.fields = fields
+        byName = Dictionary(types.map { ($0.name, $0) }) { first, _ in first }
+        defaultType = types.first { $0.name == configuration.defaultType }
+    }
+
+    package subscript(name: String) -> ChatType? { byName[name] }
+
+    /// The type that a string names, without making a `String` of it.
+    func type(named name: JSONSlice, in bytes: UnsafeRawBufferPointer) -> ChatType? {
+        for type in types where name.hasEscapes || type.name.utf8.count == name.content.count {
+            if JSONText.equals(name, type.name, in: bytes) { return type }
+        }
+        return nil
+    }
+}

@@ -1,0 +1,178 @@
+import HTTPServer
+import Logging
+import MCP
+import NIOCore
+import NIOHTTP1
+import Observability
+
+/// One request on its way through the gateway: what is known of it, how it is answered, and what is said about it
+/// afterwards. Confined to its event loop.
+///
+/// A class hierarchy so that a request costs one object; the routes are the subclasses.
+class GatewayExchange {
+    let exchange: HTTPExchange
+    let shard: Shard
+    /// The configuration as it was when the request came; a reload does not change it.
+    let view: ShardView
+    let facts: RequestFacts
+    private(set) var label: GatewayErrorLabel?
+    /// What the log may know about the error and the client may not.
+    private var errorDetail: String?
+    /// Filled in once the upstream has answered.
+    var upstream: UpstreamRecord?
+    private var countsAsActive = false
+
+    /// What is known about the upstream's part.
+    struct UpstreamRecord {
+        var name: String
+        var session: Duration?
+        var duration: Duration?
+        var era: MCPEra?
+        var sessionReused: Bool?
+        var replays = 0
+    }
+
+    init(_ exchange: HTTPExchange, _ shard: Shard, _ view: ShardView, _ facts: RequestFacts) {
+        self.exchange = exchange
+        self.shard = shard
+        self.view = view
+        self.facts = facts
+        // The closure keeps this object alive until the response is through; `finished` breaks the cycle.
+        exchange.onFinish = { [self] summary in finished(summary) }
+    }
+
+    /// The configured type, where the request has one.
+    var type: ChatType? { nil }
+    /// The route's bounded name, for metrics and the log.
+    var route: String { "other" }
+
+    var isFromTrustedProxy: Bool { view.snapshot.configuration.trustedProxies.contains(exchange.remoteAddress) }
+
+    /// Counts the request among those in flight; false when there are too many or the process is stopping.
+    func admit() -> Bool {
+        if shard.isClosed {
+            respond(GatewayError(.draining))
+            return false
+        }
+        guard shard.active < view.activeLimit else {
+            respond(GatewayError(.overloaded))
+            return false
+        }
+        shard.active += 1
+        countsAsActive = true
+        return true
+    }
+
+    // MARK: Answering
+
+    /// The headers that every response carries.
+    func headers(capacity: Int = 4) -> HTTPHeaders {
+        var headers = HTTPHeaders()
+        headers.reserveCapacity(capacity + 2)
+        headers.add(name: "X-Request-Id", value: facts.requestID)
+        if view.snapshot.configuration.serverTiming {
+            let total = (NIODeadline.now() - exchange.start).nanoseconds
+            let text = ServerTiming.text(
+                session: upstream?.session, upstream: upstream?.duration, totalNanoseconds: total)
+            headers.add(name: "Server-Timing", value: text)
+        }
+        return headers
+    }
+
+    func respond(json body: ByteBuffer, setCookies: [String] = []) {
+        var headers = headers()
+        headers.add(name: "Content-Type", value: "application/json")
+        for cookie in setCookies { headers.add(name: "Set-Cookie", value: cookie) }
+        exchange.respond(status: .ok, headers: headers, body: body)
+    }
+
+    func respond(_ error: GatewayError) {
+        note(error)
+        let response = GatewayErrorResponse(
+            error, style: view.snapshot.configuration.errors, wantsProblem: facts.wantsProblem,
+            requestID: facts.requestID)
+        var headers = headers(capacity: 6)
+        headers.add(contentsOf: response.headers)
+        exchange.respond(status: response.status, headers: headers, body: response.body)
+    }
+
+    /// Remembers the error for metrics and the log.
+    func note(_ error: GatewayError) {
+        label = error.label
+        errorDetail = error.detail
+        if error.label == .internal {
+            shard.logger.error("internal error", metadata: ["http.request_id": "\(facts.requestID)"])
+        }
+    }
+
+    // MARK: Afterwards
+
+    /// For subclasses: the exchange is over; drop what refers to it.
+    func cleanUp() {}
+
+    private func finished(_ summary: HTTPExchangeSummary) {
+        exchange.onFinish = nil
+        exchange.onDisconnect = nil
+        exchange.onWritable = nil
+        cleanUp()
+        if countsAsActive { shard.active -= 1 }
+        measure(summary)
+        if view.snapshot.configuration.accessLog { log(summary) }
+    }
+
+    private func measure(_ summary: HTTPExchangeSummary) {
+        let outcome = summary.status == 499 ? "client_closed" : label?.rawValue ?? "ok"
+        let nanoseconds = summary.duration.nanoseconds
+        if let type {
+            let instruments = view.snapshot.instruments[type.index]
+            if outcome == "ok" {
+                instruments.succeeded.increment()
+            } else {
+                shard.metrics.requests.with(type.name, type.tool, "\(summary.status)", outcome).increment()
+            }
+            instruments.duration.observe(nanoseconds: nanoseconds)
+            if let session = upstream?.session { instruments.session.observe(session) }
+            if let duration = upstream?.duration { instruments.upstream.observe(duration) }
+        } else {
+            shard.metrics.requests.with(route, "", "\(summary.status)", outcome).increment()
+            shard.metrics.durations.with(route).observe(nanoseconds: nanoseconds)
+        }
+        if let upstream, upstream.replays > 0 {
+            shard.metrics.replays.with(upstream.name).increment(by: UInt64(upstream.replays))
+        }
+    }
+
+    private func log(_ summary: HTTPExchangeSummary) {
+        var metadata: Logger.Metadata = [
+            "http.method": "\(exchange.head.method.rawValue.prefix(32))", "http.path": "\(exchange.path.prefix(256))",
+            "http.status": .stringConvertible(summary.status), "http.request_id": .string(facts.requestID),
+            "http.request_bytes": .stringConvertible(summary.requestBytes),
+            "http.response_bytes": .stringConvertible(summary.responseBytes),
+            "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route),
+        ]
+        if let address = exchange.remoteAddress?.ipAddress { metadata["client.address"] = .string(address) }
+        if let type {
+            metadata["type"] = .string(type.name)
+            metadata["tool"] = .string(type.tool)
+        }
+        if let label { metadata["error.label"] = .string(label.rawValue) }
+        if let errorDetail { metadata["error.detail"] = .string(String(errorDetail.prefix(256))) }
+        if let traceparent = facts.traceparent, let trace = TraceContext(traceparent: traceparent) {
+            metadata["trace.id"] = .string(trace.traceID)
+        }
+        if let upstream {
+            metadata["upstream"] = .string(upstream.name)
+            if let era = upstream.era { metadata["upstream.era"] = .string(era == .modern ? "modern" : "legacy") }
+            if let reused = upstream.sessionReused { metadata["session.reused"] = .stringConvertible(reused) }
+            metadata["upstream.replays"] = .stringConvertible(upstream.replays)
+            if let session = upstream.session { metadata["session.ms"] = .stringConvertible(session.milliseconds) }
+            if let duration = upstream.duration { metadata["upstream.ms"] = .stringConvertible(duration.milliseconds) }
+        }
+        shard.accessLogger.info("request", metadata: metadata)
+    }
+}
+
+extension Duration {
+    /// With three digits after the point.
+    var milliseconds: Double { Double(nanoseconds / 1000) / 1000 }
+}

@@ -1,0 +1,59 @@
+/// The `Server-Timing` header: `session;dur=0.412, upstream;dur=3.201, total;dur=3.950`, in milliseconds.
+enum ServerTiming {
+    /// - Parameters:
+    ///   - session: Waiting for a session; nil counts as zero.
+    ///   - upstream: The upstream's answer; nil counts as zero.
+    ///   - total: From the request's first byte to now, in nanoseconds.
+    static func text(session: Duration?, upstream: Duration?, totalNanoseconds total: Int64) -> String {
+        String(unsafeUninitializedCapacity: 112) { buffer in
+            var writer = Writer(buffer: buffer)
+            writer.append("session;dur=", session?.nanoseconds ?? 0)
+            writer.append(", upstream;dur=", upstream?.nanoseconds ?? 0)
+            writer.append(", total;dur=", total)
+            return writer.count
+        }
+    }
+
+    private struct Writer {
+        let buffer: UnsafeMutableBufferPointer<UInt8>
+        var count = 0
+
+        /// A name and a time with three digits after the point.
+        mutating func append(_ name: StaticString, _ nanoseconds: Int64) {
+            name.withUTF8Buffer { for byte in $0 { append(byte) } }
+            // Ten digits of milliseconds are a hundred days; the buffer holds three such numbers.
+            let micros = UInt64(min(max(nanoseconds, 0) / 1000, 9_999_999_999_999))
+            append(digitsOf: micros / 1000, atLeast: 1)
+            append(UInt8(ascii: "."))
+            append(digitsOf: micros % 1000, atLeast: 3)
+        }
+
+        private mutating func append(digitsOf value: UInt64, atLeast width: Int) {
+            var divisor: UInt64 = 1
+            var digits = 1
+            while value / divisor >= 10 || digits < width {
+                divisor *= 10
+                digits += 1
+            }
+            while divisor > 0 {
+                append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
+                divisor /= 10
+            }
+        }
+
+        private mutating func append(_ byte: UInt8) {
+            guard count < buffer.count else { return }
+            buffer[count] = byte
+            count += 1
+        }
+    }
+}
+
+extension Duration {
+    /// What does not fit becomes the largest value: nearly three centuries.
+    var nanoseconds: Int64 {
+        let (seconds, attoseconds) = components
+        let (nanoseconds, overflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflows ? .max : nanoseconds &+ attoseconds / 1_000_000_000
+    }
+}
