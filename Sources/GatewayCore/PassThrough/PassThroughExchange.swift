@@ -1,0 +1,172 @@
+import CurlTransport
+import HTTPServer
+import NIOCore
+import NIOHTTP1
+
+/// One request that goes to the upstream as it is, and whose response comes back as it is; both are streamed, and each
+/// side waits for the other.
+final class PassThroughExchange: GatewayExchange {
+    /// Bodies up to this size are read before they are sent: one write instead of a stream.
+    static let wholeBodyLimit = 65_536
+
+    private let prefix: PassThroughPath.Prefix
+    private var transfer: CurlTransfer?
+    private var source: CurlBodySource?
+    /// The upstream's part is over, in whatever way.
+    private var isDone = false
+    private var headArrived = false
+    private var sentAt = NIODeadline.now()
+
+    init(
+        _ exchange: HTTPExchange, _ shard: Shard, _ view: ShardView, _ facts: RequestFacts,
+        prefix: PassThroughPath.Prefix
+    ) {
+        self.prefix = prefix
+        super.init(exchange, shard, view, facts)
+    }
+
+    override var route: String { prefix.rawValue }
+
+    /// An event stream that the client opened to listen: it may stay silent for ever.
+    private var isListening: Bool { exchange.head.method == .GET && facts.wantsEventStream }
+
+    func start() {
+        guard let target = view.snapshot.passThrough else { return respond(GatewayError(.notFound)) }
+        guard PassThroughPath.isSafe(exchange.path), !(exchange.query ?? "").utf8.contains(UInt8(ascii: "#")) else {
+            return respond(GatewayError(.notFound, detail: "unsafe path"))
+        }
+        // MCP servers must check the origin (2025-11-25, Streamable HTTP, security); the gateway stands in for them,
+        // because the upstream cannot know under which names clients reach it.
+        if let origin = facts.origin {
+            let hosts = [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil]
+            guard OriginRule.allows(origin, hosts: hosts, allowed: view.snapshot.configuration.allowedOrigins) else {
+                return respond(GatewayError(.forbiddenOrigin))
+            }
+        }
+        if !isListening {
+            guard admit() else { return }
+        } else if shard.isClosed {
+            return respond(GatewayError(.draining))
+        }
+        exchange.onDisconnect = { [self] in stop() }
+        let limit = view.snapshot.configuration.limits.body
+        let length = exchange.head.headers.first(name: "Content-Length").flatMap { Int($0) }
+        let isChunked = exchange.head.headers.contains(name: "Transfer-Encoding")
+        if let length, length > limit { return respond(GatewayError(.bodyTooLarge)) }
+        if isChunked || (length ?? 0) > Self.wholeBodyLimit {
+            let source = CurlBodySource(length: isChunked ? nil : length)
+            self.source = source
+            send(.stream(source), to: target)
+            upload(to: source, limit: limit)
+        } else if let length, length > 0 {
+            exchange.collectBody(upTo: limit) { [self] body in
+                switch body {
+                case .success(let body): send(.bytes(body), to: target)
+                case .failure(.disconnected): break
+                case .failure(let failure): respond(GatewayError(failure))
+                }
+            }
+        } else {
+            send(length == 0 ? .bytes(ByteBuffer()) : nil, to: target)
+        }
+    }
+
+    private func send(_ body: CurlRequestBody?, to target: GatewayUpstream) {
+        let path = PassThroughPath.upstreamPath(exchange.path, prefix, endpoint: target.address.endpoint)
+        let query = exchange.query.map { "?" + $0 } ?? ""
+        var request = CurlRequest(
+            method: exchange.head.method.rawValue, url: target.address.origin + path + query,
+            unixSocketPath: target.address.socketPath, headers: PassThroughHeaders.upstream(self), timeout: .zero,
+            connectTimeout: target.configuration.connectTimeout,
+            idleTimeout: isListening ? .zero : view.snapshot.configuration.passthrough.timeout,
+            maximumResponseBytes: 0, mode: .streaming, tls: target.tls)
+        request.body = body
+        upstream = UpstreamRecord(name: target.name)
+        sentAt = .now()
+        transfer = shard.engine.start(request, on: exchange.eventLoop, receiver: self)
+    }
+
+    /// The client's body, a piece at a time: the next one is read when the upstream took the last.
+    private func upload(to source: CurlBodySource, limit: Int) {
+        var total = 0
+        exchange.streamBody { [weak self] bytes, consumed in
+            guard let self, !isDone else { return }
+            total += bytes.readableBytes
+            guard total <= limit else { return refuse(GatewayError(.bodyTooLarge, executed: .unknown)) }
+            source.write(bytes, consumed: consumed)
+        } onEnd: { [weak self] result in
+            guard let self, !isDone else { return }
+            switch result {
+            case .success: source.finish()
+            case .failure(.disconnected): stop()
+            case .failure(let failure): refuse(GatewayError(failure))
+            }
+        }
+    }
+
+    /// The request turned out to be bad while it was on its way.
+    private func refuse(_ error: GatewayError) {
+        stop()
+        if exchange.responseStarted {
+            note(error)
+            exchange.abort()
+        } else {
+            respond(error)
+        }
+    }
+
+    /// Nothing more is wanted from the upstream; its stream is closed.
+    private func stop() {
+        guard !isDone else { return }
+        isDone = true
+        source?.fail()
+        transfer?.cancel()
+    }
+
+    override func cleanUp() {
+        stop()
+        transfer = nil
+        source = nil
+    }
+}
+
+extension PassThroughExchange: CurlTransferReceiver {
+    func transferHead(status: Int, headers: CurlHeaders) {
+        guard !isDone else { return }
+        headArrived = true
+        upstream?.duration = .nanoseconds((NIODeadline.now() - sentAt).nanoseconds)
+        let origin = view.snapshot.passThrough?.address.origin ?? ""
+        exchange.onWritable = { [weak self] in self?.transfer?.resume() }
+        exchange.startResponse(
+            status: HTTPResponseStatus(statusCode: status),
+            headers: PassThroughHeaders.downstream(headers, own: self.headers(), origin: origin))
+        // An event stream may have nothing to say for long: its head must not wait for that.
+        exchange.flush()
+    }
+
+    func transferBody(_ bytes: ByteBuffer) {
+        guard !isDone else { return }
+        exchange.write(bytes)
+        exchange.flush()
+        // A slow client slows the upstream down: what is on its way already is bounded by the engine's window.
+        if !exchange.isWritable { transfer?.pause() }
+    }
+
+    func transferDone(_ result: Result<CurlResponse, CurlError>) {
+        guard !isDone else { return }
+        isDone = true
+        transfer = nil
+        switch result {
+        case .success:
+            exchange.endResponse()
+        case .failure(let failure):
+            let error = GatewayError(failure)
+            if headArrived {
+                note(error)
+                exchange.abort()
+            } else {
+                respond(error)
+            }
+        }
+    }
+}

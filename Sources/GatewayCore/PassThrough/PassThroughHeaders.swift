@@ -1,0 +1,77 @@
+import CurlTransport
+import HTTPServer
+import NIOCore
+import NIOHTTP1
+
+/// Which headers cross the gateway on the pass-through, in both directions.
+enum PassThroughHeaders {
+    /// Upstream go MCP's own headers, what describes the body and the wanted answer, what configuration names, and who
+    /// asks.
+    static func upstream(_ exchange: GatewayExchange) -> CurlHeaders {
+        var headers = CurlHeaders()
+        let facts = exchange.facts
+        for (name, value) in exchange.exchange.head.headers
+        where isCarried(name) && !facts.nominated.contains(name.lowercased()) {
+            headers.append(name: name, value: value)
+        }
+        if let cookies = facts.cookies { headers.append(name: "Cookie", value: cookies) }
+        if let authorization = facts.authorization { headers.append(name: "Authorization", value: authorization) }
+        if let traceparent = facts.traceparent { headers.append(name: "traceparent", value: traceparent) }
+        // `Content-Type` and its like may be named in configuration too: once is enough.
+        for (name, value) in facts.forwarded where !headers.contains(name: name) {
+            headers.append(name: name, value: value)
+        }
+        headers.append(name: "X-Request-Id", value: facts.requestID)
+        appendForwarded(exchange, to: &headers)
+        return headers
+    }
+
+    private static func isCarried(_ name: String) -> Bool {
+        switch name.utf8.count {
+        case 6: HeaderNames.equal(name, "accept")
+        case 12: HeaderNames.equal(name, "content-type") || name.lowercased().hasPrefix("mcp-")
+        case 13: HeaderNames.equal(name, "last-event-id") || name.lowercased().hasPrefix("mcp-")
+        default: name.utf8.count > 4 && name.prefix(4).lowercased() == "mcp-"
+        }
+    }
+
+    /// Only a trusted proxy's word counts; anybody else's is replaced by what the gateway sees itself.
+    private static func appendForwarded(_ exchange: GatewayExchange, to headers: inout CurlHeaders) {
+        let request = exchange.exchange.head.headers
+        let isTrusted = exchange.isFromTrustedProxy
+        let earlier = isTrusted ? request["X-Forwarded-For"] : []
+        let addresses = earlier + [exchange.exchange.remoteAddress?.ipAddress].compactMap { $0 }
+        if !addresses.isEmpty { headers.append(name: "X-Forwarded-For", value: addresses.joined(separator: ", ")) }
+        let proto = isTrusted ? request.first(name: "X-Forwarded-Proto") : nil
+        headers.append(name: "X-Forwarded-Proto", value: proto ?? "http")
+        if let host = (isTrusted ? exchange.facts.forwardedHost : nil) ?? exchange.facts.host {
+            headers.append(name: "X-Forwarded-Host", value: host)
+        }
+    }
+
+    /// Down comes everything but what belongs to the upstream's connection.
+    ///
+    /// - Parameter origin: The upstream's origin: redirects to itself become redirects to the gateway.
+    static func downstream(_ upstream: CurlHeaders, own: HTTPHeaders, origin: String) -> HTTPHeaders {
+        var headers = own
+        headers.reserveCapacity(own.count + upstream.count + 1)
+        let nominated = upstream.all(name: "connection").flatMap { ConnectionHeader.nominated(by: $0) }
+        for (name, value) in upstream {
+            if HeaderNames.isHopByHop(name) || (!nominated.isEmpty && nominated.contains(name.lowercased())) {
+                continue
+            }
+            switch name.utf8.count {
+            // The gateway's own is on every response.
+            case 12 where HeaderNames.equal(name, "x-request-id"): continue
+            case 8 where HeaderNames.equal(name, "location") && value.hasPrefix(origin + "/"):
+                headers.add(name: name, value: String(value.dropFirst(origin.count)))
+            default: headers.add(name: name, value: value)
+            }
+        }
+        let isStream = headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
+        if isStream, !headers.contains(name: "X-Accel-Buffering") {
+            headers.add(name: "X-Accel-Buffering", value: "no")
+        }
+        return headers
+    }
+}

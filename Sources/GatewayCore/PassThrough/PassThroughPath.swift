@@ -1,0 +1,70 @@
+/// Which paths are passed through, and to which path of the upstream.
+enum PassThroughPath {
+    /// The prefixes that are passed through.
+    enum Prefix: String {
+        case mcp, auth
+    }
+
+    /// The prefix of a path that belongs to the pass-through by its letters; ``isSafe(_:)`` decides whether it may go.
+    static func prefix(of path: Substring) -> Prefix? {
+        if path == "/mcp" || path.hasPrefix("/mcp/") { return .mcp }
+        return path.hasPrefix("/auth/") ? .auth : nil
+    }
+
+    /// Whether every reading of the path, however often it is decoded or normalised, stays below its prefix.
+    static func isSafe(_ path: Substring) -> Bool {
+        guard let decoded = decoded(path) else { return false }
+        // What is still an escape after decoding was escaped twice: a trick.
+        for place in decoded.indices where decoded[place] == UInt8(ascii: "%") {
+            if value(ofDigits: decoded[(place + 1)...]) != nil { return false }
+        }
+        let segments = path.utf8.dropFirst().split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+        // Only the last one may be empty: the path of a directory.
+        return segments.enumerated().allSatisfy { index, segment in
+            (!segment.isEmpty || index == segments.count - 1) && !isDotSegment(segment)
+        }
+    }
+
+    /// The path with its escapes undone; nil when a character or an escape has no place in a path, or is one that some
+    /// reader would take for structure.
+    private static func decoded(_ path: Substring) -> [UInt8]? {
+        var decoded: [UInt8] = []
+        let bytes = Array(path.utf8)
+        var place = 0
+        while place < bytes.count {
+            let byte = bytes[place]
+            guard byte > 0x20, byte < 0x7F, byte != UInt8(ascii: "\\"), byte != UInt8(ascii: "#") else { return nil }
+            place += 1
+            guard byte == UInt8(ascii: "%") else {
+                decoded.append(byte)
+                continue
+            }
+            guard let code = value(ofDigits: bytes[place...]), code >= 0x20, code != 0x7F,
+                !"./\\".utf8.contains(code)
+            else { return nil }
+            decoded.append(code)
+            place += 2
+        }
+        return decoded
+    }
+
+    /// The value of the two hexadecimal digits at the start.
+    private static func value(ofDigits bytes: ArraySlice<UInt8>) -> UInt8? {
+        let digits = bytes.prefix(2)
+        guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { return nil }
+        return UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
+    }
+
+    /// The upstream's path: `/mcp` stands for its endpoint, everything else keeps its place.
+    static func upstreamPath(_ path: Substring, _ prefix: Prefix, endpoint: String) -> String {
+        guard prefix == .mcp else { return String(path) }
+        let base = endpoint.hasSuffix("/") ? endpoint.dropLast() : endpoint[...]
+        return base == "/mcp" ? String(path) : String(base) + path.dropFirst("/mcp".count)
+    }
+
+    /// `.` and `..`, also with parameters (`..;x`), which some servers cut off before they look.
+    private static func isDotSegment(_ segment: Substring.UTF8View) -> Bool {
+        let name = segment.prefix { $0 != UInt8(ascii: ";") }
+        return (name.count == 1 || name.count == 2) && name.allSatisfy { $0 == UInt8(ascii: ".") }
+    }
+}
