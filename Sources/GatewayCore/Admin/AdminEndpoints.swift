@@ -1,0 +1,41 @@
+import HTTPServer
+import JSON
+import NIOCore
+import NIOHTTP1
+import Observability
+
+/// The admin listener: `/healthz`, `/readyz`, `/metrics`, `/version`.
+struct AdminEndpoints: Sendable {
+    let status: GatewayStatus
+    let metrics: GatewayMetrics
+
+    func handler() -> AsyncHTTPHandler {
+        AsyncHTTPHandler(bodyLimit: 4096) { request, responder in
+            let (status, type, body) = answer(request.head.method, request.path)
+            var headers: HTTPHeaders = ["Content-Type": type, "Cache-Control": "no-store"]
+            if status == .methodNotAllowed { headers.add(name: "Allow", value: "GET, HEAD") }
+            await responder.respond(status: status, headers: headers, body: ByteBuffer(bytes: body))
+        }
+    }
+
+    func answer(_ method: HTTPMethod, _ path: Substring) -> (HTTPResponseStatus, type: String, body: [UInt8]) {
+        let json = "application/json"
+        guard method == .GET || method == .HEAD else {
+            return (.methodNotAllowed, json, JSONValue.object(["error": "Method not allowed"]).serialized)
+        }
+        switch path {
+        case "/healthz":
+            return (.ok, json, JSONValue.object(["status": "ok"]).serialized)
+        case "/readyz":
+            let readiness = status.readiness
+            return (readiness.isReady ? .ok : .serviceUnavailable, json, readiness.document.serialized)
+        case "/metrics":
+            return (.ok, "text/plain; version=0.0.4; charset=utf-8", Array(metrics.registry.exposition().utf8))
+        case "/version":
+            let version: JSONObject = ["name": .string(GatewayVersion.name), "version": .string(GatewayVersion.number)]
+            return (.ok, json, JSONValue.object(version).serialized)
+        default:
+            return (.notFound, json, JSONValue.object(["error": "Not found"]).serialized)
+        }
+    }
+}

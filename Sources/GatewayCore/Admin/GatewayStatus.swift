@@ -1,0 +1,84 @@
+package import JSON
+import MCPClient
+import Synchronization
+
+/// What the process knows about itself, for readiness and for the shards. Any thread.
+package final class GatewayStatus: Sendable {
+    /// What the last check of an upstream found.
+    package struct UpstreamStatus: Sendable {
+        package var isReachable = false
+        /// Why not; nil before the first check.
+        package var problem: String?
+        package var drift: [DriftFinding] = []
+        var catalog: ToolCatalog?
+    }
+
+    private struct State {
+        var upstreams: [String: UpstreamStatus] = [:]
+        var order: [String] = []
+        var configurationVersion = 0
+        var configurationProblem: String?
+        var isDraining = false
+    }
+
+    private let state = Mutex(State())
+
+    package init() {}
+
+    /// The tools of each upstream, as far as they are known.
+    var catalogs: [String: ToolCatalog] {
+        state.withLock { $0.upstreams.compactMapValues(\.catalog) }
+    }
+
+    package subscript(upstream name: String) -> UpstreamStatus? {
+        state.withLock { $0.upstreams[name] }
+    }
+
+    func update(_ upstream: String, _ status: UpstreamStatus) {
+        // An upstream that a reload removed does not come back by a check that was under way.
+        state.withLock { if $0.order.contains(upstream) { $0.upstreams[upstream] = status } }
+    }
+
+    /// - Parameter kept: Upstreams whose settings are unchanged; what is known of the others is forgotten.
+    func configured(version: Int, upstreams: [String], kept: Set<String>) {
+        state.withLock { state in
+            state.configurationVersion = version
+            state.configurationProblem = nil
+            state.order = upstreams
+            state.upstreams = state.upstreams.filter { kept.contains($0.key) }
+        }
+    }
+
+    func reloadFailed(_ problem: String) {
+        state.withLock { $0.configurationProblem = problem }
+    }
+
+    func drain() {
+        state.withLock { $0.isDraining = true }
+    }
+
+    /// The answer of `/readyz`: ready while some upstream can be reached and the process is not stopping. Drift is
+    /// reported and changes nothing.
+    package var readiness: (isReady: Bool, document: JSONValue) {
+        let state = state.withLock { $0 }
+        let isReachable = state.upstreams.values.contains { $0.isReachable }
+        let isReady = isReachable && !state.isDraining
+        var reasons: [JSONValue] = []
+        if state.isDraining { reasons.append("draining") }
+        if !isReachable { reasons.append("no upstream can be reached") }
+        var upstreams: JSONObject = [:]
+        for name in state.order {
+            let status = state.upstreams[name] ?? UpstreamStatus()
+            var object: JSONObject = ["reachable": .bool(status.isReachable)]
+            if let problem = status.problem { object["problem"] = .string(problem) }
+            object["drift"] = .array(status.drift.map(\.json))
+            upstreams[name] = .object(object)
+        }
+        var document: JSONObject = ["status": .string(isReady ? "ready" : "not ready")]
+        if !reasons.isEmpty { document["reasons"] = .array(reasons) }
+        document["config_version"] = .number(JSONNumber(state.configurationVersion))
+        document["config_error"] = state.configurationProblem.map { .string($0) } ?? .null
+        document["upstreams"] = .object(upstreams)
+        return (isReady, .object(document))
+    }
+}

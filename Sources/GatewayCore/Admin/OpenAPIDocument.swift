@@ -1,0 +1,128 @@
+import HTTPServer
+package import JSON
+import MCP
+package import MCPClient
+import NIOCore
+import NIOHTTP1
+
+/// `GET /openapi.json`.
+final class OpenAPIExchange: GatewayExchange {
+    override var route: String { "openapi" }
+
+    func start() {
+        let document = OpenAPIDocument.make(view.snapshot.configuration.chat, catalogs: shard.status.catalogs)
+        respond(json: ByteBuffer(bytes: document.serialized))
+    }
+}
+
+/// OpenAPI 3.1 of the configured types, with what the live tools say about their arguments.
+package enum OpenAPIDocument {
+    package static func make(_ chat: ChatConfiguration, catalogs: [String: ToolCatalog]) -> JSONValue {
+        var schemas: JSONObject = ["Error": error, "Problem": problem]
+        var alternatives: [JSONValue] = []
+        var examples: JSONObject = [:]
+        for type in chat.types {
+            let name =
+                "Request." + type.name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }.joined()
+            let entry = catalogs[type.upstream]?[type.tool]
+            schemas[name] = request(type, isDefault: type.name == chat.defaultType, entry: entry)
+            alternatives.append(["$ref": .string("#/components/schemas/\(name)")])
+            examples[type.name] = ["value": example(type)]
+        }
+        let body: JSONValue = [
+            "required": true,
+            "content": [
+                "application/json": ["schema": ["anyOf": .array(alternatives)], "examples": .object(examples)]
+            ],
+        ]
+        return [
+            "openapi": "3.1.0",
+            "info": ["title": "Chat gateway", "version": .string(GatewayVersion.number)],
+            "paths": [
+                "/api/chat/": [
+                    "post": [
+                        "operationId": "chat", "summary": "Asks for replies of one type.", "requestBody": body,
+                        "responses": responses(chat),
+                    ]
+                ]
+            ],
+            "components": ["schemas": .object(schemas)],
+        ]
+    }
+
+    private static func request(_ type: ChatTypeConfiguration, isDefault: Bool, entry: ToolCatalog.Entry?) -> JSONValue
+    {
+        var properties: JSONObject = ["type": ["const": .string(type.name)]]
+        var required: [JSONValue] = isDefault ? [] : ["type"]
+        for argument in type.arguments where argument.constant == nil {
+            var schema = entry?.definition.inputSchema["properties"]?[argument.target]?.object ?? [:]
+            // A reference would point into the tool's own document.
+            if JSONValue.object(schema).text.contains("\"$ref\"") { schema = [:] }
+            if argument.isRequired, schema["type"]?.string == "string", schema["minLength"] == nil {
+                schema["minLength"] = 1
+            }
+            // A coerced or missing value is none that the tool's own schema describes.
+            if argument.coercion != .none || !argument.isRequired { schema["type"] = nil }
+            properties[argument.source] = .object(schema)
+            if argument.isRequired { required.append(.string(argument.source)) }
+        }
+        var schema: JSONObject = ["type": "object", "properties": .object(properties), "required": .array(required)]
+        if let description = entry?.definition.description { schema["description"] = .string(description) }
+        return .object(schema)
+    }
+
+    private static func example(_ type: ChatTypeConfiguration) -> JSONValue {
+        var example: JSONObject = ["type": .string(type.name)]
+        for argument in type.arguments where argument.constant == nil { example[argument.source] = "text" }
+        return .object(example)
+    }
+
+    private static func responses(_ chat: ChatConfiguration) -> JSONValue {
+        let reply: JSONValue = [
+            "type": "object", "required": ["type", "replies"],
+            "properties": [
+                "type": ["enum": .array(chat.types.map { .string($0.name) })], "replies": ["type": "array"],
+            ],
+        ]
+        var responses: JSONObject = [
+            "200": [
+                "description": "The replies.",
+                "content": [
+                    "application/json": ["schema": reply],
+                    "text/event-stream": ["schema": ["type": "string"]],
+                ],
+            ]
+        ]
+        for status in Set(GatewayErrorLabel.allCases.map(\.facts.status)).union([500]).sorted() {
+            let labels = GatewayErrorLabel.allCases.filter { $0.facts.status == status }
+            let names = labels.map(\.rawValue).joined(separator: ", ")
+            responses["\(status)"] = [
+                "description": .string("Label: \(names)."),
+                "content": [
+                    "application/json": ["schema": ["$ref": "#/components/schemas/Error"]],
+                    "text/plain": ["schema": ["type": "string"]],
+                    "application/problem+json": ["schema": ["$ref": "#/components/schemas/Problem"]],
+                ],
+            ]
+        }
+        // What a tool declares may be any 4xx.
+        responses["4XX"] = [
+            "description": "An error of the tool with a status of its own.",
+            "content": ["application/json": ["schema": ["$ref": "#/components/schemas/Error"]]],
+        ]
+        return .object(responses)
+    }
+
+    private static let error: JSONValue = [
+        "type": "object", "required": ["error"], "properties": ["error": ["type": "string"]],
+    ]
+
+    private static let problem: JSONValue = [
+        "type": "object", "required": ["type", "title", "status", "detail", "instance", "label", "executed"],
+        "properties": [
+            "type": ["type": "string"], "title": ["type": "string"], "status": ["type": "integer"],
+            "detail": ["type": "string"], "instance": ["type": "string"], "label": ["type": "string"],
+            "executed": ["enum": ["no", "yes", "unknown"]],
+        ],
+    ]
+}

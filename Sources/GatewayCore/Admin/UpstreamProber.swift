@@ -1,0 +1,102 @@
+import Logging
+import MCPClient
+import NIOCore
+import Observability
+
+/// Asks every upstream, again and again, whether it answers and which tools it has.
+///
+/// One `tools/list` over the gateway's own (anonymous) session: it proves the whole path, and renews what arguments are
+/// checked against.
+final class UpstreamProber: Sendable {
+    /// Asks one upstream for its tools.
+    typealias Check = @Sendable (GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure>
+
+    private let snapshot: GatewaySnapshot
+    private let status: GatewayStatus
+    private let metrics: GatewayMetrics
+    private let logger: Logger
+    private let check: Check
+    private let changed: @Sendable () -> Void
+
+    /// How soon an upstream that cannot be reached is asked again.
+    static let impatience: Duration = .milliseconds(250)
+
+    /// - Parameter changed: Is called when an upstream's tools became known or may have changed.
+    init(
+        _ snapshot: GatewaySnapshot, status: GatewayStatus, metrics: GatewayMetrics, logger: Logger,
+        check: @escaping Check, changed: @escaping @Sendable () -> Void
+    ) {
+        self.snapshot = snapshot
+        self.status = status
+        self.metrics = metrics
+        self.logger = logger
+        self.check = check
+        self.changed = changed
+    }
+
+    /// Runs until the task is cancelled.
+    func run() async {
+        await withTaskGroup(of: Void.self) { group in
+            for upstream in snapshot.upstreams {
+                group.addTask { await self.watch(upstream) }
+            }
+        }
+    }
+
+    private func watch(_ upstream: GatewayUpstream) async {
+        while !Task.isCancelled {
+            let result = await check(upstream)
+            guard !Task.isCancelled else { return }
+            let status = note(result, upstream)
+            let interval = upstream.configuration.probeInterval
+            try? await Task.sleep(for: status.isReachable ? interval : min(interval, Self.impatience))
+        }
+    }
+
+    /// Takes a check's outcome into the status; logs what changed.
+    @discardableResult
+    func note(
+        _ result: Result<ToolCatalog, MCPCallFailure>, _ upstream: GatewayUpstream
+    ) -> GatewayStatus.UpstreamStatus {
+        let before = status[upstream: upstream.name]
+        var now = before ?? GatewayStatus.UpstreamStatus()
+        switch result {
+        case .success(let catalog):
+            now.isReachable = true
+            now.problem = nil
+            now.catalog = catalog
+            let types = snapshot.configuration.chat.types.filter { $0.upstream == upstream.name }
+            now.drift = Drift.findings(types, catalog)
+        case .failure(let failure):
+            // A server that refuses to list its tools to nobody in particular is there all the same.
+            now.isReachable = [.unauthorized, .forbidden, .rateLimited, .rejected].contains(failure.kind)
+            now.problem = failure.kind.rawValue + ": " + failure.detail
+        }
+        status.update(upstream.name, now)
+        metrics.reachable.with(upstream.name).set(now.isReachable ? 1 : 0)
+        metrics.drift.with(upstream.name).set(Double(now.drift.count))
+        if case .success = result { changed() }
+        log(before, now, upstream)
+        return now
+    }
+
+    private func log(
+        _ before: GatewayStatus.UpstreamStatus?, _ now: GatewayStatus.UpstreamStatus, _ upstream: GatewayUpstream
+    ) {
+        if before?.isReachable != now.isReachable {
+            if now.isReachable {
+                logger.info("upstream reachable", metadata: ["upstream": "\(upstream.name)"])
+            } else {
+                logger.warning(
+                    "upstream unreachable",
+                    metadata: ["upstream": "\(upstream.name)", "problem": "\(now.problem ?? "")"])
+            }
+        }
+        if before?.drift ?? [] != now.drift {
+            for finding in now.drift {
+                logger.warning(
+                    "drift", metadata: ["upstream": "\(upstream.name)", "drift.finding": "\(finding.description)"])
+            }
+        }
+    }
+}

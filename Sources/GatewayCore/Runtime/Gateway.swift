@@ -1,0 +1,341 @@
+import CurlTransport
+package import HTTPServer
+package import Logging
+import MCPClient
+package import NIOCore
+import NIOPosix
+package import Observability
+import Synchronization
+
+/// What a gateway needs from outside; the defaults fit tests.
+package struct GatewayDependencies: Sendable {
+    /// Makes the process's loggers, by name.
+    package var makeLogger: @Sendable (String) -> Logger
+    package var metrics: MetricsRegistry
+    /// Reads the configuration again, for a reload.
+    package var load: @Sendable () throws -> GatewayConfiguration
+    /// Listening sockets that the process was started with.
+    package var sockets: InheritedSockets
+    /// Is told the level of each configuration that comes into force.
+    package var setLogLevel: @Sendable (Logger.Level) -> Void
+
+    package init(
+        makeLogger: @escaping @Sendable (String) -> Logger = { Logger(label: $0) },
+        metrics: MetricsRegistry = MetricsRegistry(), load: @escaping @Sendable () throws -> GatewayConfiguration,
+        sockets: InheritedSockets = InheritedSockets(),
+        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }
+    ) {
+        self.makeLogger = makeLogger
+        self.metrics = metrics
+        self.load = load
+        self.sockets = sockets
+        self.setLogLevel = setLogLevel
+    }
+}
+
+/// The listening sockets of systemd's socket activation, by the listener that they are for.
+package struct InheritedSockets: Sendable {
+    let main: [HTTPListenAddress]
+    let admin: [HTTPListenAddress]
+
+    package init() {
+        main = []
+        admin = []
+    }
+
+    /// A socket named `admin` is the admin listener's; every other one is for clients.
+    package init(_ sockets: SystemdSockets) {
+        admin = sockets.addresses(named: "admin")
+        let adminSockets = Set(admin)
+        main = sockets.addresses.filter { !adminSockets.contains($0) }
+    }
+}
+
+/// Where a gateway listens.
+package struct GatewayAddresses: Sendable {
+    package let main: [SocketAddress]
+    package let admin: [SocketAddress]
+}
+
+/// The composition root: puts a gateway together, without starting anything but its threads.
+package func buildGateway(
+    _ configuration: GatewayConfiguration, dependencies: GatewayDependencies
+) async throws -> Gateway {
+    let logger = dependencies.makeLogger("gateway")
+    let metrics = GatewayMetrics(dependencies.metrics)
+    let status = GatewayStatus()
+    let snapshot = GatewaySnapshot(
+        configuration, version: 1, previous: nil, metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"))
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.workers)
+    var engines: [CurlEngine] = []
+    var shards: [(eventLoop: any EventLoop, shard: NIOLoopBound<Shard>)] = []
+    for (index, eventLoop) in group.makeIterator().enumerated() {
+        let engine = CurlEngine(
+            label: "curl-\(index)",
+            configuration: CurlEngineConfiguration(maxConnectionsPerHost: configuration.limits.upstreamConnections),
+            logger: dependencies.makeLogger("gateway.curl"))
+        engines.append(engine)
+        let accessLogger = dependencies.makeLogger("gateway.access")
+        let shard = try await eventLoop.submit {
+            let shard = Shard(
+                eventLoop: eventLoop, engine: engine, snapshot: snapshot, metrics: metrics, status: status,
+                logger: logger, accessLogger: accessLogger)
+            return NIOLoopBound(shard, eventLoop: eventLoop)
+        }.get()
+        shards.append((eventLoop, shard))
+    }
+    return Gateway(
+        snapshot: snapshot, dependencies: dependencies, group: group, engines: engines, shards: Shards(shards),
+        metrics: metrics, status: status, logger: logger)
+}
+
+/// A gateway: two listeners, the shards behind them, and the checks of the upstreams.
+package final class Gateway: Sendable {
+    private struct State {
+        var snapshot: GatewaySnapshot
+        var prober: Task<Void, Never>?
+        var isDraining = false
+    }
+
+    package let status: GatewayStatus
+    private let dependencies: GatewayDependencies
+    private let group: MultiThreadedEventLoopGroup
+    private let engines: [CurlEngine]
+    private let shards: Shards
+    private let metrics: GatewayMetrics
+    private let logger: Logger
+    private let main: HTTPServer
+    private let admin: HTTPServer?
+    private let state: Mutex<State>
+
+    init(
+        snapshot: GatewaySnapshot, dependencies: GatewayDependencies, group: MultiThreadedEventLoopGroup,
+        engines: [CurlEngine], shards: Shards, metrics: GatewayMetrics, status: GatewayStatus, logger: Logger
+    ) {
+        self.dependencies = dependencies
+        self.group = group
+        self.engines = engines
+        self.shards = shards
+        self.metrics = metrics
+        self.status = status
+        self.logger = logger
+        state = Mutex(State(snapshot: snapshot))
+        let configuration = snapshot.configuration
+        main = HTTPServer(
+            configuration: Self.mainServer(configuration, dependencies.sockets), group: group, logger: logger
+        ) { eventLoop in
+            shards.handler(on: eventLoop)
+        }
+        let adminAddresses = Self.adminAddresses(configuration, dependencies.sockets)
+        if adminAddresses.isEmpty {
+            admin = nil
+        } else {
+            let endpoints = AdminEndpoints(status: status, metrics: metrics)
+            var server = HTTPServerConfiguration(addresses: adminAddresses, name: "admin")
+            server.maximumConnections = 256
+            admin = HTTPServer(configuration: server, group: group, logger: logger) { _ in endpoints.handler() }
+        }
+        addMetrics()
+    }
+
+    /// The configuration in force.
+    package var snapshot: GatewaySnapshot { state.withLock { $0.snapshot } }
+
+    // MARK: Life
+
+    /// Listens, and begins to watch the upstreams.
+    ///
+    /// - Throws: `HTTPListenError` when an address cannot be bound; then nothing is left listening.
+    package func start() async throws -> GatewayAddresses {
+        let snapshot = snapshot
+        dependencies.setLogLevel(snapshot.configuration.logLevel)
+        status.configured(version: snapshot.version, upstreams: snapshot.upstreams.map(\.name), kept: [])
+        metrics.configurationVersion.with().set(Double(snapshot.version))
+        let mainAddresses: [SocketAddress]
+        let adminAddresses: [SocketAddress]
+        do {
+            mainAddresses = try await main.start()
+            adminAddresses = try await admin?.start() ?? []
+        } catch {
+            await main.drain(within: .zero)
+            await stopThreads()
+            throw error
+        }
+        watch(snapshot)
+        return GatewayAddresses(main: mainAddresses, admin: adminAddresses)
+    }
+
+    /// Reads the configuration again and puts it in force, or changes nothing when it is bad.
+    ///
+    /// - Returns: Whether it is in force: then every request that comes from now on is served under it.
+    @discardableResult
+    package func reload() async -> Bool {
+        let configuration: GatewayConfiguration
+        do {
+            configuration = try dependencies.load()
+        } catch {
+            status.reloadFailed("\(error)")
+            metrics.reloads.with("failed").increment()
+            logger.error("reload failed", metadata: ["problem": "\(error)"])
+            return false
+        }
+        let change = state.withLock { state -> (old: GatewaySnapshot, new: GatewaySnapshot)? in
+            guard !state.isDraining else { return nil }
+            let old = state.snapshot
+            var configuration = configuration
+            // Shards are made once; a change of their number waits for a restart.
+            configuration.workers = old.configuration.workers
+            state.snapshot = GatewaySnapshot(
+                configuration, version: old.version + 1, previous: old, metrics: metrics,
+                logger: dependencies.makeLogger("gateway.mcp"))
+            return (old, state.snapshot)
+        }
+        guard let (old, new) = change else { return false }
+        warnOfFixedSettings(old.configuration, configuration)
+        dependencies.setLogLevel(new.configuration.logLevel)
+        let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0.client === upstream.client } }
+        status.configured(version: new.version, upstreams: new.upstreams.map(\.name), kept: Set(kept.map(\.name)))
+        await shards.install(new)
+        watch(new)
+        closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.client === upstream.client } })
+        metrics.reloads.with("succeeded").increment()
+        metrics.configurationVersion.with().set(Double(new.version))
+        logger.info("reloaded", metadata: ["config.version": .stringConvertible(new.version)])
+        return true
+    }
+
+    /// Stops: readiness turns false, requests in flight finish, sessions are ended, threads are joined.
+    package func drain() async {
+        let snapshot = state.withLock { state -> GatewaySnapshot? in
+            guard !state.isDraining else { return nil }
+            state.isDraining = true
+            return state.snapshot
+        }
+        guard let snapshot else { return }
+        logger.info("draining")
+        status.drain()
+        let drain = snapshot.configuration.drain
+        if drain.delay > .zero { try? await Task.sleep(for: drain.delay) }
+        await main.drain(within: drain.timeout)
+        shards.forEach { $0.isClosed = true }
+        let prober = state.withLock { $0.prober.take() }
+        prober?.cancel()
+        await prober?.value
+        if let engine = engines.first {
+            for upstream in snapshot.upstreams { await upstream.client.close(engine, within: .seconds(1)) }
+        }
+        await admin?.drain(within: .milliseconds(200))
+        await stopThreads()
+        logger.info("stopped")
+    }
+
+    private func stopThreads() async {
+        for engine in engines { await engine.shutdown() }
+        try? await group.shutdownGracefully()
+    }
+
+    // MARK: Upstreams
+
+    private func watch(_ snapshot: GatewaySnapshot) {
+        let shards = shards
+        let prober = UpstreamProber(
+            snapshot, status: status, metrics: metrics, logger: logger,
+            check: { await shards.tools(of: $0) }, changed: { shards.forEach { $0.installCatalogs() } })
+        let task = Task { await prober.run() }
+        let previous = state.withLock { state in
+            let previous = state.prober
+            state.prober = task
+            return previous
+        }
+        previous?.cancel()
+    }
+
+    /// Requests that began before the reload may still use them for as long as a call takes.
+    private func closeUpstreams(_ upstreams: [GatewayUpstream]) {
+        guard !upstreams.isEmpty, let engine = engines.first else { return }
+        let timeouts = snapshot.configuration.chat.types.map(\.timeout)
+        Task {
+            try? await Task.sleep(for: timeouts.max() ?? .zero)
+            for upstream in upstreams { await upstream.client.close(engine) }
+        }
+    }
+
+    private func warnOfFixedSettings(_ old: GatewayConfiguration, _ new: GatewayConfiguration) {
+        var fixed: [String] = []
+        if old.listen != new.listen { fixed.append("listen") }
+        if old.admin != new.admin { fixed.append("admin") }
+        if old.workers != new.workers { fixed.append("workers") }
+        for key in fixed { logger.warning("change needs a restart", metadata: ["config.key": "\(key)"]) }
+    }
+
+    // MARK: Parts
+
+    private static func mainServer(
+        _ configuration: GatewayConfiguration, _ sockets: InheritedSockets
+    ) -> HTTPServerConfiguration {
+        var server = HTTPServerConfiguration(
+            addresses: sockets.main.isEmpty ? addresses(configuration.listen) : sockets.main, name: "main")
+        let limits = configuration.limits
+        server.maximumHeaderBytes = limits.headerBytes
+        server.maximumHeaderCount = limits.headerCount
+        server.headerTimeout = limits.headerTimeout
+        server.bodyTimeout = limits.bodyTimeout
+        server.idleTimeout = limits.idleTimeout
+        server.writeTimeout = limits.writeTimeout
+        server.maximumConnections = limits.connections
+        return server
+    }
+
+    private static func adminAddresses(
+        _ configuration: GatewayConfiguration, _ sockets: InheritedSockets
+    ) -> [HTTPListenAddress] {
+        sockets.admin.isEmpty ? configuration.admin.map(addresses) ?? [] : sockets.admin
+    }
+
+    private static func addresses(_ text: String) -> [HTTPListenAddress] {
+        (try? HTTPListenAddress(parsing: text)).map { [$0] } ?? []
+    }
+
+    private func addMetrics() {
+        let registry = metrics.registry
+        let main = main
+        registry.addProcessMetrics()
+        registry.sampled("gateway_connections", help: "Open connections of clients.") {
+            [MetricSample(Double(main.statistics.connections))]
+        }
+        registry.sampled("gateway_requests_in_flight", help: "Requests begun and not finished.") {
+            [MetricSample(Double(main.statistics.activeRequests))]
+        }
+        registry.sampled("gateway_connections_total", help: "Connections accepted.", type: "counter") {
+            [MetricSample(Double(main.statistics.acceptedConnections))]
+        }
+        registry.sampled("gateway_connections_refused_total", help: "Connections over the limit.", type: "counter") {
+            [MetricSample(Double(main.statistics.refusedConnections))]
+        }
+        let engines = engines
+        registry.sampled("gateway_upstream_connections", help: "Open connections to upstreams.") {
+            [MetricSample(Double(engines.reduce(0) { $0 + $1.statistics.openSockets }))]
+        }
+        registry.sampled("gateway_upstream_connections_opened_total", help: "Connections opened.", type: "counter") {
+            [MetricSample(Double(engines.reduce(0) { $0 + $1.statistics.openedConnections }))]
+        }
+        addSessionMetrics(registry)
+    }
+
+    private func addSessionMetrics(_ registry: MetricsRegistry) {
+        let measures: [(name: String, help: String, type: String, value: @Sendable (MCPUpstreamStatistics) -> Int)] = [
+            ("gateway_sessions", "Sessions held.", "gauge", { $0.sessions }),
+            ("gateway_handshakes_total", "Handshakes begun.", "counter", { $0.handshakes }),
+            ("gateway_handshakes_failed_total", "Handshakes without a session.", "counter", { $0.failedHandshakes }),
+            ("gateway_session_evictions_total", "Sessions ended for room or age.", "counter", { $0.evictions }),
+            ("gateway_sessions_stale_total", "Sessions that the upstream had forgotten.", "counter", { $0.stale }),
+        ]
+        for (name, help, type, value) in measures {
+            registry.sampled(name, help: help, type: type, labels: ["upstream"]) { [weak self] in
+                (self?.snapshot.upstreams ?? []).map {
+                    MetricSample(Double(value($0.client.statistics)), labels: [$0.name])
+                }
+            }
+        }
+    }
+}

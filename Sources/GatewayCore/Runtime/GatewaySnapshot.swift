@@ -1,0 +1,79 @@
+import CurlTransport
+import Logging
+import MCP
+package import MCPClient
+
+/// Everything that follows from one reading of the configuration: immutable, shared by all shards. A request keeps the
+/// snapshot that it began with.
+package final class GatewaySnapshot: Sendable {
+    /// Counts the configurations of this process, from 1.
+    package let version: Int
+    package let configuration: GatewayConfiguration
+    package let types: TypeMap
+    package let upstreams: [GatewayUpstream]
+    let rules: ForwardRules
+    /// Where `/mcp` and `/auth` go; nil when they are not passed through.
+    let passThrough: GatewayUpstream?
+    /// In the order of the types.
+    let instruments: [TypeInstruments]
+
+    /// - Parameter previous: Upstreams whose settings are the same keep their sessions.
+    init(
+        _ configuration: GatewayConfiguration, version: Int, previous: GatewaySnapshot?, metrics: GatewayMetrics,
+        logger: Logger
+    ) {
+        self.version = version
+        self.configuration = configuration
+        let limit = configuration.limits.upstreamResponse
+        upstreams = configuration.upstreams.map { upstream in
+            let known = previous?.upstreams.first { $0.configuration == upstream && $0.responseLimit == limit }
+            return known ?? GatewayUpstream(upstream, responseLimit: limit, logger: logger)
+        }
+        types = TypeMap(configuration.chat, upstreams: upstreams.map(\.name))
+        rules = ForwardRules(configuration.forward)
+        let passthrough = configuration.passthrough
+        passThrough = passthrough.isEnabled ? upstreams.first { $0.name == passthrough.upstream } : nil
+        instruments = types.types.map { metrics.instruments(of: $0) }
+    }
+}
+
+/// An upstream with what it takes to reach it.
+package struct GatewayUpstream: Sendable {
+    package let configuration: UpstreamConfiguration
+    let responseLimit: Int
+    let tls: CurlTLS?
+    /// Era, sessions and tools; shared by all shards.
+    package let client: MCPUpstream
+
+    package var name: String { configuration.name }
+    var address: UpstreamAddress { configuration.address }
+
+    init(_ configuration: UpstreamConfiguration, responseLimit: Int, logger: Logger) {
+        self.configuration = configuration
+        self.responseLimit = responseLimit
+        let tls = configuration.tls.map {
+            CurlTLS(caFile: $0.caFile, clientCert: $0.certificateFile, clientKey: $0.keyFile, verify: $0.verify)
+        }
+        self.tls = tls
+        let era: MCPUpstreamConfiguration.Era =
+            switch configuration.era {
+            case .auto: .auto
+            case .legacy: .legacy
+            case .modern: .modern
+            }
+        client = MCPUpstream(
+            configuration: MCPUpstreamConfiguration(
+                name: configuration.name, url: configuration.address.url,
+                unixSocketPath: configuration.address.socketPath, connectTimeout: configuration.connectTimeout,
+                trusted: configuration.isTrusted, era: era, maximumResponseBytes: responseLimit,
+                sessionLimit: configuration.sessionLimit, sessionIdle: configuration.sessionIdle,
+                retryWindow: configuration.retryWindow, tls: tls),
+            clientInfo: Implementation(name: GatewayVersion.name, version: GatewayVersion.number), logger: logger)
+    }
+}
+
+/// What the gateway says it is.
+package enum GatewayVersion {
+    package static let name = "chat-gateway"
+    package static let number = "0.1.0"
+}

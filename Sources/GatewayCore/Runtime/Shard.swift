@@ -1,0 +1,192 @@
+import CurlTransport
+import HTTPServer
+import JSON
+import Logging
+import MCPClient
+import NIOCore
+import NIOHTTP1
+import Synchronization
+
+/// One worker: an event loop, a curl engine, and everything that requests on that loop share. Requests never cross
+/// shards. Confined to its event loop.
+final class Shard {
+    let eventLoop: any EventLoop
+    let engine: CurlEngine
+    let metrics: GatewayMetrics
+    let logger: Logger
+    let accessLogger: Logger
+    let status: GatewayStatus
+    private(set) var view: ShardView
+    /// Made once: the routes keep nothing of a connection.
+    private(set) lazy var handler = GatewayHandler(self)
+    /// Requests in flight, listening streams apart.
+    var active = 0
+    /// The time for draining is over: nothing is served any more.
+    var isClosed = false
+
+    init(
+        eventLoop: any EventLoop, engine: CurlEngine, snapshot: GatewaySnapshot, metrics: GatewayMetrics,
+        status: GatewayStatus, logger: Logger, accessLogger: Logger
+    ) {
+        self.eventLoop = eventLoop
+        self.engine = engine
+        self.metrics = metrics
+        self.status = status
+        self.logger = logger
+        self.accessLogger = accessLogger
+        view = ShardView(snapshot, previous: nil, engine: engine, eventLoop: eventLoop, catalogs: [:])
+    }
+
+    /// Puts a configuration in force for the requests that come from now on.
+    func install(_ snapshot: GatewaySnapshot) {
+        view = ShardView(
+            snapshot, previous: view, engine: engine, eventLoop: eventLoop, catalogs: status.catalogs)
+    }
+
+    /// Arguments are checked against these tools from now on.
+    func installCatalogs() {
+        view.schemas = ShardView.schemas(of: view.snapshot, status.catalogs)
+    }
+}
+
+/// A snapshot with what a shard has made of it. Confined to the shard's event loop.
+final class ShardView {
+    let snapshot: GatewaySnapshot
+    /// In the order of the snapshot's upstreams.
+    let callers: [MCPCaller]
+    /// The tools' input schemas in the order of the types; nil where none is known.
+    var schemas: [JSONSchema?]
+    var translator: ChatTranslator
+    /// Requests in flight on this shard at most.
+    let activeLimit: Int
+
+    init(
+        _ snapshot: GatewaySnapshot, previous: ShardView?, engine: CurlEngine, eventLoop: any EventLoop,
+        catalogs: [String: ToolCatalog]
+    ) {
+        self.snapshot = snapshot
+        callers = snapshot.upstreams.map { upstream in
+            let known = previous?.callers.first { $0.upstream === upstream.client }
+            return known ?? MCPCaller(upstream: upstream.client, engine: engine, eventLoop: eventLoop)
+        }
+        schemas = Self.schemas(of: snapshot, catalogs)
+        translator = ChatTranslator(snapshot.types)
+        let configuration = snapshot.configuration
+        activeLimit = max(
+            1, (configuration.limits.concurrentRequests + configuration.workers - 1) / configuration.workers)
+    }
+
+    /// The caller for an upstream; a new one when a reload has removed the upstream from this view.
+    func caller(of upstream: GatewayUpstream, on shard: Shard) -> MCPCaller {
+        callers.first { $0.upstream === upstream.client }
+            ?? MCPCaller(upstream: upstream.client, engine: shard.engine, eventLoop: shard.eventLoop)
+    }
+
+    static func schemas(of snapshot: GatewaySnapshot, _ catalogs: [String: ToolCatalog]) -> [JSONSchema?] {
+        snapshot.types.types.map { catalogs[$0.configuration.upstream]?[$0.tool]?.inputSchema }
+    }
+
+    /// Checks the arguments before anything is sent; nil when they are right, or when the tool is not known.
+    func violation(of call: ChatTranslator.Call) -> GatewayError? {
+        guard let schema = schemas[call.type.index] else { return nil }
+        return ArgumentCheck.violation(of: call, schema: schema)
+    }
+}
+
+/// The shards of a process, found by their event loops.
+final class Shards: Sendable {
+    let all: [NIOLoopBound<Shard>]
+    private let byLoop: [ObjectIdentifier: NIOLoopBound<Shard>]
+
+    init(_ shards: [(eventLoop: any EventLoop, shard: NIOLoopBound<Shard>)]) {
+        all = shards.map(\.shard)
+        byLoop = Dictionary(shards.map { (ObjectIdentifier($0.eventLoop), $0.shard) }) { first, _ in first }
+    }
+
+    /// Puts a configuration in force on every shard; returns when it is.
+    func install(_ snapshot: GatewaySnapshot) async {
+        let futures = all.map { shard in
+            shard.eventLoop.submit { shard.value.install(snapshot) }
+        }
+        for future in futures { try? await future.get() }
+    }
+
+    /// The routes for a connection of this loop. Must be called on the loop.
+    func handler(on eventLoop: any EventLoop) -> any HTTPRequestHandler {
+        byLoop[ObjectIdentifier(eventLoop)]?.value.handler ?? UnknownLoopHandler()
+    }
+
+    /// Asks an upstream for its tools, on the first shard. Returns at once when the task is cancelled: while the process
+    /// stops, the answer may never come.
+    func tools(of upstream: GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure> {
+        let answer = CatalogAnswer()
+        return await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                answer.wait(continuation)
+                guard let shard = all.first else { return answer.cancel() }
+                shard.eventLoop.execute {
+                    let caller = shard.value.view.caller(of: upstream, on: shard.value)
+                    // Idle sessions end here too: calls end them only in passing.
+                    caller.sweep()
+                    caller.refreshCatalog(deadline: .now() + .seconds(5)) { answer.give($0) }
+                }
+            }
+        } onCancel: {
+            answer.cancel()
+        }
+    }
+}
+
+/// The first of an answer and a cancellation, for one waiter.
+private final class CatalogAnswer: Sendable {
+    typealias Answer = Result<ToolCatalog, MCPCallFailure>
+
+    private enum State {
+        case open
+        case waiting(CheckedContinuation<Answer, Never>)
+        case given(Answer)
+        case over
+    }
+
+    private let state = Mutex(State.open)
+
+    func wait(_ continuation: CheckedContinuation<Answer, Never>) {
+        // The task may have been cancelled before it came here.
+        let early = state.withLock { state -> Answer? in
+            if case .given(let answer) = state {
+                state = .over
+                return answer
+            }
+            state = .waiting(continuation)
+            return nil
+        }
+        if let early { continuation.resume(returning: early) }
+    }
+
+    func give(_ answer: Answer) {
+        let waiter = state.withLock { state -> CheckedContinuation<Answer, Never>? in
+            switch state {
+            case .waiting(let continuation):
+                state = .over
+                return continuation
+            case .open:
+                state = .given(answer)
+                return nil
+            case .given, .over:
+                return nil
+            }
+        }
+        waiter?.resume(returning: answer)
+    }
+
+    func cancel() {
+        give(.failure(MCPCallFailure(kind: .cancelled, executed: .no, detail: "stopped")))
+    }
+}
+
+/// Cannot be reached: the server serves connections on the loops of its group, and each has a shard.
+private final class UnknownLoopHandler: HTTPRequestHandler {
+    func handle(_ exchange: HTTPExchange) {
+        exchange.respond(status: .internalServerError, headers: [:], body: nil)
+    }
+}

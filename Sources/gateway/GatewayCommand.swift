@@ -1,0 +1,118 @@
+import ArgumentParser
+import Foundation
+import GatewayCore
+import JSON
+
+/// `gateway`: see `gateway --help`.
+@main
+struct GatewayCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "gateway", abstract: "Turns chat payloads into MCP tool calls.",
+        version: "\(GatewayVersion.name) \(GatewayVersion.number)",
+        subcommands: [ServeCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self],
+        defaultSubcommand: ServeCommand.self)
+
+    /// Failures are one line on standard error and exit code 1; wrong usage is exit code 2.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch {
+            finish(error)
+        }
+    }
+
+    private static func finish(_ error: any Error) -> Never {
+        let code = exitCode(for: error)
+        switch code {
+        case .success:
+            print(fullMessage(for: error))
+            Foundation.exit(EXIT_SUCCESS)
+        case .validationFailure:
+            write(fullMessage(for: error))
+            Foundation.exit(2)
+        default:
+            // An exit code alone has been explained already.
+            if !(error is ExitCode) { write("gateway: \(error)") }
+            Foundation.exit(code.rawValue)
+        }
+    }
+
+    private static func write(_ line: String) {
+        FileHandle.standardError.write(Data((line + "\n").utf8))
+    }
+}
+
+/// Where the configuration is.
+struct ConfigurationOption: ParsableArguments {
+    @Option(name: .customLong("config"), help: "The configuration file.")
+    var path = "gateway.json"
+}
+
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "serve", abstract: "Serves until a signal ends it.")
+
+    @OptionGroup var file: ConfigurationOption
+
+    @Option(help: "Where clients come: HOST:PORT or unix:/path; port 0 picks one.")
+    var listen: String?
+
+    @Option(help: "Where health and metrics are served: HOST:PORT, unix:/path or off.")
+    var admin: String?
+
+    @Option(help: "The URL of the upstream named \"tools\".")
+    var upstream: String?
+
+    @Option(help: "Number of workers; 0: as many as the cores that the process may use.")
+    var workers: Int?
+
+    func run() async throws {
+        var overrides: [String: JSONValue] = [:]
+        if let listen { overrides["listen"] = .string(listen) }
+        if let admin { overrides["admin"] = .string(admin) }
+        if let upstream { overrides["upstreams.tools.url"] = .string(upstream) }
+        if let workers { overrides["workers"] = .number(workers) }
+        try await GatewayProcess.serve(GatewayConfigurationFile(path: file.path, overrides: overrides))
+    }
+}
+
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Validates the configuration, and compares it with the live tools of upstreams that are up.")
+
+    @OptionGroup var file: ConfigurationOption
+
+    func run() async throws {
+        let configuration = try GatewayConfigurationFile(path: file.path).load()
+        print("\(file.path): valid, \(configuration.chat.types.count) types")
+        let check = await GatewayReport.check(configuration)
+        for line in check.lines { print(line) }
+        if !check.isGood { throw ExitCode.failure }
+    }
+}
+
+struct SchemaCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "schema", abstract: "Prints the JSON Schema of the configuration file.")
+
+    func run() {
+        print(GatewayConfiguration.schema().prettyText)
+    }
+}
+
+struct RoutesCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "routes", abstract: "Prints each type with its tool, arguments, timeout and upstream.")
+
+    @OptionGroup var file: ConfigurationOption
+
+    func run() throws {
+        let configuration = try GatewayConfigurationFile(path: file.path).load()
+        for line in GatewayReport.routes(configuration) { print(line) }
+    }
+}
