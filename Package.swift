@@ -20,10 +20,12 @@ func library(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource]? = nil) -> Target {
+func tests(
+    _ name: String, _ dependencies: [Target.Dependency], exclude: [String] = [], resources: [Resource]? = nil
+) -> Target {
     .testTarget(
         name: name + "Tests", dependencies: [.init(stringLiteral: name), "TestSupport"] + dependencies,
-        resources: resources, swiftSettings: settings)
+        exclude: exclude, resources: resources, swiftSettings: settings)
 }
 
 let package = Package(
@@ -34,7 +36,6 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
-        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.35.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
@@ -54,10 +55,7 @@ let package = Package(
         library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers")]),
         library(
             "HTTPServer",
-            [
-                logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
-                .product(name: "NIOExtras", package: "swift-nio-extras"),
-            ]),
+            [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
 
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
@@ -76,30 +74,60 @@ let package = Package(
             [
                 "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Configuration",
                 "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ] + lifecycle),
         .executableTarget(name: "gateway", dependencies: ["GatewayCore", arguments], swiftSettings: settings),
-        .executableTarget(name: "tool-server", dependencies: ["ToolServerCore", arguments], swiftSettings: settings),
+        .executableTarget(
+            name: "tool-server",
+            dependencies: [
+                "ToolServerCore", "JSON", "MCP", "MCPServer", "Configuration", "Observability", logging, arguments,
+            ],
+            swiftSettings: settings),
 
         // Tests.
         .target(
             name: "TestSupport",
             dependencies: ["JSON", "CurlTransport", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")],
             path: "Tests/TestSupport", swiftSettings: settings),
+        .executableTarget(
+            name: "ConformanceServer",
+            dependencies: ["MCPServer", "MCPServerHTTP", "MCP", "JSON", "HTTPServer", logging, nio("NIOPosix")],
+            path: "Tests/ConformanceServer", swiftSettings: settings),
         tests("JSON", []),
         tests("MCP", ["JSON"]),
         tests("Configuration", ["JSON"]),
         tests("Observability", ["JSON", logging]),
         tests("CurlTransport", [nio("NIOCore"), nio("NIOPosix")]),
-        tests("HTTPServer", [nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
-        tests("MCPClient", ["JSON", "MCP", "CurlTransport", nio("NIOCore"), nio("NIOPosix")]),
-        tests("MCPServer", ["JSON", "MCP"]),
-        tests("MCPServerHTTP", ["JSON", "MCP", "MCPServer", "HTTPServer"]),
-        tests("GatewayCore", ["JSON", "MCP", "MCPClient", "Configuration", nio("NIOCore"), nio("NIOPosix")]),
-        tests("ToolServerCore", ["JSON", "MCP", "MCPServer", "Configuration"]),
+        tests("HTTPServer", [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
+        tests(
+            "MCPClient",
+            ["JSON", "MCP", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
+        tests("MCPServer", ["JSON", "MCP", logging, crypto], exclude: ["Transcripts"]),
+        tests(
+            "MCPServerHTTP",
+            [
+                "JSON", "MCP", "MCPServer", "HTTPServer", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            ]),
+        tests(
+            "GatewayCore",
+            [
+                "JSON", "MCP", "MCPClient", "Configuration", "CurlTransport", "HTTPServer", "Observability", logging,
+                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            ]),
+        tests(
+            "ToolServerCore",
+            [
+                "JSON", "MCP", "MCPServer", "Configuration", "Observability", "CurlTransport", "HTTPServer", logging,
+                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
         .testTarget(
-            name: "EndToEndTests", dependencies: ["TestSupport", "JSON", "gateway", "tool-server"],
+            name: "EndToEndTests",
+            dependencies: [
+                "TestSupport", "JSON", "CurlTransport", "gateway", "tool-server", nio("NIOCore"), nio("NIOHTTP1"),
+            ],
             swiftSettings: settings),
     ]
 )
