@@ -17,7 +17,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
             text = "0"
         } else if value.isInfinite {
             text = String(value < 0 ? -Double.greatestFiniteMagnitude : Double.greatestFiniteMagnitude)
-        } else if abs(value) < Self.exactIntegers, let integer = Int64(exactly: value) {
+        } else if let integer = Self.integer(value) {
             text = String(integer)
         } else {
             text = String(value)
@@ -26,6 +26,12 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
 
     /// 2^53: doubles below it tell neighbouring integers apart.
     private static let exactIntegers = 9_007_199_254_740_992.0
+
+    /// The value when it is integral and below 2^53. By conversion there and back, which needs no C library.
+    private static func integer(_ value: Double) -> Int64? {
+        guard abs(value) < exactIntegers, Double(Int64(value)) == value else { return nil }
+        return Int64(value)
+    }
 
     /// Takes over text that already has the grammar of a JSON number.
     init(validated text: String) {
@@ -87,7 +93,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         if dividend.digits.isEmpty { return true }
         guard other.digits.count <= 18 else {
             let quotient = double / divisor.double
-            return abs(quotient) >= Self.exactIntegers || Int64(exactly: quotient) != nil
+            return abs(quotient) >= Self.exactIntegers || Self.integer(quotient) != nil
         }
         // Digits have no trailing zeros, so a dividend on a finer scale cannot be a multiple.
         guard dividend.exponent >= other.exponent else { return false }

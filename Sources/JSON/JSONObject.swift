@@ -2,10 +2,10 @@ import OrderedCollections
 
 /// Members of a JSON object in their order, one value per key.
 ///
-/// Equality and hash ignore the order, as JSON does. Keys compare as Swift strings, so canonically equivalent spellings
-/// of a key are one key.
+/// Equality and hash ignore the order, as JSON does. Keys are told apart byte by byte, unlike Swift strings: two Unicode
+/// spellings of a letter are two keys.
 package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
-    private var members: OrderedDictionary<String, JSONValue>
+    private var members: OrderedDictionary<MemberKey, JSONValue>
 
     package init() {
         members = [:]
@@ -14,7 +14,7 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
     /// Of duplicate keys the last value is kept, at the place of the first.
     package init(_ pairs: some Sequence<(String, JSONValue)>) {
         members = [:]
-        for (key, value) in pairs { members[key] = value }
+        for (key, value) in pairs { members[MemberKey(key)] = value }
     }
 
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
@@ -23,16 +23,16 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
 
     /// Setting nil removes the member; a new key goes to the end.
     package subscript(key: String) -> JSONValue? {
-        get { members[key] }
-        set { members[key] = newValue }
+        get { members[MemberKey(key)] }
+        set { members[MemberKey(key)] = newValue }
     }
 
-    package var keys: [String] { Array(members.keys) }
+    package var keys: [String] { members.keys.map(\.text) }
     package var values: [JSONValue] { Array(members.values) }
 
     @discardableResult
     package mutating func removeValue(forKey key: String) -> JSONValue? {
-        members.removeValue(forKey: key)
+        members.removeValue(forKey: MemberKey(key))
     }
 
     package mutating func reserveCapacity(_ count: Int) {
@@ -41,7 +41,7 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
 
     /// Takes over the members of `other`; its values win.
     package mutating func merge(_ other: JSONObject) {
-        for (key, value) in other { members[key] = value }
+        for (key, value) in other.members { members[key] = value }
     }
 
     /// The same members and those of `other`, whose values win.
@@ -49,6 +49,28 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
         var merged = self
         merged.merge(other)
         return merged
+    }
+}
+
+extension JSONObject {
+    private struct MemberKey: Hashable {
+        let text: String
+
+        init(_ text: String) {
+            self.text = text
+        }
+
+        static func == (left: MemberKey, right: MemberKey) -> Bool {
+            var (left, right) = (left.text, right.text)
+            return left.withUTF8 { left in
+                right.withUTF8 { JSONText.areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer($0)) }
+            }
+        }
+
+        func hash(into hasher: inout Hasher) {
+            var text = text
+            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+        }
     }
 }
 
@@ -60,7 +82,7 @@ extension JSONObject: RandomAccessCollection {
 
     package subscript(position: Int) -> (key: String, value: JSONValue) {
         let element = members.elements[position]
-        return (element.key, element.value)
+        return (element.key.text, element.value)
     }
 }
 

@@ -21,8 +21,7 @@ package enum JSONText {
         guard slice.kind == .string else { return false }
         let content = slice.content
         guard slice.hasEscapes else {
-            guard content.count == utf8.count else { return false }
-            return UnsafeRawBufferPointer(rebasing: bytes[content]).elementsEqual(utf8)
+            return areEqual(UnsafeRawBufferPointer(rebasing: bytes[content]), utf8)
         }
         var position = content.lowerBound
         var index = 0
@@ -41,6 +40,22 @@ package enum JSONText {
             }
         }
         return index == utf8.count
+    }
+
+    /// Whether two runs of bytes are the same. Eight bytes at a time.
+    static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+        guard left.count == right.count else { return false }
+        var index = 0
+        while index + 8 <= left.count {
+            let word = left.loadUnaligned(fromByteOffset: index, as: UInt64.self)
+            guard word == right.loadUnaligned(fromByteOffset: index, as: UInt64.self) else { return false }
+            index += 8
+        }
+        while index < left.count {
+            guard left[index] == right[index] else { return false }
+            index += 1
+        }
+        return true
     }
 
     /// The meaning of a string slice; for other kinds their JSON text.

@@ -107,6 +107,17 @@ struct ValueTests {
         #expect(JSONObject().isEmpty)
     }
 
+    @Test("two Unicode spellings of a key are two keys, as they are two texts")
+    func keysByteByByte() throws {
+        let text = "{\"\u{E9}\":1,\"e\u{301}\":2}"
+        let object = try #require(JSONValue(parsing: text).object)
+        #expect(object.count == 2)
+        #expect(object["\u{E9}"] == 1)
+        #expect(object["e\u{301}"] == 2)
+        #expect(object.serialized == Array(text.utf8))
+        #expect(object != ["\u{E9}": 2, "e\u{301}": 1])
+    }
+
     @Test("mutated documents are refused or survive a round trip")
     func mutations() throws {
         let seeds = [

@@ -23,23 +23,53 @@ struct JSONSchemaQuickForm: Sendable {
     static let maximumProperties = 64
 
     private struct Property: Sendable {
-        let name: [UInt8]
-        let text: String
+        let name: String
         var isRequired = false
-        /// What the property's schema says, when it is plain.
+        /// What the property's schema says; nil when that is not plain.
         var rule: Rule? = Rule()
     }
 
-    private struct Rule: Sendable {
-        var types: JSONSchemaTypes?
-        var strings: [[UInt8]]?
-        var minLength: Int?
-        var maxLength: Int?
-        var minimum: JSONNumber?
-        var maximum: JSONNumber?
+    /// An object, so that looking one up costs a single reference.
+    private final class Rule: Sendable {
+        let types: JSONSchemaTypes?
+        let strings: [[UInt8]]?
+        let lengths: ClosedRange<Int>?
+        let minimum: JSONNumber?
+        let maximum: JSONNumber?
+
+        init() {
+            (types, strings, lengths, minimum, maximum) = (nil, nil, nil, nil, nil)
+        }
+
+        /// Nil when the keywords are more than a rule can say.
+        init?(_ node: [JSONSchemaAssertion]) {
+            var (types, strings): (JSONSchemaTypes?, [[UInt8]]?) = (nil, nil)
+            var (minLength, maxLength): (Int?, Int?) = (nil, nil)
+            var (minimum, maximum): (JSONNumber?, JSONNumber?) = (nil, nil)
+            for assertion in node {
+                switch assertion {
+                case .types(let value): types = value
+                case .enumeration(let values):
+                    let texts = values.compactMap(\.string)
+                    guard texts.count == values.count else { return nil }
+                    strings = texts.map { Array($0.utf8) }
+                case .minLength(let count): minLength = count
+                case .maxLength(let count): maxLength = count
+                case .minimum(let number): minimum = number
+                case .maximum(let number): maximum = number
+                default: return nil
+                }
+            }
+            guard minLength ?? 0 <= maxLength ?? .max else { return nil }
+            (self.types, self.strings, self.minimum, self.maximum) = (types, strings, minimum, maximum)
+            lengths = minLength == nil && maxLength == nil ? nil : (minLength ?? 0)...(maxLength ?? .max)
+        }
     }
 
     private var properties: [Property] = []
+    /// The names of the properties end to end, and where each ends: looked through for every member.
+    private var names: [UInt8] = []
+    private var ends: [Int] = []
     private var required: UInt64 = 0
     private var allowsAdditional = true
 
@@ -58,7 +88,7 @@ struct JSONSchemaQuickForm: Sendable {
                 case .schema: return nil
                 }
                 for (name, node) in members.sorted(by: { $0.key < $1.key }) {
-                    properties[index(of: name)].rule = Self.rule(nodes[node])
+                    properties[index(of: name)].rule = Rule(nodes[node])
                 }
             case .required(let names):
                 for name in names { properties[index(of: name)].isRequired = true }
@@ -70,7 +100,7 @@ struct JSONSchemaQuickForm: Sendable {
         // A required name without a schema of its own is unknown to additionalProperties: false.
         for (index, property) in properties.enumerated() where property.isRequired {
             required |= 1 << UInt64(index)
-            if !allowsAdditional, property.rule != nil, !Self.isDeclared(property.text, root) { return nil }
+            if !allowsAdditional, property.rule != nil, !Self.isDeclared(property.name, root) { return nil }
         }
     }
 
@@ -81,28 +111,11 @@ struct JSONSchemaQuickForm: Sendable {
     }
 
     private mutating func index(of name: String) -> Int {
-        if let index = properties.firstIndex(where: { $0.text == name }) { return index }
-        properties.append(Property(name: Array(name.utf8), text: name))
+        if let index = properties.firstIndex(where: { $0.name == name }) { return index }
+        properties.append(Property(name: name))
+        names.append(contentsOf: name.utf8)
+        ends.append(names.count)
         return properties.count - 1
-    }
-
-    private static func rule(_ node: [JSONSchemaAssertion]) -> Rule? {
-        var rule = Rule()
-        for assertion in node {
-            switch assertion {
-            case .types(let types): rule.types = types
-            case .enumeration(let values):
-                let strings = values.compactMap(\.string)
-                guard strings.count == values.count else { return nil }
-                rule.strings = strings.map { Array($0.utf8) }
-            case .minLength(let count): rule.minLength = count
-            case .maxLength(let count): rule.maxLength = count
-            case .minimum(let number): rule.minimum = number
-            case .maximum(let number): rule.maximum = number
-            default: return nil
-            }
-        }
-        return rule
     }
 
     func check(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSchemaQuickResult? {
@@ -120,7 +133,7 @@ struct JSONSchemaQuickForm: Sendable {
             let bit: UInt64 = 1 << UInt64(index)
             // A violation does not end the walk: a later duplicate would take its place.
             guard seen & bit == 0, let rule = properties[index].rule,
-                let verdict = Self.check(member.value, rule, properties[index].text, bytes)
+                let verdict = Self.check(member.value, rule, properties[index].name, bytes)
             else {
                 isBeyond = true
                 return false
@@ -133,15 +146,21 @@ struct JSONSchemaQuickForm: Sendable {
         guard result == .valid else { return result }
         let missing = required & ~seen
         guard missing == 0 else {
-            let name = properties[missing.trailingZeroBitCount].text
+            let name = properties[missing.trailingZeroBitCount].name
             return Self.violation("", "required", "missing required property '\(name)'")
         }
         return .valid
     }
 
     private func index(of key: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int? {
-        properties.firstIndex { property in
-            property.name.withUnsafeBytes { JSONText.equals(key, $0, in: bytes) }
+        names.withUnsafeBytes { names in
+            var start = 0
+            for index in ends.indices {
+                let name = UnsafeRawBufferPointer(rebasing: names[start..<ends[index]])
+                if JSONText.equals(key, name, in: bytes) { return index }
+                start = ends[index]
+            }
+            return nil
         }
     }
 
@@ -166,9 +185,8 @@ struct JSONSchemaQuickForm: Sendable {
         }
         switch value.kind {
         case .string:
-            guard rule.minLength != nil || rule.maxLength != nil else { return .valid }
-            let count = JSONText.scalarCount(value, in: bytes)
-            guard count >= rule.minLength ?? 0, count <= rule.maxLength ?? .max else { return nil }
+            guard let lengths = rule.lengths else { return .valid }
+            guard lengths.contains(JSONText.scalarCount(value, in: bytes)) else { return nil }
         case .number:
             guard rule.minimum != nil || rule.maximum != nil else { return .valid }
             let number = JSONNumber(validated: JSONText.source(value, in: bytes))
