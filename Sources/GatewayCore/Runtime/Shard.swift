@@ -116,6 +116,11 @@ final class Shards: Sendable {
         byLoop[ObjectIdentifier(eventLoop)]?.value.handler ?? UnknownLoopHandler()
     }
 
+    /// Runs the body on every shard's loop.
+    func forEach(_ body: @escaping @Sendable (Shard) -> Void) {
+        for shard in all { shard.eventLoop.execute { body(shard.value) } }
+    }
+
     /// Asks an upstream for its tools, on the first shard. Returns at once when the task is cancelled: while the process
     /// stops, the answer may never come.
     func tools(of upstream: GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure> {
