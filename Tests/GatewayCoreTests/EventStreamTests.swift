@@ -1,0 +1,130 @@
+import CurlTransport
+import JSON
+import NIOCore
+import TestSupport
+import Testing
+
+@testable import GatewayCore
+
+/// `Accept: text/event-stream` on the chat endpoint.
+@Suite struct EventStreamTests {
+    private let accept: CurlHeaders = [("Accept", "text/event-stream")]
+
+    /// The events of a stream as `event data`, comments left out.
+    private func events(_ text: String) -> [String] {
+        text.split(separator: "\n\n").filter { !$0.hasPrefix(":") }.map { block in
+            block.split(separator: "\n").map { line in
+                line.hasPrefix("event: ")
+                    ? String(line.dropFirst(7)) : line.hasPrefix("data: ") ? String(line.dropFirst(6)) : "?"
+            }.joined(separator: " ")
+        }
+    }
+
+    /// An upstream that sends progress notifications before its result.
+    private func streaming(_ notifications: [JSONObject], _ result: JSONValue) async throws -> FakeToolServer {
+        try await FakeToolServer { call in
+            guard let token = call.progressToken else { return .error("no progress token") }
+            var pieces: [(after: Duration, bytes: String)] = notifications.map { notification in
+                var params = notification
+                params["progressToken"] = token
+                let message: JSONValue = [
+                    "jsonrpc": "2.0", "method": "notifications/progress", "params": .object(params),
+                ]
+                return (.zero, "event: message\ndata: \(message.text)\n\n")
+            }
+            let message: JSONValue = ["jsonrpc": "2.0", "id": call.id, "result": result]
+            pieces.append((.zero, "event: message\ndata: \(message.text)\n\n"))
+            return .response(.events(pieces))
+        }
+    }
+
+    @Test func progressBecomesDeltasAndTheResultAReply() async throws {
+        let upstream = try await streaming(
+            [["progress": 1, "message": "Hel"], ["progress": 2, "message": "lo\n"], ["progress": 3, "total": 4]],
+            ["structuredContent": ["results": "Hello\n"]])
+        try await TestGateway.with(upstream) { (test) async throws in
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(response.status == 200)
+            #expect(response.contentType == "text/event-stream")
+            #expect(response.headers.first(name: "Cache-Control") == "no-store")
+            #expect(response.headers.first(name: "X-Accel-Buffering") == "no")
+            #expect(response.headers.contains(name: "X-Request-Id"))
+            #expect(
+                events(response.text) == [
+                    #"delta {"text":"Hel"}"#, #"delta {"text":"lo\n"}"#, #"progress {"progress":3,"total":4}"#,
+                    #"reply {"type":"chat","replies":["Hello\n"]}"#,
+                ])
+        }
+    }
+
+    @Test func errorsKnownBeforeTheCallKeepTheirStatus() async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        try await TestGateway.with(upstream) { (test) async throws in
+            let response = try await test.chat(#"{"message":" "}"#, headers: accept)
+            #expect(response.status == 400)
+            #expect(response.text == "Empty message")
+        }
+    }
+
+    @Test func laterErrorsAreEvents() async throws {
+        let upstream = try await FakeToolServer { call in
+            call.tool == "chat" ? .error("no") : .response(.empty(503))
+        }
+        try await TestGateway.with(upstream) { (test) async throws in
+            let toolError = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(toolError.status == 200)
+            #expect(events(toolError.text) == [#"error {"status":400,"error":"no","label":"tool_error"}"#])
+            let failure = try await test.chat(#"{"type":"ai_prompt","message":"x"}"#, headers: accept)
+            #expect(events(failure.text) == [#"error {"status":502,"error":"MCP error","label":"upstream_failed"}"#])
+        }
+    }
+
+    @Test func aReplyOnSeveralLinesIsStillOneEvent() async throws {
+        let upstream = try await FakeToolServer { call in
+            let id = call.id.text
+            return .response(
+                .json(
+                    "{\"jsonrpc\":\"2.0\",\"id\":\(id),\"result\":{\"structuredContent\":\n{\"results\":{\r\n\"a\":1}}}}"
+                ))
+        }
+        try await TestGateway.with(upstream) { (test) async throws in
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(events(response.text).count == 1)
+            #expect(!response.text.dropLast(2).contains("\r"))
+        }
+    }
+
+    @Test func commentsKeepASilentStreamOpen() async throws {
+        let upstream = try await FakeToolServer { call in
+            let message: JSONValue = [
+                "jsonrpc": "2.0", "id": call.id, "result": ["structuredContent": ["results": "x"]],
+            ]
+            return .response(.delayed(.milliseconds(200), then: .json(message.text)))
+        }
+        try await TestGateway.with(upstream, ["limits": ["keepAlive": "20ms"]]) { (test) async throws in
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(response.text.contains(": keep-alive\n\n"))
+            #expect(events(response.text) == [#"reply {"type":"chat","replies":["x"]}"#])
+        }
+    }
+
+    @Test func aClientThatLeavesTheStreamCancelsTheCall() async throws {
+        let upstream = try await FakeToolServer { _ in .response(.hang) }
+        try await TestGateway.with(upstream) { (test) async throws in
+            let request = CurlRequest(
+                method: "POST", url: test.url("/api/chat/"), headers: accept,
+                body: ByteBuffer(string: #"{"message":"x"}"#),
+                mode: .streaming)
+            let task = Task {
+                let response = try await test.engine.stream(request)
+                for try await _ in response.body {}
+            }
+            try await upstream.waitUntil { $0.requests.contains { $0.text.contains("tools/call") } }
+            task.cancel()
+            try await upstream.waitUntil { log in
+                log.abandonedResponses > 0 || log.requests.contains { $0.text.contains("notifications/cancelled") }
+            }
+            _ = await task.result
+        }
+    }
+}

@@ -1,0 +1,115 @@
+import Configuration
+import JSON
+import NIOCore
+import NIOHTTP1
+import Testing
+
+@testable import GatewayCore
+
+@Suite struct RequestRulesTests {
+    private func rules(_ forward: JSONValue = [:]) throws -> ForwardRules {
+        let document: JSONValue = ["upstreams": ["tools": ["url": "http://127.0.0.1:1/"]], "forward": forward]
+        return ForwardRules(try TestConfiguration.read(document).forward)
+    }
+
+    @Test(
+        arguments: [
+            ("sessionid=abc", "sessionid=abc"), ("a=1; sessionid=abc; b=2", "sessionid=abc"), ("a=1", nil),
+            ("SESSIONID=abc", nil), ("xsessionid=abc", nil), ("sessionid=a=b", "sessionid=a=b"), ("sessionid", nil),
+            ("sessionid=1;sessionid=2", "sessionid=1; sessionid=2"), (" \tsessionid=abc ;", "sessionid=abc"), ("", nil),
+            ("sessionid=", "sessionid="),
+        ] as [(String, String?)])
+    func onlyNamedCookiesGoUpstream(_ header: String, _ expected: String?) throws {
+        #expect(try rules().forwardedCookies(of: header) == expected)
+    }
+
+    @Test func onlyNamedHeadersGoUpstream() throws {
+        let facts = RequestFacts(
+            [
+                "Authorization": "Bearer x", "accept-language": "pl", "X-Secret": "s", "Tracestate": "a=b",
+                "Cookie": "sessionid=1; csrftoken=2",
+                "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ], try rules())
+        #expect(facts.authorization == "Bearer x")
+        #expect(facts.cookies == "sessionid=1")
+        #expect(facts.forwarded.map(\.name) == ["accept-language", "Tracestate"])
+        #expect(facts.traceparent != nil)
+        #expect(facts.hasCookie)
+    }
+
+    @Test func aHeaderThatConnectionNamesStays() throws {
+        let facts = RequestFacts(
+            ["Connection": "close, Authorization, Accept-Language", "Authorization": "x", "Accept-Language": "pl"],
+            try rules())
+        #expect(facts.authorization == nil)
+        #expect(facts.forwarded.isEmpty)
+    }
+
+    @Test func whatIsNotNamedStays() throws {
+        let facts = RequestFacts(["Authorization": "x", "traceparent": "bad"], try rules(["headers": ["X-A"]]))
+        #expect(facts.authorization == nil)
+        #expect(facts.traceparent == nil)
+    }
+
+    @Test(arguments: [
+        ("application/problem+json", true), ("application/json, application/problem+json;q=0.5", true),
+        ("application/problem+json;q=0", false), ("*/*", false), ("application/json", false),
+        ("Application/Problem+JSON", true), ("application/problem+jsonx", false),
+    ])
+    func aProblemDocumentIsAskedForByName(_ accept: String, _ expected: Bool) throws {
+        #expect(RequestFacts(["Accept": accept], try rules()).wantsProblem == expected)
+    }
+
+    @Test(
+        arguments: [
+            ("https://app.example", ["app.example"], true), ("https://app.example:443", ["app.example"], true),
+            ("http://app.example", ["app.example:80"], true), ("https://app.example:8443", ["app.example"], false),
+            ("https://evil.example", ["app.example"], false), ("null", ["app.example"], false),
+            ("https://APP.example", ["app.EXAMPLE"], true), ("https://ok.example", ["app.example"], true),
+            ("https://app.example.evil", ["app.example"], false), ("", ["app.example"], false),
+            ("http://127.0.0.1:8080", ["127.0.0.1:8080"], true), ("https://app.example", [nil], false),
+        ] as [(String, [String?], Bool)])
+    func aForeignOriginIsRefused(_ origin: String, _ hosts: [String?], _ expected: Bool) {
+        #expect(OriginRule.allows(origin, hosts: hosts, allowed: ["https://ok.example"]) == expected)
+    }
+
+    @Test func serverTimingIsInMilliseconds() {
+        let text = ServerTiming.text(
+            session: .microseconds(412), upstream: .milliseconds(3201), totalNanoseconds: 12_003_950_000)
+        #expect(text == "session;dur=0.412, upstream;dur=3201.000, total;dur=12003.950")
+        #expect(
+            ServerTiming.text(session: nil, upstream: nil, totalNanoseconds: 0)
+                == "session;dur=0.000, upstream;dur=0.000, total;dur=0.000")
+        #expect(
+            ServerTiming.text(session: .zero, upstream: .seconds(1 << 50), totalNanoseconds: .max).utf8.count <= 112)
+    }
+
+    @Test(arguments: [
+        ("10.1.2.3", true), ("10.1.63.9", true), ("10.2.0.1", false), ("192.0.2.7", true), ("192.0.2.8", false),
+        ("::1", false), ("2001:db8::5", true), ("::ffff:10.1.0.1", true),
+    ])
+    func aTrustedProxyIsKnownByItsAddress(_ address: String, _ expected: Bool) throws {
+        let proxies = TrustedProxies(["10.1.0.0/18", "192.0.2.7", "2001:db8::/32"]) { Issue.record("\($0)") }
+        #expect(proxies.contains(try SocketAddress(ipAddress: address, port: 1)) == expected)
+    }
+
+    @Test func aRangeThatIsNoneIsReported() {
+        var invalid: [String] = []
+        _ = TrustedProxies(["10.0.0.0/33", "x", "::1/-1", "10.0.0.0/8"]) { invalid.append($0) }
+        #expect(invalid == ["10.0.0.0/33", "x", "::1/-1"])
+    }
+
+    @Test(
+        arguments: [
+            ("max 100000", nil), ("150000 100000", 2), ("50000 100000", 1), ("400000 100000\n", 4), ("x y", nil),
+        ] as [(String, Int?)])
+    func theControlGroupsQuotaBoundsTheWorkers(_ text: String, _ expected: Int?) {
+        #expect(AvailableCores.quota { $0 == "/sys/fs/cgroup/cpu.max" ? text : nil } == expected)
+    }
+
+    @Test func theOlderControlGroupsQuotaCountsToo() {
+        let files = ["cpu.cfs_quota_us": "250000\n", "cpu.cfs_period_us": "100000\n"]
+        #expect(AvailableCores.quota { path in files[String(path.split(separator: "/").last ?? "")] } == 3)
+        #expect(AvailableCores.quota { _ in "-1" } == nil)
+    }
+}

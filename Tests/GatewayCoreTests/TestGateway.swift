@@ -1,0 +1,244 @@
+import CurlTransport
+import Foundation
+import JSON
+import Logging
+import MCP
+import NIOCore
+import Observability
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import GatewayCore
+
+/// A gateway on a free port of 127.0.0.1, and a client for it.
+struct TestGateway: Sendable {
+    let gateway: Gateway
+    let port: Int
+    let adminPort: Int
+    let engine: CurlEngine
+    let metrics: MetricsRegistry
+
+    /// - Parameter load: The configuration, read at start and at every reload.
+    static func start(_ load: @escaping @Sendable () throws -> GatewayConfiguration) async throws -> TestGateway {
+        let metrics = MetricsRegistry()
+        let gateway = try await buildGateway(
+            try load(),
+            dependencies: GatewayDependencies(
+                makeLogger: { Logger(label: $0) { _ in SwiftLogNoOpLogHandler() } }, metrics: metrics, load: load))
+        let addresses = try await gateway.start()
+        return TestGateway(
+            gateway: gateway, port: addresses.main.first?.port ?? 0, adminPort: addresses.admin.first?.port ?? 0,
+            engine: CurlEngine(label: "test"), metrics: metrics)
+    }
+
+    /// Runs the body against a gateway with the shipped types, in front of `upstream`.
+    static func with(
+        _ upstream: FakeToolServer, _ changes: JSONObject = [:], _ body: (TestGateway) async throws -> Void
+    ) async throws {
+        let document = try TestConfiguration.document(upstream: upstream.url, changes)
+        let test = try await start { try TestConfiguration.read(document) }
+        do {
+            try await body(test)
+        } catch {
+            await test.stop()
+            upstream.stop()
+            throw error
+        }
+        await test.stop()
+        upstream.stop()
+    }
+
+    func stop() async {
+        await gateway.drain()
+        await engine.shutdown()
+    }
+
+    func url(_ path: String) -> String { "http://127.0.0.1:\(port)\(path)" }
+
+    func send(
+        _ method: String, _ path: String, headers: CurlHeaders = [], body: String? = nil
+    ) async throws -> CurlResponse {
+        try await engine.execute(
+            CurlRequest(method: method, url: url(path), headers: headers, body: body.map { ByteBuffer(string: $0) }))
+    }
+
+    func chat(_ body: String, headers: CurlHeaders = []) async throws -> CurlResponse {
+        try await send("POST", "/api/chat/", headers: headers, body: body)
+    }
+
+    func admin(_ path: String) async throws -> CurlResponse {
+        try await engine.execute(CurlRequest(url: "http://127.0.0.1:\(adminPort)\(path)"))
+    }
+
+    /// Waits until the gateway has seen the upstream's tools, so that arguments are checked.
+    func waitUntilReady() async {
+        _ = await eventually { gateway.status.readiness.isReady }
+    }
+}
+
+extension CurlResponse {
+    var text: String { String(buffer: body) }
+    var json: JSONValue? { try? JSONValue(parsing: Array(body.readableBytesView)) }
+    var contentType: String? { headers.first(name: "Content-Type") }
+}
+
+/// Configurations for tests.
+enum TestConfiguration {
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+        .deletingLastPathComponent()
+
+    /// The shipped gateway.json.
+    static func shipped() throws -> JSONObject {
+        let data = try Data(contentsOf: root.appending(path: "gateway.json"))
+        return try #require(JSONValue(parsing: Array(data)).object)
+    }
+
+    /// The shipped types, on free ports, in front of a legacy upstream; `changes` replace top-level keys.
+    static func document(upstream: String, _ changes: JSONObject = [:]) throws -> JSONValue {
+        var document = try shipped()
+        document["listen"] = "127.0.0.1:0"
+        document["admin"] = "127.0.0.1:0"
+        document["workers"] = 1
+        document["accessLog"] = false
+        document["upstreams"] = [
+            "tools": [
+                "url": .string(upstream + "/mcp/"), "trusted": true, "era": "legacy", "retryWindow": "0s",
+                "probeInterval": "60s",
+            ]
+        ]
+        for (key, value) in changes { document[key] = value }
+        return .object(document)
+    }
+
+    static func read(_ document: JSONValue, environment: [String: String] = [:]) throws -> GatewayConfiguration {
+        try GatewayConfiguration.read(document, environment: environment)
+    }
+
+    /// The types of a `chat` section.
+    static func types(_ chat: JSONValue) throws -> TypeMap {
+        let configuration = try read(["upstreams": ["tools": ["url": "http://127.0.0.1:1/mcp/"]], "chat": chat])
+        return TypeMap(configuration.chat, upstreams: ["tools"])
+    }
+
+    static func shippedTypes() throws -> TypeMap {
+        try types(try #require(shipped()["chat"]))
+    }
+}
+
+/// A legacy MCP server whose tools are a function of the test.
+final class FakeToolServer: Sendable {
+    /// What a tool does.
+    enum Answer: Sendable {
+        /// The `result` of the JSON-RPC response.
+        case result(JSONValue)
+        /// The whole HTTP response.
+        case response(ScriptedResponse)
+
+        static func structured(_ value: JSONValue) -> Answer {
+            .result(["content": [["type": "text", "text": .string(value.text)]], "structuredContent": value])
+        }
+        static func results(_ value: JSONValue) -> Answer { .structured(["results": value]) }
+        static func text(_ text: String) -> Answer { .result(["content": [["type": "text", "text": .string(text)]]]) }
+        static func error(_ text: String, meta: JSONValue? = nil) -> Answer {
+            var result: JSONObject = ["content": [["type": "text", "text": .string(text)]], "isError": true]
+            result["_meta"] = meta
+            return .result(.object(result))
+        }
+    }
+
+    struct Call: Sendable {
+        let tool: String
+        let arguments: JSONValue
+        let id: JSONValue
+        let progressToken: JSONValue?
+        let request: ScriptedRequest
+    }
+
+    private let server: ScriptedHTTPServer
+    private let recorded: Recorded
+
+    private final class Recorded: Sendable {
+        let calls = Mutex<[Call]>([])
+    }
+
+    /// The calls so far.
+    var calls: [Call] { recorded.calls.withLock { $0 } }
+    var requests: [ScriptedRequest] { server.requests }
+    var url: String { server.url }
+    var bytesSent: Int { server.log.bytesSent }
+
+    /// - Parameters:
+    ///   - other: Answers what is no MCP message; nil lets the MCP side answer.
+    ///   - answer: What a tool call gives.
+    init(
+        tools: JSONValue = FakeToolServer.shippedTools,
+        other: @escaping @Sendable (ScriptedRequest) async -> ScriptedResponse? = { _ in nil },
+        _ answer: @escaping @Sendable (Call) async -> Answer
+    ) async throws {
+        let recorded = Recorded()
+        self.recorded = recorded
+        server = try await ScriptedHTTPServer { request in
+            if let response = await other(request) { return response }
+            return await Self.respond(request, tools, recorded, answer)
+        }
+    }
+
+    func stop() { server.stop() }
+    /// Returns when the port refuses connections.
+    func stopAndWait() async throws { try await server.stopAndWait() }
+    func restart() async throws { try await server.restart() }
+    func waitUntil(_ condition: @Sendable (ScriptedServerRecord) -> Bool) async throws {
+        try await server.waitUntil(condition)
+    }
+
+    private static func respond(
+        _ request: ScriptedRequest, _ tools: JSONValue, _ recorded: Recorded,
+        _ answer: @Sendable (Call) async -> Answer
+    ) async -> ScriptedResponse {
+        guard let message = try? JSONValue(parsing: Array(request.body.readableBytesView)) else { return .empty(400) }
+        guard let id = message["id"] else { return .empty(202) }
+        func response(_ result: JSONValue, headers: [(String, String)] = []) -> ScriptedResponse {
+            .json(JSONValue.object(["jsonrpc": "2.0", "id": id, "result": result]).text, headers: headers)
+        }
+        switch message["method"]?.string {
+        case "initialize":
+            return response(
+                [
+                    "protocolVersion": "2025-11-25", "capabilities": ["tools": [:]],
+                    "serverInfo": ["name": "fake", "version": "1"],
+                ], headers: [("Mcp-Session-Id", "session-\(request.index)")])
+        case "tools/list":
+            return response(["tools": tools])
+        case "tools/call":
+            let call = Call(
+                tool: message["params"]?["name"]?.string ?? "", arguments: message["params"]?["arguments"] ?? .null,
+                id: id, progressToken: message["params"]?["_meta"]?["progressToken"], request: request)
+            recorded.calls.withLock { $0.append(call) }
+            switch await answer(call) {
+            case .result(let result): return response(result)
+            case .response(let response): return response
+            }
+        default:
+            return response([:])
+        }
+    }
+
+    /// The tools that the shipped types call.
+    static let shippedTools: JSONValue = [
+        tool("search_projects", ["query"]), tool("search_any", ["model", "query"]), tool("get_user_info", []),
+        tool("ai_prompt", ["prompt"], readOnly: false), tool("chat", ["message"], readOnly: false),
+        tool("chat_history", []),
+    ]
+
+    static func tool(_ name: String, _ arguments: [String], readOnly: Bool = true) -> JSONValue {
+        [
+            "name": .string(name), "annotations": ["readOnlyHint": .bool(readOnly)],
+            "inputSchema": [
+                "type": "object",
+                "properties": .object(JSONObject(arguments.map { ($0, ["type": "string"]) })),
+                "required": .array(arguments.map { .string($0) }),
+            ],
+        ]
+    }
+}
