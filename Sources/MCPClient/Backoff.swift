@@ -18,6 +18,11 @@ struct Backoff {
         self.jitter = jitter
     }
 
+    /// Counts a refusal that somebody else has already met and retried since `start`: the window began then.
+    mutating func began(_ start: NIODeadline) {
+        first = min(first ?? start, start)
+    }
+
     /// When to try again; nil when that would be after the window or the deadline.
     mutating func next(now: NIODeadline, deadline: NIODeadline) -> NIODeadline? {
         let end = min((first ?? now) + window, deadline)

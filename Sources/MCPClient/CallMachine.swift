@@ -83,6 +83,8 @@ struct CallMachine {
 
     mutating func connectionFailed(_ failure: HandshakeFailure, now: NIODeadline) -> Action {
         guard case .acquiring(let doubt) = state else { return .none }
+        // The handshake has retried refused connections while this call waited: one window serves both.
+        let waitingSince = mark
         account(now)
         sessionReused = false
         if let doubt { return fail(doubt.1, now) }
@@ -90,9 +92,12 @@ struct CallMachine {
             reprobed = true
             return .acquire(discarding: nil)
         }
-        if failure.isRefusal, let at = policy.backoff.next(now: now, deadline: policy.deadline) {
-            state = .pausing(nil)
-            return .wait(until: at)
+        if failure.isRefusal {
+            policy.backoff.began(waitingSince)
+            if let at = policy.backoff.next(now: now, deadline: policy.deadline) {
+                state = .pausing(nil)
+                return .wait(until: at)
+            }
         }
         return fail(failure.failure, now)
     }

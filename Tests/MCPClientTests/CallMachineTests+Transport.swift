@@ -115,6 +115,16 @@ extension CallMachineTests {
         #expect(late.timings.session == .milliseconds(2100))
     }
 
+    @Test func theHandshakesOwnRetriesCountTowardsTheWindow() throws {
+        var machine = Self.machine()
+        _ = machine.start(now: Self.start)
+        let refusal = HandshakeFailure(
+            failure: MCPCallFailure(kind: .unreachable, executed: .no, detail: "refused"), concernsCredentials: false,
+            isRefusal: true, forgetsEra: false)
+        // The handshake has tried for the whole window while this call waited: it does not begin another.
+        #expect(try failure(machine.connectionFailed(refusal, now: Self.at(2000))).kind == .unreachable)
+    }
+
     @Test func aConnectTimeoutBeforeTheDeadlineIsUnreachable() throws {
         var machine = Self.sent()
         let timeout = TransportFailure(kind: .timedOut, sent: false, detail: "timedOut")
