@@ -1,0 +1,202 @@
+import CCurl
+import Glibc
+package import Logging
+package import NIOCore
+import Synchronization
+
+/// Options of an engine.
+package struct CurlEngineConfiguration: Sendable {
+    /// Connections to one host and port at the same time; further transfers wait (within their timeout). 0: unlimited.
+    package var maxConnectionsPerHost: Int
+    /// Connections kept for reuse.
+    package var maxIdleConnections: Int
+    /// A connection that was idle for longer is not used again (whole seconds, at least 1). Keep it below the
+    /// upstream's idle timeout, or requests race with its closing.
+    package var maxIdleAge: Duration
+    /// Easy handles kept for reuse.
+    package var maxPooledHandles: Int
+    /// Streaming: bytes of one transfer that may be on their way to its receiver before its socket is left alone.
+    package var streamWindow: Int
+
+    package init(
+        maxConnectionsPerHost: Int = 0, maxIdleConnections: Int = 1024, maxIdleAge: Duration = .seconds(4),
+        maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10
+    ) {
+        self.maxConnectionsPerHost = maxConnectionsPerHost
+        self.maxIdleConnections = maxIdleConnections
+        self.maxIdleAge = maxIdleAge
+        self.maxPooledHandles = maxPooledHandles
+        self.streamWindow = max(1, streamWindow)
+    }
+
+    var idleAgeSeconds: Int { max(1, maxIdleAge.milliseconds / 1000) }
+}
+
+/// Counters of an engine.
+package struct CurlEngineStatistics: Sendable, Hashable {
+    /// Transfers that libcurl works on now.
+    package var active: Int
+    package var started: Int
+    package var succeeded: Int
+    package var failed: Int
+    /// Sockets opened since the start (a host with two addresses may take two) / open now.
+    package var openedConnections: Int
+    package var openSockets: Int
+    /// Successful transfers that needed no new connection.
+    package var reusedConnections: Int
+}
+
+/// Written by the engine's thread, read by anybody; each number is exact, a snapshot of several is not.
+final class CurlEngineCounters: Sendable {
+    let active = Atomic<Int>(0)
+    let started = Atomic<Int>(0)
+    let succeeded = Atomic<Int>(0)
+    let failed = Atomic<Int>(0)
+    let openedConnections = Atomic<Int>(0)
+    let openSockets = Atomic<Int>(0)
+    let reusedConnections = Atomic<Int>(0)
+}
+
+enum Libcurl {
+    /// Runs `curl_global_init` once, before the first thread that uses libcurl exists.
+    static let isInitialized = curl_global_init(ccurl_global_default) == CURLE_OK
+}
+
+/// An HTTP/1.1 client: one thread that owns one libcurl multi handle with its connections.
+///
+/// Every method may be called from any thread. A transfer costs no task and no lock: it is pushed on a lock-free stack,
+/// and its outcome comes back to its event loop together with those of the same turn.
+package final class CurlEngine: Sendable {
+    private let mailbox = TransferMailbox()
+    private let counters = CurlEngineCounters()
+    private let thread = Mutex<pthread_t?>(nil)
+    private let ended = EndSignal()
+    let configuration: CurlEngineConfiguration
+
+    /// Starts the thread. An engine that could not start (out of descriptors or memory) logs an error and fails every
+    /// transfer with `.shutdown`.
+    /// - Parameter label: name of the thread, cut at 15 bytes.
+    package init(
+        label: String, configuration: CurlEngineConfiguration = CurlEngineConfiguration(),
+        logger: Logger = Logger(label: "curl")
+    ) {
+        self.configuration = configuration
+        let reactor = CurlReactor(
+            configuration: configuration, mailbox: mailbox, counters: counters, logger: logger)
+        let start = ThreadStart(label: label, reactor: reactor, ended: ended)
+        if reactor != nil, let started = start.run() {
+            thread.withLock { $0 = started }
+        } else {
+            logger.error("curl engine could not start", metadata: ["engine.label": "\(label)"])
+            mailbox.end { _, _ in }
+            ended.signal()
+        }
+    }
+
+    /// Without `shutdown` the thread ends by itself: it ends every transfer and frees everything.
+    deinit {
+        mailbox.stop()
+        if let thread = thread.withLock({ $0.take() }) { pthread_detach(thread) }
+    }
+
+    package var statistics: CurlEngineStatistics {
+        CurlEngineStatistics(
+            active: counters.active.load(ordering: .relaxed), started: counters.started.load(ordering: .relaxed),
+            succeeded: counters.succeeded.load(ordering: .relaxed), failed: counters.failed.load(ordering: .relaxed),
+            openedConnections: counters.openedConnections.load(ordering: .relaxed),
+            openSockets: counters.openSockets.load(ordering: .relaxed),
+            reusedConnections: counters.reusedConnections.load(ordering: .relaxed))
+    }
+
+    /// Starts a transfer.
+    /// - Parameter receiver: held until its `transferDone`, which is always called, on `eventLoop`.
+    @discardableResult
+    package func start(
+        _ request: CurlRequest, on eventLoop: any EventLoop, receiver: any CurlTransferReceiver
+    ) -> CurlTransfer {
+        let transfer = prepare(request, eventLoop: eventLoop, manualCredit: false, receiver: receiver)
+        transfer.post(CurlTransfer.Command.start)
+        return transfer
+    }
+
+    /// A transfer that is not started yet. Without a loop its receiver is called on the engine's thread.
+    func prepare(
+        _ request: CurlRequest, eventLoop: (any EventLoop)?, manualCredit: Bool, receiver: any CurlTransferReceiver
+    ) -> CurlTransfer {
+        CurlTransfer(request, eventLoop: eventLoop, mailbox: mailbox, manualCredit: manualCredit, receiver: receiver)
+    }
+
+    /// Ends every transfer with `.shutdown`, closes all connections and joins the thread. Later transfers fail with
+    /// `.shutdown` at once. May be called more than once.
+    package func shutdown() async {
+        mailbox.stop()
+        await ended.wait()
+        // The thread has nothing left to do but to return, so this does not block.
+        if let thread = thread.withLock({ $0.take() }) { pthread_join(thread, nil) }
+    }
+}
+
+/// Tells that the engine's thread is done, to whoever waits.
+private final class EndSignal: Sendable {
+    private let state = Mutex<(done: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
+
+    func signal() {
+        let waiters = state.withLock { state in
+            state.done = true
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    func wait() async {
+        await withCheckedContinuation { continuation in
+            let done = state.withLock { state in
+                if !state.done { state.waiters.append(continuation) }
+                return state.done
+            }
+            if done { continuation.resume() }
+        }
+    }
+}
+
+/// What the new thread needs; owned by it.
+private final class ThreadStart {
+    private let label: String
+    private let reactor: CurlReactor?
+    private let ended: EndSignal
+
+    init(label: String, reactor: CurlReactor?, ended: EndSignal) {
+        self.label = label
+        self.reactor = reactor
+        self.ended = ended
+    }
+
+    /// - Returns: nil when there is no thread to be had.
+    func run() -> pthread_t? {
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(self)
+        let failed = pthread_create(
+            &thread, nil,
+            { context in
+                if let context { Unmanaged<ThreadStart>.fromOpaque(context).takeRetainedValue().body() }
+                return nil
+            }, context.toOpaque())
+        if failed != 0 {
+            context.release()
+            reactor?.tearDown()
+            return nil
+        }
+        return thread
+    }
+
+    private func body() {
+        // Signals are for the main thread; a write to a closed socket inside a TLS library must not raise SIGPIPE here.
+        var all = sigset_t()
+        sigfillset(&all)
+        pthread_sigmask(SIG_BLOCK, &all, nil)
+        ccurl_name_thread(label)
+        reactor?.run()
+        ended.signal()
+    }
+}

@@ -1,0 +1,85 @@
+import CCurl
+
+/// Why a transfer failed.
+package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
+    package enum Kind: String, Sendable, Hashable, CaseIterable {
+        case couldNotResolve
+        /// Refused, unreachable, or the proxy would not connect.
+        case couldNotConnect
+        case tlsFailed
+        /// The connect, idle or total limit ran out.
+        case timedOut
+        /// The response's body is longer than `maximumResponseBytes`, or its head longer than 64 KiB.
+        case tooLarge
+        case cancelled
+        /// A reused connection died after (some of) the request was sent, and the request may not be sent twice.
+        case resendRefused
+        /// The peer closed or reset the connection before the response was whole.
+        case closedEarly
+        /// What came is not HTTP/1.
+        case invalidResponse
+        /// The request may not be sent: bad URL, method or header.
+        case invalidRequest
+        /// The engine was shut down.
+        case shutdown
+        case other
+    }
+
+    package var kind: Kind
+    /// libcurl's code, 0 when libcurl had no part in it.
+    package var curlCode: Int32
+    package var message: String
+    /// False only when provably no byte of the request left: the server cannot have acted on it.
+    package var requestSent: Bool
+
+    package init(kind: Kind, curlCode: Int32 = 0, message: String, requestSent: Bool) {
+        self.kind = kind
+        self.curlCode = curlCode
+        self.message = message
+        self.requestSent = requestSent
+    }
+
+    package var description: String {
+        "\(kind.rawValue) (\(curlCode)): \(message)\(requestSent ? "" : " [not sent]")"
+    }
+}
+
+extension CurlError.Kind {
+    /// - Parameters:
+    ///   - message: libcurl's own text: some codes cover two kinds.
+    ///   - connected: whether the transfer got as far as sending.
+    init(_ code: CURLcode, message: String, connected: Bool) {
+        switch code {
+        case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
+            self = .couldNotResolve
+        case CURLE_COULDNT_CONNECT, CURLE_PROXY, CURLE_INTERFACE_FAILED:
+            self = .couldNotConnect
+        case CURLE_OPERATION_TIMEDOUT:
+            self = .timedOut
+        case CURLE_FILESIZE_EXCEEDED:
+            self = .tooLarge
+        case CURLE_SSL_CONNECT_ERROR, CURLE_SSL_ENGINE_NOTFOUND, CURLE_SSL_ENGINE_SETFAILED, CURLE_SSL_CERTPROBLEM,
+            CURLE_SSL_CIPHER, CURLE_PEER_FAILED_VERIFICATION, CURLE_USE_SSL_FAILED, CURLE_SSL_ENGINE_INITFAILED,
+            CURLE_SSL_CACERT_BADFILE, CURLE_SSL_CRL_BADFILE, CURLE_SSL_ISSUER_ERROR, CURLE_SSL_PINNEDPUBKEYNOTMATCH,
+            CURLE_SSL_INVALIDCERTSTATUS, CURLE_SSL_CLIENTCERT:
+            self = .tlsFailed
+        case CURLE_RECV_ERROR where message.contains("chunk"):
+            self = .invalidResponse
+        case CURLE_RECV_ERROR where !connected:
+            // A proxy that closes during CONNECT, or a TLS handshake that is cut off.
+            self = .couldNotConnect
+        case CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_PARTIAL_FILE, CURLE_SEND_FAIL_REWIND,
+            CURLE_SSL_SHUTDOWN_FAILED:
+            self = .closedEarly
+        case CURLE_UNSUPPORTED_PROTOCOL:
+            // Either the URL's scheme, or a response without a status line ("HTTP/0.9").
+            self = connected ? .invalidResponse : .invalidRequest
+        case CURLE_URL_MALFORMAT:
+            self = .invalidRequest
+        case CURLE_WEIRD_SERVER_REPLY, CURLE_BAD_CONTENT_ENCODING, CURLE_HTTP2, CURLE_HTTP3:
+            self = .invalidResponse
+        default:
+            self = .other
+        }
+    }
+}

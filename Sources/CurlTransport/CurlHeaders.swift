@@ -1,0 +1,170 @@
+/// One header line.
+package typealias CurlHeader = (name: String, value: String)
+
+/// Header lines in order, duplicates included; names compare without case (RFC 9110 §5.1).
+///
+/// The lines live in one byte array, in the form that libcurl takes (`Name: value`, `Name;` for an empty value, each
+/// ended by NUL), so a request's headers cost two allocations however many there are, and a response's headers become
+/// `String`s only where somebody reads them.
+///
+/// A name that is no token or a value with CR, LF or NUL makes the collection `invalidLine`; a request with such a
+/// line is refused before anything is sent.
+package struct CurlHeaders: Sendable, Equatable {
+    struct Line: Equatable {
+        /// Offsets into `bytes`; the value starts at `valueStart`, and one NUL follows `end`.
+        var start: Int32
+        var nameEnd: Int32
+        var valueStart: Int32
+        var end: Int32
+    }
+
+    private(set) var bytes: [UInt8] = []
+    private(set) var lines: [Line] = []
+    /// Name of the first line that may not be sent.
+    package private(set) var invalidLine: String?
+
+    package init() {}
+
+    package init(_ headers: some Sequence<(name: String, value: String)>) {
+        for (name, value) in headers { append(name: name, value: value) }
+    }
+
+    package init(_ headers: some Sequence<(String, String)>) {
+        for (name, value) in headers { append(name: name, value: value) }
+    }
+
+    /// Appends a line; leading and trailing spaces and tabs of the value are dropped, as any recipient would.
+    package mutating func append(name: String, value: String) {
+        var name = name
+        var value = value
+        name.withUTF8 { name in
+            value.withUTF8 { append(name: UnsafeRawBufferPointer(name), value: UnsafeRawBufferPointer($0)) }
+        }
+    }
+
+    package mutating func append(_ header: CurlHeader) { append(name: header.name, value: header.value) }
+
+    package mutating func append(contentsOf headers: CurlHeaders) {
+        if lines.isEmpty {
+            self = headers
+            return
+        }
+        let base = Int32(bytes.count)
+        bytes.append(contentsOf: headers.bytes)
+        for line in headers.lines {
+            lines.append(
+                Line(
+                    start: line.start + base, nameEnd: line.nameEnd + base, valueStart: line.valueStart + base,
+                    end: line.end + base))
+        }
+        invalidLine = invalidLine ?? headers.invalidLine
+    }
+
+    mutating func append(name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        if lines.isEmpty {
+            bytes.reserveCapacity(256)
+            lines.reserveCapacity(8)
+        }
+        var lower = 0
+        var upper = value.count
+        while lower < upper, value[lower] == 0x20 || value[lower] == 0x09 { lower += 1 }
+        while lower < upper, value[upper - 1] == 0x20 || value[upper - 1] == 0x09 { upper -= 1 }
+
+        let start = Int32(bytes.count)
+        bytes.append(contentsOf: name)
+        let nameEnd = Int32(bytes.count)
+        if lower == upper {
+            bytes.append(UInt8(ascii: ";"))
+            let end = Int32(bytes.count)
+            lines.append(Line(start: start, nameEnd: nameEnd, valueStart: end, end: end))
+        } else {
+            bytes.append(UInt8(ascii: ":"))
+            bytes.append(0x20)
+            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: value[lower..<upper]))
+            lines.append(Line(start: start, nameEnd: nameEnd, valueStart: nameEnd + 2, end: Int32(bytes.count)))
+        }
+        bytes.append(0)
+        if invalidLine == nil, !isToken(name) || value[lower..<upper].contains(where: isForbiddenInValue) {
+            invalidLine = String(decoding: name, as: UTF8.self)
+        }
+    }
+
+    /// Continues the last line (obs-fold, RFC 9112 §5.2: the recipient replaces the fold by a space).
+    mutating func continueLast(_ value: UnsafeRawBufferPointer) {
+        guard let (name, old) = last else { return }
+        let line = lines.removeLast()
+        bytes.removeSubrange(Int(line.start)...)
+        append(name: name, value: old + " " + String(decoding: value, as: UTF8.self))
+    }
+
+    /// Value of the first line with that name.
+    package func first(name: String) -> String? {
+        for line in lines where matches(line, name) { return value(of: line) }
+        return nil
+    }
+
+    /// Values of all lines with that name, in order.
+    package func all(name: String) -> [String] { lines.filter { matches($0, name) }.map(value(of:)) }
+
+    package func contains(name: String) -> Bool { lines.contains { matches($0, name) } }
+
+    /// Removes every line with that name.
+    package mutating func remove(name: String) {
+        guard contains(name: name) else { return }
+        var kept = CurlHeaders()
+        for line in lines where !matches(line, name) { kept.append(name: self.name(of: line), value: value(of: line)) }
+        self = kept
+    }
+
+    /// Removes every line with that name, then appends this one.
+    package mutating func set(name: String, value: String) {
+        remove(name: name)
+        append(name: name, value: value)
+    }
+
+    func matches(_ line: Line, _ name: String) -> Bool {
+        let count = Int(line.nameEnd - line.start)
+        let name = name.utf8
+        guard name.count == count else { return false }
+        var offset = Int(line.start)
+        for byte in name {
+            if lowercased(bytes[offset]) != lowercased(byte) { return false }
+            offset += 1
+        }
+        return true
+    }
+
+    private func name(of line: Line) -> String {
+        String(decoding: bytes[Int(line.start)..<Int(line.nameEnd)], as: UTF8.self)
+    }
+
+    private func value(of line: Line) -> String {
+        String(decoding: bytes[Int(line.valueStart)..<Int(line.end)], as: UTF8.self)
+    }
+}
+
+extension CurlHeaders: RandomAccessCollection {
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { lines.count }
+    package subscript(index: Int) -> CurlHeader { (name(of: lines[index]), value(of: lines[index])) }
+}
+
+extension CurlHeaders: ExpressibleByArrayLiteral {
+    package init(arrayLiteral headers: CurlHeader...) { self.init(headers) }
+}
+
+private func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+
+private func isForbiddenInValue(_ byte: UInt8) -> Bool { byte == 0 || byte == 0x0A || byte == 0x0D }
+
+/// RFC 9110 §5.6.2.
+func isToken(_ bytes: some Collection<UInt8>) -> Bool {
+    !bytes.isEmpty
+        && bytes.allSatisfy { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+            case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
+            default: false
+            }
+        }
+}

@@ -1,0 +1,39 @@
+package import NIOCore
+
+/// A whole response.
+package struct CurlResponse: Sendable {
+    package var status: Int
+    /// The final response's; interim (1xx) responses and trailers are skipped.
+    package var headers: CurlHeaders
+    /// Empty in streaming mode. Transfer coding removed, content coding kept.
+    package var body: ByteBuffer
+    package var timings: CurlTimings
+
+    package init(
+        status: Int, headers: CurlHeaders = [], body: ByteBuffer = ByteBuffer(), timings: CurlTimings = CurlTimings()
+    ) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.timings = timings
+    }
+}
+
+/// Times since the engine began with the transfer, in microseconds' precision.
+package struct CurlTimings: Sendable, Hashable {
+    /// Until the connection was there (zero when it was reused).
+    package var connect: Duration
+    /// Until the first byte of the response.
+    package var firstByte: Duration
+    package var total: Duration
+    package var reusedConnection: Bool
+
+    package init(
+        connect: Duration = .zero, firstByte: Duration = .zero, total: Duration = .zero, reusedConnection: Bool = false
+    ) {
+        self.connect = connect
+        self.firstByte = firstByte
+        self.total = total
+        self.reusedConnection = reusedConnection
+    }
+}

@@ -1,0 +1,157 @@
+package import NIOCore
+import Synchronization
+
+/// Receives the outcome of a transfer. All calls come on the event loop that was given to `CurlEngine.start`, in
+/// order, batched: one `execute` per loop and engine turn carries the events of all its transfers.
+package protocol CurlTransferReceiver: AnyObject {
+    /// Streaming mode: the final response's status and headers are in. Called at most once, before any body.
+    func transferHead(status: Int, headers: CurlHeaders)
+    /// Streaming mode: the next bytes of the body. At most `CurlEngineConfiguration.streamWindow` bytes (and one
+    /// chunk of libcurl's buffer size) are on their way to the loop; then the socket is no longer read until this
+    /// returned for half of them.
+    func transferBody(_ bytes: ByteBuffer)
+    /// The transfer ended; called exactly once, last. Buffered: the whole body; streaming: an empty body.
+    func transferDone(_ result: Result<CurlResponse, CurlError>)
+}
+
+extension CurlTransferReceiver {
+    package func transferHead(status: Int, headers: CurlHeaders) {}
+    package func transferBody(_ bytes: ByteBuffer) {}
+}
+
+/// A transfer that was given to an engine. Its methods may be called from any thread, and do nothing once it is over.
+///
+/// `@unchecked Sendable`: every stored property belongs to exactly one of four groups.
+/// - Immutable: `request`, `eventLoop`, `mailbox`, `manualCredit`.
+/// - Atomics: `commands`, `inFlight`, `held`.
+/// - `next`: written by the one thread that won the `queued` bit of `commands`, before it publishes the transfer with a
+///   releasing exchange on the mailbox; read by the engine's thread after an acquiring exchange took it out, and before
+///   it clears `queued`.
+/// - Confined: `handle`, `phase` to the engine's thread; `receiver` to the event loop (to the engine's thread without
+///   a loop) once it is submitted.
+package final class CurlTransfer: @unchecked Sendable {
+    enum Phase { case waiting, active, done }
+
+    /// Bits of `commands`. A transfer sits in the mailbox at most once: only who sets `queued` puts it there.
+    enum Command {
+        static let queued: UInt32 = 1
+        static let start: UInt32 = 2
+        static let cancel: UInt32 = 4
+        /// Look again whether the receiver takes bytes, or the body's source has some.
+        static let wake: UInt32 = 8
+    }
+
+    package let request: CurlRequest
+    let eventLoop: (any EventLoop)?
+    let mailbox: TransferMailbox
+    /// Body bytes count as in flight until `consumed`, not only until `transferBody` returned.
+    let manualCredit: Bool
+
+    let commands = Atomic<UInt32>(0)
+    let inFlight = Atomic<Int>(0)
+    let held = Atomic<Bool>(false)
+
+    var next: UInt = 0
+
+    var phase = Phase.waiting
+    var handle: EasyHandle?
+
+    var receiver: (any CurlTransferReceiver)?
+
+    init(
+        _ request: CurlRequest, eventLoop: (any EventLoop)?, mailbox: TransferMailbox, manualCredit: Bool,
+        receiver: any CurlTransferReceiver
+    ) {
+        self.request = request
+        self.eventLoop = eventLoop
+        self.mailbox = mailbox
+        self.manualCredit = manualCredit
+        self.receiver = receiver
+    }
+
+    /// Ends the transfer with `.cancelled` and closes its connection. When the outcome is already on its way to the
+    /// loop, that is what the receiver gets.
+    package func cancel() { post(Command.cancel) }
+
+    /// Stops reading the response (streaming mode). Bytes that are already on their way to the loop still arrive, at
+    /// most the stream window.
+    package func pause() { held.store(true, ordering: .sequentiallyConsistent) }
+
+    /// Goes on after `pause`.
+    package func resume() {
+        held.store(false, ordering: .sequentiallyConsistent)
+        post(Command.wake)
+    }
+
+    func post(_ command: UInt32) {
+        let (old, _) = commands.bitwiseOr(command | Command.queued, ordering: .acquiringAndReleasing)
+        guard old & Command.queued == 0 else { return }
+        if !mailbox.push(self), commands.load(ordering: .acquiring) & Command.start != 0 {
+            // The engine's thread is gone and never saw this transfer, so nobody else can end it.
+            TransferEvent.done(self, .failure(.engineShutDown)).deliverFromAnywhere()
+        }
+    }
+
+    /// Whether the receiver has as much as it may have. Asked on the engine's thread, from the write callback.
+    ///
+    /// No wake-up is lost: `resume` and `consumed` first change what is tested here and then post `wake`, which the
+    /// engine handles after the callback that paused.
+    func mustWait(window: Int) -> Bool {
+        held.load(ordering: .sequentiallyConsistent) || inFlight.load(ordering: .sequentiallyConsistent) >= window
+    }
+
+    /// The receiver is done with that many bytes.
+    func consumed(_ count: Int, window: Int) {
+        let (old, new) = inFlight.subtract(count, ordering: .sequentiallyConsistent)
+        // Pausing needs `window` bytes in flight, and from there the count must pass the half on its way down.
+        if old > window / 2, new <= window / 2 { post(Command.wake) }
+    }
+}
+
+/// Something that a receiver must be told.
+enum TransferEvent: Sendable {
+    case head(CurlTransfer, status: Int, CurlHeaders)
+    case body(CurlTransfer, ByteBuffer, window: Int)
+    case done(CurlTransfer, Result<CurlResponse, CurlError>)
+    /// The body's source may go on.
+    case consumed(CurlTransfer, CurlBodySource.Consumed)
+
+    var transfer: CurlTransfer {
+        switch self {
+        case .head(let transfer, _, _), .body(let transfer, _, _), .done(let transfer, _), .consumed(let transfer, _):
+            transfer
+        }
+    }
+
+    /// Must run where the transfer's receiver lives.
+    func deliver() {
+        switch self {
+        case .head(let transfer, let status, let headers):
+            transfer.receiver?.transferHead(status: status, headers: headers)
+        case .body(let transfer, let bytes, let window):
+            let count = bytes.readableBytes
+            transfer.receiver?.transferBody(bytes)
+            if !transfer.manualCredit { transfer.consumed(count, window: window) }
+        case .done(let transfer, let result):
+            // Let go first: the receiver usually holds the transfer.
+            let receiver = transfer.receiver
+            transfer.receiver = nil
+            if case .stream(let source) = transfer.request.body { source.discard() }
+            receiver?.transferDone(result)
+        case .consumed(_, let consumed):
+            consumed.call()
+        }
+    }
+
+    func deliverFromAnywhere() {
+        if let eventLoop = transfer.eventLoop {
+            eventLoop.execute { deliver() }
+        } else {
+            deliver()
+        }
+    }
+}
+
+extension CurlError {
+    static let engineShutDown = CurlError(kind: .shutdown, message: "engine is shut down", requestSent: false)
+}

@@ -1,0 +1,174 @@
+import CCurl
+import Glibc
+import NIOCore
+import Synchronization
+
+// libcurl's callbacks. All run on the engine's thread, inside curl_multi_socket_action, curl_easy_pause or
+// curl_multi_cleanup, and none blocks. The context is the `EasyHandle` (the `CurlReactor` for sockets), which outlives
+// its registration with libcurl.
+
+private func handle(_ context: UnsafeMutableRawPointer?) -> EasyHandle? {
+    context.map { Unmanaged<EasyHandle>.fromOpaque($0).takeUnretainedValue() }
+}
+
+private func reactor(_ context: UnsafeMutableRawPointer?) -> CurlReactor? {
+    context.map { Unmanaged<CurlReactor>.fromOpaque($0).takeUnretainedValue() }
+}
+
+enum LibcurlCallback {
+    static let body: ccurl_data_callback = { bytes, size, count, context in
+        handle(context)?.receiveBody(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+    }
+
+    static let headerLine: ccurl_data_callback = { bytes, size, count, context in
+        handle(context)?.receiveHeaderLine(UnsafeRawBufferPointer(start: bytes, count: size * count)) ?? 0
+    }
+
+    static let requestBody: ccurl_data_callback = { bytes, size, count, context in
+        let buffer = UnsafeMutableRawBufferPointer(start: bytes, count: size * count)
+        return handle(context)?.readBody(buffer) ?? ccurl_readfunc_abort
+    }
+
+    static let beforeSending: ccurl_prereq_callback = { context, _, _, _, _ in
+        handle(context)?.beforeSending() == true ? CURL_PREREQFUNC_OK : CURL_PREREQFUNC_ABORT
+    }
+
+    static let openSocket: ccurl_open_socket_callback = { context, _, address in
+        let socket = ccurl_open_socket(address)
+        if socket >= 0 { reactor(context)?.socketOpened(socket) }
+        return socket
+    }
+
+    static let closeSocket: ccurl_close_socket_callback = { context, socket in
+        reactor(context)?.socketClosing(socket)
+        return close(socket)
+    }
+}
+
+extension EasyHandle {
+    /// libcurl allows 300 KiB; nothing that we talk to needs more than this.
+    private static let maximumHeadBytes = 64 << 10
+    /// A Content-Length is a claim: at most this much is reserved on its word.
+    private static let maximumReservation = 1 << 20
+
+    // MARK: Response head
+
+    func receiveHeaderLine(_ line: UnsafeRawBufferPointer) -> Int {
+        exchange.lastActivity = reactor.now
+        // Trailers; nobody asked for them.
+        if exchange.headComplete { return line.count }
+        if line.starts(with: "HTTP/".utf8) {
+            exchange.headers = CurlHeaders()
+            exchange.status = Self.status(line)
+            return line.count
+        }
+        var end = line.count
+        while end > 0, line[end - 1] == 0x0A || line[end - 1] == 0x0D { end -= 1 }
+        if end == 0 { return completeHead() ? line.count : 0 }
+        let text = UnsafeRawBufferPointer(rebasing: line[..<end])
+        if exchange.headers.bytes.count + text.count > Self.maximumHeadBytes {
+            return fail(.tooLarge, "response head is longer than \(Self.maximumHeadBytes) bytes")
+        }
+        if text[0] == 0x20 || text[0] == 0x09 {
+            exchange.headers.continueLast(text)
+        } else if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
+            exchange.headers.append(
+                name: UnsafeRawBufferPointer(rebasing: text[..<colon]),
+                value: UnsafeRawBufferPointer(rebasing: text[(colon + 1)...]))
+        }
+        return line.count
+    }
+
+    /// The three digits after the first space.
+    private static func status(_ line: UnsafeRawBufferPointer) -> Int {
+        guard let space = line.firstIndex(of: 0x20), space + 4 <= line.count else { return 0 }
+        return line[(space + 1)..<(space + 4)].reduce(0) { $0 * 10 + (Int($1) - 0x30) }
+    }
+
+    /// - Returns: false to end the transfer.
+    private func completeHead() -> Bool {
+        if exchange.status >= 100, exchange.status < 200, exchange.status != 101 { return true }
+        exchange.headComplete = true
+        guard let transfer else { return false }
+        let limit = transfer.request.maximumResponseBytes
+        if limit > 0, transfer.request.method != "HEAD", let text = exchange.headers.first(name: "Content-Length"),
+            let length = Int(text), length > limit
+        {
+            return fail(.tooLarge, "response announces \(length) bytes, limit \(limit)") != 0
+        }
+        // libcurl gives up the rest of a body that was answered with an error, but a body that it waits for keeps the
+        // transfer alive.
+        if exchange.sendingPaused { transfer.post(CurlTransfer.Command.wake) }
+        if transfer.request.mode == .streaming {
+            reactor.outbox.add(.head(transfer, status: exchange.status, exchange.headers))
+        }
+        return true
+    }
+
+    // MARK: Response body
+
+    func receiveBody(_ bytes: UnsafeRawBufferPointer) -> Int {
+        guard let transfer else { return 0 }
+        let request = transfer.request
+        let window = reactor.configuration.streamWindow
+        if request.mode == .streaming, transfer.mustWait(window: window) {
+            exchange.receivingPaused = true
+            return ccurl_writefunc_pause
+        }
+        exchange.lastActivity = reactor.now
+        if request.maximumResponseBytes > 0, exchange.receivedBytes + bytes.count > request.maximumResponseBytes {
+            return fail(.tooLarge, "response is longer than \(request.maximumResponseBytes) bytes")
+        }
+        if request.mode == .streaming {
+            transfer.inFlight.add(bytes.count, ordering: .sequentiallyConsistent)
+            var chunk = ByteBufferAllocator().buffer(capacity: bytes.count)
+            chunk.writeBytes(bytes)
+            reactor.outbox.add(.body(transfer, chunk, window: window))
+        } else {
+            if exchange.receivedBytes == 0 {
+                let announced = Int(ccurl_easy_info_offset(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T))
+                exchange.body = ByteBufferAllocator().buffer(
+                    capacity: max(bytes.count, min(announced, Self.maximumReservation)))
+            }
+            exchange.body.writeBytes(bytes)
+        }
+        exchange.receivedBytes += bytes.count
+        return bytes.count
+    }
+
+    // MARK: Request
+
+    func readBody(_ buffer: UnsafeMutableRawBufferPointer) -> Int {
+        guard let transfer, case .stream(let source) = transfer.request.body else { return 0 }
+        let reading = source.read(into: buffer) { reactor.outbox.add(.consumed(transfer, $0)) }
+        switch reading {
+        case .bytes(let count):
+            exchange.lastActivity = reactor.now
+            return count
+        case .end:
+            return 0
+        case .wait:
+            exchange.sendingPaused = true
+            return ccurl_readfunc_pause
+        case .failed:
+            _ = fail(.cancelled, "the request body's source failed")
+            return ccurl_readfunc_abort
+        }
+    }
+
+    /// - Returns: whether the request may go out now.
+    func beforeSending() -> Bool {
+        if exchange.sendings > 0, transfer?.request.mayResend != true, requestSent {
+            _ = fail(.resendRefused, "the connection died after the request was sent")
+            return false
+        }
+        exchange.sendings += 1
+        return true
+    }
+
+    /// - Returns: 0, which makes libcurl end the transfer.
+    private func fail(_ kind: CurlError.Kind, _ message: String) -> Int {
+        exchange.failure = (kind, message)
+        return 0
+    }
+}

@@ -1,0 +1,275 @@
+import CCurl
+import Glibc
+import NIOCore
+
+/// A pooled libcurl easy handle with the state of the transfer that it runs. Confined to the engine's thread.
+///
+/// What never changes is set once; per request only the options that differ from the handle's last request are set, so
+/// each option's last value is remembered here.
+final class EasyHandle {
+    let easy: UnsafeMutableRawPointer
+    unowned(unsafe) let reactor: CurlReactor
+    /// Place in the reactor's list of active handles.
+    var index = 0
+
+    var transfer: CurlTransfer?
+    var exchange = Exchange()
+
+    private let errorBuffer: UnsafeMutablePointer<CChar>
+    private var applied = AppliedOptions()
+    private var headerList = HeaderList()
+
+    /// State of one transfer.
+    struct Exchange {
+        var status = 0
+        var headers = CurlHeaders()
+        /// The final response's blank line was seen; later header lines are trailers.
+        var headComplete = false
+        var body = ByteBuffer()
+        var receivedBytes = 0
+        /// How often libcurl was about to send the request.
+        var sendings = 0
+        /// What a callback ended the transfer for; libcurl's own code is then only "aborted".
+        var failure: (kind: CurlError.Kind, message: String)?
+        var receivingPaused = false
+        var sendingPaused = false
+        /// The socket that libcurl last wanted to be watched for this transfer.
+        var socket: Int32 = -1
+        var lastActivity = NIODeadline.uptimeNanoseconds(0)
+    }
+
+    private enum BodyKind { case none, noBody, bytes, upload }
+
+    private struct AppliedOptions {
+        var url = ""
+        var customMethod: String?
+        var bodyKind = BodyKind.none
+        var timeout = 0
+        var connectTimeout = 0
+        var uploadLength = -2
+        var unixSocketPath: String?
+        var tls: CurlTLS?
+        var proxy: String?
+    }
+
+    /// - Returns: nil when libcurl is out of memory.
+    init?(reactor: CurlReactor) {
+        guard let easy = curl_easy_init() else { return nil }
+        self.easy = easy
+        self.reactor = reactor
+        errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
+        errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
+        setConstantOptions()
+    }
+
+    /// The handle must have been removed from the multi handle.
+    deinit {
+        curl_easy_cleanup(easy)
+        errorBuffer.deallocate()
+        headerList.deallocate()
+    }
+
+    private func setConstantOptions() {
+        let context = Unmanaged.passUnretained(self).toOpaque()
+        let owner = Unmanaged.passUnretained(reactor).toOpaque()
+        ccurl_easy_setopt_pointer(easy, CURLOPT_PRIVATE, context)
+        ccurl_easy_setopt_pointer(easy, CURLOPT_ERRORBUFFER, errorBuffer)
+        ccurl_easy_setopt_long(easy, CURLOPT_NOSIGNAL, 1)
+        ccurl_easy_setopt_long(easy, CURLOPT_HTTP_VERSION, Int(CURL_HTTP_VERSION_1_1))
+        ccurl_easy_setopt_string(easy, CURLOPT_PROTOCOLS_STR, "http,https")
+        ccurl_easy_setopt_long(easy, CURLOPT_FOLLOWLOCATION, 0)
+        ccurl_easy_setopt_long(easy, CURLOPT_PATH_AS_IS, 1)
+        ccurl_easy_setopt_long(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
+        ccurl_easy_setopt_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
+        ccurl_easy_setopt_long(easy, CURLOPT_MAXAGE_CONN, reactor.configuration.idleAgeSeconds)
+        // nil must mean no proxy; without this libcurl reads http_proxy from the environment.
+        ccurl_easy_setopt_string(easy, CURLOPT_PROXY, "")
+        ccurl_easy_set_write_callback(easy, LibcurlCallback.body, context)
+        ccurl_easy_set_header_callback(easy, LibcurlCallback.headerLine, context)
+        ccurl_easy_set_read_callback(easy, LibcurlCallback.requestBody, context)
+        ccurl_easy_set_prereq_callback(easy, LibcurlCallback.beforeSending, context)
+        ccurl_easy_set_socket_callbacks(easy, LibcurlCallback.openSocket, LibcurlCallback.closeSocket, owner)
+    }
+
+    // MARK: One transfer
+
+    /// Sets what is particular to the transfer's request.
+    /// - Returns: libcurl's code when it refuses an option.
+    func prepare(_ transfer: CurlTransfer, now: NIODeadline) -> CURLcode {
+        let request = transfer.request
+        self.transfer = transfer
+        exchange = Exchange()
+        exchange.lastActivity = now
+        errorBuffer[0] = 0
+        if applied.tls != request.tls || applied.proxy != request.proxy {
+            // A null pointer does not bring the built-in CA path back; a reset does, and keeps connections.
+            curl_easy_reset(easy)
+            applied = AppliedOptions()
+            setConstantOptions()
+            applied.tls = request.tls
+            applied.proxy = request.proxy
+            if let tls = request.tls { set(tls) }
+            if let proxy = request.proxy { ccurl_easy_setopt_string(easy, CURLOPT_PROXY, proxy) }
+        }
+        if applied.url != request.url {
+            let code = ccurl_easy_setopt_string(easy, CURLOPT_URL, request.url)
+            guard code == CURLE_OK else { return code }
+            applied.url = request.url
+        }
+        if applied.unixSocketPath != request.unixSocketPath {
+            let code = ccurl_easy_setopt_string(easy, CURLOPT_UNIX_SOCKET_PATH, request.unixSocketPath)
+            guard code == CURLE_OK else { return code }
+            applied.unixSocketPath = request.unixSocketPath
+        }
+        let timeout = request.timeout.milliseconds
+        if applied.timeout != timeout {
+            ccurl_easy_setopt_long(easy, CURLOPT_TIMEOUT_MS, timeout)
+            applied.timeout = timeout
+        }
+        let connectTimeout = request.connectTimeout.milliseconds
+        if applied.connectTimeout != connectTimeout {
+            ccurl_easy_setopt_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connectTimeout)
+            applied.connectTimeout = connectTimeout
+        }
+        setMethodAndBody(request)
+        if case .stream(let source) = request.body { source.attach(transfer) }
+        let hasBody = applied.bodyKind == .bytes || applied.bodyKind == .upload
+        headerList.fill(request.headers, hasBody: hasBody)
+        return ccurl_easy_setopt_list(easy, CURLOPT_HTTPHEADER, headerList.first)
+    }
+
+    private func setMethodAndBody(_ request: CurlRequest) {
+        var customMethod: String?
+        switch request.body {
+        case .bytes(let bytes) where request.method != "HEAD":
+            setBytes(bytes)
+            customMethod = request.method == "POST" ? nil : request.method
+        case .stream(let source) where request.method != "HEAD":
+            if applied.bodyKind != .upload {
+                ccurl_easy_setopt_long(easy, CURLOPT_UPLOAD, 1)
+                applied.bodyKind = .upload
+            }
+            let length = source.length ?? -1
+            if applied.uploadLength != length {
+                ccurl_easy_setopt_offset(easy, CURLOPT_INFILESIZE_LARGE, curl_off_t(length))
+                applied.uploadLength = length
+            }
+            customMethod = request.method == "PUT" ? nil : request.method
+        default:
+            switch request.method {
+            case "HEAD":
+                if applied.bodyKind != .noBody { ccurl_easy_setopt_long(easy, CURLOPT_NOBODY, 1) }
+                applied.bodyKind = .noBody
+            case "POST", "PUT", "PATCH":
+                // These announce an empty body (RFC 9110 §8.6).
+                setBytes(ByteBuffer())
+                customMethod = request.method == "POST" ? nil : request.method
+            default:
+                if applied.bodyKind != .none { ccurl_easy_setopt_long(easy, CURLOPT_HTTPGET, 1) }
+                applied.bodyKind = .none
+                customMethod = request.method == "GET" ? nil : request.method
+            }
+        }
+        if applied.customMethod != customMethod {
+            ccurl_easy_setopt_string(easy, CURLOPT_CUSTOMREQUEST, customMethod)
+            applied.customMethod = customMethod
+        }
+    }
+
+    /// The bytes are not copied. They stay where they are: this handle holds the transfer until libcurl let go of the
+    /// handle, the transfer holds its request, which nobody can change, and a buffer with a second owner is copied
+    /// before it is written to.
+    private func setBytes(_ bytes: ByteBuffer) {
+        if applied.bodyKind != .bytes {
+            ccurl_easy_setopt_long(easy, CURLOPT_POST, 1)
+            applied.bodyKind = .bytes
+        }
+        ccurl_easy_setopt_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.readableBytes))
+        bytes.withUnsafeReadableBytesWithStorageManagement { pointer, _ in
+            // Without a pointer libcurl would ask the read callback.
+            _ = ccurl_easy_setopt_pointer(
+                easy, CURLOPT_POSTFIELDS, pointer.baseAddress ?? UnsafeRawPointer(errorBuffer))
+        }
+    }
+
+    private func set(_ tls: CurlTLS) {
+        if let file = tls.caFile { ccurl_easy_setopt_string(easy, CURLOPT_CAINFO, file) }
+        if let file = tls.clientCert { ccurl_easy_setopt_string(easy, CURLOPT_SSLCERT, file) }
+        if let file = tls.clientKey { ccurl_easy_setopt_string(easy, CURLOPT_SSLKEY, file) }
+        ccurl_easy_setopt_long(easy, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1 : 0)
+        ccurl_easy_setopt_long(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2 : 0)
+    }
+
+    /// Forgets the transfer. The handle must have been removed from the multi handle: until then libcurl may read the
+    /// body's bytes and the header list.
+    func release() {
+        if case .stream(let source) = transfer?.request.body { source.attach(nil) }
+        transfer = nil
+        exchange = Exchange()
+    }
+
+    // MARK: Outcome
+
+    /// Whether some byte of the request may have left.
+    ///
+    /// libcurl asks `beforeSending` before it writes anything. Afterwards REQUEST_SIZE counts what the first write took,
+    /// and PRETRANSFER_TIME is set when that write did not fail. Both zero: the write failed at once, nothing left.
+    /// Under TLS a failed write may have sent whole records before, so there being asked is enough.
+    var requestSent: Bool {
+        guard exchange.sendings > 0 else { return false }
+        if transfer?.request.url.hasPrefix("http://") != true { return true }
+        return ccurl_easy_info_long(easy, CURLINFO_REQUEST_SIZE) > 0
+            || ccurl_easy_info_offset(easy, CURLINFO_PRETRANSFER_TIME_T) > 0
+    }
+
+    func outcome(_ code: CURLcode) -> Result<CurlResponse, CurlError> {
+        guard code == CURLE_OK, exchange.failure == nil else {
+            return .failure(error(code))
+        }
+        let connections = ccurl_easy_info_long(easy, CURLINFO_NUM_CONNECTS)
+        let timings = CurlTimings(
+            connect: .microseconds(
+                connections == 0 ? 0 : ccurl_easy_info_offset(easy, CURLINFO_CONNECT_TIME_T)),
+            firstByte: .microseconds(ccurl_easy_info_offset(easy, CURLINFO_STARTTRANSFER_TIME_T)),
+            total: .microseconds(ccurl_easy_info_offset(easy, CURLINFO_TOTAL_TIME_T)),
+            reusedConnection: connections == 0)
+        return .success(
+            CurlResponse(status: exchange.status, headers: exchange.headers, body: exchange.body, timings: timings))
+    }
+
+    private func error(_ code: CURLcode) -> CurlError {
+        if let failure = exchange.failure {
+            return CurlError(
+                kind: failure.kind, curlCode: Int32(code.rawValue), message: failure.message, requestSent: requestSent)
+        }
+        let message = errorBuffer[0] == 0 ? String(cString: curl_easy_strerror(code)) : String(cString: errorBuffer)
+        return CurlError(
+            kind: CurlError.Kind(code, message: message, connected: exchange.sendings > 0),
+            curlCode: Int32(code.rawValue), message: message, requestSent: requestSent)
+    }
+
+    // MARK: Pausing
+
+    /// Goes on where the receiver takes bytes again, or the body's source has some.
+    /// - Returns: libcurl's code when the transfer cannot go on.
+    func wake(window: Int) -> CURLcode {
+        guard let transfer else { return CURLE_OK }
+        let receive = exchange.receivingPaused && !transfer.mustWait(window: window)
+        let send = exchange.sendingPaused
+        guard receive || send else { return CURLE_OK }
+        // The callbacks run in here, and may pause again.
+        if receive { exchange.receivingPaused = false }
+        exchange.sendingPaused = false
+        exchange.lastActivity = reactor.now
+        return curl_easy_pause(easy, exchange.receivingPaused ? Int32(CURLPAUSE_RECV) : 0)
+    }
+}
+
+extension Duration {
+    /// Rounded up, so that a short limit does not become none.
+    var milliseconds: Int {
+        let (seconds, attoseconds) = components
+        guard self > .zero else { return 0 }
+        return Int(min(seconds, 1 << 31)) * 1000 + Int((attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000)
+    }
+}

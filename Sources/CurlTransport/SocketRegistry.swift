@@ -1,0 +1,96 @@
+import CCurl
+import Glibc
+
+/// Which sockets the engine's epoll watches, and for what. Confined to the engine's thread.
+///
+/// libcurl asks for a socket at the start of each transfer and takes the wish back at its end. Doing so literally costs
+/// two system calls per request, so read interest stays registered when a transfer lets go of its socket. The rules
+/// that make this safe:
+/// - Interest is level-triggered, and write interest exists only while libcurl wants it: an idle socket is writable for
+///   ever.
+/// - An event on a socket that no transfer holds means that the peer closed it (or that the transfer is paused): the
+///   socket is deregistered, or it would be reported for ever. libcurl finds out by itself before it reuses it.
+/// - Only sockets that were opened through `opened` may stay: libcurl closes them through `closed`. Others (the pipe
+///   of its resolver thread) are closed behind our back, and their number comes back as another socket.
+struct SocketRegistry {
+    private struct Socket {
+        var registered = false
+        var readable = false
+        var writable = false
+        /// A transfer waits for it.
+        var held = false
+        /// Opened by us, so its closing is announced.
+        var own = false
+    }
+
+    private let epoll: Int32
+    private var sockets: [Socket] = []
+    /// Sockets that are open now / were opened since the start.
+    private(set) var openCount = 0
+
+    init(epoll: Int32) { self.epoll = epoll }
+
+    mutating func opened(_ socket: Int32) {
+        grow(to: socket)
+        sockets[Int(socket)] = Socket(own: true)
+        openCount += 1
+    }
+
+    /// Must be called before the descriptor is closed: a copy of it in a child process would keep it in the epoll.
+    mutating func closed(_ socket: Int32) {
+        grow(to: socket)
+        if sockets[Int(socket)].registered { _ = ccurl_epoll_forget(epoll, socket) }
+        if sockets[Int(socket)].own { openCount -= 1 }
+        sockets[Int(socket)] = Socket()
+    }
+
+    /// libcurl's wish: what a transfer waits for on that socket.
+    mutating func want(_ socket: Int32, readable: Bool, writable: Bool) {
+        grow(to: socket)
+        sockets[Int(socket)].held = true
+        watch(socket, readable: readable, writable: writable)
+    }
+
+    /// No transfer waits for the socket any more.
+    mutating func release(_ socket: Int32) {
+        grow(to: socket)
+        sockets[Int(socket)].held = false
+        let state = sockets[Int(socket)]
+        if !state.own {
+            forget(socket)
+        } else if state.writable {
+            watch(socket, readable: true, writable: false)
+        }
+    }
+
+    /// - Returns: whether a transfer wants to know of an event there.
+    mutating func isHeld(onEvent socket: Int32) -> Bool {
+        grow(to: socket)
+        if sockets[Int(socket)].held { return true }
+        forget(socket)
+        return false
+    }
+
+    private mutating func watch(_ socket: Int32, readable: Bool, writable: Bool) {
+        let state = sockets[Int(socket)]
+        if state.registered, state.readable == readable, state.writable == writable { return }
+        let known = state.registered
+        var result = ccurl_epoll_watch(epoll, socket, known ? 1 : 0, readable ? 1 : 0, writable ? 1 : 0)
+        if result < 0, errno == EEXIST || errno == ENOENT {
+            result = ccurl_epoll_watch(epoll, socket, known ? 0 : 1, readable ? 1 : 0, writable ? 1 : 0)
+        }
+        sockets[Int(socket)].registered = result == 0
+        sockets[Int(socket)].readable = readable
+        sockets[Int(socket)].writable = writable
+    }
+
+    private mutating func forget(_ socket: Int32) {
+        if sockets[Int(socket)].registered { _ = ccurl_epoll_forget(epoll, socket) }
+        sockets[Int(socket)].registered = false
+        sockets[Int(socket)].writable = false
+    }
+
+    private mutating func grow(to socket: Int32) {
+        while sockets.count <= Int(socket) { sockets.append(Socket()) }
+    }
+}
