@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Synchronization
 package import Testing
 
@@ -133,8 +134,13 @@ package actor DemoDatabase {
         }
     }
 
+    /// What to remove when the tests end: nobody lets go of a static value.
+    private static let leftover = Mutex<String?>(nil)
+
     private static func seed() async throws -> TemporaryDirectory {
         let directory = try TemporaryDirectory("demo")
+        leftover.withLock { $0 = directory.url.path }
+        atexit { DemoDatabase.leftover.withLock { $0.map { try? FileManager.default.removeItem(atPath: $0) } } }
         let finished = try await ChildProcess.run(
             .init(BuiltProduct.toolServer.path, ["seed", "--database", directory.path("demo.sqlite")]),
             within: .seconds(60))
