@@ -41,11 +41,18 @@ package struct PasswordHash: Hashable, Sendable {
 
     /// Derives the hash of a password with a fresh salt. Slow and memory-hungry by design: never on an event loop.
     init(password: String, parameters: Parameters) throws {
-        var generator = SystemRandomNumberGenerator()
-        let salt = Data((0..<Self.saltLength).map { _ in UInt8.random(in: 0...255, using: &generator) })
+        let salt = Self.randomBytes(Self.saltLength)
         self.parameters = parameters
         self.salt = salt
         self.key = try Self.derive(password, salt: salt, parameters: parameters)
+    }
+
+    /// A hash that no password has, made without deriving anything: checking against it takes as long as against a
+    /// real one.
+    init(ofNobodyWith parameters: Parameters) {
+        self.parameters = parameters
+        salt = Self.randomBytes(Self.saltLength)
+        key = Self.randomBytes(Self.keyLength)
     }
 
     /// Parses the stored form; `nil` when it is none, or asks for unreasonable resources.
@@ -73,6 +80,11 @@ package struct PasswordHash: Hashable, Sendable {
         var difference: UInt8 = candidate.count == key.count ? 0 : 1
         for (left, right) in zip(candidate, key) { difference |= left ^ right }
         return difference == 0
+    }
+
+    private static func randomBytes(_ count: Int) -> Data {
+        var generator = SystemRandomNumberGenerator()
+        return Data((0..<count).map { _ in UInt8.random(in: 0...255, using: &generator) })
     }
 
     private static func derive(

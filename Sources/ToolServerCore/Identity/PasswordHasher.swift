@@ -22,15 +22,13 @@ package final class PasswordHasher: Sendable {
     ///   - maximumPending: derivations running or waiting before the next is refused.
     package init(
         parameters: PasswordHash.Parameters = .standard, concurrency: Int = 2, maximumPending: Int = 64
-    ) throws {
+    ) {
         self.parameters = parameters
         self.maximumPending = maximumPending
         pool = NIOThreadPool(numberOfThreads: concurrency)
         pool.start()
         // Same parameters as a real hash: checking a password for nobody takes as long as for somebody.
-        var generator = SystemRandomNumberGenerator()
-        let password = String(UInt64.random(in: .min ... .max, using: &generator))
-        decoy = try PasswordHash(password: password, parameters: parameters)
+        decoy = PasswordHash(ofNobodyWith: parameters)
     }
 
     /// The encoded hash of a new password.

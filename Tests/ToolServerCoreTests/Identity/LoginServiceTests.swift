@@ -182,7 +182,7 @@ import Testing
     }
 
     @Test func aFloodOfLoginsIsRefusedNotQueued() async throws {
-        let hasher = try PasswordHasher(
+        let hasher = PasswordHasher(
             parameters: .init(rounds: 1 << 12, blockSize: 8, parallelism: 1), concurrency: 1, maximumPending: 3)
         let outcomes = await withTaskGroup(of: Bool.self) { group in
             for _ in 0..<30 {

@@ -24,6 +24,6 @@ extension PasswordHash.Parameters {
 
 extension PasswordHasher {
     static func test(concurrency: Int = 1, maximumPending: Int = 64) throws -> PasswordHasher {
-        try PasswordHasher(parameters: .test, concurrency: concurrency, maximumPending: maximumPending)
+        PasswordHasher(parameters: .test, concurrency: concurrency, maximumPending: maximumPending)
     }
 }
