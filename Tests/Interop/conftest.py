@@ -1,0 +1,268 @@
+"""Starts the built executables for the interoperability tests, on free ports, and stops what it started."""
+import json
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import schemas  # noqa: E402
+import wire  # noqa: E402
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+PRODUCTS = pathlib.Path(os.environ.get("PRODUCTS", ROOT / ".build" / "debug"))
+
+
+class Process:
+    """One of our executables; its JSON log on standard error tells where it listens."""
+
+    def __init__(self, name, *arguments, environment=None):
+        self.lines, self.addresses, self.name = [], {}, name
+        self.process = subprocess.Popen(
+            [str(PRODUCTS / name), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE, text=True, env=dict(os.environ, **(environment or {})))
+        self.reader = threading.Thread(target=self.read, daemon=True)
+        self.reader.start()
+
+    def read(self):
+        for line in self.process.stderr:
+            self.lines.append(line)
+            try:
+                entry = json.loads(line)
+            except ValueError:
+                continue
+            if entry.get("message") == "listening":
+                self.addresses[entry["listener"]] = entry["address"]
+
+    def wait(self, *listeners, ready=True):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            if all(listener in self.addresses for listener in listeners):
+                if not ready or self.is_ready():
+                    return self
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        pytest.fail(f"{self.name} did not start:\n{''.join(self.lines[-30:])}")
+
+    def is_ready(self):
+        try:
+            with urllib.request.urlopen(f"http://{self.addresses['admin']}/readyz", timeout=2) as response:
+                return response.status == 200
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+def run(name, *arguments):
+    """Runs a subcommand and gives back its standard output."""
+    done = subprocess.run([str(PRODUCTS / name), *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory):
+    path = str(tmp_path_factory.mktemp("data") / "tool-server.sqlite")
+    run("tool-server", "seed", "--database", path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def alice(database):
+    """The value of a session cookie of alice."""
+    return run("tool-server", "session", "new", "alice", "--database", database).splitlines()[-1]
+
+
+@pytest.fixture(scope="session")
+def tool_server(database):
+    process = Process("tool-server", "--transport", "http", "--port", "0", "--admin", "127.0.0.1:0", "--database",
+                      database)
+    yield process.wait("main", "admin")
+    assert process.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def gateway(tool_server):
+    process = start_gateway(f"http://{tool_server.addresses['main']}/mcp/")
+    yield process.wait("main", "admin")
+    assert process.stop() == 0
+
+
+def start_gateway(upstream, era="auto"):
+    return Process("gateway", "--config", str(ROOT / "gateway.json"), "--listen", "127.0.0.1:0", "--admin",
+                   "127.0.0.1:0", "--upstream", upstream, environment={"GATEWAY_UPSTREAMS_TOOLS_ERA": era})
+
+
+@pytest.fixture
+def record(tmp_path):
+    """Puts a recorder before an address; what our side said is checked when the test is over."""
+    recorders = []
+
+    def begin(address, ours="server"):
+        recorders.append(wire.Recorder(address, ours))
+        return recorders[-1].address
+
+    def begin_stdio(command, arguments, ours="server"):
+        recorders.append(wire.StdioRecorder(tmp_path / f"stdio-{len(recorders)}", ours))
+        return recorders[-1].command(command, arguments)
+
+    begin.stdio = begin_stdio
+    yield begin
+    violations, count = [], 0
+    for recorder in recorders:
+        if isinstance(recorder, wire.Recorder):
+            recorder.close()
+        if not schemas.missing():
+            found, checked = wire.check(recorder)
+            violations, count = violations + found, count + checked
+    assert not violations, "\n".join(violations)
+    assert schemas.missing() or count or not recorders, "nothing was recorded"
+
+
+def pytest_report_header():
+    missing = schemas.missing()
+    return f"messages are not checked against the schemas: {missing}" if missing else "messages are checked"
+
+
+@pytest.fixture(params=["direct", "through the gateway"])
+def endpoint(request, tool_server, record):
+    """The MCP endpoint's URL: of the tool-server, and of the gateway's pass-through."""
+    process = tool_server if request.param == "direct" else request.getfixturevalue("gateway")
+    return f"http://{record(process.addresses['main'])}/mcp/"
+
+
+@pytest.fixture
+def stdio_command(database, record):
+    return record.stdio(str(PRODUCTS / "tool-server"), ["--transport", "stdio", "--database", database])
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def conformance_server():
+    """Address of the fixture's server."""
+    port = free_port()
+    process = subprocess.Popen([str(PRODUCTS / "ConformanceServer"), "--port", str(port)], stdin=subprocess.DEVNULL,
+                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(port, process)
+    yield f"127.0.0.1:{port}"
+    process.kill()
+    process.wait()
+
+
+@pytest.fixture
+def conformance_url(conformance_server, record):
+    return f"http://{record(conformance_server)}/mcp"
+
+
+@pytest.fixture
+def conformance_command(record):
+    return record.stdio(str(PRODUCTS / "ConformanceServer"), [])
+
+
+def wait_for(port, process, path="/mcp"):
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=2)
+            return
+        except urllib.error.HTTPError:
+            return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.02)
+    pytest.fail(f"nothing listens on port {port}")
+
+
+class OurClient:
+    """Our own client: does the steps one after the other, each with one line of JSON as answer."""
+
+    def __init__(self, *target, version=None, steps=()):
+        environment = dict(os.environ, MCP_CONFORMANCE_SCENARIO="steps",
+                           MCP_CONFORMANCE_CONTEXT=json.dumps({"steps": list(steps)}))
+        if version:
+            environment["MCP_CONFORMANCE_PROTOCOL_VERSION"] = version
+        self.process = subprocess.Popen(
+            [str(PRODUCTS / "ConformanceClient"), *target], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True, env=environment)
+
+    def line(self):
+        line = self.process.stdout.readline()
+        assert line, self.process.stderr.read()
+        return json.loads(line)
+
+    def resume(self):
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def rest(self):
+        out, err = self.process.communicate(timeout=60)
+        assert self.process.returncode == 0, err
+        return [json.loads(line) for line in out.splitlines()]
+
+    @classmethod
+    def answers(cls, *target, version=None, steps=()):
+        return cls(*target, version=version, steps=steps).rest()
+
+
+def tool(name, arguments=None, **more):
+    """A step that calls a tool."""
+    params = {"name": name}
+    if arguments is not None:
+        params["arguments"] = arguments
+    return {"method": "tools/call", "params": params, **more}
+
+
+def post(url, payload, headers=None):
+    """Posts JSON; gives back the status and the decoded body."""
+    request = urllib.request.Request(url, data=json.dumps(payload).encode(), headers=headers or {}, method="POST")
+    try:
+        with urllib.request.urlopen(request, timeout=40) as response:
+            return response.status, json.loads(response.read())
+    except urllib.error.HTTPError as error:
+        body = error.read()
+        try:
+            return error.code, json.loads(body)
+        except ValueError:
+            return error.code, body.decode()
+
+
+class PythonServer:
+    """A server of the SDK or of FastMCP in one of its modes, on a port that survives a restart."""
+
+    def __init__(self, script, *modes):
+        self.port, self.script, self.modes = free_port(), script, modes
+        self.start()
+
+    def start(self):
+        self.process = subprocess.Popen([sys.executable, str(self.script), str(self.port), *self.modes],
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_for(self.port, self.process)
+
+    def stop(self):
+        self.process.kill()
+        self.process.wait()
+
+    @property
+    def address(self):
+        return f"127.0.0.1:{self.port}"

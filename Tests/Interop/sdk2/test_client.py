@@ -1,0 +1,53 @@
+"""The official Python SDK 2.x, in both eras, against our tool-server."""
+import asyncio
+
+import httpx2
+import pytest
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import streamable_http_client
+
+MODES = ["auto", "legacy", "2026-07-28"]
+
+
+async def exercise(client):
+    tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert {"echo", "search_any", "search_projects", "get_user_info", "ai_prompt", "chat", "chat_history"} <= set(tools)
+    found = await client.call_tool("search_any", {"model": "projects", "query": "urgent"})
+    assert not found.is_error
+    assert {"name": "Urgent Q2", "url": "/psm/project/123/"} in found.structured_content["results"]
+    echo = await client.call_tool("echo", {"message": "Zażółć 🚀"})
+    assert echo.structured_content == {"Echo": "Zażółć 🚀"}
+    failed = await client.call_tool("search_any", {"model": "nope", "query": "x"})
+    assert failed.is_error and failed.content[0].text == "Unknown model"
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_streamable_http(endpoint, mode):
+    async def main():
+        async with Client(endpoint, mode=mode) as client:
+            await exercise(client)
+            expected = "2026-07-28" if mode != "legacy" else "2025-11-25"
+            assert client.protocol_version == expected
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_stdio(stdio_command, mode):
+    async def main():
+        command, arguments = stdio_command
+        async with Client(StdioServerParameters(command=command, args=arguments), mode=mode) as client:
+            await exercise(client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_cookie_names_the_user(endpoint, alice, mode):
+    async def main():
+        async with httpx2.AsyncClient(headers={"Cookie": f"sessionid={alice}"}) as http:
+            async with Client(streamable_http_client(endpoint, http_client=http), mode=mode) as client:
+                who = await client.call_tool("get_user_info", {})
+                assert who.structured_content["results"] == {"username": "alice", "alias": "Al"}
+
+    asyncio.run(main())
