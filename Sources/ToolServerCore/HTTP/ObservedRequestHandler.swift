@@ -23,15 +23,16 @@ final class ObservedRequestHandler: HTTPRequestHandler {
     func handle(_ exchange: HTTPExchange) {
         let requestID = RequestIdentifier.accept(exchange.head.headers.first(name: "X-Request-Id"))
         let respond = respond
-        handler(requestID) { await respond($0, $1, requestID) }.handle(exchange)
+        handler(requestID, exchange.remoteAddress) { await respond($0, $1, requestID) }.handle(exchange)
     }
 
     func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
-        handler(RequestIdentifier.new()) { _, _ in }.reject(failure, exchange)
+        handler(RequestIdentifier.new(), exchange.remoteAddress) { _, _ in }.reject(failure, exchange)
     }
 
     private func handler(
-        _ requestID: String, _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
+        _ requestID: String, _ address: SocketAddress?,
+        _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
     ) -> AsyncHTTPHandler {
         let metrics = metrics
         let logger = logger
@@ -42,15 +43,27 @@ final class ObservedRequestHandler: HTTPRequestHandler {
                 let route = Route(path: path)
                 metrics.requests.with(route.label, String(summary.status)).increment()
                 metrics.requestDuration.with(route.label).observe(summary.duration)
-                logger.info(
-                    "request",
-                    metadata: [
-                        "request.id": "\(requestID)", "http.method": "\(head.method.rawValue)",
-                        "http.path": "\(String(path).printable)", "http.status": "\(summary.status)",
-                        "http.request_bytes": "\(summary.requestBytes)",
-                        "http.response_bytes": "\(summary.responseBytes)",
-                        "duration.ms": "\(summary.duration / .milliseconds(1))",
-                    ])
+                // The gateway's access log has the same keys.
+                var metadata: Logger.Metadata = [
+                    "http.request_id": .string(requestID),
+                    "http.method": .string(String(head.method.rawValue.prefix(32))),
+                    "http.path": .string(String(path).printable), "http.status": .stringConvertible(summary.status),
+                    "http.request_bytes": .stringConvertible(summary.requestBytes),
+                    "http.response_bytes": .stringConvertible(summary.responseBytes),
+                    "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route.label),
+                ]
+                if let address = address?.ipAddress { metadata["client.address"] = .string(address) }
+                if let traceparent = head.headers.first(name: "traceparent"),
+                    let trace = TraceContext(traceparent: traceparent)
+                {
+                    metadata["trace.id"] = .string(trace.traceID)
+                }
+                logger.info("request", metadata: metadata)
             }, respond)
     }
+}
+
+extension Duration {
+    /// With three digits after the point.
+    fileprivate var milliseconds: Double { (self / .microseconds(1)).rounded() / 1000 }
 }
