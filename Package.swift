@@ -52,6 +52,7 @@ let package = Package(
 
         // Transports.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers")]),
         library(
             "HTTPServer",
@@ -72,7 +73,7 @@ let package = Package(
         library(
             "ToolServerCore",
             [
-                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Configuration",
+                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CZlib", "CurlTransport", "HTTPServer", "Configuration",
                 "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
@@ -127,6 +128,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "TestSupport", "JSON", "CurlTransport", "gateway", "tool-server", nio("NIOCore"), nio("NIOHTTP1"),
+                .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings),
     ]

@@ -69,7 +69,8 @@ extension ToolServer {
         let inFlight = RequestsInFlight()
         let routes = ToolServerRoutes(
             streamable: streamable, identity: identity, dialect: dialect,
-            login: LoginRoutes(login: login, logger: logger),
+            login: configuration.identity.contains(.builtin) ? LoginRoutes(login: login, logger: logger) : nil,
+
             crossOrigin: CrossOriginGuard(allowedOrigins: configuration.allowedOrigins), inFlight: inFlight,
             logger: logger)
         let metrics = metrics
@@ -97,7 +98,7 @@ extension ToolServer {
     func adminService(address: String, group: any EventLoopGroup) throws -> HTTPService {
         let configuration = HTTPServerConfiguration(
             addresses: [try HTTPListenAddress(parsing: address)], name: "admin")
-        let routes = AdminRoutes(store: store, metrics: metrics, logger: logger)
+        let routes = AdminRoutes(store: store, foreign: foreign, metrics: metrics, logger: logger)
         let server = HTTPServer(configuration: configuration, group: group, logger: logger) { _ in
             AsyncHTTPHandler(bodyLimit: 64 * 1024) { await routes.respond($0, $1) }
         }

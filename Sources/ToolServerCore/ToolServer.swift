@@ -15,6 +15,8 @@ package struct ToolServer: Sendable {
     package let server: MCPServer
     /// Accounts, messages, documents and records.
     package let store: any Store
+    /// Somebody else's database, if one is used.
+    package let foreign: (any ForeignDatabase)?
     /// Logging in with the store's accounts.
     package let login: LoginService
     /// Who sends a request.
@@ -31,7 +33,9 @@ package struct ToolServer: Sendable {
 /// Puts a tool-server together.
 ///
 /// - Parameters:
-///   - store: where everything is kept; an empty database in memory by default.
+///   - store: where everything of ours is kept; an empty database in memory by default.
+///   - foreign: somebody else's database, which the configuration may name for search, identity and messages; nil
+///     leaves those to the store.
 ///   - provider: what answers prompts; by default the configured AI provider, or the documents where there is none.
 ///   - hasher: checks passwords; by default with standard parameters.
 ///   - now: the clock of sessions and messages.
@@ -39,6 +43,7 @@ package struct ToolServer: Sendable {
 package func buildToolServer(
     configuration: ToolServerConfiguration,
     store: (any Store)? = nil,
+    foreign: (any ForeignDatabase)? = nil,
     provider: (any AnswerProvider)? = nil,
     hasher: PasswordHasher? = nil,
     metrics: MetricsRegistry = MetricsRegistry(),
@@ -67,21 +72,48 @@ package func buildToolServer(
         info: ToolServer.implementation,
         instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
         logger: logger)
-    let answering = AnsweringService(provider: answers, messages: store, now: now)
+    let search: any SearchRegistry = configuration.foreignTables.models.isEmpty ? store : foreign ?? store
+    let messages: any MessageStore =
+        if configuration.foreignTables.messages != nil, let foreign {
+            DividedMessages(foreign: foreign, own: store)
+        } else {
+            store
+        }
+    let answering = AnsweringService(provider: answers, messages: messages, now: now)
     func register(_ tool: some Tool) throws {
         try server.register(tool: MeteredTool(tool, metrics: metrics))
     }
     try register(EchoTool())
-    try register(SearchProjectsTool(registry: store))
-    try register(SearchAnyTool(registry: store))
+    if search.searchModels.contains(configuration.projectsModel) {
+        try register(SearchProjectsTool(registry: search, model: configuration.projectsModel))
+    }
+    try register(SearchAnyTool(registry: search))
     try register(UserInfoTool())
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
-    try register(ChatHistoryTool(messages: store))
+    try register(ChatHistoryTool(messages: messages))
 
+    let providers: [any IdentityProvider] = configuration.identity.compactMap { provider in
+        switch provider {
+        case .builtin: return LoginCookieIdentity(login: login)
+        case .django:
+            guard let foreign, let signing = configuration.django.signing else { return nil }
+            return DjangoIdentity(
+                records: foreign, signing: signing, cookie: configuration.django.cookie, now: now)
+        }
+    }
     return ToolServer(
-        server: server, store: store, login: login, identity: IdentityChain([LoginCookieIdentity(login: login)]),
+        server: server, store: store, foreign: foreign, login: login, identity: IdentityChain(providers),
         metrics: metrics, configuration: configuration, hasher: hasher, engine: engine, logger: logger)
+}
+
+extension ToolServerConfiguration {
+    /// Opens somebody else's database where the configuration uses one, and compares the names with its schema.
+    /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
+    package func openForeign() throws -> (any ForeignDatabase)? {
+        guard !foreignTables.isEmpty, case .file(let path) = database else { return nil }
+        return try ForeignSQLite(path: path, tables: foreignTables)
+    }
 }
 
 extension ToolServer {
@@ -90,6 +122,7 @@ extension ToolServer {
         await engine?.shutdown()
         await hasher.shutdown()
         do {
+            try await foreign?.close()
             try await store.close()
         } catch {
             logger.error("store not closed", metadata: ["error": "\(error)"])

@@ -11,7 +11,7 @@ struct SeedCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        let store = try SQLiteStore(at: configuration.database)
+        let store = try configuration.openOwn()
         let report = try await store.seed(hasher: PasswordHasher())
         for (table, rows) in report.inserted { print("added \(rows) rows to \(table)") }
         for (username, password) in report.created { print("created user \(username) with password \(password)") }
@@ -51,7 +51,7 @@ struct UserCommand: AsyncParsableCommand {
             } else {
                 password = String(SessionToken().text.prefix(20))
             }
-            let store = try SQLiteStore(at: configuration.database)
+            let store = try configuration.openOwn()
             let login = LoginService(accounts: store, sessions: store, hasher: try PasswordHasher())
             let account = try await login.createAccount(username: name, alias: alias, password: password)
             print("created user \(account.username)" + (passwordFile == nil ? " with password \(password)" : ""))
@@ -75,15 +75,25 @@ struct SessionCommand: AsyncParsableCommand {
 
         func run() async throws {
             let configuration = try settings.load()
-            let store = try SQLiteStore(at: configuration.database)
+            let store = try configuration.openOwn()
             let login = LoginService(
                 accounts: store, sessions: store, hasher: try PasswordHasher(),
                 lifetime: configuration.login.lifetime)
             guard let account = try await store.account(named: name), account.isActive else {
-                throw Complaint("no active user named \"\(name)\" in \(configuration.database)")
+                throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")
             }
             print(try await login.openSession(for: account).text)
             try await store.close()
         }
+    }
+}
+
+extension ToolServerConfiguration {
+    /// Our own tables, for a command that puts something into them.
+    fileprivate func openOwn() throws -> SQLiteStore {
+        if stateDatabase == .memory {
+            throw Complaint("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
+        }
+        return try SQLiteStore(at: ownDatabase)
     }
 }

@@ -16,8 +16,10 @@ struct ToolsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        // The list does not depend on data, so no database is opened for it.
-        let toolServer = try buildToolServer(configuration: configuration, logger: ProcessLog.start(configuration))
+        // The list depends on data only where the configuration has models over somebody else's tables.
+        let toolServer = try buildToolServer(
+            configuration: configuration, foreign: configuration.openForeign(),
+            logger: ProcessLog.start(configuration))
         let tools = toolServer.server.toolDefinitions(for: nil)
         if json {
             print(JSONValue.array(tools.map { $0.json(for: .latestModern) }).prettyText)

@@ -14,7 +14,7 @@ struct ToolServerCommand: AsyncParsableCommand {
         version: ToolServer.implementation.version,
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
-            CallCommand.self,
+            CallCommand.self, CheckCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 
@@ -78,8 +78,11 @@ struct SettingsOptions: ParsableArguments {
     /// A tool-server on the configured store.
     func build(_ configuration: ToolServerConfiguration) throws -> ToolServer {
         let logger = ProcessLog.start(configuration)
+        // The foreign database first: when it does not fit, nothing of ours is made.
+        let foreign = try configuration.openForeign()
         return try buildToolServer(
-            configuration: configuration, store: SQLiteStore(at: configuration.database), logger: logger)
+            configuration: configuration, store: SQLiteStore(at: configuration.ownDatabase), foreign: foreign,
+            logger: logger)
     }
 }
 
@@ -97,6 +100,7 @@ enum ProcessLog {
     static func start(_ configuration: ToolServerConfiguration) -> Logger {
         let output = LogOutput(level: configuration.logLevel)
         if let key = configuration.ai?.apiKey { output.redact(key.value) }
+        for secret in configuration.django.secrets { output.redact(secret) }
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
         return Logger(label: "tool-server")
     }

@@ -9,6 +9,11 @@ package import Logging
 /// | `transport` | `stdio`, `http` | `stdio` | how MCP clients reach the server |
 /// | `host`, `port` | string, integer | `127.0.0.1`, 8001 | where HTTP listens; port 0 picks one |
 /// | `database` | string | `./tool-server.sqlite` | the store |
+/// | `stateDatabase` | string | – | where our own tables are when `database` is somebody else's |
+/// | `identity` | list | `["builtin"]` | providers asked in order: `builtin`, `django` |
+/// | `django` | section | – | ``DjangoConfiguration`` |
+/// | `search` | section | – | ``SearchConfiguration`` |
+/// | `messages` | section | – | ``ForeignMessageTable`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
 /// | `logLevel` | level | `info` | least level that is logged |
 /// | `allowedOrigins` | list | empty | other origins whose pages may post |
@@ -21,6 +26,14 @@ package struct ToolServerConfiguration: Sendable {
     /// How MCP clients reach the server.
     package enum Transport: String, CaseIterable, Sendable {
         case stdio, http
+    }
+
+    /// A way of telling who sent a request.
+    package enum Identity: String, CaseIterable, Sendable {
+        /// Accounts of our own.
+        case builtin
+        /// Sessions and users of a Django site.
+        case django
     }
 
     /// Bounds on what clients may use.
@@ -55,8 +68,18 @@ package struct ToolServerConfiguration: Sendable {
     package var host: String
     /// Port to listen on; 0 picks a free one.
     package var port: Int
-    /// The store.
+    /// The store, or with ``stateDatabase`` somebody else's database.
     package var database: DatabaseLocation
+    /// Where our own tables are when ``database`` is somebody else's.
+    package var stateDatabase: DatabaseLocation?
+    /// Identity providers in the order in which they are asked.
+    package var identity: [Identity]
+    /// The site of the identity `django`.
+    package var django: DjangoConfiguration
+    /// What is used of somebody else's database.
+    package var foreignTables: ForeignTables
+    /// What `search_projects` searches.
+    package var projectsModel: String
     /// Admin listener, if any.
     package var admin: String?
     /// Least level that is logged.
@@ -83,12 +106,24 @@ package struct ToolServerConfiguration: Sendable {
         port = reader.integer("port", default: 8001, in: 0...65535, "Port to listen on; 0 picks a free one.")
         let database = reader.string(
             "database", default: "./tool-server.sqlite", "The database: a path, sqlite:PATH or :memory:.")
-        do {
-            self.database = try DatabaseLocation(parsing: database)
-        } catch {
-            self.database = .memory
-            reader.fail("database", expected: "a path, sqlite:PATH or :memory:", found: Self.withoutPassword(database))
+        self.database = Self.location(database, "database", reader)
+        let state = reader.optionalString(
+            "stateDatabase", "Where the server's own tables are kept when database is somebody else's.")
+        stateDatabase = state.map { Self.location($0, "stateDatabase", reader) }
+        identity = Self.identity(reader)
+        let django = reader.section("django", "The site whose sessions the identity django reads.") {
+            DjangoConfiguration($0)
         }
+        self.django = django
+        let search = reader.section("search", "Searchable models over tables of the database.") {
+            SearchConfiguration($0)
+        }
+        projectsModel = search.projects
+        foreignTables = ForeignTables(
+            models: search.models,
+            messages: reader.section("messages", "A table of the database that takes messages.") {
+                ForeignMessageTable($0)
+            }, django: identity.contains(.django) ? django.tables : nil)
         let admin = reader.string(
             "admin", default: "off", "Where health and metrics are served: HOST:PORT, unix:/path or off.")
         self.admin = admin == "off" || admin.isEmpty ? nil : admin
@@ -103,6 +138,51 @@ package struct ToolServerConfiguration: Sendable {
         limits = reader.section("limits", "Bounds on what clients may use.") { Limits($0) }
         login = reader.section("login", "Logging in with the store's accounts.") { Login($0) }
         ai = reader.section("ai", "The AI provider, OpenAI-compatible.") { AnswerConfiguration($0) }
+        checkForeign(reader)
+    }
+
+    /// Where our own tables are.
+    package var ownDatabase: DatabaseLocation { stateDatabase ?? database }
+
+    /// Somebody else's tables and ours must not meet in one database: ours change its journal mode and its schema.
+    private func checkForeign(_ reader: ConfigurationReader) {
+        if identity.contains(.django), django.secretKey == nil {
+            reader.fail(
+                "django.secretKey", expected: "the site's SECRET_KEY, from DJANGO_SECRET_KEY or a file",
+                found: "nothing")
+        }
+        guard !foreignTables.isEmpty else { return }
+        if stateDatabase == nil {
+            reader.fail(
+                "stateDatabase",
+                expected: "where the server's own tables are kept, as database is somebody else's (a path or :memory:)",
+                found: "nothing")
+        } else if stateDatabase == database {
+            reader.fail("stateDatabase", expected: "another database than database", found: "the same")
+        }
+        if database == .memory { reader.fail("database", expected: "an existing database", found: ":memory:") }
+    }
+
+    private static func identity(_ reader: ConfigurationReader) -> [Identity] {
+        let names = reader.strings(
+            "identity", default: [Identity.builtin.rawValue],
+            "Identity providers in the order in which they are asked: builtin, django.")
+        let identity = names.compactMap(Identity.init)
+        if identity.count != names.count || Set(names).count != names.count {
+            let known = Identity.allCases.map(\.rawValue).joined(separator: ", ")
+            reader.fail(
+                "identity", expected: "a list of \(known), each once", found: names.joined(separator: ", "))
+        }
+        return identity
+    }
+
+    private static func location(_ text: String, _ key: String, _ reader: ConfigurationReader) -> DatabaseLocation {
+        do {
+            return try DatabaseLocation(parsing: text)
+        } catch {
+            reader.fail(key, expected: "a path, sqlite:PATH or :memory:", found: withoutPassword(text))
+            return .memory
+        }
     }
 
     /// The configuration from a whole gateway.json (or an empty object), the environment, and the command line's values

@@ -7,6 +7,7 @@ import Observability
 /// `/healthz`, `/readyz` and `/metrics` on the admin port.
 struct AdminRoutes: Sendable {
     let store: any Store
+    let foreign: (any ForeignDatabase)?
     let metrics: ToolServerMetrics
     let logger: Logger
 
@@ -24,6 +25,7 @@ struct AdminRoutes: Sendable {
         case "/readyz":
             do {
                 try await store.checkHealth()
+                try await foreign?.checkHealth()
                 return .json(["status": "ready"])
             } catch {
                 logger.warning("not ready", metadata: ["error": "\(error)"])

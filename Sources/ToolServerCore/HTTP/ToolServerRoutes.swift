@@ -11,7 +11,8 @@ struct ToolServerRoutes: Sendable {
     let streamable: StreamableHTTP
     let identity: any IdentityProvider
     let dialect: CommandDialect
-    let login: LoginRoutes
+    /// Nil where the server's own accounts are not used.
+    let login: LoginRoutes?
     let crossOrigin: CrossOriginGuard
     let inFlight: RequestsInFlight
     let logger: Logger
@@ -75,9 +76,11 @@ struct ToolServerRoutes: Sendable {
                     traceparent: head.headers.first(name: "traceparent"))
             }
         case .logIn:
+            guard let login else { return .notFound }
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }
             return await login.logIn(body: Array(request.body.readableBytesView), headers: head.headers)
         case .logOut:
+            guard let login else { return .notFound }
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }
             return await login.logOut(headers: head.headers)
         }

@@ -7,7 +7,7 @@ extension SQLiteStore {
     private static let indexedPrefix = 32
 
     package func search(
-        model key: String, query: String, columns: SearchColumns, limit: Int
+        model key: String, query: String, columns: SearchColumns, viewer: String?, limit: Int
     ) async throws -> [SearchHit]? {
         guard let model = models.first(where: { $0.key == key }) else { return nil }
         let searched =

@@ -58,7 +58,7 @@ package final class SQLiteStore: Store {
     }
 
     /// `contains_folded(haystack, needle)`: both as blobs, because GRDB hands text over only up to its first NUL.
-    private static let containsFolded = DatabaseFunction("contains_folded", argumentCount: 2, pure: true) { values in
+    static let containsFolded = DatabaseFunction("contains_folded", argumentCount: 2, pure: true) { values in
         guard let haystack = Data.fromDatabaseValue(values[0]), let needle = Data.fromDatabaseValue(values[1]) else {
             return false
         }
@@ -74,7 +74,7 @@ package final class SQLiteStore: Store {
         }
     }
 
-    private static func openingError(_ error: any Error, at location: DatabaseLocation) -> StoreError {
+    static func openingError(_ error: any Error, at location: DatabaseLocation) -> StoreError {
         guard let error = error as? DatabaseError else {
             return StoreError(.cannotOpen, "cannot open database \(location): \(error)")
         }

@@ -60,9 +60,28 @@ package protocol SearchRegistry: Sendable {
     ///
     /// - Parameters:
     ///   - columns: which of the model's columns are looked at.
+    ///   - viewer: the caller's principal id; nil for an anonymous caller.
     ///   - limit: the most rows returned.
     /// - Returns: `nil` when no model has that key (keys are case-sensitive).
-    func search(model: String, query: String, columns: SearchColumns, limit: Int) async throws -> [SearchHit]?
+    /// - Throws: ``SearchRefusal``, or the database's error.
+    func search(
+        model: String, query: String, columns: SearchColumns, viewer: String?, limit: Int
+    ) async throws -> [SearchHit]?
+}
+
+extension SearchRegistry {
+    /// As an anonymous caller sees it.
+    package func search(
+        model: String, query: String, columns: SearchColumns, limit: Int
+    ) async throws -> [SearchHit]? {
+        try await search(model: model, query: query, columns: columns, viewer: nil, limit: limit)
+    }
+}
+
+/// Why a caller may not search a model.
+package enum SearchRefusal: Error, Hashable, Sendable {
+    /// The model is for logged-in callers.
+    case notAuthenticated
 }
 
 /// Documents that answers are drawn from.

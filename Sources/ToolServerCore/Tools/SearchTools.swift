@@ -22,11 +22,14 @@ struct SearchProjectsTool: TypedTool {
     static let annotations = ToolAnnotations.lookUp
 
     let registry: any SearchRegistry
+    /// The key of the model with the projects.
+    let model: String
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<[String]> {
         let hits = try await ToolError.translating(context) {
             try await registry.search(
-                model: "projects", query: arguments.query, columns: .display, limit: maximumHits)
+                model: model, query: arguments.query, columns: .display, viewer: context.principal?.id,
+                limit: maximumHits)
         }
         guard let hits else { throw ToolError.unknownModel(known: registry.searchModels) }
         return Results(hits.map(\.name))
@@ -41,7 +44,7 @@ struct SearchAnyTool: TypedTool {
 
         // Never an enumeration: an unknown model is the tool's own error, with the text that callers know.
         static let schemaDocumentation: [String: JSONSchemaProperty] = [
-            "model": "What to search: projects, tasks, customers or documents.",
+            "model": "What to search.",
             "query": "Text that one of the model's columns contains, in any case.",
         ]
     }
@@ -54,16 +57,37 @@ struct SearchAnyTool: TypedTool {
     static let name = "search_any"
     static let title = "Search records"
     static let description =
-        "Finds records of a model (projects, tasks, customers, documents) of which a column contains the query "
+        "Finds records of a model of which a column contains the query "
         + "(case-insensitive, literal), and returns the name and URL of up to 5 in default order."
     static let annotations = ToolAnnotations.lookUp
 
     let registry: any SearchRegistry
 
+    /// Names the configured models.
+    var definition: ToolDefinition {
+        get throws {
+            let models = registry.searchModels.joined(separator: ", ")
+            var schema = try JSONSchemaReflection.schema(of: Arguments.self)
+            if var properties = schema["properties"]?.object, var model = properties["model"]?.object {
+                model["description"] = .string("What to search: \(models).")
+                properties["model"] = .object(model)
+                var object = schema.object ?? [:]
+                object["properties"] = .object(properties)
+                schema = .object(object)
+            }
+            return ToolDefinition(
+                name: Self.name, title: Self.title,
+                description: Self.description.replacing("of a model", with: "of a model (\(models))"),
+                inputSchema: schema, outputSchema: try JSONSchemaReflection.schema(of: Results<[Hit]>.self),
+                annotations: Self.annotations)
+        }
+    }
+
     func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<[Hit]> {
         let hits = try await ToolError.translating(context) {
             try await registry.search(
-                model: arguments.model, query: arguments.query, columns: .all, limit: maximumHits)
+                model: arguments.model, query: arguments.query, columns: .all, viewer: context.principal?.id,
+                limit: maximumHits)
         }
         guard let hits else { throw ToolError.unknownModel(known: registry.searchModels) }
         return Results(hits.map { Hit(name: $0.name, url: $0.url) })

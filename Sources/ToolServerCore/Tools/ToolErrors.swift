@@ -17,6 +17,8 @@ extension ToolError {
     ) async throws -> Value {
         do {
             return try await body()
+        } catch SearchRefusal.notAuthenticated {
+            throw ToolError.notAuthenticated
         } catch let error as StoreError {
             context.logger.error(
                 "store failed", metadata: ["error.kind": "\(error.kind.rawValue)", "error": "\(error)"])

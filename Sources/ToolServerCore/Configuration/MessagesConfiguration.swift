@@ -1,0 +1,16 @@
+import Configuration
+
+extension ForeignMessageTable {
+    /// Reads the `messages` section; nil when it names no table.
+    init?(_ reader: ConfigurationReader) {
+        table = reader.string(
+            "table", default: "",
+            "A table of the database that takes messages of its own users; empty: the server's own table.")
+        id = reader.string("id", default: "id", "Column of the primary key.")
+        user = reader.string("user", default: "user_id", "Column of the user's id.")
+        message = reader.string("message", default: "message", "Column of what the user wrote.")
+        response = reader.string("response", default: "response", "Column of the answer.")
+        createdAt = reader.string("createdAt", default: "created_at", "Column of the instant, written as Django does.")
+        if table.isEmpty { return nil }
+    }
+}

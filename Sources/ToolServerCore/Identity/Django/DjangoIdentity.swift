@@ -1,0 +1,84 @@
+package import Foundation
+import JSON
+import MCPServer
+
+/// What the Django identity asks of an existing Django database.
+package protocol DjangoRecords: Sendable {
+    /// The signed data of a session that has not expired at `now`.
+    func djangoSession(key: String, now: Date) async throws -> String?
+
+    /// The user with that primary key, as `_auth_user_id` spells it, active or not.
+    func djangoUser(id: String) async throws -> DjangoUser?
+}
+
+/// A row of a Django site's user table.
+package struct DjangoUser: Hashable, Sendable {
+    /// Login name.
+    package let username: String
+    /// Name shown to others; empty where the site has none.
+    package let alias: String
+    /// False for a user who may not log in.
+    package let isActive: Bool
+    /// The encoded password, over which the session authentication hash is taken.
+    package let password: String
+}
+
+/// The users of an existing Django site, known by the session cookie that the site itself set.
+///
+/// Nothing is written. A cookie that is unknown, expired, forged, of an inactive user or older than the user's
+/// password is anonymous, as the site itself has it.
+package struct DjangoIdentity: IdentityProvider {
+    /// What begins the principal's id; the site's own user id follows.
+    static let principalPrefix = "django:"
+
+    let records: any DjangoRecords
+    let signing: DjangoSigning
+    let cookie: String
+    let now: @Sendable () -> Date
+
+    /// - Parameters:
+    ///   - records: the site's database.
+    ///   - signing: the site's keys.
+    ///   - cookie: the session cookie's name (`SESSION_COOKIE_NAME`).
+    ///   - now: the clock of expiry.
+    package init(
+        records: any DjangoRecords, signing: DjangoSigning, cookie: String = "sessionid",
+        now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.records = records
+        self.signing = signing
+        self.cookie = cookie
+        self.now = now
+    }
+
+    package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
+        guard let key = credentials.cookies[cookie], Self.isPossible(key),
+            let signed = try await records.djangoSession(key: key, now: now()),
+            let session = signing.session(signed),
+            let id = Self.userID(in: session), let hash = session["_auth_user_hash"]?.string,
+            let user = try await records.djangoUser(id: id), user.isActive,
+            signing.isCurrent(authenticationHash: hash, password: user.password)
+        else { return .none }
+        return .principal(
+            Principal(
+                id: Self.principalPrefix + id, name: user.username, attributes: ["alias": user.alias], isCookie: true))
+    }
+
+    /// The site's own user id of a principal that this provider made.
+    static func userID(ofPrincipal id: String) -> String? {
+        id.hasPrefix(principalPrefix) ? String(id.dropFirst(principalPrefix.count)) : nil
+    }
+
+    /// Django takes keys from 8 characters on; its column holds 40. Longer ones cost no look-up.
+    private static func isPossible(_ key: String) -> Bool {
+        (8...128).contains(key.utf8.count) && key.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    /// The user's primary key. Django writes a string; a number is what older versions wrote.
+    private static func userID(in session: JSONObject) -> String? {
+        guard let value = session["_auth_user_id"], let id = value.string ?? value.int.map(String.init),
+            (1...128).contains(id.utf8.count), !id.utf8.contains(0)
+        else { return nil }
+        return id
+    }
+}
