@@ -32,6 +32,7 @@ final class CallDriver: ExchangeOwner {
         machine = CallMachine(
             policy: CallMachine.Policy(
                 deadline: request.deadline, idleTimeout: request.idleTimeout, mayRunTwice: request.mayRunTwice,
+                mirrorsArguments: request.method == MCPMethod.toolsCall,
                 takesInputRequests: request.takesInputRequests,
                 backoff: Backoff(
                     window: TimeAmount(configuration.retryWindow), pause: TimeAmount(configuration.retryPause))))
@@ -57,6 +58,8 @@ final class CallDriver: ExchangeOwner {
             case .follow(let connection):
                 upstream.moved(request.credentials.partition, connection)
                 return send(connection)
+            case .relist:
+                return relist()
             case .wait(let until):
                 caller.eventLoop.assumeIsolated().scheduleTask(deadline: until) {
                     self.perform(self.machine.resumed(now: .now()))
@@ -84,6 +87,19 @@ final class CallDriver: ExchangeOwner {
             return nil
         case .wait:
             return nil
+        }
+    }
+
+    private func relist() {
+        scheduleExpiry()
+        caller.refreshCatalog(
+            credentials: upstream.catalogCredentials ?? request.credentials, deadline: request.deadline
+        ) { result in
+            let former = self.request.mirrored
+            if case .success(let catalog) = result, let tool = self.request.name {
+                self.request.mirrored = catalog[tool]?.mirrored ?? []
+            }
+            self.perform(self.machine.relisted(changed: self.request.mirrored != former, now: .now()))
         }
     }
 
@@ -209,7 +225,6 @@ final class CallDriver: ExchangeOwner {
         if let broken, answer.failure != nil, answer.rpcError == nil {
             return perform(machine.failed(broken, now: .now()))
         }
-        if answer.rpcError?.knownCode == .headerMismatch { upstream.expireCatalog() }
         perform(machine.answered(answer, now: .now()))
     }
 
@@ -230,8 +245,8 @@ final class CallDriver: ExchangeOwner {
     private func resume(after lastEventID: String) {
         guard !machine.isFinished, let connection = held else { return }
         begin(
-            upstream.resumption(
-                of: connection, after: lastEventID, credentials: request.credentials,
+            upstream.eventStream(
+                over: connection, after: lastEventID, credentials: request.credentials,
                 timeout: request.deadline.remaining(from: .now())),
             streaming: true)
     }
@@ -251,6 +266,7 @@ final class CallDriver: ExchangeOwner {
 
     private func receive(_ notification: JSONRPCNotification) {
         guard notification.method == MCPMethod.progress else {
+            if notification.method == MCPMethod.toolsListChanged { upstream.expireCatalog() }
             request.onNotification?(notification)
             return
         }

@@ -13,6 +13,8 @@ struct CallMachine {
         var idleTimeout: TimeAmount?
         /// The tool is annotated as read-only or idempotent by an upstream that is trusted.
         var mayRunTwice = false
+        /// Arguments of the call may have to travel as headers, as the tool's definition says.
+        var mirrorsArguments = false
         /// The caller can answer `input_required` itself.
         var takesInputRequests = false
         var backoff: Backoff
@@ -26,6 +28,8 @@ struct CallMachine {
         case send(UpstreamConnection)
         /// Remember the new endpoint, then send with a new id.
         case follow(UpstreamConnection)
+        /// List the tools anew: the header annotations that this call went by may be out of date.
+        case relist
         case wait(until: NIODeadline)
         case finish(MCPCallOutcome, abandoned: UpstreamConnection?)
     }
@@ -35,6 +39,8 @@ struct CallMachine {
         /// With what to report unless the new connection differs from the one that was refused.
         case acquiring(doubt: (UpstreamConnection, MCPCallFailure)?)
         case exchanging(UpstreamConnection)
+        /// With what to report if the new list changes nothing.
+        case relisting(UpstreamConnection, MCPCallFailure)
         case pausing(UpstreamConnection?)
         case finished
     }
@@ -51,6 +57,7 @@ struct CallMachine {
     private var reprobed = false
     private var replayed = false
     private var redirected = false
+    private var relisted = false
 
     init(policy: Policy) {
         self.policy = policy
@@ -129,6 +136,14 @@ struct CallMachine {
             return .follow(moved)
         }
         guard let failure = answer.failure else { return succeed(answer, connection, now) }
+        // The server checks headers before it runs anything (2026-07-28, custom headers), so the call did not run.
+        if answer.rpcError?.knownCode == .headerMismatch, connection.era == .modern, policy.mirrorsArguments,
+            !relisted, now < policy.deadline
+        {
+            relisted = true
+            state = .relisting(connection, failure)
+            return .relist
+        }
         if !renewed {
             switch Staleness(answer, over: connection) {
             case .none: break
@@ -143,6 +158,15 @@ struct CallMachine {
             }
         }
         return fail(failure, now)
+    }
+
+    /// The tools were listed anew.
+    /// - Parameter changed: the call's headers will differ from those that were refused.
+    mutating func relisted(changed: Bool, now: NIODeadline) -> Action {
+        guard case .relisting(let connection, let failure) = state else { return .none }
+        account(now)
+        if now >= policy.deadline { return expire(now) }
+        return changed ? send(connection, now) : fail(failure, now)
     }
 
     mutating func failed(_ failure: TransportFailure, now: NIODeadline) -> Action {

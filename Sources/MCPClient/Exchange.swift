@@ -4,12 +4,18 @@ import NIOCore
 
 /// Hears of one exchange on the event loop that started it.
 protocol ExchangeOwner: AnyObject {
+    /// The server has answered with an event stream; messages may follow.
+    func exchangeOpened()
     /// The last word, unless `exchangeFailed` came.
     func exchangeAnswered(_ answer: ExchangeAnswer)
     /// A notification or a request of the server, before the answer.
     func exchangeReceived(_ message: JSONRPCMessage)
     /// - Parameter resumption: where the broken stream can be taken up again.
     func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?)
+}
+
+extension ExchangeOwner {
+    func exchangeOpened() {}
 }
 
 /// A place in an event stream.
@@ -47,6 +53,7 @@ final class Exchange: CurlTransferReceiver {
 
     func transferHead(status: Int, headers: CurlHeaders) {
         reader.head(status: status, headers: headers)
+        if reader.isEventStream, 200..<300 ~= status { owner?.exchangeOpened() }
     }
 
     func transferBody(_ bytes: ByteBuffer) {

@@ -85,7 +85,7 @@ struct ExchangeAnswer {
     }
 
     /// These codes say that the message as a whole was refused. -32602 is not among them: a tool may raise it itself.
-    private static func executed(_ error: JSONRPCError) -> MCPExecuted {
+    static func executed(_ error: JSONRPCError) -> MCPExecuted {
         switch error.knownCode {
         case .parseError, .invalidRequest, .methodNotFound, .headerMismatch, .missingClientCapability,
             .unsupportedVersion:

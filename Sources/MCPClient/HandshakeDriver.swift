@@ -18,7 +18,8 @@ final class HandshakeDriver: ExchangeOwner {
         let configuration = caller.upstream.configuration
         deadline = .now() + TimeAmount(configuration.handshakeTimeout)
         machine = HandshakeMachine(
-            start: order.start, url: order.url, era: configuration.era, deadline: deadline,
+            start: order.start, url: order.url, era: configuration.era,
+            legacyVersion: configuration.legacyVersion, deadline: deadline,
             backoff: Backoff(
                 window: TimeAmount(configuration.retryWindow), pause: TimeAmount(configuration.retryPause)))
     }

@@ -32,6 +32,7 @@ struct HandshakeMachine {
     private var url: String
     private let start: Start
     private let era: MCPUpstreamConfiguration.Era
+    private let legacyVersion: MCPVersion
     private let deadline: NIODeadline
     private var backoff: Backoff
     private var redirected = false
@@ -41,14 +42,16 @@ struct HandshakeMachine {
     private var finished = false
 
     init(
-        start: Start, url: String, era: MCPUpstreamConfiguration.Era, deadline: NIODeadline, backoff: Backoff
+        start: Start, url: String, era: MCPUpstreamConfiguration.Era, legacyVersion: MCPVersion = .latestLegacy,
+        deadline: NIODeadline, backoff: Backoff
     ) {
         self.start = start
         self.url = url
         self.era = era
+        self.legacyVersion = legacyVersion
         self.deadline = deadline
         self.backoff = backoff
-        self.message = start == .probe ? .discover(.latestModern) : .initialize(.latestLegacy)
+        self.message = start == .probe ? .discover(.latestModern) : .initialize(legacyVersion)
     }
 
     mutating func begin() -> Action { .send(message, url: url) }
@@ -141,7 +144,7 @@ struct HandshakeMachine {
                     detail: "the server speaks no modern revision"))
         }
         (redirected, resent) = (false, false)
-        message = .initialize(.latestLegacy)
+        message = .initialize(legacyVersion)
         return .send(message, url: url)
     }
 

@@ -9,24 +9,30 @@ package struct MCPServerDescription: Sendable {
     package var serverInfo: Implementation?
     package var capabilities: ServerCapabilities
     package var instructions: String?
+
+    /// - Parameter result: of `initialize` or `server/discover`.
+    init(version: MCPVersion, result: JSONValue) {
+        self.version = version
+        let info = result["serverInfo"] ?? result["_meta"]?[MCPMeta.serverInfo]
+        serverInfo = info.flatMap { try? Implementation(json: $0) }
+        capabilities = (try? ServerCapabilities(json: result["capabilities"] ?? [:])) ?? ServerCapabilities()
+        instructions = result["instructions"]?.string
+    }
 }
 
 /// An MCP client for code that can wait: the async face of the machine that also drives the gateway's calls.
 ///
 /// Every method may be called from any task, several at a time; cancelling the task cancels the request upstream.
 /// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`.
-package final class MCPClient: Sendable {
+package final class MCPClient: MCPConversation {
     package let upstream: MCPUpstream
     package let credentials: ForwardedCredentials
     /// Budget of each request, from its start.
     package let timeout: Duration
-    private let handlers: MCPClientHandlers
+    let handlers: MCPClientHandlers
     private let engine: CurlEngine
-    private let eventLoop: any EventLoop
+    let eventLoop: any EventLoop
     private let caller: NIOLoopBoundBox<MCPCaller?>
-
-    /// Rounds of questions that one request may take.
-    private static let maximumRounds = 16
 
     /// - Parameter handlers: the upstream must declare their `capabilities`.
     package init(
@@ -55,12 +61,8 @@ package final class MCPClient: Sendable {
                 }.start(deadline: deadline)
             }
         }
-        let document = (try? JSONValue(parsing: connection.description)) ?? [:]
-        let info = document["serverInfo"] ?? document["_meta"]?[MCPMeta.serverInfo]
         return MCPServerDescription(
-            version: connection.version, serverInfo: info.flatMap { try? Implementation(json: $0) },
-            capabilities: (try? ServerCapabilities(json: document["capabilities"] ?? [:])) ?? ServerCapabilities(),
-            instructions: document["instructions"]?.string)
+            version: connection.version, result: (try? JSONValue(parsing: connection.description)) ?? [:])
     }
 
     /// Ends the upstream's sessions.
@@ -68,57 +70,22 @@ package final class MCPClient: Sendable {
         await upstream.close(engine)
     }
 
-    /// Calls a tool. Questions that the server asks meanwhile go to the handlers.
-    package func callTool(
-        _ name: String, arguments: JSONObject? = nil, meta: JSONObject = [:],
-        onProgress: (@Sendable (MCPProgress) -> Void)? = nil
-    ) async throws -> CallToolResult {
-        var params: JSONObject = ["name": .string(name)]
-        if let arguments { params["arguments"] = .object(arguments) }
-        if !meta.isEmpty { params["_meta"] = .object(meta) }
-        return try CallToolResult(
-            json: .object(try await request(MCPMethod.toolsCall, params: params, onProgress: onProgress)))
-    }
-
     /// Sends any request and returns its complete result.
     package func request(
         _ method: String, params: JSONObject? = nil, onProgress: (@Sendable (MCPProgress) -> Void)? = nil
     ) async throws -> JSONObject {
-        let original = params
-        var params = params
-        for _ in 0..<Self.maximumRounds {
-            let answer = try await exchange(method, params: params, onProgress: onProgress)
-            let tree = answer.message.withUnsafeReadableBytes { JSONValue(answer.result, in: $0) }
-            let result = tree.object ?? [:]
-            guard answer.era == .modern, ResultType(of: result) == .inputRequired else { return result }
-            params = try await answering(InputRequiredResult(json: tree), original)
+        var rounds = InputRounds(params)
+        while true {
+            let answer = try await exchange(method, params: rounds.params, onProgress: onProgress)
+            let result = answer.message.withUnsafeReadableBytes { JSONValue(answer.result, in: $0) }.object ?? [:]
+            guard answer.era == .modern, try await rounds.answer(result, handlers) else { return result }
         }
-        throw MCPCallFailure(kind: .rejected, executed: .unknown, detail: "the server does not stop asking")
     }
 
     // MARK: Inside
 
-    /// The parameters of the next round: the original ones, the answers, and the state byte for byte.
-    private func answering(_ required: InputRequiredResult, _ original: JSONObject?) async throws -> JSONObject {
-        var params = original ?? [:]
-        var responses: JSONObject = [:]
-        for (key, question) in required.inputRequests {
-            switch await handlers.answer(question, version: .latestModern) {
-            case .success(let response):
-                responses[key] = response
-            case .failure(let error):
-                throw MCPCallFailure(
-                    kind: .rejected, rpcError: error, executed: .unknown,
-                    detail: "the tool asks for input that this client cannot give (\(question.method))")
-            }
-        }
-        if !required.inputRequests.isEmpty { params["inputResponses"] = .object(responses) }
-        if let state = required.requestState { params["requestState"] = .string(state) }
-        return params
-    }
-
     /// Must be called on the event loop.
-    private var callerOnLoop: MCPCaller {
+    var callerOnLoop: MCPCaller {
         if let made = caller.value { return made }
         let made = MCPCaller(upstream: upstream, engine: engine, eventLoop: eventLoop)
         caller.value = made
@@ -130,10 +97,14 @@ package final class MCPClient: Sendable {
         var cancelled = false
     }
 
-    private func exchange(
-        _ method: String, params: JSONObject?, onProgress: (@Sendable (MCPProgress) -> Void)?
+    /// - Parameters:
+    ///   - limit: instead of `timeout`.
+    ///   - onNotification: instead of the handlers'.
+    func exchange(
+        _ method: String, params: JSONObject?, onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
+        limit: Duration? = nil, onNotification: (@Sendable (JSONRPCNotification) -> Void)? = nil
     ) async throws -> MCPCallResult {
-        let deadline = NIODeadline.now() + TimeAmount(timeout)
+        let deadline = NIODeadline.now() + TimeAmount(limit ?? timeout)
         let flight = NIOLoopBoundBox.makeEmptyBox(valueType: Flight.self, eventLoop: eventLoop)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
@@ -144,7 +115,8 @@ package final class MCPClient: Sendable {
                             throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
                         return
                     }
-                    let request = self.outgoing(method, params, deadline: deadline, onProgress: onProgress)
+                    var request = self.outgoing(method, params, deadline: deadline, onProgress: onProgress)
+                    if let onNotification { request.onNotification = onNotification }
                     let handle = self.callerOnLoop.perform(request) { outcome in
                         switch outcome {
                         case .result(let result): continuation.resume(returning: result)
@@ -178,15 +150,19 @@ package final class MCPClient: Sendable {
             body: .other(method: method, params: params), credentials: credentials, deadline: deadline,
             mayRunTwice: mayRunTwice, takesInputRequests: true, mirrored: entry?.mirrored ?? [],
             onProgress: onProgress, onNotification: handlers.onNotification)
-        let loop = eventLoop
-        request.onRequest = { [handlers] question, reply in
+        request.onRequest = answerer
+        return request
+    }
+
+    /// Puts what a legacy server asks to the handlers. For the event loop only.
+    var answerer: OutgoingRequest.Answerer {
+        { [handlers, loop = eventLoop] question, reply in
             let reply = NIOLoopBound(reply, eventLoop: loop)
             Task {
                 let answer = await handlers.answer(question, version: .latestLegacy)
                 loop.execute { reply.value(answer) }
             }
         }
-        return request
     }
 
     /// Lists the tools, all pages, and keeps them as the upstream's catalog. In the modern era tools with invalid header

@@ -37,7 +37,8 @@ package final class MCPUpstream: Sendable {
         self.capabilities = capabilities
         self.logger = logger
         envelope = RequestEnvelope(
-            fragments: EnvelopeFragments(clientInfo: clientInfo, capabilities: capabilities))
+            fragments: EnvelopeFragments(
+                clientInfo: clientInfo, capabilities: capabilities, legacyVersion: configuration.legacyVersion))
         pool = Mutex(
             SessionPoolState(
                 url: configuration.url, era: configuration.era, limit: configuration.sessionLimit,
@@ -146,6 +147,11 @@ package final class MCPUpstream: Sendable {
         catalogState.withLock { state in
             if state.catalog != nil { state.staleAt = .uptimeNanoseconds(0) }
         }
+    }
+
+    /// In whose name the catalog is listed; nil before it was.
+    var catalogCredentials: ForwardedCredentials? {
+        catalogState.withLock { $0.catalog == nil ? nil : $0.credentials }
     }
 
     func entry(for tool: String, now: NIODeadline) -> (entry: ToolCatalog.Entry?, renewal: ForwardedCredentials?) {

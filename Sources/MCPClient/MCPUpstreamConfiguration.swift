@@ -1,4 +1,5 @@
 package import CurlTransport
+package import MCP
 
 /// Everything that one upstream MCP server needs to be told apart and reached; validated by whoever reads it from a file.
 package struct MCPUpstreamConfiguration: Sendable {
@@ -23,6 +24,8 @@ package struct MCPUpstreamConfiguration: Sendable {
     /// Tool annotations of this upstream are believed: `readOnlyHint` and `idempotentHint` allow one replay.
     package var trusted: Bool
     package var era: Era
+    /// Revision that `initialize` asks for; the server may choose another legacy one.
+    package var legacyVersion: MCPVersion
     /// A longer answer is `invalid`. For a streamed answer the bound holds for each event and for the whole stream.
     package var maximumResponseBytes: Int
     /// Legacy sessions kept at most; the least recently used idle one beyond it is ended with `DELETE`.
@@ -46,7 +49,8 @@ package struct MCPUpstreamConfiguration: Sendable {
 
     package init(
         name: String, url: String, unixSocketPath: String? = nil, connectTimeout: Duration = .seconds(2),
-        trusted: Bool = false, era: Era = .auto, maximumResponseBytes: Int = 16 * 1024 * 1024,
+        trusted: Bool = false, era: Era = .auto, legacyVersion: MCPVersion = .latestLegacy,
+        maximumResponseBytes: Int = 16 * 1024 * 1024,
         sessionLimit: Int = 10_000, sessionIdle: Duration = .seconds(30 * 60), retryWindow: Duration = .seconds(2),
         retryPause: Duration = .milliseconds(25), handshakeTimeout: Duration = .seconds(10),
         catalogLifetime: Duration = .seconds(300), catalogLimit: Int = 10_000, tls: CurlTLS? = nil,
@@ -58,6 +62,7 @@ package struct MCPUpstreamConfiguration: Sendable {
         self.connectTimeout = connectTimeout
         self.trusted = trusted
         self.era = era
+        self.legacyVersion = legacyVersion
         self.maximumResponseBytes = maximumResponseBytes
         self.sessionLimit = sessionLimit
         self.sessionIdle = sessionIdle

@@ -9,15 +9,14 @@ struct EnvelopeFragments: Sendable {
     /// Members of the parameters of `initialize` after the protocol version.
     let initializeParams: String
 
-    init(clientInfo: Implementation, capabilities: ClientCapabilities) {
+    init(clientInfo: Implementation, capabilities: ClientCapabilities, legacyVersion: MCPVersion = .latestLegacy) {
         let modern = MCPVersion.latestModern
         modernMeta =
             "\"\(MCPMeta.clientInfo)\":\(clientInfo.json(for: modern).text),"
             + "\"\(MCPMeta.clientCapabilities)\":\(capabilities.json(for: modern).text)"
-        let legacy = MCPVersion.latestLegacy
         initializeParams =
-            "\"capabilities\":\(capabilities.json(for: legacy).text),"
-            + "\"clientInfo\":\(clientInfo.json(for: legacy).text)"
+            "\"capabilities\":\(capabilities.json(for: legacyVersion).text),"
+            + "\"clientInfo\":\(clientInfo.json(for: legacyVersion).text)"
     }
 }
 

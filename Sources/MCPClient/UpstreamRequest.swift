@@ -16,15 +16,15 @@ extension MCPUpstream {
             mayResend: mayResend, tls: configuration.tls, proxy: configuration.proxy)
     }
 
-    /// A `GET` that takes up a broken event stream (legacy).
-    func resumption(
-        of connection: UpstreamConnection, after lastEventID: String, credentials: ForwardedCredentials,
+    /// A `GET` for an event stream (legacy): one that broke after `lastEventID`, or the server's own.
+    func eventStream(
+        over connection: UpstreamConnection, after lastEventID: String?, credentials: ForwardedCredentials,
         timeout: Duration
     ) -> CurlRequest {
         var headers = connection.headers
         headers.remove(name: "Content-Type")
         headers.set(name: "Accept", value: "text/event-stream")
-        headers.append(name: MCPHeader.lastEventID, value: lastEventID)
+        if let lastEventID { headers.append(name: MCPHeader.lastEventID, value: lastEventID) }
         for header in credentials.credentials { headers.append(header) }
         return CurlRequest(
             method: "GET", url: connection.url, unixSocketPath: configuration.unixSocketPath, headers: headers,

@@ -1,5 +1,6 @@
 import Dispatch
 import Foundation
+import MCP
 import Synchronization
 
 #if canImport(Glibc)
@@ -9,57 +10,6 @@ import Musl
 #elseif canImport(Darwin)
 import Darwin
 #endif
-
-/// One line of input.
-enum InputLine: Hashable, Sendable {
-    /// Without its end; never empty.
-    case text([UInt8])
-    /// Longer than the limit; its bytes were dropped as they came.
-    case tooLong
-}
-
-/// Cuts bytes into lines. Pure: the reading thread and the tests feed it.
-struct LineSplitter {
-    private let limit: Int
-    private var partial: [UInt8] = []
-    private var isSkipping = false
-
-    /// - Parameter limit: bytes of a line without its end.
-    init(limit: Int) { self.limit = limit }
-
-    mutating func feed(_ bytes: UnsafeRawBufferPointer, _ emit: (InputLine) -> Void) {
-        var rest = bytes[...]
-        while let end = rest.firstIndex(of: 0x0A) {
-            take(rest[..<end])
-            finish(emit)
-            rest = rest[(end + 1)...]
-        }
-        take(rest)
-    }
-
-    /// What stands after the last line end is a line too.
-    mutating func end(_ emit: (InputLine) -> Void) { finish(emit) }
-
-    private mutating func take(_ bytes: Slice<UnsafeRawBufferPointer>) {
-        guard !isSkipping else { return }
-        guard partial.count + bytes.count <= limit + 1 else {
-            isSkipping = true
-            partial = []
-            return
-        }
-        partial.append(contentsOf: bytes)
-    }
-
-    private mutating func finish(_ emit: (InputLine) -> Void) {
-        defer {
-            partial.removeAll(keepingCapacity: partial.capacity <= 64 * 1024)
-            isSkipping = false
-        }
-        if partial.last == 0x0D { partial.removeLast() }
-        if isSkipping || partial.count > limit { return emit(.tooLong) }
-        if partial.contains(where: { $0 != 0x20 && $0 != 0x09 }) { emit(.text(partial)) }
-    }
-}
 
 /// Reads lines from a file descriptor on a thread of its own: a blocking read must not hold a thread of the cooperative
 /// pool.

@@ -48,11 +48,11 @@ final class CallerHarness: Sendable {
     func call(
         _ tool: String = "read", arguments: String = "{}", user: String? = nil, shard: Int = 0,
         timeout: TimeAmount = .seconds(10), idle: TimeAmount? = nil, cancelAfter: TimeAmount? = nil,
-        onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil, cancelWhen: (@Sendable () async throws -> Void)? = nil
     ) async throws -> MCPCallOutcome {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallOutcome, any Error>) in
             Task {
-                try await onLoop(shard) { caller in
+                let cancel = try await onLoop(shard) { caller -> @Sendable () -> Void in
                     let call = MCPToolCall(
                         tool: tool, arguments: ByteBuffer(string: arguments),
                         credentials: ForwardedCredentials(
@@ -62,6 +62,12 @@ final class CallerHarness: Sendable {
                     if let cancelAfter {
                         caller.eventLoop.assumeIsolated().scheduleTask(in: cancelAfter) { handle.cancel() }
                     }
+                    let bound = NIOLoopBound(handle, eventLoop: caller.eventLoop)
+                    return { bound.eventLoop.execute { bound.value.cancel() } }
+                }
+                if let cancelWhen {
+                    try await cancelWhen()
+                    cancel()
                 }
             }
         }

@@ -201,7 +201,9 @@ extension MCPCallerTests {
             $0.call = { _, _ in .hang }
         }
         try await with(rules) { server, harness in
-            let failure = try await harness.call("write", cancelAfter: .milliseconds(200)).problem
+            let failure = try await harness.call(
+                "write", cancelWhen: { try await server.http.waitUntil { _ in server.count("tools/call") == 1 } }
+            ).problem
             #expect(failure.kind == .cancelled)
             try await server.http.waitUntil { $0.openConnections == 0 }
             #expect(server.count("notifications/cancelled") == 0)

@@ -1,0 +1,160 @@
+import CurlTransport
+import JSON
+import MCP
+import NIOCore
+
+/// Keeps the server-to-client stream of one legacy session open (Streamable HTTP, "Listening for Messages from the
+/// Server"): opens it with GET, and takes it up again after the last event whenever it breaks.
+final class ListenDriver: ExchangeOwner {
+    enum End {
+        /// The session is gone; a new one has to be opened, and subscribed with.
+        case sessionEnded
+        /// The server offers no such stream, or refuses it.
+        case refused(MCPCallFailure)
+        case stopped
+    }
+
+    private let caller: MCPCaller
+    private let credentials: ForwardedCredentials
+    private let onOpen: () -> Void
+    private let onNotification: (JSONRPCNotification) -> Void
+    private let onRequest: OutgoingRequest.Answerer
+    private var completion: ((End) -> Void)?
+    private var held: UpstreamConnection?
+    private var exchange: Exchange?
+    private var lastEventID: String?
+    private var pause = ListenDriver.firstPause
+
+    private static let firstPause = TimeAmount.milliseconds(250)
+    private static let longestPause = TimeAmount.seconds(10)
+    /// A stream ends at last; it is only opened again then.
+    private static let lifetime = Duration.seconds(24 * 3600)
+
+    private var upstream: MCPUpstream { caller.upstream }
+
+    /// - Parameters:
+    ///   - onOpen: the stream is there, for the first time or again.
+    ///   - onRequest: answers what the server asks on the stream.
+    init(
+        caller: MCPCaller, credentials: ForwardedCredentials, onOpen: @escaping () -> Void,
+        onNotification: @escaping (JSONRPCNotification) -> Void, onRequest: @escaping OutgoingRequest.Answerer,
+        completion: @escaping (End) -> Void
+    ) {
+        self.caller = caller
+        self.credentials = credentials
+        self.onOpen = onOpen
+        self.onNotification = onNotification
+        self.onRequest = onRequest
+        self.completion = completion
+    }
+
+    func start() {
+        let driver = NIOLoopBound(self, eventLoop: caller.eventLoop)
+        let acquisition = caller.acquire(credentials) {
+            PoolWaiter(eventLoop: caller.eventLoop) { driver.value.woken($0) }
+        }
+        switch acquisition {
+        case .ready(let connection): connected(connection)
+        case .handshake(let order): caller.run(order)
+        case .wait: break
+        }
+    }
+
+    func stop() { finish(.stopped) }
+
+    private func woken(_ wake: PoolWake) {
+        switch wake {
+        case .ready(let connection): connected(connection)
+        case .handshake(let order): caller.run(order)
+        case .failed(let failure): finish(.refused(failure.failure))
+        }
+    }
+
+    private func connected(_ connection: UpstreamConnection) {
+        // Held as long as it is listened on, so that it does not count as idle.
+        held = connection
+        if completion == nil { return giveBack() }
+        open()
+    }
+
+    private func open() {
+        guard completion != nil, let connection = held else { return }
+        let exchange = Exchange(
+            number: Self.noRequest, streaming: true, limit: upstream.configuration.maximumResponseBytes, owner: self)
+        self.exchange = exchange
+        exchange.start(
+            upstream.eventStream(
+                over: connection, after: lastEventID, credentials: credentials, timeout: Self.lifetime),
+            engine: caller.engine, eventLoop: caller.eventLoop)
+    }
+
+    /// No request has this id, so nothing on the stream passes for the answer to one.
+    private static let noRequest: Int64 = 0
+
+    // MARK: The exchange
+
+    func exchangeOpened() { onOpen() }
+
+    func exchangeAnswered(_ answer: ExchangeAnswer) {
+        if answer.isStreamed, 200..<300 ~= answer.status { return reopen(after: nil) }
+        if answer.status == 404 || answer.status == 400, let connection = held, connection.sessionID != nil {
+            upstream.discard(credentials.partition, connection)
+            return finish(.sessionEnded)
+        }
+        if answer.status >= 500 || answer.status == 429 { return reopen(after: nil) }
+        finish(
+            .refused(
+                answer.failure
+                    ?? MCPCallFailure(kind: .invalid, status: answer.status, executed: .no, detail: "no event stream")))
+    }
+
+    func exchangeReceived(_ message: JSONRPCMessage) {
+        pause = Self.firstPause
+        guard completion != nil, let connection = held else { return }
+        switch message {
+        case .notification(let notification):
+            if notification.method == MCPMethod.toolsListChanged { upstream.expireCatalog() }
+            onNotification(notification)
+        case .request(let question) where question.method == MCPMethod.ping:
+            caller.reply(JSONRPCResponse(id: question.id, result: [:]), over: connection, credentials: credentials)
+        case .request(let question):
+            onRequest(question) { [caller, credentials] outcome in
+                caller.reply(
+                    JSONRPCResponse(id: question.id, outcome: outcome), over: connection, credentials: credentials)
+            }
+        case .response:
+            break
+        }
+    }
+
+    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
+        if failure.kind == .impossible {
+            return finish(.refused(MCPCallFailure(kind: .unreachable, executed: .no, detail: failure.detail)))
+        }
+        if let resumption { lastEventID = resumption.lastEventID }
+        reopen(after: resumption?.pause)
+    }
+
+    /// - Parameter asked: the pause that the server asked for.
+    private func reopen(after asked: TimeAmount?) {
+        exchange = nil
+        let wait = asked ?? pause
+        pause = min(.nanoseconds(pause.nanoseconds * 2), Self.longestPause)
+        caller.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.open() }
+    }
+
+    private func giveBack() {
+        guard let connection = held else { return }
+        held = nil
+        upstream.release(credentials.partition, connection, now: .now())
+    }
+
+    private func finish(_ end: End) {
+        guard let completion else { return }
+        self.completion = nil
+        exchange?.abandon()
+        exchange = nil
+        giveBack()
+        completion(end)
+    }
+}

@@ -1,0 +1,148 @@
+package import JSON
+package import MCP
+
+/// A conversation with one MCP server, whatever carries it: `MCPClient` over HTTP, `StdioMCPClient` over a pipe.
+///
+/// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`. Cancelling the task cancels the request.
+package protocol MCPConversation: Sendable {
+    /// Makes sure that there is a connection, and tells who is at its end.
+    @discardableResult
+    func connect() async throws -> MCPServerDescription
+
+    /// Sends any request and returns its complete result; questions of the server are answered meanwhile.
+    func request(
+        _ method: String, params: JSONObject?, onProgress: (@Sendable (MCPProgress) -> Void)?
+    ) async throws -> JSONObject
+
+    /// The tools, all pages.
+    func listTools() async throws -> [ToolDefinition]
+
+    /// Hears what the server tells outside of any request, until the task is cancelled (`CancellationError`) or the
+    /// server ends it; notifications go to the handlers. A server that offers nothing of the kind is an
+    /// `MCPCallFailure`.
+    /// - Parameter onOpen: the server has begun to tell, for the first time or again.
+    func listen(to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void) async throws
+
+    func close() async
+}
+
+/// The protocol's requests, one method each.
+extension MCPConversation {
+    package func listen(to filter: SubscriptionFilter) async throws { try await listen(to: filter, onOpen: {}) }
+
+    private static var maximumPages: Int { 200 }
+
+    package func request(_ method: String, params: JSONObject? = nil) async throws -> JSONObject {
+        try await request(method, params: params, onProgress: nil)
+    }
+
+    /// Calls a tool. Questions that the server asks meanwhile go to the handlers.
+    package func callTool(
+        _ name: String, arguments: JSONObject? = nil, meta: JSONObject = [:],
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> CallToolResult {
+        var params: JSONObject = ["name": .string(name)]
+        if let arguments { params["arguments"] = .object(arguments) }
+        if !meta.isEmpty { params["_meta"] = .object(meta) }
+        return try CallToolResult(
+            json: .object(try await request(MCPMethod.toolsCall, params: params, onProgress: onProgress)))
+    }
+
+    /// `ping`, or `server/discover` where there is none: answers when the server does.
+    package func ping() async throws {
+        let description = try await connect()
+        let method = description.version.era == .modern ? MCPMethod.serverDiscover : MCPMethod.ping
+        _ = try await request(method)
+    }
+
+    package func listPrompts() async throws -> [Prompt] {
+        try await list(MCPMethod.promptsList, "prompts") { try Prompt(json: $0) }
+    }
+
+    package func getPrompt(_ name: String, arguments: [String: String] = [:]) async throws -> GetPromptResult {
+        var params: JSONObject = ["name": .string(name)]
+        if !arguments.isEmpty {
+            params["arguments"] = .object(
+                JSONObject(arguments.sorted { $0.key < $1.key }.map { ($0.key, JSONValue.string($0.value)) }))
+        }
+        return try GetPromptResult(json: .object(try await request(MCPMethod.promptsGet, params: params)))
+    }
+
+    package func listResources() async throws -> [Resource] {
+        try await list(MCPMethod.resourcesList, "resources") { try Resource(json: $0) }
+    }
+
+    package func listResourceTemplates() async throws -> [ResourceTemplate] {
+        try await list(MCPMethod.resourcesTemplatesList, "resourceTemplates") { try ResourceTemplate(json: $0) }
+    }
+
+    package func readResource(_ uri: String) async throws -> ReadResourceResult {
+        try ReadResourceResult(
+            json: .object(try await request(MCPMethod.resourcesRead, params: ["uri": .string(uri)])))
+    }
+
+    package func complete(_ parameters: CompleteParameters) async throws -> CompleteResult {
+        let version = try await connect().version
+        return try CompleteResult(
+            json: .object(try await request(MCPMethod.completionComplete, params: parameters.params(for: version))))
+    }
+
+    func list<Item>(
+        _ method: String, _ key: String, _ decode: (JSONValue) throws -> Item
+    ) async throws -> [Item] {
+        var items: [Item] = []
+        var params: JSONObject?
+        for _ in 0..<Self.maximumPages {
+            let result = try await request(method, params: params)
+            items += try (result[key]?.array ?? []).map(decode)
+            // Cursors are opaque: an empty one goes on too.
+            guard let cursor = result["nextCursor"]?.string else { break }
+            params = ["cursor": .string(cursor)]
+        }
+        return items
+    }
+}
+
+/// Rounds of questions inside one modern request.
+struct InputRounds {
+    /// Rounds that one request may take.
+    private static let maximum = 16
+
+    private let original: JSONObject?
+    private var count = 0
+    /// What the next round sends.
+    private(set) var params: JSONObject?
+
+    init(_ params: JSONObject?) {
+        original = params
+        self.params = params
+    }
+
+    /// Answers what `result` asks; false when it asks nothing, and so is the answer.
+    /// - Throws: `MCPCallFailure` for a question that cannot be answered, or when there is no end of them.
+    mutating func answer(_ result: JSONObject, _ handlers: MCPClientHandlers) async throws -> Bool {
+        guard ResultType(of: result) == .inputRequired else { return false }
+        count += 1
+        guard count < Self.maximum else {
+            throw MCPCallFailure(kind: .rejected, executed: .unknown, detail: "the server does not stop asking")
+        }
+        let required = try InputRequiredResult(json: .object(result))
+        var params = original ?? [:]
+        var responses: JSONObject = [:]
+        for (key, question) in required.inputRequests {
+            switch await handlers.answer(question, version: .latestModern) {
+            case .success(let response):
+                responses[key] = response
+            case .failure(let error):
+                throw MCPCallFailure(
+                    kind: .rejected, rpcError: error, executed: .unknown,
+                    detail: "the tool asks for input that this client cannot give (\(question.method))")
+            }
+        }
+        if !required.inputRequests.isEmpty { params["inputResponses"] = .object(responses) }
+        // Byte for byte.
+        if let state = required.requestState { params["requestState"] = .string(state) }
+        self.params = params
+        return true
+    }
+}

@@ -1,0 +1,368 @@
+package import JSON
+package import Logging
+package import MCP
+import NIOCore
+import Synchronization
+
+/// An MCP client over stdio: one JSON message a line, both eras, any number of requests in flight.
+///
+/// The era is found out as over HTTP, with `server/discover`; any error that is not a recognised modern one, or
+/// silence, means legacy. One client talks to one server process and ends with it.
+package final class StdioMCPClient: MCPConversation {
+    package struct Configuration: Sendable {
+        package var era: MCPUpstreamConfiguration.Era
+        /// Revision that `initialize` asks for.
+        package var legacyVersion: MCPVersion
+        /// Budget of each request, from its start.
+        package var timeout: Duration
+        /// Silence of a server after `server/discover` that counts as an answer. A server that is slow to start is
+        /// silent too, so this is long.
+        package var probeTimeout: Duration
+        /// Bytes of a line.
+        package var maximumLineBytes: Int
+
+        package init(
+            era: MCPUpstreamConfiguration.Era = .auto, legacyVersion: MCPVersion = .latestLegacy,
+            timeout: Duration = .seconds(30), probeTimeout: Duration = .seconds(10),
+            maximumLineBytes: Int = 16 * 1024 * 1024
+        ) {
+            self.era = era
+            self.legacyVersion = legacyVersion
+            self.timeout = timeout
+            self.probeTimeout = probeTimeout
+            self.maximumLineBytes = maximumLineBytes
+        }
+    }
+
+    private struct Pending {
+        let continuation: CheckedContinuation<JSONObject, any Error>
+        let onProgress: (@Sendable (MCPProgress) -> Void)?
+        /// The subscription that the request opens is acknowledged.
+        let onOpen: (@Sendable () -> Void)?
+        /// Told to the server when it is given up: `initialize` and the probe never are.
+        let isCancellable: Bool
+    }
+
+    private struct State {
+        var pending: [Int64: Pending] = [:]
+        var connecting: Task<MCPServerDescription, any Error>?
+        var version: MCPVersion?
+        var ended = false
+    }
+
+    private let configuration: Configuration
+    private let handlers: MCPClientHandlers
+    private let envelope: RequestEnvelope
+    private let channel: StdioChannel
+    private let process: StdioServerProcess?
+    private let logger: Logger
+    private let state = Mutex(State())
+
+    /// Starts a server.
+    /// - Throws: when the command cannot be run.
+    package convenience init(
+        command: String, arguments: [String] = [], environment: [String: String] = [:], clientInfo: Implementation,
+        handlers: MCPClientHandlers = MCPClientHandlers(), configuration: Configuration = Configuration(),
+        logger: Logger
+    ) throws {
+        let process = try StdioServerProcess(
+            command: command, arguments: arguments, environment: environment,
+            limit: configuration.maximumLineBytes)
+        self.init(
+            channel: process.channel, process: process, clientInfo: clientInfo, handlers: handlers,
+            configuration: configuration, logger: logger)
+    }
+
+    init(
+        channel: StdioChannel, process: StdioServerProcess? = nil, clientInfo: Implementation,
+        handlers: MCPClientHandlers, configuration: Configuration, logger: Logger
+    ) {
+        self.channel = channel
+        self.process = process
+        self.configuration = configuration
+        self.handlers = handlers
+        self.logger = logger
+        envelope = RequestEnvelope(
+            fragments: EnvelopeFragments(
+                clientInfo: clientInfo, capabilities: handlers.capabilities,
+                legacyVersion: configuration.legacyVersion))
+        channel.read { [weak self] line in self?.take(line) }
+    }
+
+    // MARK: Requests
+
+    @discardableResult
+    package func connect() async throws -> MCPServerDescription {
+        let task = state.withLock { state in
+            if let task = state.connecting { return task }
+            // Not the caller's task: it goes on for the others when that one is cancelled.
+            let task = Task { try await negotiate() }
+            state.connecting = task
+            return task
+        }
+        do {
+            return try await task.value
+        } catch {
+            state.withLock { state in
+                if state.connecting == task { state.connecting = nil }
+            }
+            throw error
+        }
+    }
+
+    package func request(
+        _ method: String, params: JSONObject? = nil, onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> JSONObject {
+        let version = try await connect().version
+        var rounds = InputRounds(params)
+        while true {
+            let result = try await exchange(
+                method, params: rounds.params, version: version, limit: configuration.timeout, onProgress: onProgress)
+            guard version.era == .modern else { return result }
+            guard ResultType(of: result) != nil else {
+                throw MCPCallFailure(kind: .invalid, executed: .yes, detail: "unknown resultType")
+            }
+            guard try await rounds.answer(result, handlers) else { return result }
+        }
+    }
+
+    package func listTools() async throws -> [ToolDefinition] {
+        try await list(MCPMethod.toolsList, "tools") { try ToolDefinition(json: $0) }
+    }
+
+    package func listen(to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void) async throws {
+        let description = try await connect()
+        if description.version.era == .modern {
+            do {
+                _ = try await exchange(
+                    MCPMethod.subscriptionsListen, params: ["notifications": filter.json],
+                    version: description.version, limit: nil, onOpen: onOpen)
+            } catch let failure as MCPCallFailure where failure.kind == .cancelled {
+                throw CancellationError()
+            }
+            return
+        }
+        // What a legacy server has to say comes anyway.
+        if description.capabilities.resources?.subscribe == true {
+            for uri in filter.resourceSubscriptions {
+                _ = try await request(MCPMethod.resourcesSubscribe, params: ["uri": .string(uri)])
+            }
+        }
+        onOpen()
+        while !state.withLock({ $0.ended }) { try await Task.sleep(for: .milliseconds(100)) }
+    }
+
+    /// Ends the server's input and waits for its exit.
+    package func close() async {
+        if let process {
+            await process.stop(within: .seconds(2))
+        } else {
+            channel.end()
+        }
+        ended()
+    }
+
+    // MARK: Negotiation
+
+    private func negotiate() async throws -> MCPServerDescription {
+        if configuration.era != .legacy, let modern = try await probe() { return modern }
+        guard configuration.era != .modern else {
+            throw MCPCallFailure(kind: .rejected, executed: .no, detail: "the server speaks no modern revision")
+        }
+        return try await initialize()
+    }
+
+    /// nil: the server is a legacy one.
+    private func probe() async throws -> MCPServerDescription? {
+        let version = MCPVersion.latestModern
+        let outcome: JSONObject
+        do {
+            outcome = try await exchange(
+                MCPMethod.serverDiscover, params: nil, version: version, limit: configuration.probeTimeout,
+                isCancellable: false)
+        } catch let failure as MCPCallFailure {
+            switch failure.rpcError?.knownCode {
+            case .headerMismatch?, .missingClientCapability?:
+                return connected(version, [:])
+            case .unsupportedVersion?:
+                // The one modern revision that is spoken here was refused.
+                return nil
+            default:
+                guard failure.rpcError != nil || failure.kind == .timeout else { throw failure }
+                return nil
+            }
+        }
+        guard let names = outcome["supportedVersions"]?.array?.compactMap(\.string) else { return nil }
+        let common = names.compactMap(MCPVersion.init(rawValue:))
+        if common.contains(version) { return connected(version, outcome) }
+        guard common.contains(where: { $0.era == .legacy }) else {
+            throw MCPCallFailure(kind: .rejected, executed: .no, detail: "no common protocol version")
+        }
+        return nil
+    }
+
+    private func initialize() async throws -> MCPServerDescription {
+        let number = RequestNumber.next()
+        let body = envelope.initialize(number: number, version: configuration.legacyVersion)
+        let result = try await send(number, Array(body.readableBytesView), limit: configuration.timeout)
+        guard let version = result["protocolVersion"]?.string.flatMap(MCPVersion.init(rawValue:)),
+            version.era == .legacy
+        else { throw MCPCallFailure(kind: .rejected, executed: .no, detail: "no common protocol version") }
+        let description = connected(version, result)
+        channel.write(Array(envelope.notification(method: MCPMethod.initialized).readableBytesView))
+        return description
+    }
+
+    private func connected(_ version: MCPVersion, _ result: JSONObject) -> MCPServerDescription {
+        state.withLock { $0.version = version }
+        return MCPServerDescription(version: version, result: .object(result))
+    }
+
+    // MARK: Exchanges
+
+    /// - Parameter limit: nil waits for ever.
+    private func exchange(
+        _ method: String, params: JSONObject?, version: MCPVersion, limit: Duration?, isCancellable: Bool = true,
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil, onOpen: (@Sendable () -> Void)? = nil
+    ) async throws -> JSONObject {
+        let number = RequestNumber.next()
+        let body = envelope.request(
+            number: number, method: method, params: params,
+            meta: RequestEnvelope.Meta(version: version, progress: onProgress != nil))
+        return try await send(
+            number, Array(body.readableBytesView), limit: limit, isCancellable: isCancellable, onProgress: onProgress,
+            onOpen: onOpen)
+    }
+
+    private func send(
+        _ number: Int64, _ body: [UInt8], limit: Duration?, isCancellable: Bool = false,
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil, onOpen: (@Sendable () -> Void)? = nil
+    ) async throws -> JSONObject {
+        let expiry = limit.map { limit in
+            Task { [weak self] in
+                try await Task.sleep(for: limit)
+                self?.giveUp(number, .timeout, "no answer in time")
+            }
+        }
+        defer { expiry?.cancel() }
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { continuation in
+                let pending = Pending(
+                    continuation: continuation, onProgress: onProgress, onOpen: onOpen,
+                    isCancellable: isCancellable)
+                let isOpen = state.withLock { state in
+                    if !state.ended { state.pending[number] = pending }
+                    return !state.ended
+                }
+                guard isOpen else {
+                    return continuation.resume(
+                        throwing: MCPCallFailure(kind: .unreachable, executed: .no, detail: "the server has ended"))
+                }
+                channel.write(body)
+                // The cancellation may have come before there was anything to cancel.
+                if Task.isCancelled { giveUp(number, .cancelled, "cancelled by the caller") }
+            }
+        } onCancel: {
+            giveUp(number, .cancelled, "cancelled by the caller")
+        }
+    }
+
+    private func giveUp(_ number: Int64, _ kind: MCPCallFailure.Kind, _ detail: String) {
+        guard let pending = state.withLock({ $0.pending.removeValue(forKey: number) }) else { return }
+        if pending.isCancellable {
+            let cancelled = CancelledNotification(requestID: .integer(number), reason: detail)
+            channel.write(cancelled.notification.json.serialized)
+        }
+        pending.continuation.resume(throwing: MCPCallFailure(kind: kind, executed: .unknown, detail: detail))
+    }
+
+    // MARK: Input
+
+    private func take(_ line: InputLine?) {
+        guard let line else { return ended() }
+        guard case .text(let bytes) = line, let value = try? JSONValue(parsing: bytes, maximumDepth: 128) else {
+            // Nobody can be told, and what it answered will run into its timeout.
+            logger.warning("line from the server is no message")
+            return
+        }
+        // 2025-03-26 lets a server put several messages into one array.
+        for element in value.array ?? [value] {
+            guard let message = try? JSONRPCMessage(element) else {
+                logger.warning("line from the server is no message")
+                continue
+            }
+            take(message)
+        }
+    }
+
+    private func take(_ message: JSONRPCMessage) {
+        switch message {
+        case .response(let response):
+            guard case .integer(let number)? = response.id,
+                let pending = state.withLock({ $0.pending.removeValue(forKey: number) })
+            else { return }
+            pending.continuation.resume(with: Self.outcome(response))
+        case .notification(let notification):
+            guard notification.method == MCPMethod.progress else {
+                if notification.method == MCPMethod.subscriptionsAcknowledged,
+                    case .integer(let number)? = notification.params?["_meta"]?[MCPMeta.subscriptionID].flatMap({
+                        RequestID($0)
+                    })
+                {
+                    state.withLock { $0.pending[number]?.onOpen }?()
+                }
+                handlers.onNotification?(notification)
+                return
+            }
+            guard let progress = try? ProgressNotification(params: notification.params ?? [:]),
+                case .integer(let number) = progress.token
+            else { return }
+            let pending = state.withLock { $0.pending[number] }
+            pending?.onProgress?(
+                MCPProgress(progress: progress.progress, total: progress.total, message: progress.message))
+        case .request(let question):
+            answer(question)
+        }
+    }
+
+    private static func outcome(_ response: JSONRPCResponse) -> Result<JSONObject, any Error> {
+        switch response.outcome {
+        case .success(let result):
+            guard let object = result.object else {
+                return .failure(
+                    MCPCallFailure(kind: .invalid, executed: .yes, detail: "result that is no object"))
+            }
+            return .success(object)
+        case .failure(let error):
+            return .failure(
+                MCPCallFailure(
+                    kind: .rejected, rpcError: error, executed: ExchangeAnswer.executed(error),
+                    detail: "JSON-RPC error \(error.code)"))
+        }
+    }
+
+    /// Modern servers ask in results; a request of one breaks the rules and is ignored.
+    private func answer(_ question: JSONRPCRequest) {
+        let version = state.withLock { $0.version }
+        if version?.era == .modern { return }
+        if question.method == MCPMethod.ping {
+            return channel.write(JSONRPCResponse(id: question.id, result: [:]).json.serialized)
+        }
+        Task { [handlers, channel] in
+            let outcome = await handlers.answer(question, version: version ?? .latestLegacy)
+            channel.write(JSONRPCResponse(id: question.id, outcome: outcome).json.serialized)
+        }
+    }
+
+    private func ended() {
+        let pending = state.withLock { state in
+            defer { state.pending = [:] }
+            state.ended = true
+            return state.pending
+        }
+        for request in pending.values {
+            request.continuation.resume(
+                throwing: MCPCallFailure(kind: .unreachable, executed: .unknown, detail: "the server has ended"))
+        }
+    }
+}
