@@ -96,6 +96,10 @@ let package = Package(
             name: "ConformanceServer",
             dependencies: ["MCPServer", "MCPServerHTTP", "MCP", "JSON", "HTTPServer", logging, nio("NIOPosix")],
             path: "Tests/ConformanceServer", swiftSettings: settings),
+        .executableTarget(
+            name: "ConformanceClient",
+            dependencies: ["MCPClient", "MCP", "JSON", "CurlTransport", logging, nio("NIOPosix")],
+            path: "Tests/ConformanceClient", swiftSettings: settings),
         tests("JSON", []),
         tests("MCP", ["JSON"]),
         tests("Configuration", ["JSON"]),
