@@ -18,7 +18,7 @@ import Testing
 
         /// Every `@FILL@` stands for a repeated piece of text.
         func filled(_ text: String) -> String {
-            guard let fill = json["fill"]?.array, let piece = fill[0].string, let count = fill[1].int else {
+            guard let fill = json["request"]?["fill"]?.array, let piece = fill[0].string, let count = fill[1].int else {
                 return text
             }
             return text.replacing("@FILL@", with: String(repeating: piece, count: count))
