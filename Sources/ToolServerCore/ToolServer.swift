@@ -92,6 +92,7 @@ package func buildToolServer(
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
     try register(ChatHistoryTool(messages: messages))
+    server.registerCompany(documents: store, registry: search)
 
     let providers: [any IdentityProvider] = configuration.identity.compactMap { provider in
         switch provider {

@@ -4,7 +4,7 @@ package import Foundation
 ///
 /// Parts of the server ask for the narrow protocol they need, so that a foreign database can later take over
 /// search, identity or message storing one by one.
-package protocol Store: AccountStore, LoginSessionStore, MessageStore, SearchRegistry, DocumentStore {
+package protocol Store: AccountStore, LoginSessionStore, MessageStore, SearchRegistry, DocumentStore, DocumentReader {
     /// Throws when the database cannot answer a trivial query; the error says why.
     func checkHealth() async throws
 

@@ -1,10 +1,12 @@
 """The official Python SDK 2.x, in both eras, against our tool-server."""
 import asyncio
+import json
 
 import httpx2
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import PromptReference
 
 MODES = ["auto", "legacy", "2026-07-28"]
 
@@ -49,5 +51,38 @@ def test_the_cookie_names_the_user(endpoint, alice, mode):
             async with Client(streamable_http_client(endpoint, http_client=http), mode=mode) as client:
                 who = await client.call_tool("get_user_info", {})
                 assert who.structured_content["results"] == {"username": "alice", "alias": "Al"}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+def test_documents_records_and_prompts(endpoint, mode):
+    async def main():
+        async with Client(endpoint, mode=mode) as client:
+            documents = (await client.list_resources()).resources
+            assert documents and all(document.title and document.mime_type for document in documents)
+            read = await client.read_resource(documents[0].uri)
+            assert read.contents[0].text.startswith(f"# {documents[0].title}\n")
+            templates = {item.uri_template for item in (await client.list_resource_templates()).resource_templates}
+            assert templates == {"company://documents/{id}", "company://records/{model}/{query}"}
+            found = await client.read_resource("company://records/projects/urgent")
+            assert {"name": "Urgent Q2", "url": "/psm/project/123/"} in json.loads(found.contents[0].text)
+            prompts = {prompt.name: prompt for prompt in (await client.list_prompts()).prompts}
+            assert set(prompts) == {"summarize_document", "ask_documents", "find_records"}
+            assert all(prompt.title and prompt.description for prompt in prompts.values())
+            summary = await client.get_prompt("summarize_document", {"document": documents[0].title})
+            assert summary.messages[0].content.resource.uri == documents[0].uri
+            models = await client.complete(PromptReference(name="find_records"), {"name": "model", "value": "pro"})
+            assert "projects" in models.completion.values
+
+    asyncio.run(main())
+
+
+def test_every_tool_is_described(endpoint):
+    async def main():
+        async with Client(endpoint) as client:
+            for tool in (await client.list_tools()).tools:
+                assert tool.title and tool.description and tool.annotations and tool.output_schema, tool.name
+                assert tool.input_schema["type"] == "object"
 
     asyncio.run(main())
