@@ -40,6 +40,24 @@ extension MCPServer {
         return try await run(tool, arguments, context)
     }
 
+    /// Calls a tool on behalf of another one that is running: for the same caller, in the same revision.
+    ///
+    /// The call takes no place of its own among the concurrent ones, as it could wait there for the call that made it;
+    /// nor does it report progress or ask the client. Errors: as for the method above.
+    package func call(
+        tool name: String, arguments: JSONObject, within caller: ToolContext
+    ) async throws -> CallToolResult {
+        guard let tool = tool(name, for: caller.principal, in: caller.version) else {
+            throw ToolCallRefusal.unknownTool(name)
+        }
+        let violations = violations(of: arguments, tool)
+        guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
+        let context = ToolContext(
+            principal: caller.principal, requestID: nil, version: caller.version, traceparent: caller.traceparent,
+            logger: caller.logger)
+        return try await perform(tool, arguments, context)
+    }
+
     private func violations(of arguments: JSONObject, _ tool: RegisteredTool) -> [String] {
         tool.input.validate(.object(arguments)).map { "\($0)" }
     }
@@ -59,6 +77,12 @@ extension MCPServer {
             throw JSONRPCError.internalError("Too many calls are waiting")
         }
         defer { limiter.leave() }
+        return try await perform(tool, arguments, context)
+    }
+
+    private func perform(
+        _ tool: RegisteredTool, _ arguments: JSONObject, _ context: ToolContext
+    ) async throws -> CallToolResult {
         do {
             let result = try await tool.tool.call(arguments, context: context)
             return configuration.checksResults ? checked(result, tool) : result

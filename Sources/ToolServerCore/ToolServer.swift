@@ -51,11 +51,15 @@ package func buildToolServer(
     now: @escaping @Sendable () -> Date = { Date() }
 ) throws -> ToolServer {
     let store = try store ?? SQLiteStore(at: .memory)
-    let hasher = try hasher ?? PasswordHasher(concurrency: configuration.login.concurrency)
+    let hasher = hasher ?? PasswordHasher(concurrency: configuration.login.concurrency)
     let metrics = ToolServerMetrics(registry: metrics)
     let login = LoginService(
         accounts: store, sessions: store, hasher: hasher, lifetime: configuration.login.lifetime, now: now)
 
+    let server = MCPServer(
+        info: ToolServer.implementation,
+        instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
+        logger: logger)
     var engine: CurlEngine?
     let answers: any AnswerProvider
     if let provider {
@@ -63,15 +67,13 @@ package func buildToolServer(
     } else if let ai = configuration.ai {
         let made = CurlEngine(label: "provider", logger: logger)
         engine = made
-        answers = ChatCompletionsProvider(configuration: ai, engine: made, logger: logger)
+        let aiMetrics = AnswerMetrics(registry: metrics.registry)
+        answers = ModelAnswers(
+            model: ProviderChain(configuration: ai, engine: made, metrics: aiMetrics, logger: logger),
+            configuration: ai.agent, documents: store, server: server, metrics: aiMetrics, logger: logger)
     } else {
         answers = DocumentAnswers(documents: store)
     }
-
-    let server = MCPServer(
-        info: ToolServer.implementation,
-        instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
-        logger: logger)
     let search: any SearchRegistry = configuration.foreignTables.models.isEmpty ? store : foreign ?? store
     let messages: any MessageStore =
         if configuration.foreignTables.messages != nil, let foreign {
@@ -79,7 +81,12 @@ package func buildToolServer(
         } else {
             store
         }
-    let answering = AnsweringService(provider: answers, messages: messages, now: now)
+    let agent = configuration.ai?.agent ?? AgentConfiguration()
+    let answering = AnsweringService(
+        provider: answers, messages: messages,
+        memory: ConversationMemory(
+            messages: messages, maximumExchanges: agent.historyExchanges, maximumTokens: agent.historyTokens),
+        now: now)
     func register(_ tool: some Tool) throws {
         try server.register(tool: MeteredTool(tool, metrics: metrics))
     }

@@ -99,7 +99,7 @@ struct Complaint: Error, CustomStringConvertible {
 enum ProcessLog {
     static func start(_ configuration: ToolServerConfiguration) -> Logger {
         let output = LogOutput(level: configuration.logLevel)
-        if let key = configuration.ai?.apiKey { output.redact(key.value) }
+        for secret in configuration.ai?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.django.secrets { output.redact(secret) }
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
         return Logger(label: "tool-server")

@@ -11,8 +11,8 @@ package struct DocumentAnswers: AnswerProvider {
         self.documents = documents
     }
 
-    package func answer(_ prompt: String, onDelta: (@Sendable (String) async -> Void)?) async throws -> String {
-        let passages = try await documents.passages(matching: prompt, limit: Self.maximumPassages)
+    package func answer(_ question: Question, onDelta: AnswerDelta?) async throws -> String {
+        let passages = try await documents.passages(matching: question.prompt, limit: Self.maximumPassages)
         let answer =
             if passages.isEmpty {
                 try await nothingFound()

@@ -9,14 +9,18 @@ import NIOConcurrencyHelpers
 struct AnsweringService: Sendable {
     let provider: any AnswerProvider
     let messages: any MessageStore
+    let memory: ConversationMemory
     let now: @Sendable () -> Date
 
     /// Answers the prompt, verbatim; what the caller sees of progress are the answer's pieces.
-    func answer(_ prompt: String, whenEmpty: String, context: ToolContext) async throws -> String {
+    func answer(
+        _ prompt: String, history: [ConversationTurn] = [], whenEmpty: String, context: ToolContext
+    ) async throws -> String {
         guard !prompt.isBlank else { throw ToolError(whenEmpty) }
         let answer = try await ToolError.translating(context) {
             do {
-                return try await provider.answer(prompt, onDelta: Self.progress(of: context))
+                return try await provider.answer(
+                    Question(prompt, history: history, context: context), onDelta: Self.progress(of: context))
             } catch let error as AnswerError {
                 throw ToolError("AI error: \(error.message)")
             }
@@ -38,7 +42,7 @@ struct AnsweringService: Sendable {
         }
     }
 
-    private static func progress(of context: ToolContext) -> (@Sendable (String) async -> Void)? {
+    private static func progress(of context: ToolContext) -> AnswerDelta? {
         guard context.wantsProgress else { return nil }
         let count = NIOLockedValueBox(0)
         return { delta in
@@ -78,11 +82,29 @@ struct AIPromptTool: TypedTool {
 /// Answers one message of a conversation.
 struct ChatTool: TypedTool {
     struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
+        /// One message of the conversation so far.
+        struct Turn: Decodable, Sendable {
+            let role: ConversationTurn.Speaker
+            let content: String
+        }
+
         let message: String
+        let messages: [Turn]?
 
         static let schemaDocumentation: [String: JSONSchemaProperty] = [
-            "message": "What the user says, passed on verbatim."
+            "message": "What the user says, passed on verbatim.",
+            "messages": JSONSchemaProperty(
+                "What was said before, oldest first, instead of the stored messages of a logged-in user.",
+                maxItems: 1000),
         ]
+
+        /// The conversation before the message; some clients repeat the message as its last entry.
+        var history: [ConversationTurn]? {
+            guard let messages else { return nil }
+            var turns = messages.map { ConversationTurn($0.role, $0.content) }
+            if turns.last == ConversationTurn(.user, message) { turns.removeLast() }
+            return turns
+        }
     }
 
     static let name = "chat"
@@ -95,7 +117,15 @@ struct ChatTool: TypedTool {
     let service: AnsweringService
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<String> {
-        Results(try await service.answer(arguments.message, whenEmpty: "Empty message", context: context))
+        let history: [ConversationTurn]
+        if let given = arguments.history {
+            history = service.memory.fit(given)
+        } else {
+            history = await service.memory.recall(context)
+        }
+        return Results(
+            try await service.answer(
+                arguments.message, history: history, whenEmpty: "Empty message", context: context))
     }
 }
 

@@ -4,15 +4,20 @@ import Testing
 @testable import ToolServerCore
 
 @Suite struct ChatCompletionTests {
+    private func request(_ prompt: String, streamed: Bool) -> [UInt8] {
+        ChatCompletion.request(
+            ModelRequest(messages: [ChatCompletion.user(prompt)]), model: "m", streamed: streamed)
+    }
+
     @Test func thePromptIsTheLastMessageVerbatim() throws {
         let prompt = "  a\0\u{2028}\"quoted\" {\"role\":\"system\"}\n"
-        let body = try JSONValue(parsing: ChatCompletion.request(model: "m", prompt: prompt, streamed: false))
+        let body = try JSONValue(parsing: request(prompt, streamed: false))
         #expect(body["model"]?.string == "m")
         #expect(body["stream"] == nil)
         let last = try #require(body["messages"]?.array?.last)
         #expect(last["role"]?.string == "user")
         #expect(last["content"]?.string == prompt)
-        let streamed = try JSONValue(parsing: ChatCompletion.request(model: "m", prompt: prompt, streamed: true))
+        let streamed = try JSONValue(parsing: request(prompt, streamed: true))
         #expect(streamed["stream"]?.bool == true)
     }
 
@@ -26,7 +31,7 @@ import Testing
         (#"{"choices":[{"text":"old"}]}"#, "old"),
     ])
     func answersAreRead(body: String, answer: String) throws {
-        #expect(try ChatCompletion.answer(in: JSONValue(parsing: body)) == answer)
+        #expect(try ChatCompletion.reply(in: JSONValue(parsing: body)).text == answer)
     }
 
     @Test(arguments: [
@@ -40,7 +45,7 @@ import Testing
     ])
     func failuresAreExplained(body: String, message: String) throws {
         let value = try JSONValue(parsing: body)
-        #expect(throws: AnswerError(message)) { try ChatCompletion.answer(in: value) }
+        #expect(throws: AnswerError(message)) { try ChatCompletion.reply(in: value) }
     }
 
     @Test func aStreamIsCollectedUntilItsEnd() throws {
@@ -51,7 +56,7 @@ import Testing
         #expect(try stream.receive(#"{"choices":[],"usage":{}}"#) == nil)
         #expect(try stream.receive("[DONE]") == nil)
         #expect(stream.isDone)
-        #expect(try stream.finish() == "Hello")
+        #expect(try stream.finish().text == "Hello")
     }
 
     @Test func aStreamThatEndsEarlyIsNoAnswer() throws {

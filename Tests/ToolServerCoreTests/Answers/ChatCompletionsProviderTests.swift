@@ -5,6 +5,7 @@ import Logging
 import NIOConcurrencyHelpers
 import NIOCore
 import NIOHTTP1
+import Observability
 import TestSupport
 import Testing
 
@@ -13,15 +14,16 @@ import Testing
 /// Against a real HTTP server.
 @Suite struct ChatCompletionsProviderTests {
     private let engine = CurlEngine(label: "provider-tests")
+    private let metrics = AnswerMetrics(registry: MetricsRegistry())
 
     private func provider(
-        _ server: ScriptedHTTPServer, key: String? = nil, adjust: (inout AnswerConfiguration) -> Void = { _ in }
+        _ server: ScriptedHTTPServer, key: String? = nil, adjust: (inout ProviderConfiguration) -> Void = { _ in }
     ) -> ChatCompletionsProvider {
-        var configuration = AnswerConfiguration(
+        var configuration = ProviderConfiguration(
             baseURL: server.url + "/v1/", model: "tiny", apiKey: key.map { Secret($0) })
         adjust(&configuration)
         return ChatCompletionsProvider(
-            configuration: configuration, engine: engine, logger: Logger(label: "test"))
+            configuration: configuration, engine: engine, metrics: metrics, logger: Logger(label: "test"))
     }
 
     private func event(_ text: String) -> String {
@@ -119,7 +121,8 @@ import Testing
     @Test func aProviderThatIsNotThereIsUnreachable() async throws {
         // Port 1 is reserved: no other test can come to listen there.
         let provider = ChatCompletionsProvider(
-            configuration: AnswerConfiguration(baseURL: "http://127.0.0.1:1/v1", model: "tiny"), engine: engine,
+            configuration: ProviderConfiguration(baseURL: "http://127.0.0.1:1/v1", model: "tiny"), engine: engine,
+            metrics: metrics,
             logger: Logger(label: "test"))
         await #expect(throws: AnswerError("the provider cannot be reached")) {
             try await provider.answer("q", onDelta: nil)

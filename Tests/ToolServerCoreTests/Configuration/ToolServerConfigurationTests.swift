@@ -38,14 +38,14 @@ import Testing
 
     @Test func theProviderComesFromTheFileOrTheEnvironment() throws {
         let file = try read(#"{"toolServer":{"ai":{"baseURL":"https://ai.example/v1/","model":"m","timeout":"5s"}}}"#)
-        #expect(file.ai?.baseURL == "https://ai.example/v1")
-        #expect(file.ai?.timeout == .seconds(5))
-        #expect(file.ai?.apiKey == nil)
+        #expect(file.ai?.providers.first?.baseURL == "https://ai.example/v1")
+        #expect(file.ai?.providers.first?.timeout == .seconds(5))
+        #expect(file.ai?.providers.first?.apiKey == nil)
         let environment = try read(
             environment: ["AI_BASE_URL": "http://127.0.0.1:9000/v1", "AI_MODEL": "tiny", "AI_API_KEY": "k"])
-        #expect(environment.ai?.baseURL == "http://127.0.0.1:9000/v1")
-        #expect(environment.ai?.model == "tiny")
-        #expect(environment.ai?.apiKey?.value == "k")
+        #expect(environment.ai?.providers.first?.baseURL == "http://127.0.0.1:9000/v1")
+        #expect(environment.ai?.providers.first?.model == "tiny")
+        #expect(environment.ai?.providers.first?.apiKey?.value == "k")
     }
 
     @Test(arguments: [

@@ -47,7 +47,8 @@ struct ToolFixture {
 struct EchoProvider: AnswerProvider {
     let prompts = NIOLockedValueBox<[String]>([])
 
-    func answer(_ prompt: String, onDelta: (@Sendable (String) async -> Void)?) async throws -> String {
+    func answer(_ question: Question, onDelta: AnswerDelta?) async throws -> String {
+        let prompt = question.prompt
         prompts.withLockedValue { $0.append(prompt) }
         if prompt == "!fail" { throw AnswerError("model unavailable") }
         await onDelta?("Echo: ")

@@ -1,0 +1,235 @@
+import JSON
+import MCP
+import MCPServer
+import Observability
+
+/// Lets a model answer with the help of tools: it asks for calls, gets their results, and so on until it answers.
+///
+/// What it may do is decided here and by the tools, never by what it reads: it sees the caller's tools only, calls them
+/// as the caller, and nothing that changes data runs without the caller's word.
+struct AgentLoop: Sendable {
+    let model: any LanguageModel
+    let tools: AgentTools
+    let configuration: AgentConfiguration
+    let metrics: AnswerMetrics
+    let confirmations = Confirmations()
+
+    /// - Parameter start: the conversation that ends with the caller's words.
+    /// - Throws: as ``AnswerProvider``.
+    func answer(_ start: [JSONValue], _ context: ToolContext, onDelta: AnswerDelta?) async throws -> String {
+        var progress = context.state.flatMap(AgentProgress.init(json:)) ?? AgentProgress(messages: start)
+        var deadline = ContinuousClock.now + configuration.timeout
+        let offered = tools.offered(to: context)
+        let descriptions = offered.map(AgentTools.json)
+        while true {
+            if !progress.openCalls.isEmpty {
+                let asking = try await run(&progress, offered, context, until: deadline)
+                // People take their time, and it is not the model's.
+                deadline += asking
+                progress.closeTurn()
+            }
+            let isLast =
+                progress.steps + 1 >= configuration.maxSteps || progress.calls >= configuration.maxCalls
+                || progress.tokens >= configuration.maxTokens
+            let request = ModelRequest(
+                messages: progress.messages, tools: descriptions, mayCallTools: !isLast, deadline: deadline)
+            let reply = try await turn(request, &progress, onDelta)
+            if reply.toolCalls.isEmpty { break }
+            guard !isLast else { throw AnswerError("the answer needed more tool calls than are allowed") }
+        }
+        let citation = progress.sources.citation(for: progress.text)
+        if !citation.isEmpty { await onDelta?(citation) }
+        return progress.text + citation
+    }
+
+    private func turn(
+        _ request: ModelRequest, _ progress: inout AgentProgress, _ onDelta: AnswerDelta?
+    ) async throws -> ModelReply {
+        guard let deadline = request.deadline, deadline > .now else { throw Self.tookTooLong }
+        var passing = onDelta
+        let separator = progress.text.isEmpty ? "" : "\n\n"
+        if let onDelta, !separator.isEmpty {
+            let first = Delivery(onDelta)
+            passing = { text in
+                let isFirst = !first.hasBegun
+                await first.pass(isFirst ? separator + text : text)
+            }
+        }
+        var reply: ModelReply
+        do {
+            reply = try await model.reply(to: request, onDelta: passing)
+        } catch let error as AnswerError {
+            // The provider's own limit was cut to the rest of ours.
+            throw deadline <= .now + .milliseconds(50) ? Self.tookTooLong : error
+        }
+        progress.steps += 1
+        metrics.agentSteps.with().increment()
+        progress.tokens +=
+            reply.usage.map { $0.prompt + $0.completion } ?? TokenEstimate.of(request.messages)
+            + TokenEstimate.of(reply)
+        if !reply.text.isEmpty { progress.text += separator + reply.text }
+        guard !reply.toolCalls.isEmpty else { return reply }
+        // Results are told apart by the calls' ids, which some servers leave out or use twice.
+        var seen: Set<String> = []
+        for index in reply.toolCalls.indices
+        where !seen.insert(reply.toolCalls[index].id).inserted
+            || reply.toolCalls[index].id.isEmpty
+        {
+            reply.toolCalls[index].id = "call-\(progress.steps)-\(index)"
+            seen.insert(reply.toolCalls[index].id)
+        }
+        progress.messages.append(ChatCompletion.assistant(reply))
+        return reply
+    }
+
+    private static let tookTooLong = AnswerError("the answer took too long")
+
+    // MARK: Calls
+
+    private struct Call: Sendable {
+        let invocation: ToolInvocation
+        let arguments: JSONObject
+    }
+
+    /// Gives every open call a result; returns the time that was spent on asking the user.
+    private func run(
+        _ progress: inout AgentProgress, _ offered: [ToolDefinition], _ context: ToolContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws -> Duration {
+        var reads: [Call] = []
+        var writes: [Call] = []
+        for invocation in progress.openCalls {
+            switch judge(invocation, offered) {
+            case .failure(let refusal):
+                count("refused")
+                progress.results[invocation.id] = Self.told(error: refusal.text)
+            case .success(let (call, isReadOnly)):
+                guard progress.calls + reads.count + writes.count < configuration.maxCalls else {
+                    count("refused")
+                    progress.results[invocation.id] = Self.told(error: "refused: too many calls for one answer")
+                    continue
+                }
+                if isReadOnly { reads.append(call) } else { writes.append(call) }
+            }
+        }
+        try await runTogether(reads, &progress, context, until: deadline)
+        guard !writes.isEmpty else { return .zero }
+        let start = ContinuousClock.now
+        let verdicts = try await verdicts(on: writes, progress, context)
+        let asking = ContinuousClock.now - start
+        try await runInTurn(writes, verdicts, &progress, context, until: deadline + asking)
+        return asking
+    }
+
+    private struct Refusal: Error { let text: String }
+
+    private func judge(_ call: ToolInvocation, _ offered: [ToolDefinition]) -> Result<(Call, Bool), Refusal> {
+        guard let tool = offered.first(where: { $0.name == call.name }) else {
+            let names = offered.map(\.name).joined(separator: ", ")
+            return .failure(Refusal(text: "there is no tool named \(call.name.prefix(64)); the tools are \(names)"))
+        }
+        let text = call.arguments.allSatisfy(\.isWhitespace) ? "{}" : call.arguments
+        guard let arguments = (try? JSONValue(parsing: text))?.object else {
+            return .failure(Refusal(text: "the arguments are not a JSON object"))
+        }
+        return .success((Call(invocation: call, arguments: arguments), tool.annotations?.readOnlyHint == true))
+    }
+
+    private func runTogether(
+        _ calls: [Call], _ progress: inout AgentProgress, _ context: ToolContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws {
+        let outcomes = try await withThrowingTaskGroup(of: (Int, AgentTools.Outcome).self) { group in
+            for (index, call) in calls.enumerated() {
+                group.addTask { (index, try await perform(call, context, until: deadline)) }
+            }
+            return try await group.reduce(into: [Int: AgentTools.Outcome]()) { $0[$1.0] = $1.1 }
+        }
+        for (index, call) in calls.enumerated() {
+            if let outcome = outcomes[index] { record(outcome, of: call, &progress) }
+        }
+    }
+
+    private func runInTurn(
+        _ calls: [Call], _ verdicts: [Confirmations.Verdict], _ progress: inout AgentProgress, _ context: ToolContext,
+        until deadline: ContinuousClock.Instant
+    ) async throws {
+        let isAllowed = verdicts.contains { if case .allowed = $0 { true } else { false } }
+        if isAllowed, !confirmations.redeem(progress.ticket) {
+            throw AnswerError("this confirmation has been used already")
+        }
+        // The next thing that needs confirming gets a ticket of its own.
+        progress.ticket = AgentProgress(messages: []).ticket
+        for (call, verdict) in zip(calls, verdicts) {
+            switch verdict {
+            case .refused(let text):
+                count("refused")
+                progress.results[call.invocation.id] = Self.told(error: text)
+            case .allowed:
+                record(try await perform(call, context, until: deadline), of: call, &progress)
+            }
+        }
+    }
+
+    private func verdicts(
+        on calls: [Call], _ progress: AgentProgress, _ context: ToolContext
+    ) async throws -> [Confirmations.Verdict] {
+        guard configuration.writes == .confirm else {
+            return calls.map { _ in .refused("refused: tools that change data are not available here") }
+        }
+        return try await confirmations.ask(calls.map { ($0.invocation, $0.arguments) }, progress, context)
+    }
+
+    private func perform(
+        _ call: Call, _ context: ToolContext, until deadline: ContinuousClock.Instant
+    ) async throws -> AgentTools.Outcome {
+        try await withThrowingTaskGroup(of: AgentTools.Outcome?.self) { group in
+            group.addTask { try await tools.call(call.invocation.name, call.arguments, within: context) }
+            group.addTask {
+                try await Task.sleep(until: deadline, clock: .continuous)
+                return nil
+            }
+            defer { group.cancelAll() }
+            guard let finished = try await group.next(), let outcome = finished else { throw Self.tookTooLong }
+            return outcome
+        }
+    }
+
+    private func record(_ outcome: AgentTools.Outcome, of call: Call, _ progress: inout AgentProgress) {
+        progress.calls += 1
+        switch outcome {
+        case .done(let value):
+            count("ok")
+            progress.sources.add(call.invocation.name, value)
+            progress.results[call.invocation.id] = told(value)
+        case .failed(let text):
+            count("error")
+            progress.results[call.invocation.id] = Self.told(error: text)
+        }
+    }
+
+    private func count(_ outcome: String) { metrics.agentCalls.with(outcome).increment() }
+
+    // MARK: What the model is told
+
+    /// A result as data: inside JSON nothing that a record says can pass for a message.
+    private func told(_ value: JSONValue) -> String {
+        let text = value.text
+        guard text.utf8.count > configuration.maxResult else { return JSONValue.object(["data": value]).text }
+        let cut = String(decoding: text.utf8.prefix(configuration.maxResult), as: UTF8.self)
+        return JSONValue.object([
+            "data_cut": .string(cut), "note": "too long: ask for less, or say that this is a part",
+        ]).text
+    }
+
+    private static func told(error text: String) -> String { JSONValue.object(["error": .string(text)]).text }
+}
+
+/// A rough count of tokens, for providers that do not count: four bytes a token, and what a message costs by itself.
+enum TokenEstimate {
+    static func of(_ text: String) -> Int { text.utf8.count / 4 + 4 }
+    static func of(_ messages: [JSONValue]) -> Int { messages.reduce(0) { $0 + $1.serialized.count / 4 + 4 } }
+    static func of(_ reply: ModelReply) -> Int {
+        of(reply.text) + reply.toolCalls.reduce(0) { $0 + of($1.arguments) + of($1.name) }
+    }
+}

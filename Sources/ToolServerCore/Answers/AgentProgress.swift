@@ -1,0 +1,108 @@
+import Foundation
+import JSON
+
+/// How far an answer is: all that is needed to go on with it, also when the user's confirmation comes in a new request.
+struct AgentProgress: Sendable {
+    /// The conversation so far, in the form of the chat-completions protocol.
+    var messages: [JSONValue]
+    /// What the model has said to the user.
+    var text = ""
+    var steps = 0
+    var calls = 0
+    var tokens = 0
+    /// Results of the last turn's calls, by their ids.
+    var results: [String: String] = [:]
+    var sources = AgentSources()
+    /// Makes sure that a confirmed call runs once, however often the confirmation comes.
+    var ticket = UUID().uuidString
+
+    init(messages: [JSONValue]) { self.messages = messages }
+
+    /// The calls of the last turn that have no result yet.
+    var openCalls: [ToolInvocation] {
+        guard let last = messages.last else { return [] }
+        return ChatCompletion.toolCalls(in: last).filter { results[$0.id] == nil }
+    }
+
+    var json: JSONValue {
+        [
+            "messages": .array(messages), "text": .string(text), "steps": .number(steps), "calls": .number(calls),
+            "tokens": .number(tokens),
+            "results": .object(JSONObject(results.map { ($0.key, JSONValue.string($0.value)) })),
+            "sources": sources.json, "ticket": .string(ticket),
+        ]
+    }
+
+    /// Reads what ``json`` wrote; nil for anything else.
+    init?(json: JSONValue) {
+        guard let messages = json["messages"]?.array, let text = json["text"]?.string,
+            let steps = json["steps"]?.int, let calls = json["calls"]?.int, let tokens = json["tokens"]?.int,
+            let results = json["results"]?.object, let ticket = json["ticket"]?.string
+        else { return nil }
+        self.messages = messages
+        self.text = text
+        self.steps = steps
+        self.calls = calls
+        self.tokens = tokens
+        for (id, result) in results { self.results[id] = result.string }
+        sources = AgentSources(json: json["sources"] ?? .null)
+        self.ticket = ticket
+    }
+
+    /// Closes the last turn: its results become messages, in the order of its calls.
+    mutating func closeTurn() {
+        guard let last = messages.last else { return }
+        for call in ChatCompletion.toolCalls(in: last) {
+            messages.append(ChatCompletion.toolResult(results[call.id] ?? "", callID: call.id))
+        }
+        results = [:]
+    }
+}
+
+/// What an answer may rest on: the records that tools returned, and the tools themselves.
+struct AgentSources: Sendable {
+    private static let maximumRecords = 200
+    private static let maximumCited = 8
+
+    private var tools: [String] = []
+    private var records: [(name: String, url: String)] = []
+
+    init() {}
+
+    init(json: JSONValue) {
+        tools = json["tools"]?.array?.compactMap(\.string) ?? []
+        for record in json["records"]?.array ?? [] {
+            if let name = record[0]?.string, let url = record[1]?.string { records.append((name, url)) }
+        }
+    }
+
+    var json: JSONValue {
+        [
+            "tools": .array(tools.map { .string($0) }),
+            "records": .array(records.map { .array([.string($0.name), .string($0.url)]) }),
+        ]
+    }
+
+    /// Remembers what a tool returned.
+    mutating func add(_ tool: String, _ result: JSONValue) {
+        if !tools.contains(tool) { tools.append(tool) }
+        for hit in result["results"]?.array ?? [] {
+            guard records.count < Self.maximumRecords, let url = hit["url"]?.string, !url.isEmpty,
+                let name = hit["name"]?.string ?? hit["title"]?.string, !name.isEmpty
+            else { continue }
+            if !records.contains(where: { $0.url == url }) { records.append((name, url)) }
+        }
+    }
+
+    /// What an answer must still say about where it comes from: the records that it names without their address, or,
+    /// when it names none, the tools that were used.
+    func citation(for answer: String) -> String {
+        guard !tools.isEmpty else { return "" }
+        let named = records.filter { answer.contains($0.name) && !answer.contains($0.url) }
+        if !named.isEmpty {
+            return "\n\nSources:" + named.prefix(Self.maximumCited).map { "\n- \($0.name) (\($0.url))" }.joined()
+        }
+        guard !records.contains(where: { answer.contains($0.url) }) else { return "" }
+        return "\n\nSources: " + tools.joined(separator: ", ")
+    }
+}

@@ -1,0 +1,67 @@
+import JSON
+import MCP
+import MCPServer
+
+/// The server's tools as an agent loop may use them: what the caller sees, with the caller's rights, and nothing else.
+struct AgentTools: Sendable {
+    /// Tools that would ask the model again.
+    private static let never: Set<String> = [AIPromptTool.name, ChatTool.name]
+
+    // The server's tools hold the answers, and the answers this: only calls that the server runs come here.
+    private unowned let server: MCPServer
+    private let excluded: Set<String>
+
+    init(server: MCPServer, excluded: Set<String>) {
+        self.server = server
+        self.excluded = excluded.union(Self.never)
+    }
+
+    /// What the model is offered for a caller.
+    func offered(to context: ToolContext) -> [ToolDefinition] {
+        server.toolDefinitions(for: context.principal, in: context.version).filter { tool in
+            !excluded.contains(tool.name) && Self.isNameable(tool.name)
+        }
+    }
+
+    /// The text of what came of a call, for the model: failures too, so that it can do better.
+    /// - Throws: `CancellationError` when the caller left.
+    func call(_ name: String, _ arguments: JSONObject, within context: ToolContext) async throws -> Outcome {
+        do {
+            let result = try await server.call(tool: name, arguments: arguments, within: context)
+            let value = result.structuredContent ?? .string(result.text)
+            return result.isError ? .failed(result.text) : .done(value)
+        } catch let refusal as ToolCallRefusal {
+            return .failed("\(refusal)")
+        } catch let error as JSONRPCError {
+            return .failed(error.message)
+        } catch {
+            try Task.checkCancellation()
+            return .failed("Internal error")
+        }
+    }
+
+    /// What came of a call.
+    enum Outcome: Sendable {
+        case done(JSONValue)
+        case failed(String)
+    }
+
+    /// A tool in the form of the chat-completions protocol.
+    static func json(_ tool: ToolDefinition) -> JSONValue {
+        var function: JSONObject = ["name": .string(tool.name)]
+        if let description = tool.description { function["description"] = .string(description) }
+        function["parameters"] = tool.inputSchema
+        return ["type": "function", "function": .object(function)]
+    }
+
+    /// The protocol knows fewer names than MCP.
+    private static func isNameable(_ name: String) -> Bool {
+        (1...64).contains(name.utf8.count)
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, UInt8(ascii: "_"), UInt8(ascii: "-"): true
+                default: false
+                }
+            }
+    }
+}

@@ -1,0 +1,76 @@
+package import JSON
+
+/// A language model: takes a conversation, gives the next turn.
+package protocol LanguageModel: Sendable {
+    /// The model's next turn.
+    ///
+    /// - Parameter onDelta: given only when the text is wanted as it is written; the pieces together are the reply's
+    ///   text.
+    /// - Throws: ``AnswerError``, or `CancellationError` when the caller left.
+    func reply(to request: ModelRequest, onDelta: AnswerDelta?) async throws -> ModelReply
+}
+
+extension LanguageModel {
+    /// Answers a prompt that stands alone.
+    func answer(_ prompt: String, onDelta: AnswerDelta?) async throws -> String {
+        try await reply(to: ModelRequest(messages: [ChatCompletion.user(prompt)]), onDelta: onDelta).text
+    }
+}
+
+/// What a model is asked.
+package struct ModelRequest: Sendable {
+    /// The conversation, in the form of the chat-completions protocol.
+    package var messages: [JSONValue]
+    /// Tools on offer, in the form of the chat-completions protocol.
+    package var tools: [JSONValue]
+    /// False: the tools are only there to explain earlier messages; the model must answer in words.
+    package var mayCallTools: Bool
+    /// The reply must be whole by then.
+    package var deadline: ContinuousClock.Instant?
+
+    /// A request; see the properties.
+    package init(
+        messages: [JSONValue], tools: [JSONValue] = [], mayCallTools: Bool = true,
+        deadline: ContinuousClock.Instant? = nil
+    ) {
+        self.messages = messages
+        self.tools = tools
+        self.mayCallTools = mayCallTools
+        self.deadline = deadline
+    }
+}
+
+/// One turn of a model: text, calls of tools, or both.
+package struct ModelReply: Hashable, Sendable {
+    /// What it says; empty only when it calls tools.
+    package var text: String
+    /// What it wants to be called, in its order.
+    package var toolCalls: [ToolInvocation]
+    /// What the turn took, if the provider says.
+    package var usage: ModelUsage?
+
+    /// A turn; see the properties.
+    package init(text: String, toolCalls: [ToolInvocation] = [], usage: ModelUsage? = nil) {
+        self.text = text
+        self.toolCalls = toolCalls
+        self.usage = usage
+    }
+}
+
+/// A tool call that a model asks for. Nothing in it has been checked.
+package struct ToolInvocation: Hashable, Sendable {
+    /// Names the call among those of the turn; empty when the provider gave none.
+    package var id: String
+    /// The tool's name.
+    package var name: String
+    /// The arguments: JSON text, if the model kept to the rules.
+    package var arguments: String
+}
+
+/// Tokens of one turn.
+package struct ModelUsage: Hashable, Sendable {
+    /// Tokens read.
+    package var prompt: Int
+    /// Tokens written.
+    package var completion: Int
+}

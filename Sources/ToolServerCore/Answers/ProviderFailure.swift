@@ -1,0 +1,86 @@
+import CurlTransport
+import Foundation
+import JSON
+
+/// Why one request to a provider gave nothing, and what can be done about it.
+struct ProviderFailure: Error {
+    /// A bounded set for metrics and logs.
+    enum Reason: String {
+        case unreachable, timeout, status, rateLimited = "rate_limited", unreadable, refused, busy, tooLarge =
+            "too_large"
+        case broken
+    }
+
+    let reason: Reason
+    /// For the caller; the provider's own words may still hold what must not be shown.
+    var message: String
+    /// Whether the same request may do better a little later.
+    var isRetryable = false
+    /// When the provider wants to be asked again.
+    var retryAfter: Duration?
+    /// The status of the response, if there was one.
+    var status: Int?
+    /// Whether another provider may answer where this one did not.
+    var mayFailOver = true
+
+    init(_ reason: Reason, _ message: String, isRetryable: Bool = false) {
+        self.reason = reason
+        self.message = message
+        self.isRetryable = isRetryable
+    }
+
+    /// A turn that arrived but is none. What a model refused is not asked elsewhere.
+    init(_ error: AnswerError) {
+        let isRefusal = ChatCompletion.isRefusal(error)
+        self.init(isRefusal ? .refused : .unreadable, error.message)
+        mayFailOver = !isRefusal
+    }
+
+    init(_ error: CurlError) {
+        switch error.kind {
+        case .timedOut:
+            self.init(.timeout, "the provider did not answer in time", isRetryable: !error.requestSent)
+        case .couldNotResolve, .couldNotConnect:
+            self.init(.unreachable, "the provider cannot be reached", isRetryable: true)
+        case .tlsFailed: self.init(.unreachable, "the provider cannot be reached")
+        case .tooLarge: self.init(.tooLarge, "the provider's answer is too large")
+        case .shutdown:
+            self.init(.broken, "the server is shutting down")
+            mayFailOver = false
+        case .closedEarly, .resendRefused:
+            self.init(.broken, "the connection to the provider failed", isRetryable: true)
+        default: self.init(.broken, "the connection to the provider failed")
+        }
+    }
+
+    /// A response with a status outside 200…299.
+    init(status: Int, headers: CurlHeaders, body: JSONValue?, now: Date) {
+        let message = body.flatMap(ChatCompletion.errorMessage(in:)) ?? "the provider answered with status \(status)"
+        self.init(status == 429 ? .rateLimited : .status, message)
+        self.status = status
+        isRetryable = [408, 425, 429, 500, 502, 503, 504, 529].contains(status)
+        retryAfter = RetryAfter.delay(in: headers, now: now)
+    }
+}
+
+/// The wait that a response asks for.
+enum RetryAfter {
+    /// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), or `retry-after-ms`.
+    static func delay(in headers: CurlHeaders, now: Date) -> Duration? {
+        if let text = headers.first(name: "retry-after-ms"), let milliseconds = Double(text) {
+            return duration(milliseconds / 1000)
+        }
+        guard let text = headers.first(name: "Retry-After") else { return nil }
+        if let seconds = Double(text) { return duration(seconds) }
+        let format = DateFormatter()
+        format.locale = Locale(identifier: "en_US_POSIX")
+        format.timeZone = TimeZone(identifier: "GMT")
+        format.dateFormat = "EEE, dd MMM yyyy HH:mm:ss 'GMT'"
+        return format.date(from: text).flatMap { duration($0.timeIntervalSince(now)) }
+    }
+
+    private static func duration(_ seconds: Double) -> Duration? {
+        guard seconds.isFinite else { return nil }
+        return .seconds(min(max(seconds, 0), 86_400))
+    }
+}

@@ -1,0 +1,147 @@
+import JSON
+import Observability
+import TestSupport
+import Testing
+
+@testable import ToolServerCore
+
+/// What arrives in pieces, and what must never be shown as an answer.
+@Suite struct ProviderStreamTests {
+    @Test(arguments: [1, 2, 3, 7, 64])
+    func answersSurviveAnySplit(writeSize: Int) async throws {
+        let text = "Grüße 🚀 «ünïcödé» 漢字 \"quoted\"\n\nend"
+        let fake = try await FakeProvider([.text(text)], writeSize: writeSize, textSize: 3)
+        defer { fake.server.stop() }
+        let pieces = Pieces()
+        #expect(try await fake.model().answer("q", onDelta: pieces.onDelta) == text)
+        #expect(pieces.all.joined() == text)
+    }
+
+    @Test(arguments: [0, 1, 4], [0, 1])
+    func toolCallsComeWholeOrInPieces(argumentSize: Int, writeSize: Int) async throws {
+        let calls = [(name: "search_any", arguments: #"{"query":"ü🚀","model":"x"}"#), (name: "echo", arguments: "{}")]
+        let fake = try await FakeProvider([.calls(calls)], writeSize: writeSize, argumentSize: argumentSize)
+        defer { fake.server.stop() }
+        let request = ModelRequest(messages: [ChatCompletion.user("q")])
+        for onDelta in [Pieces().onDelta, nil] {
+            let reply = try await fake.model().reply(to: request, onDelta: onDelta)
+            #expect(reply.text.isEmpty)
+            #expect(reply.toolCalls.map(\.name) == ["search_any", "echo"])
+            #expect(reply.toolCalls.map(\.arguments) == calls.map(\.arguments))
+            #expect(Set(reply.toolCalls.map(\.id)).count == 2)
+        }
+    }
+
+    @Test func callsThatShareAnIndexAreToldApartByTheirIDs() throws {
+        var stream = ChatCompletionStream()
+        for id in ["a", "b"] {
+            let call: JSONValue = ["index": 0, "id": .string(id), "function": ["name": "echo", "arguments": [:]]]
+            _ = try stream.receive(JSONValue.object(["choices": [["delta": ["tool_calls": [call]]]]]).text)
+        }
+        _ = try stream.receive("[DONE]")
+        #expect(try stream.finish().toolCalls.map(\.id) == ["a", "b"])
+        #expect(try stream.finish().toolCalls.map(\.arguments) == ["{}", "{}"])
+    }
+
+    @Test func theFirstTokenPassesOnAtOnce() async throws {
+        let event = "data: {\"choices\":[{\"delta\":{\"content\":\"first\"}}]}\n\n"
+        let fake = try await FakeProvider([.response(.events([(.zero, event), (.seconds(30), event)]))])
+        defer { fake.server.stop() }
+        let pieces = Pieces()
+        let model = fake.model()
+        let task = Task { try await model.answer("q", onDelta: pieces.onDelta) }
+        let start = ContinuousClock.now
+        while pieces.all.isEmpty, ContinuousClock.now - start < .seconds(10) {
+            try await Task.sleep(for: .milliseconds(1))
+        }
+        #expect(pieces.all == ["first"])
+        let left = ContinuousClock.now
+        task.cancel()
+        await #expect(throws: CancellationError.self) { try await task.value }
+        try await fake.server.waitUntil { $0.openConnections == 0 }
+        // The promise is 100 ms; the rest is for a loaded machine.
+        #expect(ContinuousClock.now - left < .milliseconds(500))
+        #expect(fake.registry.exposition().contains("outcome=\"cancelled\"} 1"))
+    }
+
+    @Test(arguments: [true, false])
+    func reasoningIsNoAnswer(streamed: Bool) async throws {
+        let fake = try await FakeProvider(
+            [.text("\n<think>They ask <b>. Hmm </thin k></think>\n\nIt is 42 <think>.")], textSize: 2)
+        defer { fake.server.stop() }
+        let pieces = Pieces()
+        #expect(try await fake.model().answer("q", onDelta: streamed ? pieces.onDelta : nil) == "It is 42 <think>.")
+        if streamed { #expect(pieces.all.joined() == "It is 42 <think>.") }
+    }
+
+    @Test(arguments: [true, false])
+    func reasoningWithoutAnAnswerIsAnError(streamed: Bool) async throws {
+        let fake = try await FakeProvider([.text("<think>on and on", finishReason: "stop")])
+        defer { fake.server.stop() }
+        let pieces = Pieces()
+        await #expect(throws: AnswerError("the provider gave no answer")) {
+            try await fake.model().answer("q", onDelta: streamed ? pieces.onDelta : nil)
+        }
+        #expect(pieces.all == [])
+    }
+
+    @Test(arguments: [true, false])
+    func whatOnlyLooksLikeReasoningIsKept(streamed: Bool) async throws {
+        for text in ["<", "<thi", "<b>bold</b>", "  <thinking aloud>"] {
+            let fake = try await FakeProvider([.text(text)], textSize: 1)
+            defer { fake.server.stop() }
+            let pieces = Pieces()
+            #expect(try await fake.model().answer("q", onDelta: streamed ? pieces.onDelta : nil) == text)
+            if streamed { #expect(pieces.all.joined() == text) }
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func aCutAnswerSaysSo(streamed: Bool) async throws {
+        let fake = try await FakeProvider([.text("The first half", finishReason: "length")])
+        defer { fake.server.stop() }
+        let pieces = Pieces()
+        let answer = try await fake.model().answer("q", onDelta: streamed ? pieces.onDelta : nil)
+        #expect(answer == "The first half" + ChatCompletion.truncationNotice)
+        if streamed { #expect(pieces.all.joined() == answer) }
+    }
+
+    @Test(arguments: [true, false])
+    func filteredAndRefusedTextIsAnError(streamed: Bool) async throws {
+        let refusal =
+            streamed
+            ? ScriptedResponse.events([
+                (.zero, "data: {\"choices\":[{\"delta\":{\"refusal\":\"I must \"}}]}\n\n"),
+                (.zero, "data: {\"choices\":[{\"delta\":{\"refusal\":\"not.\"},\"finish_reason\":\"stop\"}]}\n\n"),
+            ])
+            : .json(#"{"choices":[{"message":{"content":null,"refusal":"I must not."},"finish_reason":"stop"}]}"#)
+        let cases: [(FakeProvider.Turn, String)] = [
+            (.text("Half of", finishReason: "content_filter"), "the provider's content filter stopped the answer"),
+            (.text("", finishReason: "length"), "the answer reached the model's length limit before it began"),
+            (.response(refusal), "the model refused: I must not."),
+        ]
+        for (turn, message) in cases {
+            let fake = try await FakeProvider([turn])
+            defer { fake.server.stop() }
+            await #expect(throws: AnswerError(message)) {
+                try await fake.model().answer("q", onDelta: streamed ? Pieces().onDelta : nil)
+            }
+        }
+    }
+
+    @Test func anAnswerWithoutEndIsCutOff() async throws {
+        let event = "data: {\"choices\":[{\"delta\":{\"content\":\"\(String(repeating: "x", count: 1000))\"}}]}\n\n"
+        let fake = try await FakeProvider([
+            .response(
+                .produce(status: 200, headers: [("Content-Type", "text/event-stream")]) { writer in
+                    while true { try await writer.write(event) }
+                })
+        ])
+        defer { fake.server.stop() }
+        let model = fake.model { $0.maxAnswer = 64 << 10 }
+        await #expect(throws: AnswerError("the provider's answer is too large")) {
+            try await model.answer("q") { _ in }
+        }
+        try await fake.server.waitUntil { $0.openConnections == 0 }
+    }
+}
