@@ -64,11 +64,12 @@ let package = Package(
         library("MCPServerHTTP", ["MCPServer", "MCP", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
 
         // The two products.
+        .target(name: "CChatPage", exclude: ["Assets"], linkerSettings: [.linkedLibrary("z")]),
         library(
             "GatewayCore",
             [
-                "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "Configuration", "Observability", logging,
-                crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                "CChatPage", "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "Configuration",
+                "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ] + lifecycle),
         library(
             "ToolServerCore",

@@ -4,13 +4,18 @@ import NIOCore
 import NIOHTTP1
 import Observability
 
-/// The admin listener: `/healthz`, `/readyz`, `/metrics`, `/version`.
+/// The admin listener: `/healthz`, `/readyz`, `/metrics`, `/version`, and `/status` for people.
 struct AdminEndpoints: Sendable {
     let status: GatewayStatus
     let metrics: GatewayMetrics
 
     func handler() -> AsyncHTTPHandler {
         AsyncHTTPHandler(bodyLimit: 4096) { request, responder in
+            if let file = PageFiles.embedded.status[String(request.path)] {
+                let page = PageAnswer(file, request.head)
+                let body = page.body ?? ByteBuffer()
+                return await responder.respond(status: page.status, headers: page.headers, body: body)
+            }
             let (status, type, body) = answer(request.head.method, request.path)
             var headers: HTTPHeaders = ["Content-Type": type, "Cache-Control": "no-store"]
             if status == .methodNotAllowed { headers.add(name: "Allow", value: "GET, HEAD") }

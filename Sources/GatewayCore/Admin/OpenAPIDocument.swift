@@ -68,6 +68,7 @@ package enum OpenAPIDocument {
         }
         var schema: JSONObject = ["type": "object", "properties": .object(properties), "required": .array(required)]
         if let description = entry?.definition.description { schema["description"] = .string(description) }
+        schema["x-mcp-tool"] = ToolMapping.json(type, entry)
         return .object(schema)
     }
 

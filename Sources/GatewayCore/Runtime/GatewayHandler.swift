@@ -20,6 +20,8 @@ final class GatewayHandler: HTTPRequestHandler {
             PassThroughExchange(exchange, shard, view, facts, prefix: prefix).start()
         } else if path == "/openapi.json", exchange.head.method == .GET || exchange.head.method == .HEAD {
             OpenAPIExchange(exchange, shard, view, facts).start()
+        } else if view.snapshot.configuration.page, PageExchange.owns(path) {
+            PageExchange(exchange, shard, view, facts).start()
         } else {
             GatewayExchange(exchange, shard, view, facts).respond(GatewayError(.notFound))
         }

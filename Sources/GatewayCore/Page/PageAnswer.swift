@@ -1,0 +1,100 @@
+import NIOCore
+import NIOHTTP1
+
+/// The answer to a request for a file: pure, for both listeners.
+struct PageAnswer {
+    let status: HTTPResponseStatus
+    let headers: HTTPHeaders
+    let body: ByteBuffer?
+
+    /// - Parameters:
+    ///   - file: Nil: there is none at the path.
+    ///   - query: The part of the target after `?`.
+    init(_ file: PageFile?, method: HTTPMethod, query: Substring?, request: HTTPHeaders) {
+        var headers: HTTPHeaders = ["X-Content-Type-Options": "nosniff"]
+        guard method == .GET || method == .HEAD else {
+            headers.add(name: "Allow", value: "GET, HEAD")
+            headers.add(name: "Content-Type", value: "text/plain; charset=utf-8")
+            self.init(.methodNotAllowed, headers, ByteBuffer())
+            return
+        }
+        guard let file else {
+            headers.add(name: "Content-Type", value: "application/json")
+            self.init(.notFound, headers, ByteBuffer(staticString: "{\"error\":\"Not found\"}"))
+            return
+        }
+        let compressed = Self.acceptsGzip(request) ? file.compressed : nil
+        let tag = compressed == nil ? file.entityTag : file.compressedEntityTag
+        headers.add(name: "ETag", value: tag)
+        headers.add(name: "Vary", value: "Accept-Encoding")
+        headers.add(name: "Cache-Control", value: Self.cacheControl(file, query))
+        if Self.matches(tag, request) {
+            self.init(.notModified, headers, nil)
+            return
+        }
+        headers.add(name: "Content-Type", value: file.contentType)
+        if compressed != nil { headers.add(name: "Content-Encoding", value: "gzip") }
+        headers.add(name: "Content-Security-Policy", value: file.isDocument ? Self.policy : Self.filePolicy)
+        headers.add(name: "Cross-Origin-Resource-Policy", value: "same-origin")
+        if file.isDocument {
+            headers.add(name: "Cross-Origin-Opener-Policy", value: "same-origin")
+            headers.add(name: "Referrer-Policy", value: "same-origin")
+        }
+        self.init(.ok, headers, compressed ?? file.body)
+    }
+
+    private init(_ status: HTTPResponseStatus, _ headers: HTTPHeaders, _ body: ByteBuffer?) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    /// Nothing inline, nothing from another host, and no way from a string to markup or to a program.
+    static let policy = [
+        "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
+        "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'",
+        "trusted-types 'none'",
+    ].joined(separator: "; ")
+
+    /// For a file that somebody opens as a document.
+    private static let filePolicy = "default-src 'none'; frame-ancestors 'none'"
+
+    /// Under the address of its version a file never changes; under any other one it is asked for again, which costs a
+    /// 304.
+    private static func cacheControl(_ file: PageFile, _ query: Substring?) -> String {
+        query == "v=\(file.version)" ? "public, max-age=31536000, immutable" : "no-cache"
+    }
+
+    /// `If-None-Match`, RFC 9110 section 13.1.2: compared weakly.
+    private static func matches(_ tag: String, _ request: HTTPHeaders) -> Bool {
+        request["If-None-Match"].contains { value in
+            value.split(separator: ",").contains { element in
+                let known = element.trimmingBlanks()
+                return known == "*" || known == tag || known == "W/\(tag)"
+            }
+        }
+    }
+
+    /// `Accept-Encoding`, RFC 9110 section 12.5.3: gzip by name or by `*`, and not with a weight of zero.
+    static func acceptsGzip(_ request: HTTPHeaders) -> Bool {
+        var any = false
+        for element in request["Accept-Encoding"].flatMap({ $0.split(separator: ",") }) {
+            let parts = element.split(separator: ";").map { $0.trimmingBlanks().lowercased() }
+            let weight = parts.dropFirst().first { $0.hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
+            switch parts.first {
+            case "gzip", "x-gzip": return weight > 0
+            case "*": any = weight > 0
+            default: continue
+            }
+        }
+        return any
+    }
+}
+
+extension PageAnswer {
+    /// The answer of a listener that has no other use for the target.
+    init(_ file: PageFile?, _ head: HTTPRequestHead) {
+        let query = head.uri.firstIndex(of: "?").map { head.uri[head.uri.index(after: $0)...] }
+        self.init(file, method: head.method, query: query, request: head.headers)
+    }
+}

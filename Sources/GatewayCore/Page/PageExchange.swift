@@ -1,0 +1,26 @@
+import HTTPServer
+import NIOHTTP1
+
+/// `GET /` and `/assets/…`: the chat page.
+final class PageExchange: GatewayExchange {
+    override var route: String { "page" }
+
+    /// Whether a path belongs to the page.
+    static func owns(_ path: Substring) -> Bool {
+        path == "/" || path.hasPrefix("/assets/")
+    }
+
+    func start() {
+        let answer = PageAnswer(
+            PageFiles.embedded.page[String(exchange.path)], method: exchange.head.method, query: exchange.query,
+            request: exchange.head.headers)
+        switch answer.status {
+        case .methodNotAllowed: note(GatewayError(.methodNotAllowed))
+        case .notFound: note(GatewayError(.notFound))
+        default: break
+        }
+        var headers = headers(capacity: 10)
+        headers.add(contentsOf: answer.headers)
+        exchange.respond(status: answer.status, headers: headers, body: answer.body)
+    }
+}

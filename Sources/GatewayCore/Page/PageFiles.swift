@@ -1,0 +1,59 @@
+import CChatPage
+
+/// The files embedded in the executable, by the paths that they are served at. `Sources/CChatPage/Assets` holds them.
+struct PageFiles: Sendable {
+    /// The gateway's page: `/` and `/assets/…`.
+    let page: [String: PageFile]
+    /// The operators' view on the admin listener: `/status` and `/status/…`.
+    let status: [String: PageFile]
+
+    /// Made when first used: hashing and compressing take a few milliseconds.
+    static let embedded = PageFiles(embeddedFiles())
+
+    /// What is written for the version of a file in the sources.
+    private static let placeholder = "?v=dev"
+
+    /// - Parameter sources: A file comes after those that it refers to.
+    init(_ sources: [(name: String, text: String)]) {
+        var files: [PageFile] = []
+        for (name, text) in sources {
+            files.append(PageFile(name: name, bytes: Array(Self.resolved(text, files).utf8)))
+        }
+        var page: [String: PageFile] = [:]
+        var status: [String: PageFile] = [:]
+        for file in files {
+            switch file.name {
+            case "index.html": page["/"] = file
+            case "status.html": status["/status"] = file
+            case "status.js": status["/status/status.js"] = file
+            default:
+                page["/assets/\(file.name)"] = file
+                if file.name == "page.css" || file.name == "icon.svg" { status["/status/\(file.name)"] = file }
+            }
+        }
+        self.page = page
+        self.status = status
+    }
+
+    /// The text with the version of each file that it refers to: a browser may keep such a file for ever.
+    private static func resolved(_ text: String, _ known: [PageFile]) -> String {
+        var result = ""
+        var rest = text[...]
+        while let mark = rest.firstRange(of: placeholder) {
+            let before = rest[..<mark.lowerBound]
+            let file = known.first { before.hasSuffix("/" + $0.name) }
+            result += before
+            result += file.map { "?v=\($0.version)" } ?? placeholder
+            rest = rest[mark.upperBound...]
+        }
+        return result + rest
+    }
+
+    private static func embeddedFiles() -> [(name: String, text: String)] {
+        (0..<chat_page_file_count()).map { index in
+            let file = chat_page_file_at(index)
+            let bytes = UnsafeBufferPointer(start: file.bytes, count: file.count)
+            return (String(cString: file.name), String(decoding: bytes, as: UTF8.self))
+        }
+    }
+}
