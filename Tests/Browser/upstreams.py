@@ -1,0 +1,147 @@
+"""What stands behind the products in the tests: an AI provider, and a scripted MCP server for what no real one says."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class _Server:
+    def __init__(self, handler):
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self._server.daemon_threads = True
+        self._server.owner = self
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.port = self._server.server_address[1]
+
+    def stop(self):
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def body(self):
+        return json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))) or b"{}")
+
+    def whole(self, value, status=200, headers=()):
+        data = json.dumps(value).encode() if value is not None else b""
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        for name, text in headers:
+            self.send_header(name, text)
+        self.end_headers()
+        self.wfile.write(data)
+
+    def begin_events(self):
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.close_connection = True
+
+    def event(self, data):
+        self.wfile.write(f"data: {data}\n\n".encode())
+        self.wfile.flush()
+
+
+class Provider(_Server):
+    """Chat completions: answers `Echo: <prompt>` word by word; `slowly` in the prompt makes it take its time."""
+
+    def __init__(self):
+        self.aborted = 0
+        super().__init__(_ProviderHandler)
+        self.url = f"http://127.0.0.1:{self.port}/v1"
+
+
+class _ProviderHandler(_Handler):
+    def do_POST(self):
+        request = self.body()
+        prompt = request["messages"][-1]["content"]
+        words = f"Echo: {prompt}".split(" ")
+        if not request.get("stream"):
+            message = {"role": "assistant", "content": " ".join(words)}
+            return self.whole({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}]})
+        self.begin_events()
+        pause = 0.15 if "slowly" in prompt else 0.005
+        try:
+            for index, word in enumerate(words * (20 if "slowly" in prompt else 1)):
+                delta = {"content": word if index == 0 else " " + word}
+                self.event(json.dumps({"choices": [{"index": 0, "delta": delta, "finish_reason": None}]}))
+                time.sleep(pause)
+            self.event(json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}))
+            self.event("[DONE]")
+        except OSError:
+            self.server.owner.aborted += 1
+
+
+class ScriptedMCP(_Server):
+    """A legacy MCP server whose `search_any` and `chat` answer what the query or the message asks for."""
+
+    def __init__(self, answers):
+        self.answers = answers
+        super().__init__(_MCPHandler)
+        self.url = f"http://127.0.0.1:{self.port}/mcp/"
+
+
+def _tool(name, *arguments):
+    properties = {argument: {"type": "string"} for argument in arguments}
+    schema = {"type": "object", "properties": properties, "required": list(arguments)}
+    return {"name": name, "description": f"The tool {name}.", "inputSchema": schema,
+            "annotations": {"readOnlyHint": name.startswith("search")}}
+
+
+TOOLS = [
+    _tool("search_projects", "query"), _tool("search_any", "model", "query"), _tool("get_user_info"),
+    _tool("ai_prompt", "prompt"), _tool("chat", "message"), _tool("chat_history"),
+]
+
+
+class _MCPHandler(_Handler):
+    def do_GET(self):
+        self.whole(None, 405)
+
+    def do_DELETE(self):
+        self.whole(None, 204)
+
+    def do_POST(self):
+        message = self.body()
+        method = message.get("method")
+        if "id" not in message:
+            return self.whole(None, 202)
+        if method == "initialize":
+            result = {"protocolVersion": "2025-06-18", "capabilities": {"tools": {}},
+                      "serverInfo": {"name": "scripted", "version": "1"}}
+            return self.answer(message, result, [("Mcp-Session-Id", "one")])
+        if method == "tools/list":
+            return self.answer(message, {"tools": TOOLS})
+        if method != "tools/call":
+            return self.answer(message, {})
+        arguments = message["params"].get("arguments", {})
+        text = arguments.get("query") or arguments.get("message") or arguments.get("prompt") or ""
+        action = self.server.owner.answers.get(text)
+        if action is None:
+            result = {"isError": True, "content": [{"type": "text", "text": "Not authenticated"}]}
+            return self.answer(message, result)
+        return action(self, message)
+
+    def answer(self, message, result, headers=()):
+        self.whole({"jsonrpc": "2.0", "id": message["id"], "result": result}, headers=headers)
+
+    def results(self, message, value):
+        text = json.dumps({"results": value})
+        self.answer(message, {"structuredContent": {"results": value}, "content": [{"type": "text", "text": text}]})
+
+    def progress(self, call, **values):
+        token = call["params"].get("_meta", {}).get("progressToken")
+        params = {"progressToken": token, **values}
+        self.event(json.dumps({"jsonrpc": "2.0", "method": "notifications/progress", "params": params}))
+
+    def finish_call(self, message, value):
+        result = {"structuredContent": {"results": value}, "content": []}
+        self.event(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}))
