@@ -1,0 +1,125 @@
+import Configuration
+import Foundation
+import GRDB
+import JSON
+import Logging
+import MCP
+import MCPServer
+import Testing
+
+@testable import ToolServerCore
+
+@Suite struct ForeignMessageTests {
+    private func message(_ text: String, at seconds: Double) -> StoredMessage {
+        StoredMessage(message: text, response: "Echo: " + text, at: Date(timeIntervalSince1970: seconds))
+    }
+
+    @Test func messagesAreStoredAsTheSiteStoresThemAndReadBack() async throws {
+        let legacy = try LegacyDatabase()
+        let before = try legacy.shape()
+        let database = try legacy.open()
+        try await database.appendMessage(message("first", at: 1_800_000_000), userID: "django:1")
+        try await database.appendMessage(message("a\0b ü 🚀", at: 1_800_000_000.25), userID: "django:1")
+        try await database.appendMessage(message("bob's", at: 1_800_000_001), userID: "django:2")
+        let rows = try legacy.write { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT user_id, typeof(user_id) AS type, CAST(message AS BLOB) AS message, typeof(message) AS text,
+                        created_at FROM ai_chatmessage ORDER BY id
+                    """)
+        }
+        #expect(rows.map { $0["user_id"] } == [1, 1, 2])
+        #expect(rows.map { $0["type"] } == ["integer", "integer", "integer"])
+        #expect(rows.map { $0["text"] } == ["text", "text", "text"])
+        #expect(rows[1]["message"] == Data("a\0b ü 🚀".utf8))
+        #expect(
+            rows.map { $0["created_at"] } == [
+                "2027-01-15 08:00:00", "2027-01-15 08:00:00.250000", "2027-01-15 08:00:01",
+            ])
+        let history = try await database.messages(userID: "django:1", limit: 50)
+        #expect(history.map(\.message) == ["a\0b ü 🚀", "first"])
+        #expect(history.map(\.at.timeIntervalSince1970) == [1_800_000_000.25, 1_800_000_000])
+        #expect(try await database.messages(userID: "django:1", limit: 1).count == 1)
+        #expect(try await database.messages(userID: "django:3", limit: 50).isEmpty)
+        #expect(try legacy.shape() == before)
+    }
+
+    @Test func aUserThatIsNotThereIsRefusedByTheDatabase() async throws {
+        let legacy = try LegacyDatabase()
+        let database = try legacy.open()
+        await #expect(throws: StoreError.self) {
+            try await database.appendMessage(message("x", at: 1), userID: "django:99")
+        }
+        #expect(try legacy.write { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM ai_chatmessage") } == 0)
+    }
+
+    @Test func messagesOfOtherIdentitiesStayInOurOwnTable() async throws {
+        let legacy = try LegacyDatabase()
+        let own = try SQLiteStore(at: .memory)
+        let messages = DividedMessages(foreign: try legacy.open(), own: own)
+        try await messages.appendMessage(message("mine", at: 1), userID: "local:1")
+        try await messages.appendMessage(message("theirs", at: 1), userID: "django:1")
+        #expect(try await messages.messages(userID: "local:1", limit: 5).map(\.message) == ["mine"])
+        #expect(try await messages.messages(userID: "django:1", limit: 5).map(\.message) == ["theirs"])
+        #expect(try await own.messages(userID: "django:1", limit: 5).isEmpty)
+    }
+
+    @Test(arguments: [
+        (#"{"table":"nope"}"#, "toolServer.messages.table"),
+        (#"{"table":"ai_chatmessage","user":"owner"}"#, "toolServer.messages.user"),
+        (
+            #"{"table":"ai_user","user":"id","message":"username","response":"email","createdAt":"last_login"}"#,
+            "requires password"
+        ),
+    ])
+    func aTableThatDoesNotFitIsRefused(messages: String, told: String) throws {
+        let legacy = try LegacyDatabase()
+        let errors = #expect(throws: ConfigurationErrors.self) {
+            try legacy.open(["messages": JSONValue(parsing: messages)])
+        }
+        #expect(errors?.description.contains(told) == true, "\(errors?.description ?? "")")
+    }
+
+    @Test func aWholeToolServerWorksOnTheForeignDatabase() async throws {
+        let legacy = try LegacyDatabase()
+        let configuration = try legacy.configuration()
+        let server = try buildToolServer(
+            configuration: configuration, foreign: configuration.openForeign(), provider: EchoProvider(),
+            hasher: .test(), logger: Logger(label: "test"), now: { LegacyDatabase.now })
+        let credentials = PresentedCredentials(cookieHeaders: ["sessionid=" + LegacyDatabase.alice])
+        guard case .principal(let alice) = try await server.identity.identify(credentials) else {
+            Issue.record("alice is not known")
+            return
+        }
+        let user = try await server.server.call(tool: "get_user_info", arguments: [:], principal: alice)
+        #expect(user.structuredContent == ["results": ["username": "alice", "alias": "Ally"]])
+        _ = try await server.server.call(tool: "chat", arguments: ["message": "hello"], principal: alice)
+        _ = try await server.server.call(tool: "ai_prompt", arguments: ["prompt": "anonymous"], principal: nil)
+        let history = try await server.server.call(tool: "chat_history", arguments: [:], principal: alice)
+        #expect(
+            history.structuredContent == [
+                "results": [["message": "hello", "response": "Echo: hello", "at": "2027-01-15T08:00:00.000Z"]]
+            ])
+        let unknown = try await server.server.call(
+            tool: "search_any", arguments: ["model": "nope", "query": "x"], principal: nil)
+        #expect(unknown.structuredContent?["models"] == ["projects", "tasks"])
+        let definition = try #require(server.server.toolDefinitions(for: nil).first { $0.name == "search_any" })
+        #expect(definition.inputSchema["properties"]?["model"]?["description"] == "What to search: projects, tasks.")
+        await server.shutdown()
+    }
+
+    @Test func withoutAModelOfProjectsThereIsNoSearchForThem() async throws {
+        let legacy = try LegacyDatabase()
+        let configuration = try legacy.configuration(models: [
+            "tasks": ["table": "psm_task", "columns": ["title"], "url": "/psm/task/{id}/"]
+        ])
+        let server = try buildToolServer(
+            configuration: configuration, foreign: configuration.openForeign(), hasher: .test(),
+            logger: Logger(label: "test"))
+        let names = server.server.toolDefinitions(for: nil).map(\.name)
+        #expect(!names.contains("search_projects"))
+        #expect(names.contains("search_any"))
+        await server.shutdown()
+    }
+}
