@@ -14,7 +14,7 @@ struct ToolServerCommand: AsyncParsableCommand {
         version: ToolServer.implementation.version,
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
-            CallCommand.self, CheckCommand.self,
+            CallCommand.self, CheckCommand.self, DocumentsCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 
