@@ -52,7 +52,7 @@ struct UserCommand: AsyncParsableCommand {
                 password = String(SessionToken().text.prefix(20))
             }
             let store = try configuration.openOwn()
-            let login = LoginService(accounts: store, sessions: store, hasher: try PasswordHasher())
+            let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
             let account = try await login.createAccount(username: name, alias: alias, password: password)
             print("created user \(account.username)" + (passwordFile == nil ? " with password \(password)" : ""))
             try await store.close()
@@ -77,7 +77,7 @@ struct SessionCommand: AsyncParsableCommand {
             let configuration = try settings.load()
             let store = try configuration.openOwn()
             let login = LoginService(
-                accounts: store, sessions: store, hasher: try PasswordHasher(),
+                accounts: store, sessions: store, hasher: PasswordHasher(),
                 lifetime: configuration.login.lifetime)
             guard let account = try await store.account(named: name), account.isActive else {
                 throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")

@@ -45,7 +45,12 @@ package final class SQLiteStore: Store {
         _ = try await read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM (SELECT 1 FROM account LIMIT 1)") }
     }
 
+    /// Writes the log back first, so that the file alone is the whole database and can be copied.
     package func close() async throws {
+        if let pool = database as? DatabasePool {
+            // What a reader of another process still needs stays in the log, and nothing is waited for or lost.
+            _ = try? await pool.writeWithoutTransaction { db in try db.checkpoint(.passive) }
+        }
         try database.close()
     }
 
