@@ -32,6 +32,7 @@ final class BlockingServer: Sendable {
 
     let port: Int
     private let listener: Int32
+    private let accepts: Bool
 
     /// - Parameter backlog: of the listening socket; nothing is accepted when `serve` is nil.
     init(backlog: Int32 = 128, _ serve: (@Sendable (Connection) -> Void)?) throws {
@@ -49,12 +50,16 @@ final class BlockingServer: Sendable {
         guard bound else { throw POSIXFailure(code: errno) }
         port = Int(UInt16(bigEndian: address.sin_port))
         self.listener = listener
+        accepts = serve != nil
         guard let serve else { return }
         Self.thread {
             var number = 0
             while true {
                 let descriptor = accept(listener, nil, nil)
-                if descriptor < 0 { return }
+                if descriptor < 0 {
+                    close(listener)
+                    return
+                }
                 let connection = Connection(descriptor: descriptor, number: number)
                 number += 1
                 Self.thread {
@@ -67,9 +72,11 @@ final class BlockingServer: Sendable {
 
     var url: String { "http://127.0.0.1:\(port)" }
 
+    /// Stops accepting. The thread that accepts closes the listener: closed here, its number could be another test's
+    /// listener by the time of the next `accept`, which would take that test's connections.
     func stop() {
         shutdown(listener, Int32(SHUT_RDWR))
-        close(listener)
+        if !accepts { close(listener) }
     }
 
     private static func thread(_ body: @escaping @Sendable () -> Void) {

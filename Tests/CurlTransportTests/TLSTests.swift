@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import TestSupport
 import Testing
 
@@ -53,59 +54,41 @@ struct TLSTests {
 }
 
 /// `openssl s_server -www` with a certificate of its own for `localhost`.
-private final class TLSServer {
+private final class TLSServer: Sendable {
     let certificate: String
     let key: String
     let port: Int
-    private let directory: URL
-    private let process: Process
+    private let directory: TemporaryDirectory
+    private let process: ChildProcess
 
     init(_ options: [String] = [], trustingItself: Bool = false) async throws {
-        directory = FileManager.default.temporaryDirectory.appendingPathComponent("tls-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
-        let certificate = directory.appendingPathComponent("cert.pem").path
-        let key = directory.appendingPathComponent("key.pem").path
-        let output = directory.appendingPathComponent("output")
-        try Data().write(to: output)
-        self.certificate = certificate
-        self.key = key
-
-        // Nothing here waits in a blocking call: the tests share few threads.
-        let make = Self.openssl([
-            "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-            "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", certificate,
-        ])
-        make.standardError = FileHandle.nullDevice
-        try make.run()
-        try await requireSoon { !make.isRunning }
+        directory = try TemporaryDirectory("tls")
+        certificate = directory.path("cert.pem")
+        key = directory.path("key.pem")
+        let made = try await ChildProcess.run(
+            .init(
+                "openssl",
+                [
+                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
+                    certificate,
+                ]))
+        try #require(made.succeeded, "\(made.error)")
 
         let trust = trustingItself ? ["-CAfile", certificate] : []
-        process = Self.openssl(
-            ["s_server", "-www", "-accept", "0", "-cert", certificate, "-key", key] + trust + options)
-        process.standardInput = FileHandle.nullDevice
-        process.standardOutput = try FileHandle(forWritingTo: output)
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+        let process = try await ChildProcess.start(
+            .init("openssl", ["s_server", "-www", "-accept", "0", "-cert", certificate, "-key", key] + trust + options))
         // It says `ACCEPT 0.0.0.0:PORT` when it listens.
         var found: Int?
         try await requireSoon {
-            let text = (try? String(contentsOf: output, encoding: .utf8)) ?? ""
-            let line = text.split(separator: "\n").first { $0.hasPrefix("ACCEPT") }
-            if text.hasSuffix("\n") { found = line?.split(separator: ":").last.flatMap { Int($0) } }
+            let lines = process.output.split(separator: "\n", omittingEmptySubsequences: false).dropLast()
+            let line = lines.first { $0.hasPrefix("ACCEPT") }
+            found = line?.split(separator: ":").last.flatMap { Int($0) }
             return found != nil
         }
         port = try #require(found)
+        self.process = process
     }
 
-    func stop() {
-        process.terminate()
-        try? FileManager.default.removeItem(at: directory)
-    }
-
-    private static func openssl(_ arguments: [String]) -> Process {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/openssl")
-        process.arguments = arguments
-        return process
-    }
+    func stop() { process.signalGroup(SIGKILL) }
 }
