@@ -68,8 +68,11 @@ package struct ForwardedCredentials: Sendable {
     ///   - cookies: value of the `Cookie` header to send: the forwarded cookies only. Empty means none.
     ///   - authorization: value of the `Authorization` header to send.
     ///   - perRequest: further headers, already filtered by the caller; never hop-by-hop ones.
+    ///   - partition: what `CredentialPartition` makes of the same cookies and authorization, where it is known; nil: it
+    ///     is computed.
     package init(
-        cookies: String?, authorization: String?, perRequest: [(name: String, value: String)] = []
+        cookies: String?, authorization: String?, perRequest: [(name: String, value: String)] = [],
+        partition: CredentialPartition? = nil
     ) {
         var credentials: [(name: String, value: String)] = []
         if let cookies, !cookies.isEmpty { credentials.append((name: "Cookie", value: cookies)) }
@@ -78,6 +81,6 @@ package struct ForwardedCredentials: Sendable {
         }
         self.credentials = credentials
         self.perRequest = perRequest
-        self.partition = CredentialPartition(cookies: cookies, authorization: authorization)
+        self.partition = partition ?? CredentialPartition(cookies: cookies, authorization: authorization)
     }
 }

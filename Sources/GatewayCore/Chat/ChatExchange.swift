@@ -47,7 +47,7 @@ final class ChatExchange: GatewayExchange {
     private func call(_ call: ChatTranslator.Call) {
         let type = call.type
         var request = MCPToolCall(
-            tool: type.tool, arguments: call.arguments, credentials: facts.credentials,
+            tool: type.tool, arguments: call.arguments, credentials: facts.credentials(&shard.partitions),
             deadline: exchange.start + type.timeout, traceparent: facts.traceparent)
         if facts.wantsEventStream {
             let events = ChatEventStream(exchange, keepAlive: view.snapshot.configuration.limits.keepAlive)

@@ -29,13 +29,12 @@ package enum ChatReply {
         let rule = type.configuration.reply
         var value = document
         if document.kind == .object {
-            if let error = errorText(document, in: bytes) {
+            let members = DocumentMembers(document, in: bytes)
+            if let error = members.onlyError {
                 return .failure(toolError(JSONText.string(error, in: bytes), parts, type))
             }
             if rule.path.isEmpty {
-                value =
-                    JSONScanner.member("results", of: document, in: bytes)
-                    ?? JSONScanner.member("result", of: document, in: bytes) ?? document
+                value = members.results ?? members.result ?? document
             } else if let found = resolve(rule.path, document, in: bytes) {
                 value = found
             } else if !isText {
@@ -60,15 +59,6 @@ package enum ChatReply {
         return value
     }
 
-    /// The text of `{"error": TEXT}`; a result beside it makes it a result with a remark.
-    private static func errorText(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
-        guard let error = JSONScanner.member("error", of: object, in: bytes), error.kind == .string,
-            JSONScanner.member("results", of: object, in: bytes) == nil,
-            JSONScanner.member("result", of: object, in: bytes) == nil
-        else { return nil }
-        return error
-    }
-
     /// The text of an object that is nothing but an error.
     private static func onlyError(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
         var members = 0
@@ -76,7 +66,7 @@ package enum ChatReply {
             members += 1
             return members < 2
         }
-        return members == 1 ? errorText(object, in: bytes) : nil
+        return members == 1 ? DocumentMembers(object, in: bytes).onlyError : nil
     }
 
     // MARK: Text
@@ -209,6 +199,32 @@ package enum ChatReply {
     private static func toolError(_ text: String?, _ parts: ToolResultParts, _ type: ChatType) -> GatewayError {
         var error = GatewayError(.toolError, text: text, executed: .yes)
         if type.configuration.useToolStatus { error.declaredStatus = parts.declaredStatus }
+        return error
+    }
+}
+
+/// The members of a reply's document that say what it is. Of duplicate members the last counts.
+private struct DocumentMembers {
+    private(set) var error: JSONSlice?
+    private(set) var results: JSONSlice?
+    private(set) var result: JSONSlice?
+
+    init(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) {
+        JSONScanner.members(of: object, in: bytes) { member in
+            if JSONText.equals(member.key, "results", in: bytes) {
+                results = member.value
+            } else if JSONText.equals(member.key, "result", in: bytes) {
+                result = member.value
+            } else if JSONText.equals(member.key, "error", in: bytes) {
+                error = member.value
+            }
+            return true
+        }
+    }
+
+    /// The text of `{"error": TEXT}`; a result beside it makes it a result with a remark.
+    var onlyError: JSONSlice? {
+        guard let error, error.kind == .string, results == nil, result == nil else { return nil }
         return error
     }
 }

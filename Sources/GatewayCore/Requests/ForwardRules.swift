@@ -32,8 +32,14 @@ package struct ForwardRules: Sendable {
     /// The named cookies of a `Cookie` header, in its order; nil when it has none of them.
     package func forwardedCookies(of header: String) -> String? {
         var header = header
-        let kept = header.withUTF8 { bytes -> (ranges: [Range<Int>], isWhole: Bool) in
-            var ranges: [Range<Int>] = []
+        var ranges: [Range<Int>] = []
+        let isWhole = header.withUTF8 { bytes in
+            // Mostly there is one cookie, and it is the one.
+            if let first = bytes.first, let last = bytes.last, first > 0x20, last > 0x20,
+                !bytes.contains(UInt8(ascii: ";")), isForwarded(bytes)
+            {
+                return true
+            }
             var start = 0
             while start < bytes.count {
                 var end = start
@@ -45,12 +51,12 @@ package struct ForwardRules: Sendable {
                 if isForwarded(UnsafeBufferPointer(rebasing: bytes[lower..<upper])) { ranges.append(lower..<upper) }
                 start = end + 1
             }
-            return (ranges, ranges.count == 1 && ranges[0] == 0..<bytes.count)
+            return ranges.count == 1 && ranges[0] == 0..<bytes.count
         }
-        if kept.isWhole { return header }
-        guard !kept.ranges.isEmpty else { return nil }
+        if isWhole { return header }
+        guard !ranges.isEmpty else { return nil }
         let utf8 = Array(header.utf8)
-        return kept.ranges.map { String(decoding: utf8[$0], as: UTF8.self) }.joined(separator: "; ")
+        return ranges.map { String(decoding: utf8[$0], as: UTF8.self) }.joined(separator: "; ")
     }
 
     private func isForwarded(_ pair: UnsafeBufferPointer<UInt8>) -> Bool {

@@ -66,9 +66,11 @@ struct RequestFacts {
         if nominated.contains("traceparent") { traceparent = nil }
     }
 
-    var credentials: ForwardedCredentials {
+    func credentials(_ partitions: inout PartitionCache) -> ForwardedCredentials {
         if cookies == nil, authorization == nil, forwarded.isEmpty { return .anonymous }
-        return ForwardedCredentials(cookies: cookies, authorization: authorization, perRequest: forwarded)
+        return ForwardedCredentials(
+            cookies: cookies, authorization: authorization, perRequest: forwarded,
+            partition: partitions.partition(cookies: cookies, authorization: authorization))
     }
 
     private mutating func noteAccepted(_ value: String) {

@@ -19,6 +19,7 @@ final class Shard {
     private(set) var view: ShardView
     /// Made once: the routes keep nothing of a connection.
     private(set) lazy var handler = GatewayHandler(self)
+    var partitions = PartitionCache()
     /// Requests in flight, listening streams apart.
     var active = 0
     /// The time for draining is over: nothing is served any more.
