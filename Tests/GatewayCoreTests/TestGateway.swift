@@ -172,13 +172,13 @@ final class FakeToolServer: Sendable {
     ///   - other: Answers what is no MCP message; nil lets the MCP side answer.
     ///   - answer: What a tool call gives.
     init(
-        tools: JSONValue = FakeToolServer.shippedTools,
+        tools: JSONValue = FakeToolServer.shippedTools, unixSocketPath: String? = nil,
         other: @escaping @Sendable (ScriptedRequest) async -> ScriptedResponse? = { _ in nil },
         _ answer: @escaping @Sendable (Call) async -> Answer
     ) async throws {
         let recorded = Recorded()
         self.recorded = recorded
-        server = try await ScriptedHTTPServer { request in
+        server = try await ScriptedHTTPServer(unixSocketPath: unixSocketPath) { request in
             if let response = await other(request) { return response }
             return await Self.respond(request, tools, recorded, answer)
         }

@@ -8,8 +8,8 @@ import Observability
 /// One `tools/list` over the gateway's own (anonymous) session: it proves the whole path, and renews what arguments are
 /// checked against.
 final class UpstreamProber: Sendable {
-    /// Asks one upstream for its tools.
-    typealias Check = @Sendable (GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure>
+    /// Asks one server of an upstream, given by its place, for its tools.
+    typealias Check = @Sendable (GatewayUpstream, Int) async -> Result<ToolCatalog, MCPCallFailure>
 
     private let snapshot: GatewaySnapshot
     private let status: GatewayStatus
@@ -45,11 +45,42 @@ final class UpstreamProber: Sendable {
 
     private func watch(_ upstream: GatewayUpstream) async {
         while !Task.isCancelled {
-            let result = await check(upstream)
+            let result = await checkAll(upstream)
             guard !Task.isCancelled else { return }
             let status = note(result, upstream)
             let interval = upstream.configuration.probeInterval
             try? await Task.sleep(for: status.isReachable ? interval : min(interval, Self.impatience))
+        }
+    }
+
+    /// Asks all servers of an upstream at the same time. The first that has an answer speaks for all.
+    private func checkAll(_ upstream: GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure> {
+        guard upstream.servers.count > 1 else { return await checkServer(0, upstream) }
+        return await withTaskGroup(of: (Int, Result<ToolCatalog, MCPCallFailure>).self) { group in
+            for server in upstream.servers.indices {
+                group.addTask { (server, await self.checkServer(server, upstream)) }
+            }
+            var results: [(Int, Result<ToolCatalog, MCPCallFailure>)] = []
+            for await result in group { results.append(result) }
+            results.sort { $0.0 < $1.0 }
+            let answered = results.first { if case .success = $0.1 { true } else { false } }
+            return answered?.1 ?? results[0].1
+        }
+    }
+
+    private func checkServer(_ server: Int, _ upstream: GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure> {
+        let result = await check(upstream, server)
+        if !Task.isCancelled {
+            upstream.servers[server].note(isReachable: Self.isReachable(result), now: .now())
+        }
+        return result
+    }
+
+    /// A server that refuses to list its tools to nobody in particular is there all the same.
+    private static func isReachable(_ result: Result<ToolCatalog, MCPCallFailure>) -> Bool {
+        switch result {
+        case .success: true
+        case .failure(let failure): [.unauthorized, .forbidden, .rateLimited, .rejected].contains(failure.kind)
         }
     }
 
@@ -68,8 +99,7 @@ final class UpstreamProber: Sendable {
             let types = snapshot.configuration.chat.types.filter { $0.upstream == upstream.name }
             now.drift = Drift.findings(types, catalog)
         case .failure(let failure):
-            // A server that refuses to list its tools to nobody in particular is there all the same.
-            now.isReachable = [.unauthorized, .forbidden, .rateLimited, .rejected].contains(failure.kind)
+            now.isReachable = Self.isReachable(result)
             now.problem = failure.kind.rawValue + ": " + failure.detail
         }
         status.update(upstream.name, now)

@@ -7,7 +7,7 @@ import NIOHTTP1
 /// One `POST /api/chat/`: payload in, tool call, reply out.
 final class ChatExchange: GatewayExchange {
     private var chatType: ChatType?
-    private var handle: MCPCallHandle?
+    private var handle: UpstreamGate.Handle?
     private var isAnswered = false
     /// Present once an event stream has been started.
     private var events: ChatEventStream?
@@ -61,10 +61,26 @@ final class ChatExchange: GatewayExchange {
             events?.stop()
         }
         // The stream's head goes out only when the call is under way: errors known before keep their status.
-        events?.start(headers: headers())
-        let started = view.callers[type.upstream].call(request) { [self] outcome in complete(outcome, type) }
+        let accepted = events.map { events in { [self] in events.start(headers: headers()) } }
+        let started = view.gates[type.upstream].call(request, accepted: accepted) { [self] outcome in
+            switch outcome {
+            case .answered(let outcome): complete(outcome, type)
+            case .refused(let error): refuse(error)
+            }
+        }
         // A call that was already answered has nothing left to cancel.
         if !isAnswered { handle = started }
+    }
+
+    /// Nothing was sent upstream.
+    private func refuse(_ error: GatewayError) {
+        isAnswered = true
+        handle = nil
+        if let events, !exchange.responseStarted {
+            events.stop()
+            self.events = nil
+        }
+        fail(error)
     }
 
     private func complete(_ outcome: MCPCallOutcome, _ type: ChatType) {

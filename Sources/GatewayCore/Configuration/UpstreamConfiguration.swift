@@ -1,10 +1,12 @@
 import Configuration
+import NIOCore
 
 /// An MCP server that the gateway calls.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
+/// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
 /// | `path` | string | `/mcp/` | the endpoint's path behind a Unix socket |
 /// | `trusted` | boolean | false | whether its tools' annotations allow a replay |
 /// | `era` | `auto`, `legacy`, `modern` | `auto` | which protocol era it speaks |
@@ -13,12 +15,19 @@ import Configuration
 /// | `retryWindow` | duration | 2 s | how long a refused connection is tried again |
 /// | `sessionLimit` | integer | 10 000 | sessions held at most |
 /// | `sessionIdle` | duration | 30 min | after which an unused session is ended |
+/// | `concurrency` | integer | 1024 | calls under way at once; 0: no bound |
+/// | `queue` | integer | 1024 | calls that may wait for that; more are 503 |
+/// | `queueTimeout` | duration | 1 s | how long one of them waits at most, within its own deadline |
+/// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
 package struct UpstreamConfiguration: Hashable, Sendable {
     package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
 
     package let name: String
+    /// The first server; the pass-through goes there.
     package let address: UpstreamAddress
+    /// All servers, the first one included.
+    package let addresses: [UpstreamAddress]
     package let isTrusted: Bool
     package let era: Era
     package let connectTimeout: Duration
@@ -26,6 +35,8 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let retryWindow: Duration
     package let sessionLimit: Int
     package let sessionIdle: Duration
+    let gate: UpstreamGateState.Policy
+    package let queueTimeout: Duration
     package let tls: UpstreamTLSConfiguration?
 
     init(name: String, _ reader: ConfigurationReader) {
@@ -41,6 +52,28 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             }
             self.address = UpstreamAddress(origin: "http://127.0.0.1:8001", endpoint: "/mcp/", socketPath: nil)
         }
+        let further = reader.strings("urls", default: [], "Further servers with the same tools.")
+        addresses =
+            [address]
+            + further.compactMap { url in
+                let address = UpstreamAddress(url, socketEndpoint: path)
+                if address == nil {
+                    reader.fail(
+                        "urls", expected: "http://HOST[:PORT]/PATH, https://… or unix:/path", found: "\"\(url)\"")
+                }
+                return address
+            }
+        gate = UpstreamGateState.Policy(
+            concurrency: reader.integer(
+                "concurrency", default: 1024, in: 0...1_000_000, "Calls under way at once; 0: no bound."),
+            queue: reader.integer(
+                "queue", default: 1024, in: 0...1_000_000, "Calls that may wait for that; more are 503."),
+            breaker: reader.section("breaker", "When calls fail at once because the server cannot be reached.") {
+                BreakerConfiguration($0).policy
+            })
+        queueTimeout = reader.duration(
+            "queueTimeout", default: .seconds(1), in: .milliseconds(1)...(.seconds(3600)),
+            "How long a call waits at most, within its own deadline.")
         isTrusted = reader.bool(
             "trusted", default: false, "Whether the annotations of its tools are believed when a call may be replayed.")
         era = reader.choice("era", default: Era.auto, "Which era of the protocol it speaks; auto asks it.")
@@ -57,6 +90,33 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
             "After which an unused session is ended.")
         tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
+    }
+}
+
+/// When calls fail at once because a server cannot be reached: after `failures` calls in a row that did not reach it
+/// (default 5; 0: never), for `pause` (default 1 s) or until a check succeeds.
+package struct BreakerConfiguration: Hashable, Sendable {
+    package let failures: Int
+    package let pause: Duration
+
+    init(_ reader: ConfigurationReader) {
+        failures = reader.integer(
+            "failures", default: 5, in: 0...1_000_000, "Calls in a row that did not reach the server; 0: never.")
+        pause = reader.duration(
+            "pause", default: .seconds(1), in: .milliseconds(1)...(.seconds(3600)),
+            "How long calls fail before one of them tries again.")
+    }
+
+    var policy: CircuitBreaker.Policy { CircuitBreaker.Policy(failures: failures, pause: TimeAmount(pause)) }
+}
+
+extension UpstreamGateState.Policy {
+    /// A shard's part of the bounds.
+    func shared(by workers: Int) -> Self {
+        var policy = self
+        policy.concurrency = (concurrency + workers - 1) / workers
+        policy.queue = (queue + workers - 1) / workers
+        return policy
     }
 }
 

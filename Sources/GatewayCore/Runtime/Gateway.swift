@@ -141,6 +141,9 @@ package final class Gateway: Sendable {
     /// The configuration in force.
     package var snapshot: GatewaySnapshot { state.withLock { $0.snapshot } }
 
+    /// Requests of clients that have begun and not ended.
+    package var requestsInFlight: Int { main.statistics.activeRequests }
+
     // MARK: Life
 
     /// Listens, and begins to watch the upstreams.
@@ -193,11 +196,11 @@ package final class Gateway: Sendable {
         guard let (old, new) = change else { return false }
         warnOfFixedSettings(old.configuration, configuration)
         dependencies.setLogLevel(new.configuration.logLevel)
-        let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0.client === upstream.client } }
+        let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0.isSame(as: upstream) } }
         status.configured(version: new.version, upstreams: new.upstreams.map(\.name), kept: Set(kept.map(\.name)))
         await shards.install(new)
         watch(new)
-        closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.client === upstream.client } })
+        closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.isSame(as: upstream) } })
         metrics.reloads.with("succeeded").increment()
         metrics.configurationVersion.with().set(Double(new.version))
         logger.info("reloaded", metadata: ["config.version": .stringConvertible(new.version)])
@@ -222,7 +225,7 @@ package final class Gateway: Sendable {
         prober?.cancel()
         await prober?.value
         if let engine = engines.first {
-            for upstream in snapshot.upstreams { await upstream.client.close(engine, within: .seconds(1)) }
+            for upstream in snapshot.upstreams { await upstream.close(engine, within: .seconds(1)) }
         }
         await admin?.drain(within: .milliseconds(200))
         await stopThreads()
@@ -240,7 +243,7 @@ package final class Gateway: Sendable {
         let shards = shards
         let prober = UpstreamProber(
             snapshot, status: status, metrics: metrics, logger: logger,
-            check: { await shards.tools(of: $0) }, changed: { shards.forEach { $0.installCatalogs() } })
+            check: { await shards.tools(of: $0, on: $1) }, changed: { shards.forEach { $0.installCatalogs() } })
         let task = Task { await prober.run() }
         let previous = state.withLock { state in
             let previous = state.prober
@@ -256,7 +259,7 @@ package final class Gateway: Sendable {
         let timeouts = snapshot.configuration.chat.types.map(\.timeout)
         Task {
             try? await Task.sleep(for: timeouts.max() ?? .zero)
-            for upstream in upstreams { await upstream.client.close(engine) }
+            for upstream in upstreams { await upstream.close(engine) }
         }
     }
 
@@ -332,8 +335,9 @@ package final class Gateway: Sendable {
         ]
         for (name, help, type, value) in measures {
             registry.sampled(name, help: help, type: type, labels: ["upstream"]) { [weak self] in
-                (self?.snapshot.upstreams ?? []).map {
-                    MetricSample(Double(value($0.client.statistics)), labels: [$0.name])
+                (self?.snapshot.upstreams ?? []).map { upstream in
+                    let total = upstream.servers.reduce(0) { $0 + value($1.client.statistics) }
+                    return MetricSample(Double(total), labels: [upstream.name])
                 }
             }
         }

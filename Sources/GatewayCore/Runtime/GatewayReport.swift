@@ -38,7 +38,7 @@ package enum GatewayReport {
             case .failure(let failure):
                 lines.append("upstream \(upstream.name): not compared, \(failure.kind.rawValue): \(failure.detail)")
             }
-            await target.client.close(engine, within: .milliseconds(500))
+            await target.close(engine, within: .milliseconds(500))
         }
         await engine.shutdown()
         return Check(lines: lines, isGood: isGood)

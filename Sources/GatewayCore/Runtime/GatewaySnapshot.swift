@@ -42,11 +42,13 @@ package struct GatewayUpstream: Sendable {
     package let configuration: UpstreamConfiguration
     let responseLimit: Int
     let tls: CurlTLS?
-    /// Era, sessions and tools; shared by all shards.
-    package let client: MCPUpstream
+    /// In the order of the configuration's addresses, at least one.
+    let servers: [UpstreamServer]
 
     package var name: String { configuration.name }
     var address: UpstreamAddress { configuration.address }
+    /// Of the first server.
+    package var client: MCPUpstream { servers[0].client }
 
     init(_ configuration: UpstreamConfiguration, responseLimit: Int, logger: Logger) {
         self.configuration = configuration
@@ -61,14 +63,28 @@ package struct GatewayUpstream: Sendable {
             case .legacy: .legacy
             case .modern: .modern
             }
-        client = MCPUpstream(
-            configuration: MCPUpstreamConfiguration(
-                name: configuration.name, url: configuration.address.url,
-                unixSocketPath: configuration.address.socketPath, connectTimeout: configuration.connectTimeout,
-                trusted: configuration.isTrusted, era: era, maximumResponseBytes: responseLimit,
-                sessionLimit: configuration.sessionLimit, sessionIdle: configuration.sessionIdle,
-                retryWindow: configuration.retryWindow, tls: tls),
-            clientInfo: Implementation(name: GatewayVersion.name, version: GatewayVersion.number), logger: logger)
+        // With several servers a refused call goes to the next one instead of waiting for its own.
+        let retryWindow = configuration.addresses.count > 1 ? .zero : configuration.retryWindow
+        servers = configuration.addresses.map { address in
+            let client = MCPUpstream(
+                configuration: MCPUpstreamConfiguration(
+                    name: configuration.name, url: address.url, unixSocketPath: address.socketPath,
+                    connectTimeout: configuration.connectTimeout, trusted: configuration.isTrusted, era: era,
+                    maximumResponseBytes: responseLimit, sessionLimit: configuration.sessionLimit,
+                    sessionIdle: configuration.sessionIdle, retryWindow: retryWindow, tls: tls),
+                clientInfo: Implementation(name: GatewayVersion.name, version: GatewayVersion.number), logger: logger)
+            return UpstreamServer(address, client: client)
+        }
+    }
+
+    /// Whether both are the same one, not only alike: a reload keeps what has not changed.
+    func isSame(as other: GatewayUpstream) -> Bool { client === other.client }
+
+    /// Ends all sessions.
+    func close(_ engine: CurlEngine, within limit: Duration = .seconds(2)) async {
+        await withTaskGroup(of: Void.self) { group in
+            for server in servers { group.addTask { await server.client.close(engine, within: limit) } }
+        }
     }
 }
 

@@ -54,7 +54,7 @@ final class Shard {
 final class ShardView {
     let snapshot: GatewaySnapshot
     /// In the order of the snapshot's upstreams.
-    let callers: [MCPCaller]
+    let gates: [UpstreamGate]
     /// The tools' input schemas in the order of the types; nil where none is known.
     var schemas: [JSONSchema?]
     var translator: ChatTranslator
@@ -66,9 +66,13 @@ final class ShardView {
         catalogs: [String: ToolCatalog]
     ) {
         self.snapshot = snapshot
-        callers = snapshot.upstreams.map { upstream in
-            let known = previous?.callers.first { $0.upstream === upstream.client }
-            return known ?? MCPCaller(upstream: upstream.client, engine: engine, eventLoop: eventLoop)
+        gates = snapshot.upstreams.map { upstream in
+            if let known = previous?.gates.first(where: { $0.upstream.isSame(as: upstream) }) { return known }
+            let callers = upstream.servers.map {
+                MCPCaller(upstream: $0.client, engine: engine, eventLoop: eventLoop)
+            }
+            return UpstreamGate(
+                upstream, callers: callers, eventLoop: eventLoop, workers: snapshot.configuration.workers)
         }
         schemas = Self.schemas(of: snapshot, catalogs)
         translator = ChatTranslator(snapshot.types)
@@ -77,10 +81,12 @@ final class ShardView {
             1, (configuration.limits.concurrentRequests + configuration.workers - 1) / configuration.workers)
     }
 
-    /// The caller for an upstream; a new one when a reload has removed the upstream from this view.
-    func caller(of upstream: GatewayUpstream, on shard: Shard) -> MCPCaller {
-        callers.first { $0.upstream === upstream.client }
-            ?? MCPCaller(upstream: upstream.client, engine: shard.engine, eventLoop: shard.eventLoop)
+    /// The caller for a server; a new one when a reload has removed it from this view.
+    func caller(of server: UpstreamServer, on shard: Shard) -> MCPCaller {
+        for gate in gates {
+            for caller in gate.callers where caller.upstream === server.client { return caller }
+        }
+        return MCPCaller(upstream: server.client, engine: shard.engine, eventLoop: shard.eventLoop)
     }
 
     static func schemas(of snapshot: GatewaySnapshot, _ catalogs: [String: ToolCatalog]) -> [JSONSchema?] {
@@ -122,16 +128,16 @@ final class Shards: Sendable {
         for shard in all { shard.eventLoop.execute { body(shard.value) } }
     }
 
-    /// Asks an upstream for its tools, on the first shard. Returns at once when the task is cancelled: while the process
+    /// Asks one server of an upstream for its tools, on the first shard. Returns at once when the task is cancelled: while the process
     /// stops, the answer may never come.
-    func tools(of upstream: GatewayUpstream) async -> Result<ToolCatalog, MCPCallFailure> {
+    func tools(of upstream: GatewayUpstream, on server: Int) async -> Result<ToolCatalog, MCPCallFailure> {
         let answer = CatalogAnswer()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 answer.wait(continuation)
                 guard let shard = all.first else { return answer.cancel() }
                 shard.eventLoop.execute {
-                    let caller = shard.value.view.caller(of: upstream, on: shard.value)
+                    let caller = shard.value.view.caller(of: upstream.servers[server], on: shard.value)
                     // Idle sessions end here too: calls end them only in passing.
                     caller.sweep()
                     caller.refreshCatalog(deadline: .now() + .seconds(5)) { answer.give($0) }
