@@ -17,7 +17,7 @@ FILTER ?=
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Package.swift
-SCRIPTS = .ci/run deploy/local/packages deploy/local/run deploy/local/dev Tests/Interop/run Tests/Browser/run
+SCRIPTS = .ci/run deploy/local/packages deploy/local/run deploy/local/dev Tests/Interop/run Tests/Browser/run Benchmarks/run
 
 .PHONY: help run dev test format lint
 .DEFAULT_GOAL := help
@@ -61,7 +61,7 @@ bench: ## Build release, run the side-by-side benchmark, print a table
 	@deploy/local/packages bench
 	swift build -c release --product gateway
 	swift build -c release --package-path Benchmarks
-	Benchmarks/bench.py --gateway .build/release/gateway --upstream Benchmarks/.build/release/FixedUpstream
+	Benchmarks/run
 endif
 
 format: ## Format the Swift sources in place
