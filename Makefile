@@ -51,7 +51,7 @@ else
 	swift test --skip-build --disable-xctest --skip EndToEndTests
 	swift test --skip-build --disable-xctest --filter EndToEndTests
 	Tests/Interop/run
-	Tests/Browser/run
+	BIN=.build/debug Tests/Browser/run
 endif
 
 # The nested package measures the release build against its peers.
