@@ -53,7 +53,7 @@ let package = Package(
         // Transports.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers")]),
+        library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers")]),
         library(
             "HTTPServer",
             [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),

@@ -62,41 +62,27 @@ enum Libcurl {
     static let isInitialized = curl_global_init(ccurl_global_default) == CURLE_OK
 }
 
-/// An HTTP/1.1 client: one thread, its own or an event loop's, that owns one libcurl multi handle with its connections.
+/// An HTTP/1.1 client: one thread that owns one libcurl multi handle with its connections.
 ///
 /// Every method may be called from any thread. A transfer costs no task and no lock: it is pushed on a lock-free stack,
-/// and its outcome comes back to its event loop together with those of the same turn. On the engine's own event loop it
-/// does not even leave the thread.
+/// and its outcome comes back to its event loop together with those of the same turn.
 package final class CurlEngine: Sendable {
     private let mailbox = TransferMailbox()
     private let counters = CurlEngineCounters()
     private let thread = Mutex<pthread_t?>(nil)
     private let ended = EndSignal()
-    private let host: CurlLoopHost?
     let configuration: CurlEngineConfiguration
 
     /// Starts the thread. An engine that could not start (out of descriptors or memory) logs an error and fails every
     /// transfer with `.shutdown`.
-    /// - Parameters:
-    ///   - label: name of the thread, cut at 15 bytes.
-    ///   - eventLoop: a loop of NIOPosix to run on instead of a thread; it must outlive the engine's `shutdown`. Where
-    ///     the kernel does not support that, there is a thread all the same.
+    /// - Parameter label: name of the thread, cut at 15 bytes.
     package init(
         label: String, configuration: CurlEngineConfiguration = CurlEngineConfiguration(),
-        eventLoop: (any EventLoop)? = nil, logger: Logger = Logger(label: "curl")
+        logger: Logger = Logger(label: "curl")
     ) {
         self.configuration = configuration
         let reactor = CurlReactor(
             configuration: configuration, mailbox: mailbox, counters: counters, logger: logger)
-        if let reactor, let eventLoop {
-            host = CurlLoopHost(reactor: reactor, eventLoop: eventLoop, ended: ended)
-        } else {
-            host = nil
-        }
-        if let host {
-            host.run()
-            return
-        }
         let start = ThreadStart(label: label, reactor: reactor, ended: ended)
         if reactor != nil, let started = start.run() {
             thread.withLock { $0 = started }
@@ -129,7 +115,7 @@ package final class CurlEngine: Sendable {
         _ request: CurlRequest, on eventLoop: any EventLoop, receiver: any CurlTransferReceiver
     ) -> CurlTransfer {
         let transfer = prepare(request, eventLoop: eventLoop, manualCredit: false, receiver: receiver)
-        if host?.start(transfer) != true { transfer.post(CurlTransfer.Command.start) }
+        transfer.post(CurlTransfer.Command.start)
         return transfer
     }
 
@@ -151,7 +137,7 @@ package final class CurlEngine: Sendable {
 }
 
 /// Tells that the engine's thread is done, to whoever waits.
-final class EndSignal: Sendable {
+private final class EndSignal: Sendable {
     private let state = Mutex<(done: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
 
     func signal() {
