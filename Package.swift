@@ -1,9 +1,10 @@
 // swift-tools-version: 6.2
 import PackageDescription
 
+// Not MemberImportVisibility: which module owns the fields of the C library's structures (Glibc, or another that includes
+// the same headers) depends on the order in which the compiler loads them, so that a clean build fails now and then.
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
     .enableUpcomingFeature("InternalImportsByDefault"),
 ]
 
