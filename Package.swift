@@ -43,6 +43,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
     ],
     targets: [
         // Bytes and messages: no I/O.
@@ -53,6 +54,7 @@ let package = Package(
 
         // Transports.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
+        .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers")]),
         library(
@@ -75,11 +77,12 @@ let package = Package(
         library(
             "ToolServerCore",
             [
-                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CZlib", "CurlTransport", "HTTPServer", "Configuration",
+                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CPostgres", "CZlib", "CurlTransport", "HTTPServer", "Configuration",
                 "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "JWTKit", package: "jwt-kit"),
             ] + lifecycle),
         .executableTarget(name: "gateway", dependencies: ["GatewayCore", arguments], swiftSettings: settings),
         .executableTarget(
