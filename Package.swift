@@ -77,7 +77,8 @@ let package = Package(
         library(
             "ToolServerCore",
             [
-                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CPostgres", "CZlib", "CurlTransport", "HTTPServer", "Configuration",
+                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CPostgres", "CZlib", "CurlTransport", "HTTPServer",
+                "Configuration",
                 "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
