@@ -26,4 +26,23 @@ extension ForeignSQLite {
             }
         }
     }
+
+    package func djangoUserID(named username: String) async throws -> String? {
+        guard let django = tables.django else { return nil }
+        let sql = """
+            SELECT CAST(\(SQLIdentifier(django.id)) AS TEXT) FROM \(SQLIdentifier(django.users))
+            WHERE \(SQLIdentifier(django.username)) = ?
+            """
+        return try await read { db in
+            try String.fetchOne(db.cachedStatement(sql: sql), arguments: [username]).map(Self.writtenID)
+        }
+    }
+
+    /// The reverse of `storedID`: a key of 32 hexadecimal digits is a UUID, which sessions spell with hyphens.
+    private static func writtenID(_ stored: String) -> String {
+        guard stored.utf8.count == 32, stored.allSatisfy(\.isHexDigit) else { return stored }
+        var digits = Array(stored)
+        for position in [20, 16, 12, 8] { digits.insert("-", at: position) }
+        return String(digits)
+    }
 }

@@ -42,6 +42,7 @@ package struct LoginService: Sendable {
     }
 
     /// Opens a session without a password: for operators.
+    /// - Throws: ``Failure`` when the account is inactive, or was changed since it was read; the store's error.
     package func openSession(for account: Account, replacing previous: SessionToken? = nil) async throws -> SessionToken
     {
         let token = SessionToken()
@@ -50,7 +51,9 @@ package struct LoginService: Sendable {
             digest: token.digest, accountID: account.id, createdAt: now,
             expiresAt: now.addingTimeInterval(Double(lifetime.components.seconds)))
         try await sessions.deleteExpiredLoginSessions(now: now)
-        try await sessions.insertLoginSession(session, replacing: previous?.digest)
+        guard try await sessions.insertLoginSession(session, of: account, replacing: previous?.digest) else {
+            throw Failure.wrongCredentials
+        }
         return token
     }
 

@@ -29,6 +29,15 @@ extension SQLiteStore {
         }
     }
 
+    package func account(id: Int64) async throws -> Account? {
+        try await read { db in
+            try Row.fetchOne(
+                db, sql: "SELECT id, username, alias, password_hash, is_active FROM account WHERE id = ?",
+                arguments: [id]
+            ).map(Account.init(row:))
+        }
+    }
+
     package func updatePasswordHash(_ hash: String, accountID: Int64) async throws {
         try await write { db in
             try db.execute(
@@ -37,17 +46,50 @@ extension SQLiteStore {
         }
     }
 
-    package func insertLoginSession(_ session: LoginSession, replacing: [UInt8]?) async throws {
+    package func setActive(_ isActive: Bool, accountID: Int64) async throws {
         try await write { db in
+            try db.execute(sql: "UPDATE account SET is_active = ? WHERE id = ?", arguments: [isActive, accountID])
+            guard !isActive else { return }
+            try db.execute(sql: "DELETE FROM login_session WHERE account_id = ?", arguments: [accountID])
+        }
+    }
+
+    package func insertLoginSession(
+        _ session: LoginSession, of account: Account, replacing: [UInt8]?
+    ) async throws -> Bool {
+        try await write { db in
+            try db.execute(
+                sql: """
+                    INSERT INTO login_session (digest, account_id, created_at, expires_at)
+                    SELECT ?, id, ?, ? FROM account WHERE id = ? AND is_active AND password_hash = ?
+                    """,
+                arguments: [
+                    Data(session.digest), session.createdAt.milliseconds, session.expiresAt.milliseconds,
+                    account.id, account.passwordHash,
+                ])
+            guard db.changesCount == 1 else { return false }
             if let replacing {
                 try db.execute(sql: "DELETE FROM login_session WHERE digest = ?", arguments: [Data(replacing)])
             }
-            try db.execute(
-                sql: "INSERT INTO login_session (digest, account_id, created_at, expires_at) VALUES (?, ?, ?, ?)",
-                arguments: [
-                    Data(session.digest), session.accountID, session.createdAt.milliseconds,
-                    session.expiresAt.milliseconds,
-                ])
+            return true
+        }
+    }
+
+    package func loginSessions(accountID: Int64, now: Date) async throws -> [LoginSession] {
+        try await read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT digest, created_at, expires_at FROM login_session
+                    WHERE account_id = ? AND expires_at > ? ORDER BY created_at DESC, digest
+                    """,
+                arguments: [accountID, now.milliseconds]
+            ).map { row in
+                LoginSession(
+                    digest: [UInt8](row["digest"] as Data), accountID: accountID,
+                    createdAt: Date(milliseconds: row["created_at"]),
+                    expiresAt: Date(milliseconds: row["expires_at"]))
+            }
         }
     }
 
@@ -68,6 +110,14 @@ extension SQLiteStore {
     package func deleteLoginSession(digest: [UInt8]) async throws {
         try await write { db in
             try db.execute(sql: "DELETE FROM login_session WHERE digest = ?", arguments: [Data(digest)])
+        }
+    }
+
+    @discardableResult
+    package func deleteLoginSessions(accountID: Int64) async throws -> Int {
+        try await write { db in
+            try db.execute(sql: "DELETE FROM login_session WHERE account_id = ?", arguments: [accountID])
+            return db.changesCount
         }
     }
 

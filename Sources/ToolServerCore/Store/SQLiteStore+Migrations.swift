@@ -96,6 +96,24 @@ extension SQLiteStore {
                 db, named: "passage_words", table: "passage", columns: ["title", "text"],
                 tokenizer: "porter unicode61 remove_diacritics 2")
         }
+        migrator.registerMigration("3 API keys") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE api_key (
+                        id INTEGER PRIMARY KEY,
+                        digest BLOB NOT NULL UNIQUE CHECK (length(digest) = 32),
+                        name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 150),
+                        hint TEXT NOT NULL,
+                        scopes TEXT NOT NULL DEFAULT '',
+                        user_id TEXT,
+                        created_at INTEGER NOT NULL,
+                        expires_at INTEGER,
+                        revoked_at INTEGER,
+                        last_used_at INTEGER
+                    ) STRICT;
+                    CREATE UNIQUE INDEX api_key_name ON api_key (name) WHERE revoked_at IS NULL;
+                    """)
+        }
         return migrator
     }
 

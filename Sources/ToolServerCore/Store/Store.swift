@@ -4,7 +4,9 @@ package import Foundation
 ///
 /// Parts of the server ask for the narrow protocol they need, so that a foreign database can later take over
 /// search, identity or message storing one by one.
-package protocol Store: AccountStore, LoginSessionStore, MessageStore, SearchRegistry, DocumentStore, DocumentReader {
+package protocol Store:
+    AccountStore, LoginSessionStore, APIKeyStore, MessageStore, SearchRegistry, DocumentStore, DocumentReader
+{
     /// Throws when the database cannot answer a trivial query; the error says why.
     func checkHealth() async throws
 
@@ -21,24 +23,65 @@ package protocol AccountStore: Sendable {
     /// The account with exactly that name (names are case-sensitive), active or not.
     func account(named username: String) async throws -> Account?
 
-    /// Replaces the stored hash and ends all of the account's login sessions.
+    /// The account with that primary key, active or not.
+    func account(id: Int64) async throws -> Account?
+
+    /// Replaces the stored hash and ends all of the account's login sessions, in one transaction.
     func updatePasswordHash(_ hash: String, accountID: Int64) async throws
+
+    /// Says whether the account may log in; taking that away ends all of its login sessions in the same transaction.
+    func setActive(_ isActive: Bool, accountID: Int64) async throws
 }
 
 /// Login sessions, known by the SHA-256 digest of their token alone.
 package protocol LoginSessionStore: Sendable {
-    /// Stores a session; `replacing` names the digest of a session that ends in the same transaction.
-    func insertLoginSession(_ session: LoginSession, replacing: [UInt8]?) async throws
+    /// Stores a session of an account, unless that has become inactive or got another password since it was read.
+    ///
+    /// The check and the insertion are one transaction: a session opened with a password that is changed meanwhile
+    /// would otherwise outlive the change.
+    /// - Parameters:
+    ///   - account: as it was when the password was checked.
+    ///   - replacing: the digest of a session, of whichever account, that ends in the same transaction.
+    /// - Returns: false when the account has changed; nothing is done then.
+    func insertLoginSession(_ session: LoginSession, of account: Account, replacing: [UInt8]?) async throws -> Bool
 
     /// The active account whose session has that digest and has not expired at `now`.
     func account(sessionDigest: [UInt8], now: Date) async throws -> Account?
 
+    /// The account's sessions that have not expired at `now`, newest first.
+    func loginSessions(accountID: Int64, now: Date) async throws -> [LoginSession]
+
     /// Ends one session. Unknown digests are ignored.
     func deleteLoginSession(digest: [UInt8]) async throws
+
+    /// Ends all sessions of an account; returns how many there were.
+    @discardableResult
+    func deleteLoginSessions(accountID: Int64) async throws -> Int
 
     /// Removes sessions that expired before `now`; returns how many.
     @discardableResult
     func deleteExpiredLoginSessions(now: Date) async throws -> Int
+}
+
+/// API keys, known by the SHA-256 digest of their text alone.
+///
+/// Revoked and expired keys stay, so that what a key was can still be looked up.
+package protocol APIKeyStore: Sendable {
+    /// Stores a key.
+    /// - Throws: ``StoreError`` of kind `duplicate` when a key of that name has not been revoked.
+    func insertAPIKey(_ key: APIKey) async throws
+
+    /// The key with that digest, revoked and expired ones included.
+    func apiKey(digest: [UInt8]) async throws -> APIKey?
+
+    /// All keys in the order in which they were made.
+    func apiKeys() async throws -> [APIKey]
+
+    /// Revokes the key of that name which has not been revoked yet; false when there is none.
+    func revokeAPIKey(named name: String, at: Date) async throws -> Bool
+
+    /// Notes a use of a key, unless a later one is noted already. Unknown digests are ignored.
+    func noteUse(ofAPIKey digest: [UInt8], at: Date) async throws
 }
 
 /// What users asked and what they were answered.
@@ -121,6 +164,44 @@ package struct LoginSession: Hashable, Sendable {
     package let createdAt: Date
     /// From this instant on it is worth nothing.
     package let expiresAt: Date
+}
+
+/// An API key as stored: never its text.
+package struct APIKey: Hashable, Sendable {
+    /// SHA-256 of the key's text.
+    package let digest: [UInt8]
+    /// What it is for, unique among the keys that have not been revoked; 1 to 150 characters.
+    package let name: String
+    /// The beginning of the key's text, for telling keys apart.
+    package let hint: String
+    /// What it allows, in the order given; no scope holds a space. Stored separated by single spaces.
+    package let scopes: [String]
+    /// `Principal.id` of the user it acts for, such as `local:3`; nil for a key that acts for itself.
+    package let userID: String?
+    /// When it was made, to the millisecond.
+    package let createdAt: Date
+    /// From this instant on it is worth nothing; nil: never.
+    package let expiresAt: Date?
+    /// When it was revoked; nil: it was not.
+    package let revokedAt: Date?
+    /// About when it was used last; nil: never.
+    package let lastUsedAt: Date?
+
+    /// A key; see the properties.
+    package init(
+        digest: [UInt8], name: String, hint: String, scopes: [String] = [], userID: String? = nil, createdAt: Date,
+        expiresAt: Date? = nil, revokedAt: Date? = nil, lastUsedAt: Date? = nil
+    ) {
+        self.digest = digest
+        self.name = name
+        self.hint = hint
+        self.scopes = scopes
+        self.userID = userID
+        self.createdAt = createdAt
+        self.expiresAt = expiresAt
+        self.revokedAt = revokedAt
+        self.lastUsedAt = lastUsedAt
+    }
 }
 
 /// One exchange of a user's history.

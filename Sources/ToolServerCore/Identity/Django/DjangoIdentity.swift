@@ -9,6 +9,9 @@ package protocol DjangoRecords: Sendable {
 
     /// The user with that primary key, as `_auth_user_id` spells it, active or not.
     func djangoUser(id: String) async throws -> DjangoUser?
+
+    /// The primary key, as `_auth_user_id` spells it, of the user with exactly that login name, active or not.
+    func djangoUserID(named username: String) async throws -> String?
 }
 
 /// A row of a Django site's user table.
