@@ -60,6 +60,25 @@ import Testing
         #expect(try await identify(legacy, LegacyDatabase.alice, name: "other") == nil)
     }
 
+    @Test func usersAreFoundByNameAsSessionsSpellThem() async throws {
+        let legacy = try LegacyDatabase()
+        let records = try legacy.open()
+        #expect(try await records.djangoUserID(named: "alice") == "1")
+        #expect(try await records.djangoUserID(named: "Alice") == nil)
+        try legacy.write { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE member (
+                        id char(32) PRIMARY KEY, username text, is_active bool, password text);
+                    INSERT INTO member VALUES ('0123456789abcdef0123456789abcdef', 'eve', 1, 'x');
+                    """)
+        }
+        let members = try legacy.open(["django": ["users": ["table": "member"]]])
+        let id = try #require(await members.djangoUserID(named: "eve"))
+        #expect(id == "01234567-89ab-cdef-0123-456789abcdef")
+        #expect(try await members.djangoUser(id: id)?.username == "eve")
+    }
+
     @Test func anInactiveRenamedOrDeletedUserIsAnonymousOrRenamed() async throws {
         let legacy = try LegacyDatabase()
         try legacy.write { db in try db.execute(sql: "UPDATE ai_user SET username = 'alicia' WHERE id = 1") }

@@ -96,6 +96,48 @@ import Testing
         #expect(try await login.account(token) == nil)
     }
 
+    @Test func disablingAnAccountEndsItsSessionsForGood() async throws {
+        let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let token = try await login.openSession(for: account)
+        try await store.setActive(false, accountID: account.id)
+        #expect(try await login.account(token) == nil)
+        #expect(try await store.account(id: account.id)?.isActive == false)
+        try await store.setActive(true, accountID: account.id)
+        #expect(try await store.account(id: account.id)?.isActive == true)
+        #expect(try await login.account(token) == nil)
+    }
+
+    @Test func noSessionOpensForAnAccountThatChangedMeanwhile() async throws {
+        let read = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let kept = try await login.openSession(for: read)
+        try await store.updatePasswordHash("other", accountID: read.id)
+        await #expect(throws: LoginService.Failure.wrongCredentials) {
+            try await login.openSession(for: read, replacing: kept)
+        }
+        let current = try #require(try await store.account(named: "ada"))
+        _ = try await login.openSession(for: current)
+        try await store.setActive(false, accountID: read.id)
+        await #expect(throws: LoginService.Failure.wrongCredentials) { try await login.openSession(for: current) }
+        #expect(try await store.loginSessions(accountID: read.id, now: .distantPast).isEmpty)
+    }
+
+    @Test func theSessionsOfAnAccountAreListedAndEndedTogether() async throws {
+        let ada = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
+        let bob = try await login.createAccount(username: "bob", alias: "", password: "correct horse")
+        let first = try await login.openSession(for: ada)
+        advance(10)
+        let second = try await login.openSession(for: ada)
+        let other = try await login.openSession(for: bob)
+        let listed = try await store.loginSessions(accountID: ada.id, now: login.now())
+        #expect(listed.map(\.digest) == [second.digest, first.digest])
+        #expect(listed.first?.expiresAt.timeIntervalSince(listed[0].createdAt) == 100)
+        advance(95)
+        #expect(try await store.loginSessions(accountID: ada.id, now: login.now()).map(\.digest) == [second.digest])
+        #expect(try await store.deleteLoginSessions(accountID: ada.id) == 2)
+        #expect(try await login.account(second) == nil)
+        #expect(try await login.account(other) != nil)
+    }
+
     @Test func theDatabaseHoldsNeitherTokensNorPasswords() async throws {
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let token = try await login.openSession(for: account)
