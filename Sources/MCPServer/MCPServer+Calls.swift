@@ -8,6 +8,9 @@ extension MCPServer {
         guard let tool = tool(name, for: context.principal, in: context.version) else {
             throw JSONRPCError.invalidParams(ToolCallRefusal.unknownTool(name).description)
         }
+        if let refusal = tool.access.refusal(of: context.principal) {
+            return render(.error(refusal.description, status: refusal.status), context)
+        }
         let arguments: JSONObject
         switch params["arguments"] {
         case nil, .null?: arguments = [:]
@@ -25,13 +28,14 @@ extension MCPServer {
 
     /// Calls a tool for a caller that does not speak MCP.
     ///
-    /// Errors: ``ToolCallRefusal`` when the tool did not run; a `JSONRPCError` of the tool; `CancellationError`. A
+    /// Errors: ``ToolCallRefusal`` or ``AccessRefusal`` when the tool did not run; a `JSONRPCError` of the tool; `CancellationError`. A
     /// tool's failure is a result with `isError`.
     package func call(
         tool name: String, arguments: JSONObject, principal: Principal?, version: MCPVersion = .latestLegacy,
         traceparent: String? = nil, onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
     ) async throws -> CallToolResult {
         guard let tool = tool(name, for: principal, in: version) else { throw ToolCallRefusal.unknownTool(name) }
+        if let refusal = tool.access.refusal(of: principal) { throw refusal }
         let violations = violations(of: arguments, tool)
         guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
         let context = ToolContext(
@@ -50,6 +54,7 @@ extension MCPServer {
         guard let tool = tool(name, for: caller.principal, in: caller.version) else {
             throw ToolCallRefusal.unknownTool(name)
         }
+        if let refusal = tool.access.refusal(of: caller.principal) { throw refusal }
         let violations = violations(of: arguments, tool)
         guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
         let context = ToolContext(

@@ -13,17 +13,20 @@ extension MCPServer {
     func listPrompts(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
         let prompts = registry.withLock { registry in registry.promptOrder.compactMap { registry.prompts[$0] } }
         let page = try Cursor.page(
-            prompts.filter { isUsable($0, context) }.map(\.definition), of: "prompts", size: configuration.pageSize,
+            prompts.filter { isUsable($0, context) && $0.access.refusal(of: context.principal) == nil }
+                .map(\.prompt.definition), of: "prompts", size: configuration.pageSize,
             cursor: params["cursor"], name: \.name)
         return list(page.entries, page.next, context)
     }
 
-    private func isUsable(_ prompt: any PromptProvider, _ context: ToolContext) -> Bool {
-        prompt.isVisible(to: context.principal) && prompt.isAvailable(in: context.version)
+    private func isUsable(_ prompt: RegisteredPrompt, _ context: ToolContext) -> Bool {
+        prompt.prompt.isVisible(to: context.principal) && prompt.prompt.isAvailable(in: context.version)
     }
 
     func listTemplates(_ params: JSONObject, _ context: ToolContext) throws(JSONRPCError) -> JSONObject {
-        let templates = registry.withLock { $0.resources }.flatMap(\.templates)
+        let templates = registry.withLock { $0.resources }.flatMap { provider in
+            provider.templates.filter { mayRead($0.uriTemplate, of: provider, context) }
+        }
         let page = try Cursor.page(
             templates, of: "templates", size: configuration.pageSize, cursor: params["cursor"], name: \.uriTemplate)
         return list(page.entries, page.next, context)
@@ -44,7 +47,9 @@ extension MCPServer {
         }
         // A provider with nothing to show makes no empty page.
         while index < providers.count {
-            let page = try await providers[index].resources(after: inner, context: context)
+            let provider = providers[index]
+            var page = try await provider.resources(after: inner, context: context)
+            page.resources.removeAll { !mayRead($0.uri, of: provider, context) }
             let position = page.next.map { "\(index)\n\($0)" } ?? (index + 1 < providers.count ? "\(index + 1)" : nil)
             if !page.resources.isEmpty || position == nil {
                 return list(page.resources, position.map { Cursor.encode("resources", $0) }, context)
@@ -53,6 +58,10 @@ extension MCPServer {
             if inner == nil { index += 1 }
         }
         return list([] as [Resource], nil, context)
+    }
+
+    private func mayRead(_ uri: String, of provider: any ResourceProvider, _ context: ToolContext) -> Bool {
+        provider.access(to: uri)?.refusal(of: context.principal) == nil
     }
 
     func readResource(_ params: JSONObject, _ context: ToolContext) async throws -> (JSONObject, CacheHint?) {
@@ -66,9 +75,10 @@ extension MCPServer {
 
     func getPrompt(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
         let name = try string("name", params)
-        guard let prompt = registry.withLock({ $0.prompts[name] }), isUsable(prompt, context) else {
+        guard let registered = registry.withLock({ $0.prompts[name] }), isUsable(registered, context) else {
             throw JSONRPCError.invalidParams("Unknown prompt: \(name)")
         }
+        let prompt = registered.prompt
         var arguments: [String: String] = [:]
         let declared = prompt.definition.arguments
         switch params["arguments"] {

@@ -182,6 +182,10 @@ extension MCPServer {
         of call: JSONRPCRequest, _ context: ToolContext
     ) async throws -> (JSONObject, CacheHint?) {
         try checkMethod(call, in: context.version)
+        // A tool's refusal is a result, which callers without HTTP statuses understand.
+        if call.method != MCPMethod.toolsCall, let refusal = refusal(of: call, for: context.principal) {
+            throw refusal.error
+        }
         let params = call.params ?? [:]
         let lists = configuration.listCache
         switch call.method {

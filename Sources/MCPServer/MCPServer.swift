@@ -55,12 +55,19 @@ package final class MCPServer: Sendable {
         let input: JSONSchema
         let output: JSONSchema?
         let mirror: HeaderMirror
+        let access: AccessRule
+    }
+
+    /// A prompt with who may use it.
+    struct RegisteredPrompt: Sendable {
+        let prompt: any PromptProvider
+        let access: AccessRule
     }
 
     struct Registry: Sendable {
         var tools: [String: RegisteredTool] = [:]
         var toolOrder: [String] = []
-        var prompts: [String: any PromptProvider] = [:]
+        var prompts: [String: RegisteredPrompt] = [:]
         var promptOrder: [String] = []
         var resources: [any ResourceProvider] = []
         var completers: [Completer] = []
@@ -100,18 +107,18 @@ package final class MCPServer: Sendable {
 
     // MARK: Registration
 
-    /// Adds a tool, or replaces the one of that name in its place.
+    /// Adds a tool, or replaces the one of that name in its place. Who may not use it does not find it in lists.
     ///
     /// Errors: ``RegistrationError`` for a schema that is no JSON Schema 2020-12, refers outside itself, or carries an
     /// invalid `x-mcp-header`; whatever the definition throws.
-    package func register(tool: any Tool) throws {
+    package func register(tool: any Tool, access: AccessRule = .anyone) throws {
         let definition = try tool.definition
         let registered: RegisteredTool
         do {
             registered = RegisteredTool(
                 tool: tool, definition: definition, input: try JSONSchema(definition.inputSchema),
                 output: try definition.outputSchema.map { try JSONSchema($0) },
-                mirror: try HeaderMirror(inputSchema: definition.inputSchema))
+                mirror: try HeaderMirror(inputSchema: definition.inputSchema), access: access)
         } catch {
             throw RegistrationError(description: "tool \(definition.name): \(error)")
         }
@@ -135,11 +142,12 @@ package final class MCPServer: Sendable {
         if existed { announce(.tools) }
     }
 
-    /// Adds a prompt, or replaces the one of that name in its place.
-    package func register(prompt: any PromptProvider) {
+    /// Adds a prompt, or replaces the one of that name in its place. Who may not use it does not find it in lists.
+    package func register(prompt: any PromptProvider, access: AccessRule = .anyone) {
         let name = prompt.definition.name
+        let registered = RegisteredPrompt(prompt: prompt, access: access)
         registry.withLock { registry in
-            if registry.prompts.updateValue(prompt, forKey: name) == nil { registry.promptOrder.append(name) }
+            if registry.prompts.updateValue(registered, forKey: name) == nil { registry.promptOrder.append(name) }
         }
         announce(.prompts)
     }
@@ -155,11 +163,12 @@ package final class MCPServer: Sendable {
         registry.withLock { $0.completers.append(completer) }
     }
 
-    /// The tools that a caller may see, in order of registration; `version`: only those of that revision.
+    /// The tools that a caller may call, in order of registration; `version`: only those of that revision.
     package func toolDefinitions(for principal: Principal?, in version: MCPVersion? = nil) -> [ToolDefinition] {
         let tools = registry.withLock { registry in registry.toolOrder.compactMap { registry.tools[$0] } }
         return tools.filter { tool in
             tool.tool.isVisible(to: principal) && version.map { tool.tool.isAvailable(in: $0) } != false
+                && tool.access.refusal(of: principal) == nil
         }.map(\.definition)
     }
 

@@ -6,6 +6,8 @@ package struct Principal: Hashable, Sendable {
     package let name: String
     /// What the credential allows, as the authority that issued it spells it.
     package let scopes: Set<String>
+    /// Whether the credential stands for everything that its user may do, whatever scopes exist.
+    package let hasAllScopes: Bool
     /// Further facts from the identity provider, such as `alias`.
     package let attributes: [String: String]
     /// Whether a cookie (sent by browsers unasked) proved the identity.
@@ -13,11 +15,13 @@ package struct Principal: Hashable, Sendable {
 
     /// Describes a user.
     package init(
-        id: String, name: String, scopes: Set<String> = [], attributes: [String: String] = [:], isCookie: Bool = false
+        id: String, name: String, scopes: Set<String> = [], hasAllScopes: Bool = false,
+        attributes: [String: String] = [:], isCookie: Bool = false
     ) {
         self.id = id
         self.name = name
         self.scopes = scopes
+        self.hasAllScopes = hasAllScopes
         self.attributes = attributes
         self.isCookie = isCookie
     }

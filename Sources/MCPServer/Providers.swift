@@ -24,6 +24,9 @@ package protocol ResourceProvider: Sendable {
     ///
     /// Errors: a `JSONRPCError` for a cursor that this provider never gave.
     func resources(after cursor: String?, context: ToolContext) async throws -> ResourcePage
+    /// Who may read the resource of that URI, or ask about the template of that text; `nil`: not one of this
+    /// provider's. Only what the caller may read is listed.
+    func access(to uri: String) -> AccessRule?
     /// Templates of the URIs it can read.
     var templates: [ResourceTemplate] { get }
     /// Reads a resource; `nil`: not one of this provider's, or not for this caller.
@@ -32,6 +35,7 @@ package protocol ResourceProvider: Sendable {
 
 extension ResourceProvider {
     package var templates: [ResourceTemplate] { [] }
+    package func access(to uri: String) -> AccessRule? { nil }
 }
 
 /// Part of a list of resources.

@@ -51,6 +51,7 @@ extension StreamableHTTP {
         case .success(let (session, version)):
             switch message {
             case .request(let call):
+                if let refused = refused(call, request) { return refused }
                 return await run([.success(call)], isBatch: false, request, session, version)
             case .notification(let notification):
                 server.note(notification, session: session)

@@ -17,6 +17,7 @@ extension StreamableHTTP {
             {
                 throw JSONRPCError.headerMismatch("Header mismatch: " + mismatch)
             }
+            if let refused = refused(call, request) { return refused }
             if call.method == MCPMethod.subscriptionsListen { return try openSubscription(call, form) }
             context = try server.context(
                 of: call, metadata: metadata, principal: request.principal,

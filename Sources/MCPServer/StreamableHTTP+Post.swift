@@ -22,6 +22,15 @@ extension StreamableHTTP {
         }
     }
 
+    /// 401 or 403 for what the caller may not do, before anything runs (authorization, error handling).
+    func refused(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) -> MCPHTTPResponse? {
+        guard let refusal = server.refusal(of: call, for: request.principal),
+            let challenge = configuration.challenge(refusal)
+        else { return nil }
+        return .error(
+            refusal.error, id: call.id, status: refusal.status, headers: [("WWW-Authenticate", challenge)])
+    }
+
     private func single(_ value: JSONValue, _ object: JSONObject, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         let message: JSONRPCMessage
         do {

@@ -26,13 +26,17 @@ package struct StreamableHTTPConfiguration: Sendable {
     package var batchLimit: Int
     /// Makes session identifiers.
     package var identifiers: any SessionIdentifying
+    /// The `WWW-Authenticate` for a refused request; `nil`: there is no way to authenticate here that this header
+    /// could name, so the refusal is an error of the call instead.
+    package var challenge: @Sendable (AccessRefusal) -> String?
 
     package init(
         origins: OriginPolicy = OriginPolicy(), sessionLimit: Int = 10_000, sessionIdle: Duration = .seconds(1800),
         eventStoreBytes: Int = 16 * 1024 * 1024, resumeWindow: Duration = .seconds(300),
         retryMilliseconds: Int = 1000, streamAfter: Duration = .seconds(5), keepAlive: Duration = .seconds(15),
         tick: Duration = .milliseconds(500), batchLimit: Int = 100,
-        identifiers: any SessionIdentifying = RandomSessionIdentifiers()
+        identifiers: any SessionIdentifying = RandomSessionIdentifiers(),
+        challenge: @escaping @Sendable (AccessRefusal) -> String? = { _ in nil }
     ) {
         self.origins = origins
         self.sessionLimit = sessionLimit
@@ -45,6 +49,7 @@ package struct StreamableHTTPConfiguration: Sendable {
         self.tick = tick
         self.batchLimit = batchLimit
         self.identifiers = identifiers
+        self.challenge = challenge
     }
 }
 
