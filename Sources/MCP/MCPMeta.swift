@@ -17,6 +17,8 @@ package enum MCPMeta {
     package static let ownPrefix = "dev.chatgateway/"
     /// HTTP status (4xx) that a tool declares for its error; the gateway honours it where the type allows.
     package static let status = ownPrefix + "status"
+    /// In a progress notification: the tool that is being called on the way to the answer.
+    package static let tool = ownPrefix + "tool"
 }
 
 /// The request metadata of 2026-07-28 (base protocol, `_meta`).

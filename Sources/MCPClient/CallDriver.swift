@@ -18,6 +18,8 @@ final class CallDriver: ExchangeOwner {
     /// What to report when the stream cannot be taken up again.
     private var broken: TransportFailure?
     private var resumptions = 0
+    /// Where `CallWatch` has this call; nil: nowhere.
+    var watchIndex: Int?
 
     private static let maximumResumptions = 8
     private static let defaultResumptionPause = TimeAmount.milliseconds(250)
@@ -41,6 +43,15 @@ final class CallDriver: ExchangeOwner {
     func start() { perform(machine.start(now: .now())) }
 
     func cancel() { perform(machine.cancelled(now: .now())) }
+
+    var deadline: NIODeadline { request.deadline }
+
+    /// The transport should have ended the exchange by now.
+    func overdue() {
+        upstream.logger.error(
+            "transport lost a call", metadata: ["upstream": "\(upstream.configuration.name)", "id": "\(number)"])
+        perform(machine.expired(now: .now()))
+    }
 
     // MARK: Actions
 
@@ -152,6 +163,8 @@ final class CallDriver: ExchangeOwner {
             expiry?.cancel()
             expiry = nil
             scheduleExpiry()
+        } else if expiry == nil {
+            caller.watch.add(self)
         }
     }
 
@@ -159,7 +172,7 @@ final class CallDriver: ExchangeOwner {
         let exchange = Exchange(
             number: number, streaming: streaming, limit: upstream.configuration.maximumResponseBytes, owner: self)
         self.exchange = exchange
-        exchange.start(curlRequest, engine: caller.engine, eventLoop: caller.eventLoop)
+        exchange.start(curlRequest, over: caller.transport, eventLoop: caller.eventLoop)
     }
 
     private func headers(_ connection: UpstreamConnection) -> CurlHeaders {
@@ -194,6 +207,7 @@ final class CallDriver: ExchangeOwner {
     private func finish(_ outcome: MCPCallOutcome, abandoned: UpstreamConnection?) {
         expiry?.cancel()
         expiry = nil
+        caller.watch.remove(self)
         if let abandoned {
             // Closing the stream cancels in the modern era; before it, a closed stream means nothing.
             if abandoned.era == .legacy {
@@ -275,7 +289,8 @@ final class CallDriver: ExchangeOwner {
         else { return }
         request.onProgress?(
             MCPProgress(
-                progress: progress, total: params["total"]?.double, message: params["message"]?.string))
+                progress: progress, total: params["total"]?.double, message: params["message"]?.string,
+                tool: params["_meta"]?[MCPMeta.tool]?.string))
     }
 
     /// Modern servers ask in results; a request on a modern stream breaks the rules and is ignored.

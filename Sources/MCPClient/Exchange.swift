@@ -40,8 +40,8 @@ final class Exchange: CurlTransferReceiver {
 
     var isEventStream: Bool { reader.isEventStream }
 
-    func start(_ request: CurlRequest, engine: CurlEngine, eventLoop: any EventLoop) {
-        transfer = engine.start(request, on: eventLoop, receiver: self)
+    func start(_ request: CurlRequest, over transport: any ExchangeTransport, eventLoop: any EventLoop) {
+        transfer = transport.start(request, on: eventLoop, receiver: self)
     }
 
     /// Ends the transfer; the owner hears nothing more.

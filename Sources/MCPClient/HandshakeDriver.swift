@@ -10,6 +10,9 @@ final class HandshakeDriver: ExchangeOwner {
     private let order: HandshakeOrder
     private let deadline: NIODeadline
     private var machine: HandshakeMachine
+    private var exchange: Exchange?
+    /// For an exchange whose outcome the transport loses: many calls may wait for this handshake.
+    private var expiry: Scheduled<Void>?
     private var upstream: MCPUpstream { caller.upstream }
 
     init(_ order: HandshakeOrder, caller: MCPCaller) {
@@ -24,7 +27,13 @@ final class HandshakeDriver: ExchangeOwner {
                 window: TimeAmount(configuration.retryWindow), pause: TimeAmount(configuration.retryPause)))
     }
 
-    func start() { perform(machine.begin()) }
+    func start() {
+        expiry = caller.eventLoop.assumeIsolated().scheduleTask(deadline: deadline + CallWatch.grace) {
+            self.exchange?.abandon()
+            self.perform(self.machine.expired())
+        }
+        perform(machine.begin())
+    }
 
     func exchangeAnswered(_ answer: ExchangeAnswer) {
         if answer.isStreamed { upstream.streams.store(true, ordering: .relaxed) }
@@ -69,6 +78,9 @@ final class HandshakeDriver: ExchangeOwner {
     }
 
     private func finish(_ outcome: HandshakeOutcome) {
+        expiry?.cancel()
+        expiry = nil
+        exchange = nil
         caller.end(upstream.finish(order, outcome))
     }
 
@@ -97,6 +109,7 @@ final class HandshakeDriver: ExchangeOwner {
             mayResend: true)
         let exchange = Exchange(
             number: number, streaming: true, limit: upstream.configuration.maximumResponseBytes, owner: self)
-        exchange.start(request, engine: caller.engine, eventLoop: caller.eventLoop)
+        self.exchange = exchange
+        exchange.start(request, over: caller.transport, eventLoop: caller.eventLoop)
     }
 }

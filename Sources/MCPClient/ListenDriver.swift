@@ -85,7 +85,7 @@ final class ListenDriver: ExchangeOwner {
         exchange.start(
             upstream.eventStream(
                 over: connection, after: lastEventID, credentials: credentials, timeout: Self.lifetime),
-            engine: caller.engine, eventLoop: caller.eventLoop)
+            over: caller.transport, eventLoop: caller.eventLoop)
     }
 
     /// No request has this id, so nothing on the stream passes for the answer to one.

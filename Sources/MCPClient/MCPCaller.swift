@@ -9,13 +9,19 @@ package import NIOCore
 package final class MCPCaller {
     package let upstream: MCPUpstream
     package let eventLoop: any EventLoop
-    let engine: CurlEngine
+    let transport: any ExchangeTransport
+    let watch: CallWatch
     private let ignored = IgnoredExchange()
 
-    package init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
+    package convenience init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
+        self.init(upstream: upstream, transport: engine, eventLoop: eventLoop)
+    }
+
+    init(upstream: MCPUpstream, transport: any ExchangeTransport, eventLoop: any EventLoop) {
         self.upstream = upstream
-        self.engine = engine
+        self.transport = transport
         self.eventLoop = eventLoop
+        watch = CallWatch(eventLoop: eventLoop)
     }
 
     /// Calls a tool.
@@ -69,7 +75,7 @@ package final class MCPCaller {
 
     func end(_ sessions: [EvictedSession]) {
         for session in sessions {
-            _ = engine.start(upstream.deletion(of: session), on: eventLoop, receiver: ignored)
+            _ = transport.start(upstream.deletion(of: session), on: eventLoop, receiver: ignored)
         }
     }
 
@@ -94,7 +100,7 @@ package final class MCPCaller {
         var headers = connection.headers
         for header in credentials.credentials { headers.append(header) }
         let request = upstream.post(body, url: connection.url, headers: headers, timeout: .seconds(5))
-        _ = engine.start(request, on: eventLoop, receiver: ignored)
+        _ = transport.start(request, on: eventLoop, receiver: ignored)
     }
 
     private func renewCatalog(_ credentials: ForwardedCredentials) {

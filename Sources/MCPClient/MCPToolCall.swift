@@ -7,11 +7,14 @@ package struct MCPProgress: Hashable, Sendable {
     package var total: Double?
     /// For people; the gateway streams it as a `delta`.
     package var message: String?
+    /// The tool that the called one calls in turn (`_meta["dev.chatgateway/tool"]`).
+    package var tool: String?
 
-    package init(progress: Double, total: Double? = nil, message: String? = nil) {
+    package init(progress: Double, total: Double? = nil, message: String? = nil, tool: String? = nil) {
         self.progress = progress
         self.total = total
         self.message = message
+        self.tool = tool
     }
 }
 

@@ -1,4 +1,3 @@
-import CurlTransport
 import JSON
 import Logging
 import MCP
@@ -6,6 +5,7 @@ import NIOCore
 import NIOPosix
 import TestSupport
 
+@testable import CurlTransport
 @testable import MCPClient
 
 /// Some shards (an event loop, an engine and a caller each) over one upstream.
@@ -14,8 +14,14 @@ final class CallerHarness: Sendable {
     let engines: [CurlEngine]
     let loops: [any EventLoop]
     private let callers: [NIOLoopBoundBox<MCPCaller?>]
+    private let loses: @Sendable (CurlRequest) -> Bool
 
-    init(_ configuration: MCPUpstreamConfiguration, shards: Int = 1) {
+    /// - Parameter loses: requests that are taken and never heard of again.
+    init(
+        _ configuration: MCPUpstreamConfiguration, shards: Int = 1,
+        loses: @escaping @Sendable (CurlRequest) -> Bool = { _ in false }
+    ) {
+        self.loses = loses
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         upstream = MCPUpstream(
             configuration: configuration, clientInfo: Implementation(name: "test", version: "1"), logger: logger)
@@ -28,18 +34,21 @@ final class CallerHarness: Sendable {
         callers = loops.map { NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: $0) }
     }
 
-    convenience init(url: String, shards: Int = 1, change: (inout MCPUpstreamConfiguration) -> Void = { _ in }) {
+    convenience init(
+        url: String, shards: Int = 1, loses: @escaping @Sendable (CurlRequest) -> Bool = { _ in false },
+        change: (inout MCPUpstreamConfiguration) -> Void = { _ in }
+    ) {
         var configuration = MCPUpstreamConfiguration(name: "tools", url: url, trusted: true)
         change(&configuration)
-        self.init(configuration, shards: shards)
+        self.init(configuration, shards: shards, loses: loses)
     }
 
     /// Runs the body on a shard's loop with its caller.
     func onLoop<T: Sendable>(_ shard: Int = 0, _ body: @escaping @Sendable (MCPCaller) -> T) async throws -> T {
         let box = callers[shard]
-        let (engine, loop, upstream) = (engines[shard], loops[shard], upstream)
+        let (transport, loop, upstream) = (LosingTransport(engines[shard], loses), loops[shard], upstream)
         return try await loop.submit {
-            if box.value == nil { box.value = MCPCaller(upstream: upstream, engine: engine, eventLoop: loop) }
+            if box.value == nil { box.value = MCPCaller(upstream: upstream, transport: transport, eventLoop: loop) }
             guard let caller = box.value else { throw Unexpected(what: "no caller") }
             return body(caller)
         }.get()
@@ -88,6 +97,24 @@ final class CallerHarness: Sendable {
 
     func shutdown() async {
         for engine in engines { await engine.shutdown() }
+    }
+}
+
+/// An engine that forgets some of its transfers.
+struct LosingTransport: ExchangeTransport, Sendable {
+    private let engine: CurlEngine
+    private let loses: @Sendable (CurlRequest) -> Bool
+
+    init(_ engine: CurlEngine, _ loses: @escaping @Sendable (CurlRequest) -> Bool) {
+        self.engine = engine
+        self.loses = loses
+    }
+
+    func start(
+        _ request: CurlRequest, on eventLoop: any EventLoop, receiver: any CurlTransferReceiver
+    ) -> CurlTransfer {
+        guard loses(request) else { return engine.start(request, on: eventLoop, receiver: receiver) }
+        return engine.prepare(request, eventLoop: eventLoop, manualCredit: false, receiver: receiver)
     }
 }
 
