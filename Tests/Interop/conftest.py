@@ -124,6 +124,7 @@ def record(tmp_path):
         return recorders[-1].command(command, arguments)
 
     begin.stdio = begin_stdio
+    begin.at = lambda address: next(found for found in recorders if getattr(found, "address", None) == address)
     yield begin
     violations, count = [], 0
     for recorder in recorders:
@@ -174,6 +175,15 @@ def conformance_server():
 @pytest.fixture
 def conformance_url(conformance_server, record):
     return f"http://{record(conformance_server)}/mcp"
+
+
+@pytest.fixture
+def passing(conformance_server, record):
+    """The gateway before the fixture's server: the URL of its pass-through, and the recorder behind it."""
+    behind = record(conformance_server)
+    process = start_gateway(f"http://{behind}/mcp").wait("main", "admin")
+    yield f"http://{record(process.addresses['main'])}/mcp/", record.at(behind)
+    assert process.stop() == 0
 
 
 @pytest.fixture

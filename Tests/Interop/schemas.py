@@ -27,11 +27,15 @@ class Revision:
         document = json.loads((DIRECTORY / f"{name}.json").read_text())
         self.section = "$defs" if "$defs" in document else "definitions"
         self.definitions = document[self.section]
-        # The published files say integer where the specification says number (default, minimum, maximum of a form).
+        # The published files say integer where the specification says number (default, minimum, maximum and answers of a form).
         for key in ("default", "minimum", "maximum"):
             part = self.definitions.get("NumberSchema", {}).get("properties", {}).get(key)
             if part and part.get("type") == "integer":
                 part["type"] = "number"
+        content = self.definitions.get("ElicitResult", {}).get("properties", {}).get("content", {})
+        for part in content.get("additionalProperties", {}).get("anyOf", []) + [content.get("additionalProperties", {})]:
+            if isinstance(part.get("type"), list) and "integer" in part["type"]:
+                part["type"] = ["number" if kind == "integer" else kind for kind in part["type"]]
         self.kind = jsonschema.validators.validator_for(document)
         self.registry = Registry().with_resource("mcp:schema", Resource.from_contents(
             document, default_specification=jsonschema.validators.validator_for(document) and _specification(document)))

@@ -11,29 +11,45 @@ import schemas
 LEGACY_DEFAULT = "2025-03-26"
 
 
+class Unreadable:
+    """A whole message that is no JSON."""
+
+    def __init__(self, text):
+        self.text = text
+
+
 class Exchange:
     """One HTTP request and its answer, as recorded."""
 
-    def __init__(self, head, body):
-        self.head, self.body, self.answer, self.answer_head = head, body, b"", {}
+    def __init__(self, head, body, complete):
+        self.head, self.body, self.complete = head, body, complete
+        self.answer, self.answer_head, self.answer_complete = b"", {}, False
+
+    def asked(self):
+        return self.messages(self.head, self.body, self.complete)
+
+    def answered(self):
+        return self.messages(self.answer_head, self.answer, self.answer_complete)
 
     @staticmethod
-    def messages(head, body):
+    def messages(head, body, complete):
         kind = head.get("content-type", "")
         if "event-stream" in kind:
-            text = body.decode().replace("\r\n", "\n")
-            for event in text.split("\n\n"):
+            text = body.decode(errors="replace").replace("\r\n", "\n")
+            # What follows the last empty line is an event that the end of the connection cut off.
+            for event in text.split("\n\n")[:-1]:
                 data = "\n".join(line[5:].removeprefix(" ") for line in event.split("\n") if line.startswith("data:"))
                 if data:
-                    try:
-                        yield json.loads(data)
-                    except ValueError:
-                        return  # The connection ended in the middle of an event.
-        elif "json" in kind and body:
-            try:
-                yield json.loads(body)
-            except (ValueError, RecursionError):
-                return
+                    yield decoded(data)
+        elif "json" in kind and body and complete:
+            yield decoded(body)
+
+
+def decoded(text):
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return Unreadable(text)
 
 
 class Stream:
@@ -102,6 +118,8 @@ class Recorder:
         self.host, port = address.rsplit(":", 1)
         self.port, self.ours = int(port), ours
         self.connections, self.lock, self.closed = [], threading.Lock(), False
+        # Those of the connections that have ended.
+        self.ended = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self.accept, daemon=True).start()
@@ -139,6 +157,13 @@ class Recorder:
         finally:
             client.close()
             server.close()
+            with self.lock:
+                self.ended.append(record)
+
+    def has_ended(self, asked):
+        """Whether a connection is over on which something was asked."""
+        with self.lock:
+            return any(asked in bytes(record[0]) for record in self.ended)
 
     def close(self):
         self.closed = True
@@ -152,10 +177,10 @@ class Recorder:
         for asked, answered in connections:
             requests, answers = Stream(), Stream()
             requests.bytes, answers.bytes = asked, answered
-            found = [Exchange(head, body) for head, body, _ in requests.take(False, None)]
+            found = [Exchange(*request) for request in requests.take(False, None)]
             methods = [exchange.head[":start"].split()[0] for exchange in found]
-            for exchange, (head, body, _) in zip(found, answers.take(True, list(methods))):
-                exchange.answer_head, exchange.answer = head, body
+            for exchange, answer in zip(found, answers.take(True, list(methods))):
+                exchange.answer_head, exchange.answer, exchange.answer_complete = answer
             yield from found
 
     def messages(self):
@@ -164,12 +189,12 @@ class Recorder:
         sessions, methods = {}, {}
         # Sessions first: connections are recorded in the order in which they were opened, not in that of messages.
         for exchange in exchanges:
-            for message in Exchange.messages(exchange.head, exchange.body):
+            for message in exchange.asked():
                 session = exchange.head.get("mcp-session-id")
                 for element in message if isinstance(message, list) else [message]:
                     if isinstance(element, dict) and "method" in element and "id" in element:
                         methods[("client", session, json.dumps(element["id"]))] = element["method"]
-            for message in Exchange.messages(exchange.answer_head, exchange.answer):
+            for message in exchange.answered():
                 for element in message if isinstance(message, list) else [message]:
                     if not isinstance(element, dict):
                         continue
@@ -185,8 +210,8 @@ class Recorder:
     @staticmethod
     def read(exchange, sessions, methods):
         session = exchange.head.get("mcp-session-id")
-        asked = list(Exchange.messages(exchange.head, exchange.body))
-        answered = list(Exchange.messages(exchange.answer_head, exchange.answer))
+        asked = list(exchange.asked())
+        answered = list(exchange.answered())
         revision = exchange.head.get("mcp-protocol-version") or sessions.get(session) or LEGACY_DEFAULT
         opening = asked[0] if asked and isinstance(asked[0], dict) else {}
         answer_revision = revision
@@ -221,11 +246,7 @@ class StdioRecorder:
         revision = LEGACY_DEFAULT
         for line in self.file.read_text().splitlines():
             sender, _, text = line.partition(" ")
-            try:
-                message = json.loads(text)
-            except ValueError:
-                continue
-            known, answers = revision, None
+            message, known, answers = decoded(text), revision, None
             if isinstance(message, dict):
                 key = json.dumps(message.get("id"))
                 modern = ((message.get("params") or {}).get("_meta") or {}).get(
@@ -255,6 +276,9 @@ def check(recorder):
         if isinstance(message, dict) and isinstance(message.get("error"), str):
             continue  # HTTP's own refusals, before there is any message.
         count += 1
+        if isinstance(message, Unreadable):
+            violations.append(f"{name} {sender}: no JSON: {message.text[:600]}")
+            continue
         for error in schemas.revision(name).check(message, method):
             violations.append(f"{name} {sender}: {error}\n    in {json.dumps(message)[:600]}")
     return violations, count

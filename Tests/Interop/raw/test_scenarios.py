@@ -9,6 +9,7 @@ import time
 import types
 
 import pytest
+import schemas
 from conftest import PRODUCTS
 
 META = "io.modelcontextprotocol/"
@@ -16,10 +17,10 @@ META = "io.modelcontextprotocol/"
 
 class Server:
     """Answers with what `respond(method, message, headers)` gives: a result, (status, body), the bytes of an event
-    stream, or a generator of its messages; and keeps every request."""
+    stream, or a generator of its messages; and keeps every request. `asked` is what it asks the client in between."""
 
-    def __init__(self, respond, get=None):
-        self.requests, outer = [], self
+    def __init__(self, respond, get=None, asked=None):
+        self.requests, self.asked, outer = [], asked, self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
@@ -78,6 +79,9 @@ class Server:
         done = subprocess.run([str(PRODUCTS / "ConformanceClient"), self.url], env=environment, timeout=30,
                               capture_output=True, text=True)
         self.server.shutdown()
+        if not schemas.missing():
+            for _, _, message in self.requests:
+                assert message is None or schemas.revision(version).check(message, self.asked) == [], message
         return done.returncode
 
     def sent(self, method):
@@ -211,7 +215,7 @@ def test_elicitation_defaults():
 
         return conversation()
 
-    server = Server(legacy(handlers, [tool("test_client_elicitation_defaults")]))
+    server = Server(legacy(handlers, [tool("test_client_elicitation_defaults")]), asked="elicitation/create")
     assert server.run("elicitation-sep1034-client-defaults", "2025-11-25") == 0
     assert answers[0]["id"] == "q" and answers[0]["result"] == {"action": "accept", "content": {
         "name": "John Doe", "age": 30, "score": 95.5, "verified": True, "status": "active"}}

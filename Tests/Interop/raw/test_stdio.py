@@ -4,14 +4,43 @@ import subprocess
 import threading
 
 import pytest
+import schemas
 from conftest import PRODUCTS
 
 MODERN = {"_meta": {"io.modelcontextprotocol/protocolVersion": "2026-07-28",
                     "io.modelcontextprotocol/clientCapabilities": {}}}
 
 
+class Checked:
+    """Holds what the server says against the schemas; until a handshake it speaks the modern revision."""
+
+    def __init__(self):
+        self.version, self.methods = "2026-07-28", {}
+
+    def sent(self, message):
+        for element in message if isinstance(message, list) else [message]:
+            if isinstance(element, dict) and isinstance(element.get("method"), str):
+                self.methods[json.dumps(element.get("id"))] = element["method"]
+
+    def said(self, line):
+        message = json.loads(line)
+        if schemas.missing():
+            return message
+        for element in message if isinstance(message, list) else [message]:
+            method = self.methods.get(json.dumps(element.get("id")))
+            result = element.get("result", {})
+            if method == "initialize" and "protocolVersion" in result:
+                self.version = result["protocolVersion"]
+            # Older schemas want an id even where there was none to read; the specification has since said to omit it.
+            is_modern = "resultType" in result or "error" in element and "id" not in element
+            version = "2026-07-28" if is_modern else self.version
+            assert schemas.revision(version).check(element, method) == [], element
+        return message
+
+
 class Stdio:
     def __init__(self, database):
+        self.checked = Checked()
         self.process = subprocess.Popen(
             [str(PRODUCTS / "tool-server"), "--transport", "stdio", "--database", database], stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -20,6 +49,7 @@ class Stdio:
 
     def send(self, *lines):
         for line in lines:
+            self.checked.sent(line)
             self.process.stdin.write(line if isinstance(line, bytes) else json.dumps(line).encode())
             self.process.stdin.write(b"\n")
         self.process.stdin.flush()
@@ -27,12 +57,12 @@ class Stdio:
     def receive(self):
         line = self.process.stdout.readline()
         assert line, b"".join(self.stderr).decode()
-        return json.loads(line)
+        return self.checked.said(line)
 
     def end(self):
         """Everything that still comes after the end of input."""
         self.process.stdin.close()
-        rest = [json.loads(line) for line in self.process.stdout.read().splitlines()]
+        rest = [self.checked.said(line) for line in self.process.stdout.read().splitlines()]
         assert self.process.wait(10) == 0, b"".join(self.stderr).decode()
         return rest
 
@@ -157,21 +187,27 @@ def test_a_later_revision_refuses_batches(stdio):
     assert stdio.receive()["error"]["code"] == -32600
 
 
+def all_answers(process, lines):
+    checked = Checked()
+    for line in lines:
+        checked.sent(line)
+    out, _ = process.communicate(b"".join(json.dumps(line).encode() + b"\n" for line in lines), timeout=20)
+    return [checked.said(line) for line in out.splitlines()]
+
+
 def test_a_cancelled_call_is_not_answered():
     """The fixture's server, since it has a call that takes its time."""
     process = subprocess.Popen([str(PRODUCTS / "ConformanceServer")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     lines = [call("slow", "test_tool_with_progress", {}, **MODERN),
              {"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": "slow"}},
              call("quick", "test_simple_text", {}, **MODERN)]
-    out, _ = process.communicate(b"".join(json.dumps(line).encode() + b"\n" for line in lines), timeout=20)
-    assert [json.loads(line)["id"] for line in out.splitlines()] == ["quick"]
+    assert [answer["id"] for answer in all_answers(process, lines)] == ["quick"]
     assert process.returncode == 0
 
 
 def test_a_duplicate_id_in_flight_is_refused():
     process = subprocess.Popen([str(PRODUCTS / "ConformanceServer")], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     lines = [call(1, "test_tool_with_progress", {}, **MODERN), call(1, "test_simple_text", {}, **MODERN)]
-    out, _ = process.communicate(b"".join(json.dumps(line).encode() + b"\n" for line in lines), timeout=20)
-    refused, answered = [json.loads(line) for line in out.splitlines()]
+    refused, answered = all_answers(process, lines)
     assert refused["id"] == 1 and refused["error"]["code"] == -32600
     assert answered["id"] == 1 and "result" in answered

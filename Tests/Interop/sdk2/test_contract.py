@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 
 import pytest
+import schemas
+import wire
 from conftest import ROOT, Process
 
 FIXTURES = ROOT / "Tests" / "Fixtures"
@@ -41,10 +43,11 @@ class Stack:
             time.sleep(0.05)
         configuration = json.loads((ROOT / "deploy" / "examples" / "django" / "gateway.json").read_text())
         configuration["errors"] = errors
+        self.recorder = wire.Recorder(f"127.0.0.1:{port}", "client")
         path = directory / "gateway.json"
         path.write_text(json.dumps(configuration))
         self.gateway = Process("gateway", "--config", str(path), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-                               "--upstream", f"http://127.0.0.1:{port}/mcp").wait("main", "admin")
+                               "--upstream", f"http://{self.recorder.address}/mcp").wait("main", "admin")
 
     @staticmethod
     def listens(port):
@@ -69,6 +72,10 @@ class Stack:
         finally:
             self.server.kill()
             self.server.wait()
+            self.recorder.close()
+        if not schemas.missing():
+            violations, count = wire.check(self.recorder)
+            assert count and not violations, "\n".join(violations)
 
 
 @pytest.fixture(scope="module",
