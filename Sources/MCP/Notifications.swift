@@ -45,12 +45,17 @@ package struct ProgressNotification: Hashable, Sendable {
     package var total: Double?
     /// From 2025-03-26.
     package var message: String?
+    /// The tool that this step calls (`_meta["dev.chatgateway/tool"]`).
+    package var tool: String?
 
-    package init(token: ProgressToken, progress: Double, total: Double? = nil, message: String? = nil) {
+    package init(
+        token: ProgressToken, progress: Double, total: Double? = nil, message: String? = nil, tool: String? = nil
+    ) {
         self.token = token
         self.progress = progress
         self.total = total
         self.message = message
+        self.tool = tool
     }
 
     package init(params: JSONObject) throws(MCPDecodingError) {
@@ -60,13 +65,14 @@ package struct ProgressNotification: Hashable, Sendable {
         }
         self.init(
             token: token, progress: try reader.double("progress"), total: try reader.optionalDouble("total"),
-            message: try reader.optionalString("message"))
+            message: try reader.optionalString("message"), tool: params["_meta"]?[MCPMeta.tool]?.string)
     }
 
     package func notification(for version: MCPVersion) -> JSONRPCNotification {
         var params: JSONObject = ["progressToken": token.json, "progress": .number(progress)]
         params.set("total", total)
         if version.hasProgressMessages { params.set("message", message) }
+        if let tool { params["_meta"] = [MCPMeta.tool: .string(tool)] }
         return JSONRPCNotification(method: MCPMethod.progress, params: params)
     }
 }

@@ -31,6 +31,8 @@ package struct ToolProgress: Hashable, Sendable {
     package var total: Double?
     /// For people; the chat's text deltas come here.
     package var message: String?
+    /// The tool that this step calls.
+    package var tool: String?
 }
 
 /// One request as its tool, prompt or resource sees it.
@@ -101,10 +103,29 @@ package struct ToolContext: Sendable {
             return true
         }
         guard increased, !Task.isCancelled else { return }
-        await onProgress?(ToolProgress(progress: progress, total: total, message: message))
+        await tell(ToolProgress(progress: progress, total: total, message: message))
+    }
+
+    /// One more step, as ``progress(_:total:message:)`` for work whose steps are counted as they come.
+    /// - Parameters:
+    ///   - message: For people; a piece of the answer, where the tool's answer is text.
+    ///   - tool: The tool that is called next on the way to the answer.
+    package func step(message: String? = nil, tool: String? = nil) async {
+        guard wantsProgress, !Task.isCancelled else { return }
+        let number = lastProgress.value.withLock { last in
+            let next = ((last ?? 0) + 1).rounded(.down)
+            last = next
+            return next
+        }
+        await tell(ToolProgress(progress: number, total: nil, message: message, tool: tool))
+    }
+
+    private func tell(_ step: ToolProgress) async {
+        await onProgress?(step)
         guard let progressToken else { return }
-        let step = ProgressNotification(token: progressToken, progress: progress, total: total, message: message)
-        await channel.emit(step.notification(for: version).json.serialized)
+        let notification = ProgressNotification(
+            token: progressToken, progress: step.progress, total: step.total, message: step.message, tool: step.tool)
+        await channel.emit(notification.notification(for: version).json.serialized)
     }
 
     /// Sends a log message to the client, if it wants messages of that level on this request.

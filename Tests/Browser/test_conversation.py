@@ -16,6 +16,16 @@ def test_tokens_appear_while_the_answer_is_written(page):
     page.idle()
 
 
+def test_the_tools_that_the_model_called_are_named(page):
+    page.choose("chat")
+    page.fill(message="answer with tools")
+    page.submit()
+    page.idle()
+    assert "Echo: " in page.answer()
+    meta = page.js("return last().querySelector('.meta').innerText")
+    assert "Tool: search_any" in meta and "Tool: echo" in meta
+
+
 def test_stop_keeps_what_was_written_and_ends_the_call(page, provider):
     aborted = provider.aborted
     page.choose("chat")

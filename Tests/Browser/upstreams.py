@@ -51,7 +51,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 class Provider(_Server):
-    """Chat completions: answers `Echo: <prompt>` word by word; `slowly` in the prompt makes it take its time."""
+    """Chat completions: answers `Echo: <prompt>` word by word; `slowly` in the prompt makes it take its time, and
+    `with tools` makes it look two things up first."""
 
     def __init__(self):
         self.aborted = 0
@@ -63,6 +64,8 @@ class _ProviderHandler(_Handler):
     def do_POST(self):
         request = self.body()
         prompt = request["messages"][-1]["content"]
+        if request["messages"][-1]["role"] == "user" and "with tools" in prompt:
+            return self.call(request, [("search_any", {"model": "projects", "query": "urgent"}), ("echo", {"message": "x"})])
         words = f"Echo: {prompt}".split(" ")
         if not request.get("stream"):
             message = {"role": "assistant", "content": " ".join(words)}
@@ -78,6 +81,19 @@ class _ProviderHandler(_Handler):
             self.event("[DONE]")
         except OSError:
             self.server.owner.aborted += 1
+
+
+    def call(self, request, calls):
+        calls = [{"index": index, "id": f"call-{index}", "type": "function",
+                  "function": {"name": name, "arguments": json.dumps(arguments)}}
+                 for index, (name, arguments) in enumerate(calls)]
+        message = {"role": "assistant", "content": None, "tool_calls": calls}
+        if not request.get("stream"):
+            return self.whole({"choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}]})
+        self.begin_events()
+        self.event(json.dumps({"choices": [{"index": 0, "delta": message, "finish_reason": None}]}))
+        self.event(json.dumps({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}))
+        self.event("[DONE]")
 
 
 class ScriptedMCP(_Server):

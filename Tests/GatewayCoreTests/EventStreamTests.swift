@@ -40,7 +40,11 @@ import Testing
 
     @Test func progressBecomesDeltasAndTheResultAReply() async throws {
         let upstream = try await streaming(
-            [["progress": 1, "message": "Hel"], ["progress": 2, "message": "lo\n"], ["progress": 3, "total": 4]],
+            [
+                ["progress": 1, "message": "Hel"], ["progress": 2, "message": "lo\n"], ["progress": 3, "total": 4],
+                ["progress": 4, "_meta": ["dev.chatgateway/tool": "search_any"]],
+                ["progress": 5, "message": "!", "_meta": ["dev.chatgateway/tool": 7, "other/key": "x"]],
+            ],
             ["structuredContent": ["results": "Hello\n"]])
         try await TestGateway.with(upstream) { (test) async throws in
             let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
@@ -52,6 +56,7 @@ import Testing
             #expect(
                 events(response.text) == [
                     #"delta {"text":"Hel"}"#, #"delta {"text":"lo\n"}"#, #"progress {"progress":3,"total":4}"#,
+                    #"progress {"progress":4,"tool":"search_any"}"#, #"delta {"text":"!"}"#,
                     #"reply {"type":"chat","replies":["Hello\n"]}"#,
                 ])
         }

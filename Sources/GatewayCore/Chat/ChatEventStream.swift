@@ -37,14 +37,15 @@ final class ChatEventStream {
         scheduleKeepAlive()
     }
 
-    /// A progress notification: its message is a piece of the answer.
+    /// A progress notification: its message is a piece of the answer, anything else it says is progress.
     func send(_ progress: MCPProgress) {
         if let message = progress.message, !message.isEmpty {
             send("delta", JSONValue.object(["text": .string(message)]).serialized)
         }
-        if progress.message == nil || progress.total != nil {
+        if progress.message == nil || progress.total != nil || progress.tool != nil {
             var data: JSONObject = ["progress": .number(JSONNumber(progress.progress))]
             if let total = progress.total { data["total"] = .number(JSONNumber(total)) }
+            if let tool = progress.tool { data["tool"] = .string(tool) }
             send("progress", JSONValue.object(data).serialized)
         }
     }

@@ -139,6 +139,7 @@ struct AgentLoop: Sendable {
         _ calls: [Call], _ progress: inout AgentProgress, _ context: ToolContext,
         until deadline: ContinuousClock.Instant
     ) async throws {
+        for call in calls { await context.step(tool: call.invocation.name) }
         let outcomes = try await withThrowingTaskGroup(of: (Int, AgentTools.Outcome).self) { group in
             for (index, call) in calls.enumerated() {
                 group.addTask { (index, try await perform(call, context, until: deadline)) }
@@ -166,6 +167,7 @@ struct AgentLoop: Sendable {
                 count("refused")
                 progress.results[call.invocation.id] = Self.told(error: text)
             case .allowed:
+                await context.step(tool: call.invocation.name)
                 record(try await perform(call, context, until: deadline), of: call, &progress)
             }
         }

@@ -3,7 +3,6 @@ import JSON
 import Logging
 import MCP
 import MCPServer
-import NIOConcurrencyHelpers
 
 /// What `ai_prompt` and `chat` have in common: ask, and remember for logged-in callers.
 struct AnsweringService: Sendable {
@@ -44,14 +43,7 @@ struct AnsweringService: Sendable {
 
     private static func progress(of context: ToolContext) -> AnswerDelta? {
         guard context.wantsProgress else { return nil }
-        let count = NIOLockedValueBox(0)
-        return { delta in
-            let number = count.withLockedValue { count in
-                count += 1
-                return count
-            }
-            await context.progress(Double(number), total: nil, message: delta)
-        }
+        return { delta in await context.step(message: delta) }
     }
 }
 

@@ -46,6 +46,24 @@ import Testing
         #expect(pieces.all.joined() == answer)
     }
 
+    @Test func theCallerIsToldWhichToolsAreCalled() async throws {
+        let fixture = try await AgentFixture([
+            .calls([("echo", #"{"message":"x"}"#), ("delete_project", #"{"id":1}"#), ("no_such_tool", "{}")]),
+            call("search_any", #"{"model":"projects","query":"urgent"}"#), .text("It is Urgent 1."),
+        ])
+        defer { fixture.stop() }
+        let steps = NIOLockedValueBox<[ToolProgress]>([])
+        _ = try await fixture.server.call(tool: "ai_prompt", arguments: ["prompt": "q"], principal: nil) { step in
+            steps.withLockedValue { $0.append(step) }
+        }
+        let seen = steps.withLockedValue { $0 }
+        // What is refused does not run.
+        #expect(seen.compactMap(\.tool) == ["echo", "search_any"])
+        #expect(seen.allSatisfy { ($0.tool == nil) == ($0.message != nil) })
+        #expect(seen.map(\.progress) == (1...seen.count).map { Double($0) })
+        #expect(seen.last?.tool == nil)
+    }
+
     @Test func toolsAreOfferedAndCalledAsTheCallerMay() async throws {
         let fixture = try await AgentFixture([call("secret_report"), .text("ok")])
         defer { fixture.stop() }
