@@ -157,7 +157,7 @@ def test_operators_see_the_state(page, stack, scheme):
     page.text = lambda: driver.execute_script(text)
     page.eventually("return document.querySelectorAll('#upstreams tr').length > 0 && document.querySelector('polyline')")
     shown = driver.execute_script(text)
-    for word in ("ready", "reachable", "search_any", "tool_error", "Latency p99", "Sessions"):
+    for word in ("ready", "reachable", "Breaker", "closed", "search_any", "tool_error", "Latency p99", "Sessions"):
         assert word in shown, word
     page.eventually("return document.querySelector('polyline').getAttribute('points').split(' ').length > 1")
     picture(page, f"status-desktop-{scheme}")

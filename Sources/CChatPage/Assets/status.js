@@ -159,15 +159,14 @@ function show(readiness, now) {
 function showUpstream(name, upstream, now) {
     const labels = { upstream: name };
     const state = node('span', { className: upstream.reachable ? 'good' : 'bad' }, upstream.reachable ? 'reachable' : upstream.problem ?? 'not reached yet');
-    const breaker = [...now.families.keys()].find((key) => /^gateway_.*breaker/.test(key) && now.all(key, labels).length > 0);
-    byId('breaker').hidden = !breaker;
-    const breakerState = breaker ? [now.sum(breaker, labels) > 0 ? 'open' : 'closed'] : [];
+    const phase = now.all('gateway_upstream_breaker_state', labels)[0]?.value ?? 0;
+    const breaker = node('span', { className: phase > 0 ? 'bad' : '' }, ['closed', 'half-open', 'open'][phase] ?? '–');
     const drift = upstream.drift.length === 0
         ? 'none'
         : node('ul', {}, ...upstream.drift.map(({ message }) => node('li', {}, message)));
     return row(
         name, state, now.sum('gateway_sessions', labels), now.sum('gateway_handshakes_total', labels),
-        now.sum('gateway_upstream_replays_total', labels), ...breakerState, drift,
+        now.sum('gateway_upstream_replays_total', labels), breaker, drift,
     );
 }
 

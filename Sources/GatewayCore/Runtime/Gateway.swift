@@ -333,6 +333,16 @@ package final class Gateway: Sendable {
             ("gateway_session_evictions_total", "Sessions ended for room or age.", "counter", { $0.evictions }),
             ("gateway_sessions_stale_total", "Sessions that the upstream had forgotten.", "counter", { $0.stale }),
         ]
+        registry.sampled(
+            "gateway_upstream_breaker_state",
+            help: "The worst state of the breakers of an upstream's servers: 0 closed, 1 half-open, 2 open.",
+            labels: ["upstream"]
+        ) { [weak self] in
+            (self?.snapshot.upstreams ?? []).map { upstream in
+                let worst = upstream.servers.map(\.breakers.phase.rawValue).max() ?? 0
+                return MetricSample(Double(worst), labels: [upstream.name])
+            }
+        }
         for (name, help, type, value) in measures {
             registry.sampled(name, help: help, type: type, labels: ["upstream"]) { [weak self] in
                 (self?.snapshot.upstreams ?? []).map { upstream in

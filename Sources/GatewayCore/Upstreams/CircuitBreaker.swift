@@ -31,11 +31,26 @@ struct CircuitBreaker {
         case trying(since: NIODeadline)
     }
 
+    /// The state as operators see it; the value is the metric's.
+    enum Phase: Int {
+        case closed = 0
+        case halfOpen = 1
+        case open = 2
+    }
+
     private let policy: Policy
     private var state = State.closed(failures: 0)
 
     init(_ policy: Policy) {
         self.policy = policy
+    }
+
+    var phase: Phase {
+        switch state {
+        case .closed: .closed
+        case .trying: .halfOpen
+        case .open: .open
+        }
     }
 
     var isClosed: Bool { if case .closed = state { true } else { false } }

@@ -29,6 +29,8 @@ final class UpstreamGate {
     private let eventLoop: any EventLoop
     private var state: UpstreamGateState
     private var queue: CircularBuffer<GateCall> = []
+    /// What the servers' boards have been told.
+    private var shown: [CircuitBreaker.Phase]
 
     init(_ upstream: GatewayUpstream, callers: [MCPCaller], eventLoop: any EventLoop, workers: Int) {
         self.upstream = upstream
@@ -36,6 +38,20 @@ final class UpstreamGate {
         self.eventLoop = eventLoop
         state = UpstreamGateState(
             upstream.configuration.gate.shared(by: workers), servers: upstream.servers.count)
+        shown = Array(repeating: .closed, count: upstream.servers.count)
+    }
+
+    deinit {
+        for (server, phase) in shown.enumerated() where phase != .closed {
+            upstream.servers[server].breakers.changed(from: phase, to: .closed)
+        }
+    }
+
+    private func show(_ server: Int) {
+        let phase = state.breakerPhase(of: server)
+        if phase == shown[server] { return }
+        upstream.servers[server].breakers.changed(from: shown[server], to: phase)
+        shown[server] = phase
     }
 
     /// Makes a call, now or when others have ended.
@@ -48,6 +64,7 @@ final class UpstreamGate {
         let now = NIODeadline.now()
         switch state.admit(now: now, health: health) {
         case .run(let server):
+            show(server)
             accepted?()
             if callers.count == 1 {
                 return .running(
@@ -79,6 +96,7 @@ final class UpstreamGate {
 
     /// Sends a call that may have to go to another server: one that provably did not reach its server does.
     private func run(_ call: GateCall, on server: Int) {
+        show(server)
         guard let request = call.request else { return }
         call.isQueued = false
         call.tries += 1
@@ -106,6 +124,7 @@ final class UpstreamGate {
 
     private func ended(_ server: Int, _ outcome: MCPCallOutcome) {
         state.end(server: server, Self.verdict(outcome), now: .now())
+        show(server)
     }
 
     private func health(_ server: Int) -> UpstreamGateState.Health { upstream.servers[server].health }

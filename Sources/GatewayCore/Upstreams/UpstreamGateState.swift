@@ -49,6 +49,9 @@ struct UpstreamGateState {
     /// Calls of each server that have not ended.
     var outstandingByServer: [Int] { servers.map(\.outstanding) }
 
+    /// What each server's breaker does.
+    func breakerPhase(of server: Int) -> CircuitBreaker.Phase { servers[server].breaker.phase }
+
     /// A place for a new call. After `run`, the call must be ended; after `wait`, it must come back with `resume` or be
     /// taken away with `leave`.
     mutating func admit(now: NIODeadline, health: (Int) -> Health) -> Admission {

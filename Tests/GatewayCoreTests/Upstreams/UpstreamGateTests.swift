@@ -132,6 +132,36 @@ import Testing
         }
     }
 
+    @Test func theBreakersStateIsAMetric() async throws {
+        let upstream = try await FakeToolServer { _ in .results("x") }
+        let changes = upstreams(upstream.url + "/mcp/", ["breaker": ["failures": 2, "pause": "60s"]])
+        try await TestGateway.with(upstream, changes) { (test) async throws in
+            func state() async throws -> String? {
+                let lines = try await test.admin("/metrics").text.split(separator: "\n")
+                let line = lines.first { $0.hasPrefix(#"gateway_upstream_breaker_state{upstream="tools"}"#) }
+                return line.flatMap { $0.split(separator: " ").last.map { String($0) } }
+            }
+            await test.waitUntilReady()
+            #expect(try await test.chat(Self.hello).status == 200)
+            #expect(try await state() == "0")
+            try await upstream.stopAndWait()
+            for _ in 0..<2 { #expect(try await test.chat(Self.hello).status == 502) }
+            #expect(try await state() == "2")
+        }
+    }
+
+    @Test func aBoardShowsTheWorstOfItsBreakers() {
+        let board = BreakerBoard()
+        #expect(board.phase == .closed)
+        board.changed(from: .closed, to: .halfOpen)
+        #expect(board.phase == .halfOpen)
+        board.changed(from: .closed, to: .open)
+        #expect(board.phase == .open)
+        board.changed(from: .open, to: .closed)
+        board.changed(from: .halfOpen, to: .closed)
+        #expect(board.phase == .closed)
+    }
+
     @Test func aCheckThatSucceedsEndsThePause() async throws {
         let upstream = try await FakeToolServer { _ in .results("x") }
         let changes = upstreams(
