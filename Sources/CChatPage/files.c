@@ -34,6 +34,9 @@ static const unsigned char replies_js[] = {
 static const unsigned char element_js[] = {
 #embed "Assets/mcp-chat.js"
 };
+static const unsigned char page_texts_js[] = {
+#embed "Assets/page-texts.js"
+};
 static const unsigned char exchange_js[] = {
 #embed "Assets/page-exchange.js"
 };
@@ -64,6 +67,7 @@ static const chat_page_file files[] = {
     FILE("mcp-chat-forms.js", forms_js),
     FILE("mcp-chat-replies.js", replies_js),
     FILE("mcp-chat.js", element_js),
+    FILE("page-texts.js", page_texts_js),
     FILE("page-exchange.js", exchange_js),
     FILE("page.js", page_js),
     FILE("status.js", status_js),

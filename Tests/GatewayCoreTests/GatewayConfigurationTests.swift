@@ -79,6 +79,13 @@ import Testing
         #expect(errors([:]).contains { $0.hasPrefix("upstreams:") })
     }
 
+    @Test(
+        arguments: [["send": 1], ["Senden"], "Senden", ["send": .string(String(repeating: "x", count: 70_000))]]
+            as [JSONValue])
+    func theTextsOfThePageAreStringsByName(_ texts: JSONValue) {
+        #expect(errors(["upstreams": upstreams, "pageTexts": texts]).contains { $0.hasPrefix("pageTexts:") })
+    }
+
     @Test func hopByHopHeadersAreNotForwarded() {
         for name in ["Connection", "Host", "cookie", "Transfer-Encoding", "a b", "Content-Length", ""] {
             let found = errors(["upstreams": upstreams, "forward": ["headers": [.string(name)]]])

@@ -130,6 +130,19 @@ import Testing
         }
     }
 
+    @Test func thePageSpeaksTheConfigurationsLanguage() async throws {
+        let texts: JSONValue = ["lang": "de", "send": "Senden", "page.title": "</script><b>&"]
+        try await TestGateway.with(upstream(), ["pageTexts": texts]) { (test) async throws in
+            let page = try await test.send("GET", "/")
+            let json = page.text.split(separator: "id=\"texts\">").last?.split(separator: "</script>").first
+            #expect(try JSONValue(parsing: Array((json ?? "").utf8)) == texts)
+            #expect(page.headers.first(name: "ETag") != nil)
+        }
+        try await TestGateway.with(upstream()) { (test) async throws in
+            #expect(try await test.send("GET", "/").text.contains("id=\"texts\">{}</script>"))
+        }
+    }
+
     @Test func operatorsSeeTheStatusOnTheAdminListenerAlone() async throws {
         try await TestGateway.with(upstream()) { (test) async throws in
             let status = try await test.admin("/status")

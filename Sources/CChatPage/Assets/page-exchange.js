@@ -1,8 +1,8 @@
 // The panel of the last exchange: what the page sent, what MCP carried, where the time went, and how to repeat it.
 
-import { codeBlock, element, Texts } from './mcp-chat.js?v=dev';
+import { codeBlock, element } from './mcp-chat.js?v=dev';
+import { texts } from './page-texts.js?v=dev';
 
-const texts = new Texts();
 const SHOWN = 6000;
 const pretty = (value) => JSON.stringify(value, null, 2);
 
@@ -23,12 +23,12 @@ function timing(record) {
     const isStream = record.events > 0;
     // The header of a stream leaves before the tool has answered: it says nothing of the answer's time.
     const parts = isStream
-        ? [['gateway', 'until the stream began', record.firstByte ?? 0], ['upstream', 'stream', seen - (record.firstByte ?? 0)]]
-        : record.timing.length === 0 ? [['network', 'as the browser saw it', seen]] : [
-            ['session', 'MCP session', at('session')],
-            ['upstream', 'tool', at('upstream')],
-            ['gateway', 'gateway itself', Math.max(0, total - at('session') - at('upstream'))],
-            ['network', 'network and browser', Math.max(0, seen - total)],
+        ? [['gateway', texts.get('time.began'), record.firstByte ?? 0], ['upstream', texts.get('time.stream'), seen - (record.firstByte ?? 0)]]
+        : record.timing.length === 0 ? [['network', texts.get('time.seen'), seen]] : [
+            ['session', texts.get('time.session'), at('session')],
+            ['upstream', texts.get('time.tool'), at('upstream')],
+            ['gateway', texts.get('time.gateway'), Math.max(0, total - at('session') - at('upstream'))],
+            ['network', texts.get('time.network'), Math.max(0, seen - total)],
         ];
     const bar = element('div', { className: 'timing', 'aria-hidden': 'true' });
     const legend = element('ul', { className: 'legend' });
@@ -38,7 +38,7 @@ function timing(record) {
         bar.append(piece);
         legend.append(element('li', {}, element('i', { className: `timing-${name}`, 'aria-hidden': 'true' }), `${label} ${format(ms)}`));
     }
-    const source = isStream || record.timing.length === 0 ? 'Measured by the browser.' : 'From Server-Timing; the last part is measured by the browser.';
+    const source = isStream || record.timing.length === 0 ? texts.get('time.measured') : texts.get('time.header');
     return [bar, legend, element('p', { className: 'hint' }, source)];
 }
 
@@ -53,14 +53,14 @@ function front(record) {
         pretty(JSON.parse(body)),
     ].join('\n');
     const response = record.status === 0
-        ? 'No response.'
+        ? texts.get('front.none')
         : [
             `${record.status}`, ...record.headers.map(([name, value]) => `${name}: ${value}`), '', cut(readable(record)),
         ].join('\n');
     return [
-        element('h4', {}, 'Request'), codeBlock(request, texts, 'Request'),
-        element('h4', {}, record.events > 0 ? `Response, ${record.events} ${record.events === 1 ? 'event' : 'events'}` : 'Response'),
-        codeBlock(response, texts, 'Response'),
+        element('h4', {}, texts.get('front.request')), codeBlock(request, texts, texts.get('front.request')),
+        element('h4', {}, record.events > 0 ? texts.get('front.events', { count: record.events }) : texts.get('front.response')),
+        codeBlock(response, texts, texts.get('front.response')),
     ];
 }
 
@@ -89,21 +89,17 @@ export function toolArguments(payload, tool) {
 
 function mcp(record, type) {
     const tool = type?.tool;
-    if (!tool) return [element('p', { className: 'hint' }, 'The gateway does not say which tool this type calls.')];
+    if (!tool) return [element('p', { className: 'hint' }, texts.get('mcp.unknown'))];
     const call = { jsonrpc: '2.0', id: 1, method: 'tools/call', params: { name: tool.name, arguments: toolArguments(record.payload, tool) } };
     const nodes = [
-        element(
-            'p', { className: 'hint' },
-            'Derived in this page from the type map in openapi.json. The gateway uses an id of its own and adds what '
-                + 'the protocol’s version asks for: session, _meta, headers.',
-        ),
+        element('p', { className: 'hint' }, texts.get('mcp.derived')),
         codeBlock(pretty(call), texts, 'tools/call'),
     ];
     if (!tool.readOnly) {
-        nodes.push(element('p', { className: 'hint' }, 'This tool is not read-only, so the page does not call it a second time.'));
+        nodes.push(element('p', { className: 'hint' }, texts.get('mcp.writes')));
         return nodes;
     }
-    const button = element('button', { type: 'button' }, 'Make the same call at /mcp/');
+    const button = element('button', { type: 'button' }, texts.get('mcp.again'));
     const output = element('div', { 'aria-live': 'polite' });
     button.addEventListener('click', async () => {
         button.disabled = true;
@@ -119,7 +115,7 @@ async function callOverMCP(call) {
     try {
         const opened = await fetch(new URL('mcp/session/new', document.baseURI), { credentials: 'same-origin' });
         const session = opened.headers.get('Mcp-Session-Id');
-        if (!session) return [element('p', { className: 'wrong' }, `No MCP session: status ${opened.status}.`)];
+        if (!session) return [element('p', { className: 'wrong' }, texts.get('mcp.noSession', { status: opened.status }))];
         const headers = { 'Content-Type': 'application/json', Accept: 'application/json, text/event-stream', 'Mcp-Session-Id': session };
         const url = new URL('mcp/', document.baseURI);
         const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(call), credentials: 'same-origin' });
@@ -129,12 +125,12 @@ async function callOverMCP(call) {
         const message = /^data: ?(\{.*)$/m.exec(text)?.[1] ?? text;
         const sent = [`POST ${url.pathname}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\n');
         return [
-            element('h4', {}, 'Sent'), codeBlock(`${sent}\n\n${pretty(call)}`, texts, 'Sent'),
-            element('h4', {}, 'Received'),
-            codeBlock(`${response.status} ${response.headers.get('Content-Type') ?? ''}\n\n${cut(pretty(JSON.parse(message)))}`, texts, 'Received'),
+            element('h4', {}, texts.get('mcp.sent')), codeBlock(`${sent}\n\n${pretty(call)}`, texts, texts.get('mcp.sent')),
+            element('h4', {}, texts.get('mcp.received')),
+            codeBlock(`${response.status} ${response.headers.get('Content-Type') ?? ''}\n\n${cut(pretty(JSON.parse(message)))}`, texts, texts.get('mcp.received')),
         ];
     } catch (error) {
-        return [element('p', { className: 'wrong' }, `The call did not succeed: ${error.message}.`)];
+        return [element('p', { className: 'wrong' }, texts.get('mcp.failed', { reason: error.message }))];
     }
 }
 

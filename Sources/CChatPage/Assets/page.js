@@ -1,11 +1,11 @@
 // The gateway's page: the component, who is logged in, the panel of the last exchange, and a form for each type.
 
-import { codeBlock, element, Texts, TypeFields } from './mcp-chat.js?v=dev';
+import { codeBlock, element, TypeFields } from './mcp-chat.js?v=dev';
 import { showExchange } from './page-exchange.js?v=dev';
+import { texts, translate } from './page-texts.js?v=dev';
 
 const byId = (id) => document.getElementById(id);
 const chat = byId('chat');
-const texts = new Texts();
 
 // MARK: The last exchange
 
@@ -32,7 +32,7 @@ chat.addEventListener('mcp-chat-types', ({ detail }) => {
 
 function typeForm(type) {
     const fields = new TypeFields(type, texts);
-    const form = element('form', { noValidate: true }, fields.node, element('button', { type: 'submit' }, `Send ${type.name}`));
+    const form = element('form', { noValidate: true }, fields.node, element('button', { type: 'submit' }, texts.get('types.send', { type: type.name })));
     form.addEventListener('submit', (event) => {
         event.preventDefault();
         const payload = fields.payload();
@@ -41,9 +41,9 @@ function typeForm(type) {
         chat.send(payload);
     });
     const title = element('summary', {}, element('code', {}, type.name), element('span', {}, texts.name('type', type.name)));
-    if (type.isDefault) title.append(element('span', { className: 'tag' }, 'default'));
-    const about = element('p', { className: 'hint', dir: 'auto' }, type.description || 'Its tool is not known: the upstream cannot be reached.');
-    const tool = type.tool ? element('p', { className: 'hint' }, 'Tool ', element('code', {}, type.tool.name), type.tool.readOnly ? ', read-only' : '') : '';
+    if (type.isDefault) title.append(element('span', { className: 'tag' }, texts.get('types.default')));
+    const about = element('p', { className: 'hint', dir: 'auto' }, type.description || texts.get('types.unknown'));
+    const tool = type.tool ? element('p', { className: 'hint' }, `${texts.get('types.tool')} `, element('code', {}, type.tool.name), type.tool.readOnly ? `, ${texts.get('types.readOnly')}` : '') : '';
     return element('details', { className: 'type' }, title, about, tool, form);
 }
 
@@ -76,7 +76,7 @@ byId('login-form').addEventListener('submit', async (event) => {
         const { response, value } = await post('auth/login', { username: username.value, password: password.value });
         if (!response.ok) {
             const id = response.headers.get('X-Request-Id');
-            problem.textContent = `${value.error ?? 'The login did not work'}. Request id: ${id ?? 'none'}`;
+            problem.textContent = `${value.error ?? texts.get('login.failed')}. ${texts.get('requestId')}: ${id ?? '–'}`;
             password.select();
             return;
         }
@@ -87,7 +87,7 @@ byId('login-form').addEventListener('submit', async (event) => {
         chat.clear();
         await chat.loadHistory();
     } catch {
-        problem.textContent = 'The server cannot be reached.';
+        problem.textContent = texts.get('page.unreachable');
     }
 });
 
@@ -100,7 +100,7 @@ byId('logout').addEventListener('click', async () => {
         chat.clear();
         byId('login').querySelector('summary').focus();
     } catch {
-        byId('who-name').textContent += ' (the server cannot be reached)';
+        byId('who-name').textContent += ` (${texts.get('page.unreachable')})`;
     }
 });
 
@@ -117,10 +117,12 @@ chat.addEventListener('mcp-chat-history', async ({ detail }) => {
     if (!detail.authenticated || !byId('who').hidden) return;
     const { value } = await post('api/chat/', { type: 'get_user_info' });
     const user = value.replies?.[0];
-    showAccount(user?.alias || user?.username || 'somebody');
+    showAccount(user?.alias || user?.username || texts.get('login.somebody'));
 });
 
 // MARK: Embedding
 
 const source = new URL('assets/mcp-chat.js', document.baseURI).pathname;
 byId('embed').append(codeBlock(`<script type="module" src="${source}"></script>\n<mcp-chat></mcp-chat>`, texts, 'HTML'));
+
+translate(chat);

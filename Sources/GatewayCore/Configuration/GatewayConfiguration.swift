@@ -11,6 +11,7 @@ package import Logging
 /// | `workers` | integer | the cores that the process may use | shards: event loop and upstream engine each |
 /// | `errors` | `standard`, `legacy` | `standard` | 502 and 504, or 500 for both |
 /// | `page` | boolean | true | whether `/` serves the chat page |
+/// | `pageTexts` | map of strings | empty | texts of the page and its component by name, `lang` and `dir` |
 /// | `serverTiming` | boolean | true | the `Server-Timing` header |
 /// | `accessLog` | boolean | true | one JSON line a request |
 /// | `logLevel` | level | `info` | least level that is logged |
@@ -31,6 +32,9 @@ package struct GatewayConfiguration: Sendable {
     package var workers: Int
     package var errors: GatewayErrorStyle
     package var page: Bool
+    /// Replaces texts of the page and of its component, by their names in `page-texts.js` and `mcp-chat-texts.js`;
+    /// `lang` and `dir` become the document's.
+    package var pageTexts: JSONObject
     package var serverTiming: Bool
     package var accessLog: Bool
     package var logLevel: Logger.Level
@@ -60,6 +64,7 @@ package struct GatewayConfiguration: Sendable {
         errors = reader.choice(
             "errors", default: GatewayErrorStyle.standard, "standard: 502 and 504; legacy: 500 for both.")
         page = reader.bool("page", default: true, "Whether the chat page is served at /.")
+        pageTexts = Self.pageTexts(reader)
         serverTiming = reader.bool("serverTiming", default: true, "Whether responses carry Server-Timing.")
         accessLog = reader.bool("accessLog", default: true, "Whether each request is logged in one line.")
         logLevel = reader.choice("logLevel", default: Logger.Level.info, "The least level that is logged.")
@@ -86,6 +91,17 @@ package struct GatewayConfiguration: Sendable {
         reader.ignore("toolServer", "The tool-server's section; the gateway does not read it.")
         reader.ignore("$schema", "The JSON Schema that editors use.")
         checkReferences(reader)
+    }
+
+    private static func pageTexts(_ reader: ConfigurationReader) -> JSONObject {
+        let json = reader.json("pageTexts", "Texts of the page by name, and its lang and dir: an object of strings.")
+        guard let json else { return [:] }
+        guard let texts = json.object, texts.allSatisfy({ $0.value.string != nil }), json.serialized.count <= 65_536
+        else {
+            reader.fail("pageTexts", expected: "an object of strings of at most 64 KiB", found: "something else")
+            return [:]
+        }
+        return texts
     }
 
     private func checkReferences(_ reader: ConfigurationReader) {

@@ -11,8 +11,10 @@ final class PageExchange: GatewayExchange {
     }
 
     func start() {
+        let path = String(exchange.path)
+        let file = path == "/" ? view.snapshot.pageDocument : PageFiles.embedded.page[path]
         let answer = PageAnswer(
-            PageFiles.embedded.page[String(exchange.path)], method: exchange.head.method, query: exchange.query,
+            file, method: exchange.head.method, query: exchange.query,
             request: exchange.head.headers)
         switch answer.status {
         case .methodNotAllowed: note(GatewayError(.methodNotAllowed))

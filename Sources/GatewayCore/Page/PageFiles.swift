@@ -1,4 +1,6 @@
 import CChatPage
+import JSON
+import NIOCore
 
 /// The files embedded in the executable, by the paths that they are served at. `Sources/CChatPage/Assets` holds them.
 struct PageFiles: Sendable {
@@ -33,6 +35,19 @@ struct PageFiles: Sendable {
         }
         self.page = page
         self.status = status
+    }
+
+    /// Where index.html has the texts that the page replaces its own with.
+    private static let textsPlaceholder = "id=\"texts\">{}<"
+
+    /// The page's document with texts of the configuration.
+    func document(with texts: JSONObject) -> PageFile? {
+        guard !texts.isEmpty, let file = page["/"] else { return page["/"] }
+        // Inside a script element nothing may look like its end, or like a comment.
+        let json = JSONValue.object(texts).text.replacing("<", with: "\\u003c")
+        let text = String(buffer: file.body).replacing(
+            Self.textsPlaceholder, with: "id=\"texts\">\(json)<", maxReplacements: 1)
+        return PageFile(name: file.name, bytes: Array(text.utf8))
     }
 
     /// The text with the version of each file that it refers to: a browser may keep such a file for ever.

@@ -14,6 +14,8 @@ package final class GatewaySnapshot: Sendable {
     let rules: ForwardRules
     /// Where `/mcp` and `/auth` go; nil when they are not passed through.
     let passThrough: GatewayUpstream?
+    /// What `/` answers, with the configuration's texts.
+    let pageDocument: PageFile?
     /// In the order of the types.
     let instruments: [TypeInstruments]
 
@@ -33,6 +35,7 @@ package final class GatewaySnapshot: Sendable {
         rules = ForwardRules(configuration.forward)
         let passthrough = configuration.passthrough
         passThrough = passthrough.isEnabled ? upstreams.first { $0.name == passthrough.upstream } : nil
+        pageDocument = configuration.page ? PageFiles.embedded.document(with: configuration.pageTexts) : nil
         instruments = types.types.map { metrics.instruments(of: $0) }
     }
 }
