@@ -83,6 +83,7 @@ let package = Package(
                 nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "JWTKit", package: "jwt-kit"),
             ] + lifecycle),
         .executableTarget(name: "gateway", dependencies: ["GatewayCore", arguments], swiftSettings: settings),

@@ -3,7 +3,7 @@ import Synchronization
 /// Bounds how many calls run at one time; later ones wait in order of arrival.
 ///
 /// The uncontended path is one lock, taken twice, and no suspension.
-final class CallLimiter: Sendable {
+package final class CallLimiter: Sendable {
     private struct Waiter {
         let ticket: UInt64
         let continuation: CheckedContinuation<Bool, Never>
@@ -26,15 +26,16 @@ final class CallLimiter: Sendable {
     /// - Parameters:
     ///   - limit: calls at one time; 0 is no limit.
     ///   - queueLimit: waiting calls; one more is refused at once.
-    init(limit: Int, queueLimit: Int) {
+    package init(limit: Int, queueLimit: Int) {
         self.limit = limit
         self.queueLimit = queueLimit
     }
 
-    enum Refusal: Error { case overloaded, cancelled }
+    /// Why a call got no place.
+    package enum Refusal: Error { case overloaded, cancelled }
 
     /// Takes a place, waiting for one if need be. Every success must be paired with one ``leave()``.
-    func enter() async throws(Refusal) {
+    package func enter() async throws(Refusal) {
         if limit == 0 { return }
         let ticket: UInt64? = try state.withLock { state throws(Refusal) in
             if state.running < limit {
@@ -77,7 +78,7 @@ final class CallLimiter: Sendable {
     }
 
     /// Gives a place back, to the call that has waited longest.
-    func leave() {
+    package func leave() {
         if limit == 0 { return }
         let next: Waiter? = state.withLock { state in
             guard state.head < state.waiters.count else {

@@ -11,6 +11,8 @@ extension ForeignMessageTable {
         message = reader.string("message", default: "message", "Column of what the user wrote.")
         response = reader.string("response", default: "response", "Column of the answer.")
         createdAt = reader.string("createdAt", default: "created_at", "Column of the instant, written as Django does.")
+        allowsDeleting = reader.bool(
+            "allowDelete", default: false, "Whether tool-server delete removes one user's messages from the table.")
         if table.isEmpty { return nil }
     }
 }

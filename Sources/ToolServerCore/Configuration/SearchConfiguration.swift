@@ -10,6 +10,7 @@ import JSON
 /// | `display` | string | first of `columns` | a column, or a template with `{column}` |
 /// | `url` | string | required | template with `{column}`; values become one path segment each |
 /// | `order` | list | primary key | columns, `-column` for descending |
+/// | `key` | list | primary key | columns that tell rows apart: a view needs them to be paged |
 /// | `filter` | object | empty | column → value, list of values or null that rows must have |
 /// | `visibility` | `anonymous`, `authenticated`, `owner` | `anonymous` | who finds rows |
 /// | `owner` | string | – | with `owner`: the column that holds the user's id |
@@ -59,6 +60,8 @@ extension ForeignModel {
                 ? OrderTerm(column: String(text.dropFirst()), descending: true)
                 : OrderTerm(column: text, descending: false)
         }
+        identity = reader.strings(
+            "key", default: [], "Columns that tell any two rows apart, for paging. Default: the primary key.")
         filter = Self.filter(reader)
         let owner = reader.optionalString("owner", "With visibility owner: the column that holds the user's id.")
         switch reader.choice(

@@ -1,5 +1,7 @@
+import Foundation
+
 /// A database that belongs to somebody else: searched, asked about sessions, and given messages where configured.
-package protocol ForeignDatabase: SearchRegistry, MessageStore, DjangoRecords {
+package protocol ForeignDatabase: SearchRegistry, SearchIndexing, StatementRunner, MessageStore, DjangoRecords {
     /// Throws when the database cannot answer a trivial query; the error says why.
     func checkHealth() async throws
 
@@ -16,8 +18,17 @@ struct DividedMessages: MessageStore {
         try await store(of: userID).appendMessage(message, userID: userID)
     }
 
-    func messages(userID: String, limit: Int) async throws -> [StoredMessage] {
-        try await store(of: userID).messages(userID: userID, limit: limit)
+    func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
+        try await store(of: userID).messages(userID: userID, limit: limit, after: after)
+    }
+
+    /// Ours alone: how long the site keeps its messages is the site's affair.
+    func deleteMessages(before date: Date, limit: Int) async throws -> Int {
+        try await own.deleteMessages(before: date, limit: limit)
+    }
+
+    func deleteMessages(userID: String) async throws -> Int {
+        try await store(of: userID).deleteMessages(userID: userID)
     }
 
     private func store(of userID: String) -> any MessageStore {

@@ -1,13 +1,16 @@
 import GRDB
 
-/// The statements that search a configured model; made once.
+/// The parts of the statements that search a configured model; made once.
 struct ForeignModelStatements: Sendable {
     let model: ForeignModel
     /// Columns read for display and URL, in the order of the result.
     let read: [String]
-    /// `:needle`, `:viewer` (owned models) and `:limit` are bound by the caller, the rest comes with ``arguments``.
-    let searchAll: String
-    let searchDisplay: String
+    /// The model's order, and by its key where that leaves rows equal.
+    let order: KeysetOrder
+    private let matchesAll: String
+    private let matchesDisplay: String
+    private let conditions: [String]
+    /// What ``conditions`` need beside `:viewer`.
     let arguments: [(name: String, value: DatabaseValue)]
 
     init(_ model: ForeignModel, primaryKey: [String]) {
@@ -16,23 +19,39 @@ struct ForeignModelStatements: Sendable {
         for column in model.url.columns where !read.contains(column) { read.append(column) }
         self.read = read
         var arguments: [(name: String, value: DatabaseValue)] = []
-        let conditions = Self.conditions(model, &arguments)
+        conditions = Self.conditions(model, &arguments)
         self.arguments = arguments
-        let order =
-            model.order.isEmpty
-            ? primaryKey.map { Self.column($0) }
-            : model.order.map { Self.column($0.column) + ($0.descending ? " DESC" : "") }
-        func statement(searching columns: [String]) -> String {
-            let matches = columns.map { "contains_folded(CAST(\(Self.column($0)) AS BLOB), :needle)" }
-            return """
-                SELECT \(read.map { "CAST(\(Self.column($0)) AS BLOB)" }.joined(separator: ", "))
-                FROM \(SQLIdentifier(model.table)) AS row
-                WHERE \((conditions + ["(\(matches.joined(separator: " OR ")))"]).joined(separator: " AND "))
-                ORDER BY \(order.joined(separator: ", ")) LIMIT :limit
-                """
+        let key = model.identity.isEmpty ? primaryKey : model.identity
+        var terms = model.order
+        for column in key where !terms.contains(where: { $0.column == column }) {
+            terms.append(.init(column: column, descending: false))
         }
-        searchAll = statement(searching: model.columns)
-        searchDisplay = statement(searching: model.display.columns)
+        order = KeysetOrder(
+            terms: terms.map { .init(expression: Self.column($0.column), descending: $0.descending) },
+            isTotal: !key.isEmpty)
+        matchesAll = Self.matches(model.columns)
+        matchesDisplay = Self.matches(model.display.columns)
+    }
+
+    /// A statement with `:needle`, `:limit`, what ``arguments`` has, for owned models `:viewer`, and what `further`
+    /// names. The columns of ``read`` come first, then those of ``order``.
+    func search(_ columns: SearchColumns, further: [String] = []) -> String {
+        let matches =
+            switch columns {
+            case .all: matchesAll
+            case .display: matchesDisplay
+            }
+        return """
+            SELECT \((read.map { "CAST(\(Self.column($0)) AS BLOB)" } + order.columns).joined(separator: ", "))
+            FROM \(SQLIdentifier(model.table)) AS row
+            WHERE \((conditions + further + [matches]).joined(separator: " AND "))
+            ORDER BY \(order.clause) LIMIT :limit
+            """
+    }
+
+    private static func matches(_ columns: [String]) -> String {
+        let matches = columns.map { "contains_folded(\(column($0)), :needle)" }
+        return "(\(matches.joined(separator: " OR ")))"
     }
 
     private static func column(_ name: String) -> String { "row.\(SQLIdentifier(name))" }

@@ -24,7 +24,7 @@ package final class ForeignSQLite: ForeignDatabase {
         configuration.label = "foreign"
         configuration.readonly = true
         configuration.busyMode = .timeout(SQLiteStore.busyTimeout)
-        configuration.prepareDatabase { db in db.add(function: SQLiteStore.containsFolded) }
+        configuration.prepareDatabase { db in try FoldedNeedle.register(in: db) }
         do {
             // A pool that may not write leaves the journal mode alone.
             reader = try DatabasePool(path: path, configuration: configuration)

@@ -41,9 +41,10 @@ struct ForeignSchemaCheck {
         require(model.display.columns, of: table, at: path + ".display")
         require(model.url.columns, of: table, at: path + ".url")
         require(model.order.map(\.column), of: table, at: path + ".order")
+        require(model.identity, of: table, at: path + ".key")
         require(model.filter.map(\.column), of: table, at: path + ".filter")
         if case .owner(let column) = model.visibility { require([column], of: table, at: path + ".owner") }
-        if model.order.isEmpty, table.primaryKey.isEmpty {
+        if model.order.isEmpty, model.identity.isEmpty, table.primaryKey.isEmpty {
             fail(path + ".order", "columns to order by, as \(table.name) has no primary key", "nothing")
         }
     }

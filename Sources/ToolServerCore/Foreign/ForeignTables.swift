@@ -60,6 +60,8 @@ struct ForeignModel: Hashable, Sendable {
     let url: ColumnTemplate
     /// Empty: by the primary key.
     let order: [OrderTerm]
+    /// Columns that tell any two rows apart; empty: the primary key.
+    let identity: [String]
     let filter: [FilterTerm]
     let visibility: Visibility
 }
@@ -72,6 +74,8 @@ struct ForeignMessageTable: Hashable, Sendable {
     let message: String
     let response: String
     let createdAt: String
+    /// Whether one user's messages may be removed from it.
+    let allowsDeleting: Bool
 }
 
 /// A Django site's tables.

@@ -44,9 +44,10 @@ enum CaseFolding {
         return folded.withUnsafeBytes { haystack in foldedNeedle.withUnsafeBytes { find($0, in: haystack) } }
     }
 
-    private static func find(_ needle: UnsafeRawBufferPointer, in haystack: UnsafeRawBufferPointer) -> Bool {
+    /// Whether a needle that is not empty is in the haystack, byte by byte.
+    static func find(_ needle: UnsafeRawBufferPointer, in haystack: UnsafeRawBufferPointer) -> Bool {
         guard let pattern = needle.baseAddress, var position = haystack.baseAddress else { return false }
-        var candidates = haystack.count - needle.count + 1
+        var candidates = max(haystack.count - needle.count + 1, 0)
         while candidates > 0 {
             guard let found = memchr(position, Int32(needle[0]), candidates) else { return false }
             if memcmp(found, pattern, needle.count) == 0 { return true }

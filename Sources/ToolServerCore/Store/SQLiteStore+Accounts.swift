@@ -128,6 +128,23 @@ extension SQLiteStore {
             return db.changesCount
         }
     }
+
+    package func deleteAccount(id: Int64, userID: String) async throws -> DeletedUserData? {
+        try await write { db in
+            guard try Int.fetchOne(db, sql: "SELECT 1 FROM account WHERE id = ?", arguments: [id]) != nil else {
+                return nil
+            }
+            var deleted = DeletedUserData()
+            try db.execute(sql: "DELETE FROM login_session WHERE account_id = ?", arguments: [id])
+            deleted.sessions = db.changesCount
+            try db.execute(sql: "DELETE FROM message WHERE user_id = ?", arguments: [userID])
+            deleted.messages = db.changesCount
+            try db.execute(sql: "DELETE FROM api_key WHERE user_id = ?", arguments: [userID])
+            deleted.keys = db.changesCount
+            try db.execute(sql: "DELETE FROM account WHERE id = ?", arguments: [id])
+            return deleted
+        }
+    }
 }
 
 extension Account {

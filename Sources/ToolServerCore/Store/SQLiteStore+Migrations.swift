@@ -114,6 +114,9 @@ extension SQLiteStore {
                     CREATE UNIQUE INDEX api_key_name ON api_key (name) WHERE revoked_at IS NULL;
                     """)
         }
+        migrator.registerMigration("4 messages by age") { db in
+            try db.execute(sql: "CREATE INDEX message_at ON message (at, id)")
+        }
         return migrator
     }
 

@@ -6,36 +6,46 @@ extension SQLiteStore {
     /// the few candidates: a phrase of tens of thousands of trigrams would open as many iterators.
     private static let indexedPrefix = 32
 
-    package func search(
-        model key: String, query: String, columns: SearchColumns, viewer: String?, limit: Int
-    ) async throws -> [SearchHit]? {
-        guard let model = models.first(where: { $0.key == key }) else { return nil }
+    package func search(_ request: SearchRequest) async throws -> SearchPage? {
+        guard let model = models.first(where: { $0.key == request.model }) else { return nil }
         let searched =
-            switch columns {
+            switch request.columns {
             case .all: model.columns
             case .display: [model.display]
             }
-        let needle = Data(CaseFolding.fold(utf8: query.utf8))
-        let pattern = Self.trigramPattern(query, columns: searched)
-        let matches = searched.map { "contains_folded(CAST(row.\($0) AS BLOB), :needle)" }.joined(separator: " OR ")
-        let select = "SELECT CAST(row.\(model.display) AS BLOB) AS name, \(model.url) AS url"
-        let sql =
-            if pattern != nil {
-                // The index yields rows in id order, so the first matches end the walk; CROSS keeps it outermost.
-                """
-                \(select) FROM \(model.index) CROSS JOIN \(model.table) AS row ON row.id = \(model.index).rowid
-                WHERE \(model.index) MATCH :pattern AND (\(matches))
-                ORDER BY \(model.index).rowid LIMIT :limit
-                """
-            } else {
-                "\(select) FROM \(model.table) AS row WHERE \(matches) ORDER BY row.id LIMIT :limit"
-            }
-        return try await read { db in
-            var arguments: StatementArguments = ["needle": needle, "limit": limit]
-            if let pattern { arguments += ["pattern": pattern] }
-            return try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map { row in
-                SearchHit(name: VerbatimText.read(row["name"]), url: row["url"])
-            }
+        let pattern = Self.trigramPattern(request.query, columns: searched)
+        // The index yields rows in id order, so the first matches end the walk; CROSS keeps it outermost.
+        let source =
+            pattern == nil
+            ? "\(model.table) AS row"
+            : "\(model.index) CROSS JOIN \(model.table) AS row ON row.id = \(model.index).rowid"
+        let order = KeysetOrder(
+            terms: [.init(expression: pattern == nil ? "row.id" : "\(model.index).rowid")], isTotal: true)
+        var arguments: StatementArguments = [
+            "needle": Data(CaseFolding.fold(utf8: request.query.utf8)), "limit": request.limit + 1,
+        ]
+        var conditions: [String] = []
+        if let pattern {
+            conditions.append("\(model.index) MATCH :pattern")
+            arguments += ["pattern": pattern]
+        }
+        if let after = request.after {
+            let (condition, values) = try order.condition(after: after)
+            conditions.append(condition)
+            arguments += values
+        }
+        let matches = searched.map { "contains_folded(row.\($0), :needle)" }
+        conditions.append("(\(matches.joined(separator: " OR ")))")
+        let sql = """
+            SELECT CAST(row.\(model.display) AS BLOB), \(model.url), \(order.columns.joined(separator: ", "))
+            FROM \(source) WHERE \(conditions.joined(separator: " AND ")) ORDER BY \(order.clause) LIMIT :limit
+            """
+        return try await read { [arguments] db in
+            let rows = try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments)
+            let page = rows.prefix(request.limit)
+            return SearchPage(
+                hits: page.map { SearchHit(name: VerbatimText.read($0[0]), url: $0[1]) },
+                next: rows.count > page.count ? page.last.map { order.position(of: $0, at: 2) } : nil)
         }
     }
 

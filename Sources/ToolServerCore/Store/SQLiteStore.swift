@@ -23,7 +23,7 @@ package final class SQLiteStore: Store {
             configuration.label = "store"
             configuration.busyMode = .timeout(Self.busyTimeout)
             configuration.prepareDatabase { db in
-                db.add(function: Self.containsFolded)
+                try FoldedNeedle.register(in: db)
             }
             switch location {
             case .memory:
@@ -60,14 +60,6 @@ package final class SQLiteStore: Store {
 
     func write<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
         do { return try await database.write(body) } catch { throw Self.translate(error) }
-    }
-
-    /// `contains_folded(haystack, needle)`: both as blobs, because GRDB hands text over only up to its first NUL.
-    static let containsFolded = DatabaseFunction("contains_folded", argumentCount: 2, pure: true) { values in
-        guard let haystack = Data.fromDatabaseValue(values[0]), let needle = Data.fromDatabaseValue(values[1]) else {
-            return false
-        }
-        return CaseFolding.contains(haystack, foldedNeedle: [UInt8](needle))
     }
 
     private static func createPrivately(path: String) throws {

@@ -5,7 +5,8 @@ package import Foundation
 /// Parts of the server ask for the narrow protocol they need, so that a foreign database can later take over
 /// search, identity or message storing one by one.
 package protocol Store:
-    AccountStore, LoginSessionStore, APIKeyStore, MessageStore, SearchRegistry, DocumentStore, DocumentReader
+    AccountStore, LoginSessionStore, APIKeyStore, MessageStore, SearchRegistry, SearchIndexing, StatementRunner,
+    DocumentStore, DocumentReader
 {
     /// Throws when the database cannot answer a trivial query; the error says why.
     func checkHealth() async throws
@@ -31,6 +32,11 @@ package protocol AccountStore: Sendable {
 
     /// Says whether the account may log in; taking that away ends all of its login sessions in the same transaction.
     func setActive(_ isActive: Bool, accountID: Int64) async throws
+
+    /// Removes an account with its login sessions, API keys and messages, all in one transaction.
+    /// - Parameter userID: the principal id under which its messages are stored.
+    /// - Returns: nil when there is no such account.
+    func deleteAccount(id: Int64, userID: String) async throws -> DeletedUserData?
 }
 
 /// Login sessions, known by the SHA-256 digest of their token alone.
@@ -89,8 +95,42 @@ package protocol MessageStore: Sendable {
     /// Appends one exchange to the user's history.
     func appendMessage(_ message: StoredMessage, userID: String) async throws
 
+    /// The user's exchanges, newest first, at most `limit`.
+    /// - Parameter after: where the page before ended; nil for the latest ones.
+    /// - Throws: ``SearchRefusal/invalidPosition`` for a position that no page of this store ends with.
+    func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage
+
+    /// Removes exchanges of all users that are older than `date`, oldest first, at most `limit` in one transaction.
+    /// - Returns: how many; fewer than `limit` when none is left.
+    func deleteMessages(before date: Date, limit: Int) async throws -> Int
+
+    /// Removes all exchanges of a user; returns how many.
+    /// - Throws: ``StoreError`` of kind `unsupported` where messages may not be removed.
+    func deleteMessages(userID: String) async throws -> Int
+}
+
+extension MessageStore {
     /// The user's latest exchanges, newest first, at most `limit`.
-    func messages(userID: String, limit: Int) async throws -> [StoredMessage]
+    package func messages(userID: String, limit: Int) async throws -> [StoredMessage] {
+        try await messages(userID: userID, limit: limit, after: nil).messages
+    }
+}
+
+/// How much of one user's data was removed.
+package struct DeletedUserData: Hashable, Sendable {
+    /// Login sessions.
+    package var sessions: Int
+    /// Stored exchanges.
+    package var messages: Int
+    /// API keys.
+    package var keys: Int
+
+    /// Counts; see the properties.
+    package init(sessions: Int = 0, messages: Int = 0, keys: Int = 0) {
+        self.sessions = sessions
+        self.messages = messages
+        self.keys = keys
+    }
 }
 
 /// The searchable models and how their rows are found.
@@ -98,33 +138,35 @@ package protocol SearchRegistry: Sendable {
     /// Keys of the models, in the order in which they are listed to callers.
     var searchModels: [String] { get }
 
-    /// Rows of a model of which a column contains `query`: a literal substring, compared after Unicode simple case
+    /// Rows of a model of which a column contains the query: a literal substring, compared after Unicode simple case
     /// folding, in the model's default order.
     ///
-    /// - Parameters:
-    ///   - columns: which of the model's columns are looked at.
-    ///   - viewer: the caller's principal id; nil for an anonymous caller.
-    ///   - limit: the most rows returned.
-    /// - Returns: `nil` when no model has that key (keys are case-sensitive).
+    /// Pages are stable: a row inserted or removed between two pages neither repeats nor hides another one. The search
+    /// ends when the task is cancelled.
+    ///
+    /// - Returns: `nil` when no model has that key.
     /// - Throws: ``SearchRefusal``, or the database's error.
-    func search(
-        model: String, query: String, columns: SearchColumns, viewer: String?, limit: Int
-    ) async throws -> [SearchHit]?
+    func search(_ request: SearchRequest) async throws -> SearchPage?
 }
 
 extension SearchRegistry {
-    /// As an anonymous caller sees it.
+    /// The first rows, by default as an anonymous caller sees them.
     package func search(
-        model: String, query: String, columns: SearchColumns, limit: Int
+        model: String, query: String, columns: SearchColumns, viewer: String? = nil, limit: Int
     ) async throws -> [SearchHit]? {
-        try await search(model: model, query: query, columns: columns, viewer: nil, limit: limit)
+        try await search(
+            SearchRequest(model: model, query: query, columns: columns, viewer: viewer, limit: limit))?.hits
     }
 }
 
-/// Why a caller may not search a model.
+/// Why a search or a page is refused.
 package enum SearchRefusal: Error, Hashable, Sendable {
     /// The model is for logged-in callers.
     case notAuthenticated
+    /// The position is none that a page of this model ends with.
+    case invalidPosition
+    /// So many searches read whole tables now that another would keep the server from answering.
+    case tooManyScans
 }
 
 /// Documents that answers are drawn from.
@@ -222,7 +264,7 @@ package struct StoredMessage: Hashable, Sendable {
 }
 
 /// Which columns of a model a search looks at.
-package enum SearchColumns: Sendable {
+package enum SearchColumns: Hashable, Sendable {
     /// All columns that the model searches.
     case all
     /// The column shown as the row's name.
@@ -268,7 +310,7 @@ package struct Passage: Hashable, Sendable {
 package struct StoreError: Error, Hashable, CustomStringConvertible {
     /// What went wrong, as a bounded set for metrics.
     package enum Kind: String, Sendable {
-        case duplicate, busy, full, readOnly, cannotOpen, corrupt, newerSchema, unsupported, other
+        case duplicate, busy, full, readOnly, cannotOpen, corrupt, newerSchema, unsupported, timeout, other
     }
 
     /// The class of failure.

@@ -2,51 +2,67 @@ import JSON
 import MCP
 import MCPServer
 
-/// How many rows a search answers at most, as the old handlers had it.
-private let maximumHits = 5
+/// How many rows a search answers unless asked for another number, as the old handlers had it.
+private let standardLimit = 5
+
+extension SearchRegistry {
+    /// A page for a tool's caller.
+    fileprivate func page<Element>(
+        of tool: String, _ model: String, _ query: String, _ columns: SearchColumns,
+        _ arguments: any PagingArguments, context: ToolContext, _ element: (SearchHit) -> Element
+    ) async throws -> PagedResults<Element> {
+        let viewer = context.principal?.id
+        let cursors = PageCursor([tool, model, query, viewer])
+        let request = SearchRequest(
+            model: model, query: query, columns: columns, viewer: viewer, limit: arguments.limit ?? standardLimit,
+            after: try cursors.position(arguments.cursor))
+        let page = try await ToolError.translating(context) { try await search(request) }
+        guard let page else { throw ToolError.unknownModel(known: searchModels) }
+        return PagedResults(page.hits.map(element), next: page.next, cursors: cursors, arguments: arguments)
+    }
+}
 
 /// Finds projects by name.
 struct SearchProjectsTool: TypedTool {
-    struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
+    struct Arguments: PagingArguments, Decodable, Sendable, JSONSchemaDocumented {
         let query: String
+        let limit: Int?
+        let cursor: String?
 
         static let schemaDocumentation: [String: JSONSchemaProperty] = [
             "query": "Text that the project's name contains, in any case."
-        ]
+        ].merging(pagingDocumentation(standardLimit: standardLimit)) { own, _ in own }
     }
 
     static let name = "search_projects"
     static let title = "Search projects"
     static let description =
-        "Finds projects whose name contains the query (case-insensitive, literal) and returns up to 5 names."
+        "Finds projects whose name contains the query (case-insensitive, literal) and returns names, the first 5 unless limit says otherwise."
     static let annotations = ToolAnnotations.lookUp
 
     let registry: any SearchRegistry
     /// The key of the model with the projects.
     let model: String
 
-    func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<[String]> {
-        let hits = try await ToolError.translating(context) {
-            try await registry.search(
-                model: model, query: arguments.query, columns: .display, viewer: context.principal?.id,
-                limit: maximumHits)
-        }
-        guard let hits else { throw ToolError.unknownModel(known: registry.searchModels) }
-        return Results(hits.map(\.name))
+    func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<String> {
+        try await registry.page(
+            of: Self.name, model, arguments.query, .display, arguments, context: context, \.name)
     }
 }
 
 /// Finds rows of any registered model.
 struct SearchAnyTool: TypedTool {
-    struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
+    struct Arguments: PagingArguments, Decodable, Sendable, JSONSchemaDocumented {
         let model: String
         let query: String
+        let limit: Int?
+        let cursor: String?
 
         // Never an enumeration: an unknown model is the tool's own error, with the text that callers know.
         static let schemaDocumentation: [String: JSONSchemaProperty] = [
             "model": "What to search.",
             "query": "Text that one of the model's columns contains, in any case.",
-        ]
+        ].merging(pagingDocumentation(standardLimit: standardLimit)) { own, _ in own }
     }
 
     struct Hit: Codable, Sendable {
@@ -58,7 +74,7 @@ struct SearchAnyTool: TypedTool {
     static let title = "Search records"
     static let description =
         "Finds records of a model of which a column contains the query "
-        + "(case-insensitive, literal), and returns the name and URL of up to 5 in default order."
+        + "(case-insensitive, literal), and returns name and URL in default order, the first 5 unless limit says otherwise."
     static let annotations = ToolAnnotations.lookUp
 
     let registry: any SearchRegistry
@@ -78,18 +94,14 @@ struct SearchAnyTool: TypedTool {
             return ToolDefinition(
                 name: Self.name, title: Self.title,
                 description: Self.description.replacing("of a model", with: "of a model (\(models))"),
-                inputSchema: schema, outputSchema: try JSONSchemaReflection.schema(of: Results<[Hit]>.self),
+                inputSchema: schema, outputSchema: try JSONSchemaReflection.schema(of: PagedResults<Hit>.self),
                 annotations: Self.annotations)
         }
     }
 
-    func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<[Hit]> {
-        let hits = try await ToolError.translating(context) {
-            try await registry.search(
-                model: arguments.model, query: arguments.query, columns: .all, viewer: context.principal?.id,
-                limit: maximumHits)
-        }
-        guard let hits else { throw ToolError.unknownModel(known: registry.searchModels) }
-        return Results(hits.map { Hit(name: $0.name, url: $0.url) })
+    func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<Hit> {
+        try await registry.page(
+            of: Self.name, arguments.model, arguments.query, .all, arguments, context: context
+        ) { Hit(name: $0.name, url: $0.url) }
     }
 }

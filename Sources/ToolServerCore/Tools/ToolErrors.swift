@@ -19,12 +19,17 @@ extension ToolError {
             return try await body()
         } catch SearchRefusal.notAuthenticated {
             throw ToolError.notAuthenticated
+        } catch SearchRefusal.invalidPosition {
+            throw PageCursor.invalid
+        } catch SearchRefusal.tooManyScans {
+            throw ToolError("Too many searches are running, try again or search for three letters or more")
         } catch let error as StoreError {
             context.logger.error(
                 "store failed", metadata: ["error.kind": "\(error.kind.rawValue)", "error": "\(error)"])
             switch error.kind {
             case .busy: throw ToolError("The database is busy, try again")
             case .full: throw ToolError("The database is full")
+            case .timeout: throw ToolError("The database took too long")
             default: throw ToolError("The database is unavailable")
             }
         }

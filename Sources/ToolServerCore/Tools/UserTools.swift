@@ -30,23 +30,36 @@ struct ChatHistoryTool: TypedTool {
         let at: String
     }
 
+    struct Arguments: PagingArguments, Decodable, Sendable, JSONSchemaDocumented {
+        let limit: Int?
+        let cursor: String?
+
+        static let schemaDocumentation = pagingDocumentation(standardLimit: standardLimit)
+    }
+
     static let name = "chat_history"
     static let title = "Chat history"
     static let description =
-        "Returns the logged-in caller's latest messages with their answers, newest first, at most 50."
+        "Returns the logged-in caller's messages with their answers, newest first, "
+        + "the latest 50 unless limit says otherwise."
     static let annotations = ToolAnnotations.lookUp
 
-    private static let maximumMessages = 50
+    private static let standardLimit = 50
 
     let messages: any MessageStore
 
-    func call(_ arguments: NoArguments, context: ToolContext) async throws -> Results<[Exchange]> {
+    func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<Exchange> {
         guard let principal = context.principal else { throw ToolError.notAuthenticated }
-        let stored = try await ToolError.translating(context) {
-            try await messages.messages(userID: principal.id, limit: Self.maximumMessages)
+        let cursors = PageCursor([Self.name, principal.id])
+        let position = try cursors.position(arguments.cursor)
+        let page = try await ToolError.translating(context) {
+            try await messages.messages(
+                userID: principal.id, limit: arguments.limit ?? Self.standardLimit, after: position)
         }
-        return Results(
-            stored.map { Exchange(message: $0.message, response: $0.response, at: $0.at.timestamp) })
+        let exchanges = page.messages.map {
+            Exchange(message: $0.message, response: $0.response, at: $0.at.timestamp)
+        }
+        return PagedResults(exchanges, next: page.next, cursors: cursors, arguments: arguments)
     }
 }
 

@@ -1,0 +1,83 @@
+/// A value as databases hold them, without an engine's own types.
+package enum StoreValue: Hashable, Sendable {
+    case null
+    /// PostgreSQL's; SQLite has integers instead.
+    case boolean(Bool)
+    case integer(Int64)
+    case real(Double)
+    /// Whole, NUL included.
+    case text(String)
+    case blob([UInt8])
+}
+
+/// Where a page ended: the values that order rows, of the page's last one.
+///
+/// Only the store that made a position reads it. It grants nothing: what a caller may see is decided anew for every
+/// page.
+package struct PagePosition: Hashable, Sendable {
+    /// In the order of the statement's ORDER BY; together they belong to one row alone.
+    package let values: [StoreValue]
+
+    /// A position with those values.
+    package init(_ values: [StoreValue]) {
+        self.values = values
+    }
+}
+
+/// One search.
+package struct SearchRequest: Hashable, Sendable {
+    /// Key of the model; keys are case-sensitive.
+    package var model: String
+    /// A literal substring.
+    package var query: String
+    /// Which of the model's columns are looked at.
+    package var columns: SearchColumns
+    /// The caller's principal id; nil for an anonymous caller.
+    package var viewer: String?
+    /// The most rows returned, from 1 on.
+    package var limit: Int
+    /// Where the page before ended; nil for the first one.
+    package var after: PagePosition?
+
+    /// A search for the first rows, unless `after` says where to go on.
+    package init(
+        model: String, query: String, columns: SearchColumns, viewer: String? = nil, limit: Int,
+        after: PagePosition? = nil
+    ) {
+        self.model = model
+        self.query = query
+        self.columns = columns
+        self.viewer = viewer
+        self.limit = limit
+        self.after = after
+    }
+}
+
+/// The rows that a search found.
+package struct SearchPage: Hashable, Sendable {
+    /// At most as many as asked for, in the model's default order.
+    package let hits: [SearchHit]
+    /// Where the page ended; nil when no row follows, or when the model's rows cannot be told apart (a view without a
+    /// key) and so cannot be paged.
+    package let next: PagePosition?
+
+    /// A page; see the properties.
+    package init(hits: [SearchHit], next: PagePosition?) {
+        self.hits = hits
+        self.next = next
+    }
+}
+
+/// Stored messages, newest first.
+package struct MessagePage: Hashable, Sendable {
+    /// At most as many as asked for.
+    package let messages: [StoredMessage]
+    /// Where the page ended; nil when no older message follows.
+    package let next: PagePosition?
+
+    /// A page; see the properties.
+    package init(messages: [StoredMessage], next: PagePosition?) {
+        self.messages = messages
+        self.next = next
+    }
+}

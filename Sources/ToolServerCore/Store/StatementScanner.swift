@@ -1,0 +1,185 @@
+/// Finds the parameters of an SQL statement, and where it ends: outside of literals, quoted names and comments.
+struct StatementScanner {
+    private let scalars: [Unicode.Scalar]
+    private var position = 0
+    private var piece = String.UnicodeScalarView()
+    private(set) var parts: [ReadOnlyStatement.Part] = []
+    private(set) var parameters: [String] = []
+
+    init(_ sql: String) {
+        scalars = Array(sql.unicodeScalars)
+    }
+
+    mutating func scan() throws(StatementRefusal) {
+        if scalars.contains("\0") { throw .malformed("the statement contains NUL") }
+        var isEmpty = true
+        var hasEnded = false
+        while let scalar = peek() {
+            let isSpace = scalar.properties.isWhitespace
+            let isComment = (scalar == "-" && peek(1) == "-") || (scalar == "/" && peek(1) == "*")
+            if scalar == ";" {
+                hasEnded = true
+                position += 1
+                continue
+            }
+            if !isSpace, !isComment {
+                if hasEnded { throw .malformed("more than one statement") }
+                isEmpty = false
+            }
+            try token(scalar, isComment: isComment)
+        }
+        if isEmpty { throw .malformed("the statement is empty") }
+        finishPiece()
+        try checkVerb()
+    }
+
+    /// Statements that neither read nor count as writing (BEGIN, ATTACH, PRAGMA, SET) are left out by their first word.
+    private func checkVerb() throws(StatementRefusal) {
+        guard case .text(let text)? = parts.first else { throw .malformed("the statement begins with a parameter") }
+        let word = text.unicodeScalars.drop { $0.properties.isWhitespace || $0 == "(" }.prefix(
+            while: Self.continuesName)
+        let verb = String(word).uppercased()
+        guard ["SELECT", "WITH", "VALUES"].contains(verb) else {
+            throw .malformed("a statement begins with SELECT, WITH or VALUES, found \(verb.prefix(40))")
+        }
+    }
+
+    private mutating func token(_ scalar: Unicode.Scalar, isComment: Bool) throws(StatementRefusal) {
+        switch scalar {
+        case _ where isComment: try comment()
+        case "'", "\"", "`": try quoted(scalar)
+        case "[" where peek(1).map(Self.startsName) == true && !followsName: try bracketed()
+        case ":": try colon()
+        case "$" where !followsName: try dollar()
+        case "?", "@":
+            if scalar == "?" || peek(1).map(Self.startsName) == true {
+                throw .malformed("parameters are written :name, found \(scalar)")
+            }
+            take()
+        default: take()
+        }
+    }
+
+    /// Comments are left out of the text, as an engine's placeholders may not be told apart in them.
+    private mutating func comment() throws(StatementRefusal) {
+        if peek() == "-" {
+            while let scalar = peek(), scalar != "\n" { position += 1 }
+        } else {
+            position += 2
+            while !(peek() == "*" && peek(1) == "/") {
+                if peek() == nil { throw .malformed("a comment does not end") }
+                if peek() == "/", peek(1) == "*" {
+                    // PostgreSQL nests comments, SQLite does not.
+                    throw .malformed("a comment within a comment")
+                }
+                position += 1
+            }
+            position += 2
+        }
+        piece.append(" ")
+    }
+
+    private mutating func quoted(_ quote: Unicode.Scalar) throws(StatementRefusal) {
+        if quote == "'", let before = piece.last, "eE".unicodeScalars.contains(before),
+            isStartOfName(before: piece.count - 1)
+        {
+            // A backslash would hide the closing quote from this scanner.
+            throw .malformed("escape strings (E'…') are not taken; write the characters themselves")
+        }
+        take()
+        while true {
+            guard let scalar = peek() else { throw .malformed("a quoted text does not end") }
+            take()
+            if scalar == quote {
+                if peek() == quote { take() } else { return }
+            }
+        }
+    }
+
+    private mutating func bracketed() throws(StatementRefusal) {
+        while let scalar = peek() {
+            take()
+            if scalar == "]" { return }
+        }
+        throw .malformed("a quoted name does not end")
+    }
+
+    private mutating func colon() throws(StatementRefusal) {
+        if peek(1) == ":" {
+            take()
+            take()
+            return
+        }
+        guard let first = peek(1), Self.startsName(first) else {
+            take()
+            return
+        }
+        position += 1
+        var name = String.UnicodeScalarView()
+        while let scalar = peek(), Self.continuesName(scalar) {
+            name.append(scalar)
+            position += 1
+        }
+        finishPiece()
+        let text = String(name)
+        let number = parameters.firstIndex(of: text) ?? parameters.count
+        if number == parameters.count { parameters.append(text) }
+        parts.append(.parameter(number))
+    }
+
+    /// PostgreSQL's dollar quotes; a parameter of the engines' own kind is refused.
+    private mutating func dollar() throws(StatementRefusal) {
+        var end = position + 1
+        while end < scalars.count, Self.continuesName(scalars[end]) { end += 1 }
+        guard end < scalars.count, scalars[end] == "$", peek(1).map({ !Self.isDigit($0) }) == true else {
+            throw .malformed("parameters are written :name, found $")
+        }
+        let tag = Array(scalars[position...end])
+        for _ in tag { take() }
+        while position + tag.count <= scalars.count {
+            if Array(scalars[position..<position + tag.count]) == tag {
+                for _ in tag { take() }
+                return
+            }
+            take()
+        }
+        throw .malformed("a quoted text does not end")
+    }
+
+    // MARK: Reading
+
+    private func peek(_ ahead: Int = 0) -> Unicode.Scalar? {
+        position + ahead < scalars.count ? scalars[position + ahead] : nil
+    }
+
+    private mutating func take() {
+        guard let scalar = peek() else { return }
+        piece.append(scalar)
+        position += 1
+    }
+
+    private mutating func finishPiece() {
+        if !piece.isEmpty { parts.append(.text(String(piece))) }
+        piece = String.UnicodeScalarView()
+    }
+
+    /// Whether what was taken last is part of a name or number: `a[1]`, `foo$bar`.
+    private var followsName: Bool {
+        guard let last = piece.last else { return false }
+        return Self.continuesName(last) || last == "]" || last == ")" || last == "$"
+    }
+
+    private func isStartOfName(before count: Int) -> Bool {
+        guard count > 0 else { return true }
+        let index = piece.index(piece.startIndex, offsetBy: count - 1)
+        return !Self.continuesName(piece[index])
+    }
+
+    private static func isDigit(_ scalar: Unicode.Scalar) -> Bool { (0x30...0x39).contains(scalar.value) }
+
+    private static func startsName(_ scalar: Unicode.Scalar) -> Bool {
+        scalar == "_" || scalar.properties.isAlphabetic
+    }
+
+    private static func continuesName(_ scalar: Unicode.Scalar) -> Bool { startsName(scalar) || isDigit(scalar) }
+}

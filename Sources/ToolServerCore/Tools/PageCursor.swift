@@ -1,0 +1,114 @@
+import Crypto
+import Foundation
+import JSON
+import MCPServer
+
+/// The text that stands for a page's end with callers, bound to what was asked.
+///
+/// The digest keeps a mutilated cursor, or that of another search, from being taken for a position. It is no secret: a
+/// position only says where to go on, and who may see what is decided anew for every page.
+struct PageCursor {
+    /// What the pages belong to: the tool, its arguments and the caller.
+    private let scope: [String]
+
+    private static let digestLength = 12
+
+    init(_ scope: [String?]) {
+        // Nil and the empty text are told apart.
+        self.scope = scope.map { $0.map { "=" + $0 } ?? "" }
+    }
+
+    func text(_ position: PagePosition) -> String {
+        let payload = Array(JSONValue.array(position.values.map(Self.json)).text.utf8)
+        return Base64URL.encode(digest(payload) + payload)
+    }
+
+    /// The position that a caller names; nil when it names none.
+    /// - Throws: ``ToolError`` for a text that ``text(_:)`` did not make for this scope.
+    func position(_ text: String?) throws(ToolError) -> PagePosition? {
+        guard let text else { return nil }
+        guard let bytes = Base64URL.decode(text), bytes.count > Self.digestLength else { throw Self.invalid }
+        let payload = Array(bytes.dropFirst(Self.digestLength))
+        guard Array(bytes.prefix(Self.digestLength)) == digest(payload),
+            let elements = (try? JSONValue(parsing: String(decoding: payload, as: UTF8.self)))?.array
+        else { throw Self.invalid }
+        let values = elements.compactMap(Self.value)
+        guard values.count == elements.count else { throw Self.invalid }
+        return PagePosition(values)
+    }
+
+    static let invalid = ToolError(
+        "Invalid arguments: cursor: not the nextCursor of a call with these arguments", status: 400)
+
+    private func digest(_ payload: [UInt8]) -> [UInt8] {
+        var hash = SHA256()
+        for part in scope {
+            // Lengths keep the parts apart.
+            withUnsafeBytes(of: UInt64(part.utf8.count).littleEndian) { hash.update(bufferPointer: $0) }
+            hash.update(data: Array(part.utf8))
+        }
+        hash.update(data: payload)
+        return Array(hash.finalize().prefix(Self.digestLength))
+    }
+
+    private static func json(_ value: StoreValue) -> JSONValue {
+        switch value {
+        case .null: .null
+        case .boolean(let flag): .bool(flag)
+        case .integer(let number): .number(Int(number))
+        // By its bits, so that it comes back exactly.
+        case .real(let number): ["r": .string(String(number.bitPattern))]
+        case .text(let text): .string(text)
+        case .blob(let bytes): ["b": .string(Base64URL.encode(bytes))]
+        }
+    }
+
+    private static func value(_ json: JSONValue) -> StoreValue? {
+        switch json {
+        case .null: .null
+        case .bool(let flag): .boolean(flag)
+        case .number(let number): number.int.map { .integer(Int64($0)) }
+        case .string(let text): .text(text)
+        case .object(let object):
+            if let bits = object["r"]?.string.flatMap({ UInt64($0) }) {
+                .real(Double(bitPattern: bits))
+            } else {
+                object["b"]?.string.flatMap(Base64URL.decode).map { .blob($0) }
+            }
+        case .array: nil
+        }
+    }
+}
+
+/// What a tool answers that has pages.
+///
+/// A caller that names neither `limit` nor `cursor` gets `results` alone: those who only know the first page compare
+/// the whole object.
+struct PagedResults<Element: Codable & Sendable>: Codable, Sendable {
+    let results: [Element]
+    /// Absent when nothing follows.
+    let nextCursor: String?
+
+    init(_ results: [Element], next: PagePosition?, cursors: PageCursor, arguments: any PagingArguments) {
+        self.results = results
+        let isPaging = arguments.limit != nil || arguments.cursor != nil
+        nextCursor = isPaging ? next.map(cursors.text) : nil
+    }
+}
+
+/// The arguments of a tool that has pages.
+protocol PagingArguments {
+    var limit: Int? { get }
+    var cursor: String? { get }
+}
+
+extension PagingArguments {
+    static func pagingDocumentation(standardLimit: Int) -> [String: JSONSchemaProperty] {
+        [
+            "limit": JSONSchemaProperty(
+                "The most results wanted. When given, the answer has a nextCursor while more follow.", minimum: 1,
+                maximum: 100, default: .number(standardLimit)),
+            "cursor": "Where to go on: the nextCursor of the call before, with the same arguments.",
+        ]
+    }
+}
