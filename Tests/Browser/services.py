@@ -145,7 +145,8 @@ class Gateway:
 class Nginx:
     """Debian's nginx with the files of deploy/nginx, changing only ports and paths.
 
-    `static` adds files of an existing site: a map from the path to a directory or a file.
+    `gateway` is an address, or a list of the addresses of several. `static` adds files of an existing site: a map from
+    the path to a directory or a file.
     """
 
     def __init__(self, directory, gateway, static=None):
@@ -153,9 +154,9 @@ class Nginx:
         (directory / "log").mkdir(parents=True)
         for name in ("proxy.conf", "tls.conf"):
             (directory / name).write_text((ROOT / "deploy/nginx" / name).read_text())
+        (directory / "upstream.conf").write_text(self._upstream(gateway))
         site = (ROOT / "deploy/nginx/chat-gateway.conf").read_text()
         for old, new in [
-            ("server 127.0.0.1:8080 ", f"server {gateway} "),
             ("listen 80;", f"listen 127.0.0.1:{self.port};"),
             ("/etc/nginx/chat-gateway", str(directory)),
             ("/var/log/nginx", str(directory / "log")),
@@ -177,6 +178,19 @@ class Nginx:
         self.service = Service([NGINX, "-p", directory, "-c", directory / "nginx.conf", "-e", "stderr"])
         self.url = f"http://127.0.0.1:{self.port}"
         eventually(lambda: is_ready(f"{self.url}/openapi.json"), "nginx does not answer", self.service.log)
+
+    @staticmethod
+    def _upstream(gateway):
+        if isinstance(gateway, str):
+            shipped, addresses = "upstream.conf", {"127.0.0.1:8080": gateway}
+        else:
+            shipped = "several-upstreams.conf"
+            addresses = dict(zip(("10.0.0.11:8080", "10.0.0.12:8080"), gateway, strict=True))
+        text = (ROOT / "deploy/nginx" / shipped).read_text()
+        for old, new in addresses.items():
+            assert f"server {old} " in text, f"{shipped} no longer contains: {old}"
+            text = text.replace(f"server {old} ", f"server {new} ")
+        return text
 
     def stop(self):
         self.service.stop()

@@ -70,9 +70,12 @@ package final class NginxProcess: Sendable {
         var site = try replace(
             in: Checkout.text("deploy/nginx/chat-gateway.conf"),
             [
-                ("server 127.0.0.1:8080 ", "server \(gateway) "), ("listen 80;", "listen 127.0.0.1:\(port);"),
-                ("/etc/nginx/chat-gateway", companions), ("/var/log/nginx", directory.path("log")),
+                ("listen 80;", "listen 127.0.0.1:\(port);"), ("/etc/nginx/chat-gateway", companions),
+                ("/var/log/nginx", directory.path("log")),
             ])
+        let upstream = try replace(
+            in: Checkout.text("deploy/nginx/upstream.conf"), [("server 127.0.0.1:8080 ", "server \(gateway) ")])
+        try directory.write(upstream, to: "etc/chat-gateway/upstream.conf")
         if let tlsPort {
             site = try replace(in: site, [("#include \(companions)/tls.conf", "include \(companions)/tls.conf")])
             let tls = try replace(
