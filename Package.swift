@@ -56,7 +56,7 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers")]),
+        library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers")]),
         library(
             "HTTPServer",
             [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
@@ -111,7 +111,7 @@ let package = Package(
         tests("MCP", ["JSON"]),
         tests("Configuration", ["JSON"]),
         tests("Observability", ["JSON", logging]),
-        tests("CurlTransport", [nio("NIOCore"), nio("NIOPosix")]),
+        tests("CurlTransport", [logging, nio("NIOCore"), nio("NIOPosix")]),
         tests("HTTPServer", [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
         tests(
             "MCPClient",

@@ -62,27 +62,51 @@ enum Libcurl {
     static let isInitialized = curl_global_init(ccurl_global_default) == CURLE_OK
 }
 
-/// An HTTP/1.1 client: one thread that owns one libcurl multi handle with its connections.
+/// An HTTP/1.1 client: one thread, its own or an event loop's, that owns one libcurl multi handle with its connections.
 ///
 /// Every method may be called from any thread. A transfer costs no task and no lock: it is pushed on a lock-free stack,
-/// and its outcome comes back to its event loop together with those of the same turn.
+/// and its outcome comes back to its event loop together with those of the same turn. On the engine's own event loop it
+/// does not even leave the thread.
 package final class CurlEngine: Sendable {
     private let mailbox = TransferMailbox()
     private let counters = CurlEngineCounters()
     private let thread = Mutex<pthread_t?>(nil)
     private let ended = EndSignal()
+    private let host: CurlLoopHost?
     let configuration: CurlEngineConfiguration
 
-    /// Starts the thread. An engine that could not start (out of descriptors or memory) logs an error and fails every
-    /// transfer with `.shutdown`.
-    /// - Parameter label: name of the thread, cut at 15 bytes.
-    package init(
+    /// Starts the engine. One that could not start (out of descriptors or memory) logs an error and fails every transfer
+    /// with `.shutdown`.
+    /// - Parameters:
+    ///   - label: name of the thread, cut at 15 bytes.
+    ///   - eventLoop: a loop of NIOPosix to run on instead of a thread; it must outlive the engine's `shutdown`. Where
+    ///     the kernel refuses what that takes (`CurlLoopHost`), there is a thread all the same, which is logged once.
+    package convenience init(
         label: String, configuration: CurlEngineConfiguration = CurlEngineConfiguration(),
-        logger: Logger = Logger(label: "curl")
+        eventLoop: (any EventLoop)? = nil, logger: Logger = Logger(label: "curl")
+    ) {
+        self.init(label: label, configuration: configuration, eventLoop: eventLoop, logger: logger) {
+            CurlLoopHost(reactor: $0, eventLoop: $1, ended: $2)
+        }
+    }
+
+    init(
+        label: String, configuration: CurlEngineConfiguration, eventLoop: (any EventLoop)?, logger: Logger,
+        makeHost: (CurlReactor, any EventLoop, EndSignal) -> CurlLoopHost?
     ) {
         self.configuration = configuration
         let reactor = CurlReactor(
             configuration: configuration, mailbox: mailbox, counters: counters, logger: logger)
+        if let reactor, let eventLoop {
+            host = makeHost(reactor, eventLoop, ended)
+            if host == nil { Self.noteRefusal(logger) }
+        } else {
+            host = nil
+        }
+        if let host {
+            host.run()
+            return
+        }
         let start = ThreadStart(label: label, reactor: reactor, ended: ended)
         if reactor != nil, let started = start.run() {
             thread.withLock { $0 = started }
@@ -91,6 +115,14 @@ package final class CurlEngine: Sendable {
             mailbox.end { _, _ in }
             ended.signal()
         }
+    }
+
+    private static let refusalIsNoted = Atomic<Bool>(false)
+
+    private static func noteRefusal(_ logger: Logger) {
+        let reason = String(cString: strerror(errno))
+        guard !refusalIsNoted.exchange(true, ordering: .relaxed) else { return }
+        logger.notice("curl engines need threads", metadata: ["reason": "\(reason)"])
     }
 
     /// Without `shutdown` the thread ends by itself: it ends every transfer and frees everything.
@@ -115,7 +147,7 @@ package final class CurlEngine: Sendable {
         _ request: CurlRequest, on eventLoop: any EventLoop, receiver: any CurlTransferReceiver
     ) -> CurlTransfer {
         let transfer = prepare(request, eventLoop: eventLoop, manualCredit: false, receiver: receiver)
-        transfer.post(CurlTransfer.Command.start)
+        if host?.start(transfer) != true { transfer.post(CurlTransfer.Command.start) }
         return transfer
     }
 
@@ -137,7 +169,7 @@ package final class CurlEngine: Sendable {
 }
 
 /// Tells that the engine's thread is done, to whoever waits.
-private final class EndSignal: Sendable {
+final class EndSignal: Sendable {
     private let state = Mutex<(done: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
 
     func signal() {

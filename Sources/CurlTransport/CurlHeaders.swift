@@ -33,6 +33,12 @@ package struct CurlHeaders: Sendable, Equatable {
         for (name, value) in headers { append(name: name, value: value) }
     }
 
+    /// Makes room for a usual head, instead of growing line by line.
+    mutating func reserveCapacity(lines count: Int, bytes size: Int) {
+        lines.reserveCapacity(count)
+        bytes.reserveCapacity(size)
+    }
+
     /// Appends a line; leading and trailing spaces and tabs of the value are dropped, as any recipient would.
     package mutating func append(name: String, value: String) {
         var name = name

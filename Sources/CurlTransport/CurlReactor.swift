@@ -4,7 +4,8 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// The engine's thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own.
+/// What an engine does on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own.
+/// The thread is one of its own (`run`) or an event loop's (`CurlLoopHost`).
 ///
 /// `@unchecked Sendable`: an instance is made on one thread and handed over once, to the engine's thread, which
 /// alone touches it from then on. What other threads share with it is the mailbox and the counters.
@@ -15,7 +16,7 @@ final class CurlReactor: @unchecked Sendable {
     private let logger: Logger
 
     private let multi: UnsafeMutableRawPointer
-    private let epoll: Int32
+    let epoll: Int32
     private var sockets: SocketRegistry
     private let events: UnsafeMutablePointer<ccurl_event>
 
@@ -72,26 +73,54 @@ final class CurlReactor: @unchecked Sendable {
     func run() {
         logger.debug("curl engine started")
         while !mailbox.shouldStop {
-            mailbox.take(perform)
-            runTimer()
-            collectResults()
-            checkIdleLimits()
-            outbox.flush()
-            waitForEvents()
+            advance()
+            // Something pushed meanwhile, or a timer that is due: only look, do not sleep.
+            takeEvents(waiting: mailbox.prepareToSleep() ? sleepMilliseconds() : 0)
         }
+        stop()
+        logger.debug("curl engine stopped")
+    }
+
+    /// Does what is to be done without looking at the sockets, and tells who waits for it.
+    func advance() {
+        mailbox.take(perform)
+        runTimer()
+        collectResults()
+        checkIdleLimits()
+        deliver()
+    }
+
+    /// Ends every transfer and frees everything.
+    func stop() {
         let error = "engine is shut down"
         for handle in active {
             finish(handle, .failure(CurlError(kind: .shutdown, message: error, requestSent: handle.requestSent)))
         }
         mailbox.end(perform)
-        outbox.flush()
+        deliver()
         tearDown()
-        logger.debug("curl engine stopped")
     }
 
-    private func waitForEvents() {
-        // Something pushed meanwhile, or a timer that is due: only look, do not sleep.
-        let timeout = mailbox.prepareToSleep() ? sleepMilliseconds() : 0
+    private func deliver() {
+        while let (eventLoop, events) = outbox.next() {
+            if let eventLoop, !eventLoop.inEventLoop {
+                eventLoop.execute { for event in events { event.deliver() } }
+            } else {
+                for event in events { event.deliver() }
+            }
+        }
+    }
+
+    /// For whoever did not come from `takeEvents`.
+    func noteTime() { now = .now() }
+
+    /// Starts transfers without the mailbox; `advance` goes on with them.
+    func start(_ transfers: [CurlTransfer]) {
+        for transfer in transfers { start(transfer) }
+    }
+
+    /// Takes what the sockets have to say.
+    func takeEvents(waiting timeout: Int32) {
         let count = ccurl_epoll_wait(epoll, events, timeout)
         now = NIODeadline.now()
         guard count > 0 else { return }
@@ -123,10 +152,14 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
+    /// When `advance` must be called at the latest, nil: not before something happens.
+    var nextDeadline: NIODeadline? {
+        guard let idleDeadline else { return libcurlDeadline }
+        return min(idleDeadline, libcurlDeadline ?? idleDeadline)
+    }
+
     private func sleepMilliseconds() -> Int32 {
-        var deadline = libcurlDeadline
-        if let idleDeadline { deadline = min(idleDeadline, deadline ?? idleDeadline) }
-        guard let deadline else { return -1 }
+        guard let deadline = nextDeadline else { return -1 }
         let wait = (deadline - NIODeadline.now()).nanoseconds
         // Rounded up: waking early would only mean to wait again.
         return wait <= 0 ? 0 : Int32(min((wait + 999_999) / 1_000_000, 3_600_000))
@@ -172,7 +205,7 @@ final class CurlReactor: @unchecked Sendable {
     // MARK: Commands
 
     private func perform(_ transfer: CurlTransfer, _ commands: UInt32) {
-        if commands & CurlTransfer.Command.start != 0 { start(transfer, commands) }
+        if commands & CurlTransfer.Command.start != 0 { start(transfer) }
         if commands & CurlTransfer.Command.cancel != 0 { cancel(transfer) }
         if commands & CurlTransfer.Command.wake != 0, let handle = transfer.handle {
             let code = handle.wake(window: configuration.streamWindow)
@@ -181,7 +214,7 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    private func start(_ transfer: CurlTransfer, _ commands: UInt32) {
+    private func start(_ transfer: CurlTransfer) {
         // It may have been cancelled before it was started.
         guard transfer.phase == .waiting else { return }
         counters.started.add(1, ordering: .relaxed)
@@ -273,7 +306,9 @@ final class CurlReactor: @unchecked Sendable {
         case CURL_POLL_IN: sockets.want(socket, readable: true, writable: false)
         case CURL_POLL_OUT: sockets.want(socket, readable: false, writable: true)
         case CURL_POLL_INOUT: sockets.want(socket, readable: true, writable: true)
-        default: sockets.release(socket)
+        default:
+            sockets.release(socket)
+            counters.openSockets.store(sockets.openCount, ordering: .relaxed)
         }
     }
 

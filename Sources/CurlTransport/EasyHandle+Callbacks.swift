@@ -59,6 +59,7 @@ extension EasyHandle {
         if exchange.headComplete { return line.count }
         if line.starts(with: "HTTP/".utf8) {
             exchange.headers = CurlHeaders()
+            exchange.headers.reserveCapacity(lines: 12, bytes: 384)
             exchange.status = Self.status(line)
             return line.count
         }

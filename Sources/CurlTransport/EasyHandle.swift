@@ -16,6 +16,7 @@ final class EasyHandle {
     var exchange = Exchange()
 
     private let errorBuffer: UnsafeMutablePointer<CChar>
+    private let url: OpaquePointer
     private var applied = AppliedOptions()
     private var headerList = HeaderList()
 
@@ -55,7 +56,12 @@ final class EasyHandle {
     /// - Returns: nil when libcurl is out of memory.
     init?(reactor: CurlReactor) {
         guard let easy = curl_easy_init() else { return nil }
+        guard let url = curl_url() else {
+            curl_easy_cleanup(easy)
+            return nil
+        }
         self.easy = easy
+        self.url = url
         self.reactor = reactor
         errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
         errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
@@ -65,6 +71,7 @@ final class EasyHandle {
     /// The handle must have been removed from the multi handle.
     deinit {
         curl_easy_cleanup(easy)
+        curl_url_cleanup(url)
         errorBuffer.deallocate()
         headerList.deallocate()
     }
@@ -81,6 +88,8 @@ final class EasyHandle {
         ccurl_easy_setopt_long(easy, CURLOPT_PATH_AS_IS, 1)
         ccurl_easy_setopt_long(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1)
         ccurl_easy_setopt_long(easy, CURLOPT_TCP_KEEPALIVE, 1)
+        // A cancelled transfer must not wait for the resolver's thread: others use this one.
+        ccurl_easy_setopt_long(easy, CURLOPT_QUICK_EXIT, 1)
         ccurl_easy_setopt_long(easy, CURLOPT_MAXAGE_CONN, reactor.configuration.idleAgeSeconds)
         // nil must mean no proxy; without this libcurl reads http_proxy from the environment.
         ccurl_easy_setopt_string(easy, CURLOPT_PROXY, "")
@@ -112,7 +121,7 @@ final class EasyHandle {
             if let proxy = request.proxy { ccurl_easy_setopt_string(easy, CURLOPT_PROXY, proxy) }
         }
         if applied.url != request.url {
-            let code = ccurl_easy_setopt_string(easy, CURLOPT_URL, request.url)
+            let code = setURL(request.url)
             guard code == CURLE_OK else { return code }
             applied.url = request.url
         }
@@ -136,6 +145,14 @@ final class EasyHandle {
         let hasBody = applied.bodyKind == .bytes || applied.bodyKind == .upload
         headerList.fill(request.headers, hasBody: hasBody)
         return ccurl_easy_setopt_list(easy, CURLOPT_HTTPHEADER, headerList.first)
+    }
+
+    /// Parsed once: of a text, libcurl parses and checks each part anew for every transfer.
+    private func setURL(_ text: String) -> CURLcode {
+        let isParsed = curl_url_set(url, CURLUPART_URL, text, UInt32(CURLU_PATH_AS_IS)) == CURLUE_OK
+        // Of what is no URL, libcurl says itself what is wrong with the text.
+        ccurl_easy_setopt_pointer(easy, CURLOPT_CURLU, isParsed ? UnsafeRawPointer(url) : nil)
+        return ccurl_easy_setopt_string(easy, CURLOPT_URL, text)
     }
 
     private func setMethodAndBody(_ request: CurlRequest) {

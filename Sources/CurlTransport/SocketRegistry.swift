@@ -12,6 +12,8 @@ import Glibc
 ///   socket is deregistered, or it would be reported for ever. libcurl finds out by itself before it reuses it.
 /// - Only sockets that were opened through `opened` may stay: libcurl closes them through `closed`. Others (the pipe
 ///   of its resolver thread) are closed behind our back, and their number comes back as another socket.
+/// - A socket that was still connecting when its transfer ended is closed behind our back too (libcurl 7.88 calls back
+///   only for connections that it has had). The kernel has dropped its registration then, which is how we know.
 struct SocketRegistry {
     private struct Socket {
         var registered = false
@@ -32,8 +34,9 @@ struct SocketRegistry {
 
     mutating func opened(_ socket: Int32) {
         grow(to: socket)
+        // A number that is given again was closed behind our back.
+        if !sockets[Int(socket)].own { openCount += 1 }
         sockets[Int(socket)] = Socket(own: true)
-        openCount += 1
     }
 
     /// Must be called before the descriptor is closed: a copy of it in a child process would keep it in the epoll.
@@ -58,8 +61,15 @@ struct SocketRegistry {
         let state = sockets[Int(socket)]
         if !state.own {
             forget(socket)
-        } else if state.writable {
-            watch(socket, readable: true, writable: false)
+        } else if state.registered, state.writable {
+            if ccurl_epoll_watch(epoll, socket, 1, 1, 0) == 0 {
+                sockets[Int(socket)].readable = true
+                sockets[Int(socket)].writable = false
+            } else {
+                // It was closed; its number may be another thread's by now.
+                sockets[Int(socket)] = Socket()
+                openCount -= 1
+            }
         }
     }
 

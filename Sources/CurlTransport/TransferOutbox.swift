@@ -22,17 +22,16 @@ struct TransferOutbox {
         batches.append(Batch(eventLoop: eventLoop, events: [event]))
     }
 
-    mutating func flush() {
-        if isEmpty { return }
-        isEmpty = true
+    /// The events of one loop, nil when there are none left. Taken out before they are delivered: receivers may start
+    /// transfers, which may add events.
+    mutating func next() -> (eventLoop: (any EventLoop)?, events: [TransferEvent])? {
+        if isEmpty { return nil }
         for index in batches.indices where !batches[index].events.isEmpty {
             let events = batches[index].events
             batches[index].events = []
-            if let eventLoop = batches[index].eventLoop {
-                eventLoop.execute { for event in events { event.deliver() } }
-            } else {
-                for event in events { event.deliver() }
-            }
+            return (batches[index].eventLoop, events)
         }
+        isEmpty = true
+        return nil
     }
 }

@@ -7,32 +7,51 @@ import Testing
 
 @testable import CurlTransport
 
-/// Runs `body` with an engine that is shut down afterwards, and a server that is stopped.
+/// Where an engine runs: the same must be true of both.
+enum EngineHost: CaseIterable {
+    case thread, eventLoop
+
+    /// Of their own: the servers of all tests share the other loops.
+    static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+}
+
+/// Runs `body` with an engine that is shut down afterwards, and a server that is stopped; once for each kind of host.
 func withServer(
     _ configuration: CurlEngineConfiguration = CurlEngineConfiguration(), unixSocketPath: String? = nil,
     _ respond: @escaping ScriptedHTTPServer.Respond, _ body: (CurlEngine, ScriptedHTTPServer) async throws -> Void
 ) async throws {
-    let server = try await ScriptedHTTPServer(unixSocketPath: unixSocketPath, respond)
-    defer { server.stop() }
-    try await withEngine(configuration) { try await body($0, server) }
+    for host in EngineHost.allCases {
+        let server = try await ScriptedHTTPServer(unixSocketPath: unixSocketPath, respond)
+        defer { server.stop() }
+        try await withEngine(configuration, on: host) { try await body($0, server) }
+        // The next one may have the same path.
+        try await server.stopAndWait()
+    }
 }
 
 /// As above; the server answers before it has read the request's body.
 func withServer(
     answeringEarly response: ScriptedResponse, _ body: (CurlEngine, ScriptedHTTPServer) async throws -> Void
 ) async throws {
-    let server = try await ScriptedHTTPServer(early: { _ in response }) { _ in response }
-    defer { server.stop() }
-    try await withEngine { try await body($0, server) }
+    for host in EngineHost.allCases {
+        let server = try await ScriptedHTTPServer(early: { _ in response }) { _ in response }
+        defer { server.stop() }
+        try await withEngine(on: host) { try await body($0, server) }
+    }
 }
 
 func withEngine(
-    _ configuration: CurlEngineConfiguration = CurlEngineConfiguration(), _ body: (CurlEngine) async throws -> Void
+    _ configuration: CurlEngineConfiguration = CurlEngineConfiguration(), on host: EngineHost = .thread,
+    _ body: (CurlEngine) async throws -> Void
 ) async throws {
-    let engine = CurlEngine(label: "curl-test", configuration: configuration)
+    let engine = CurlEngine(
+        label: "curl-test", configuration: configuration,
+        eventLoop: host == .eventLoop ? EngineHost.group.next() : nil)
     do {
         try await body(engine)
         await engine.shutdown()
+        #expect(engine.statistics.openSockets == 0)
+        #expect(engine.statistics.active == 0)
     } catch {
         await engine.shutdown()
         throw error

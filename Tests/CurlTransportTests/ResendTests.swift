@@ -17,6 +17,7 @@ import Testing
         try await withServer { request in
             served.withLock { $0.insert(request.connectionID).inserted } ? .text("ok") : .closeBeforeResponse
         } _: { engine, server in
+            served.withLock { $0 = [] }
             _ = try await engine.execute(CurlRequest(url: server.url + "/first"))
             try await body(engine, server)
         }
@@ -124,6 +125,7 @@ import Testing
             executed.add(request.path)
             return .raw("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", close: true)
         } _: { engine, server in
+            executed.clear()
             try await withThrowingTaskGroup(of: Void.self) { group in
                 for worker in 0..<8 {
                     group.addTask {
@@ -151,6 +153,7 @@ import Testing
 private final class ExecutionCounts: Sendable {
     private let counts = Mutex<[String: Int]>([:])
 
+    func clear() { counts.withLock { $0 = [:] } }
     func add(_ path: String) { counts.withLock { $0[path, default: 0] += 1 } }
     func count(_ path: String) -> Int { counts.withLock { $0[path] ?? 0 } }
 }

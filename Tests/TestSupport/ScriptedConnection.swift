@@ -62,7 +62,6 @@ final class ScriptedConnection: ChannelInboundHandler {
     func channelInactive(context: ChannelHandlerContext) {
         submit.finish()
         task?.cancel()
-        server.closed(id)
         context.fireChannelInactive()
     }
 

@@ -132,12 +132,13 @@ package final class ScriptedHTTPServer: Sendable {
             return $0.acceptedConnections - 1
         }
         connections.withLock { $0[id] = channel }
+        // Not `channelInactive`: a connection that is accepted while the server stops is closed without having been
+        // active.
+        channel.closeFuture.whenComplete { _ in
+            self.connections.withLock { _ = $0.removeValue(forKey: id) }
+            self.record.withLock { $0.openConnections -= 1 }
+        }
         return id
-    }
-
-    func closed(_ id: Int) {
-        connections.withLock { _ = $0.removeValue(forKey: id) }
-        record.withLock { $0.openConnections -= 1 }
     }
 
     func received(_ request: inout ScriptedRequest) {

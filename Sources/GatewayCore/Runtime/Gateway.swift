@@ -73,7 +73,7 @@ package func buildGateway(
         let engine = CurlEngine(
             label: "curl-\(index)",
             configuration: CurlEngineConfiguration(maxConnectionsPerHost: configuration.limits.upstreamConnections),
-            logger: dependencies.makeLogger("gateway.curl"))
+            eventLoop: eventLoop, logger: dependencies.makeLogger("gateway.curl"))
         engines.append(engine)
         let accessLogger = dependencies.makeLogger("gateway.access")
         let shard = try await eventLoop.submit {
