@@ -105,14 +105,15 @@ struct SchemaCommand: ParsableCommand {
     }
 }
 
-struct RoutesCommand: ParsableCommand {
+struct RoutesCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "routes", abstract: "Prints each type with its tool, arguments, timeout and upstream.")
 
     @OptionGroup var file: ConfigurationOption
 
-    func run() throws {
+    func run() async throws {
         let configuration = try GatewayConfigurationFile(path: file.path).load()
-        for line in GatewayReport.routes(configuration) { print(line) }
+        let catalogs = await GatewayReport.catalogs(configuration)
+        for line in GatewayReport.routes(configuration, catalogs: catalogs) { print(line) }
     }
 }

@@ -19,13 +19,22 @@ struct TestGateway: Sendable {
     let engine: CurlEngine
     let metrics: MetricsRegistry
 
-    /// - Parameter load: The configuration, read at start and at every reload.
-    static func start(_ load: @escaping @Sendable () throws -> GatewayConfiguration) async throws -> TestGateway {
+    /// - Parameters:
+    ///   - output: Where log lines go; nil: nowhere.
+    ///   - load: The configuration, read at start and at every reload.
+    static func start(logTo output: LogOutput? = nil, _ load: @escaping @Sendable () throws -> GatewayConfiguration)
+        async throws -> TestGateway
+    {
         let metrics = MetricsRegistry()
         let gateway = try await buildGateway(
             try load(),
             dependencies: GatewayDependencies(
-                makeLogger: { Logger(label: $0) { _ in SwiftLogNoOpLogHandler() } }, metrics: metrics, load: load))
+                makeLogger: { label in
+                    Logger(label: label) { label in
+                        output.map { JSONLogHandler(label: label, output: $0) as any LogHandler }
+                            ?? SwiftLogNoOpLogHandler()
+                    }
+                }, metrics: metrics, load: load))
         let addresses = try await gateway.start()
         return TestGateway(
             gateway: gateway, port: addresses.main.first?.port ?? 0, adminPort: addresses.admin.first?.port ?? 0,
@@ -190,6 +199,12 @@ final class FakeToolServer: Sendable {
     func restart() async throws { try await server.restart() }
     func waitUntil(_ condition: @Sendable (ScriptedServerRecord) -> Bool) async throws {
         try await server.waitUntil(condition)
+    }
+
+    /// Returns when a gateway that asks again and again has listed the tools and taken them over.
+    func waitForTools() async throws {
+        // It takes them over before it asks the second time.
+        try await waitUntil { $0.requests.filter { $0.text.contains("tools/list") }.count > 1 }
     }
 
     private static func respond(

@@ -9,6 +9,8 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         case unfilledArgument = "unfilled_argument"
         case unknownArgument = "unknown_argument"
         case typeMismatch = "type_mismatch"
+        /// A shadowed type's tool may change something, so that it is not asked.
+        case notReadOnly = "not_read_only"
     }
 
     package let kind: Kind
@@ -45,8 +47,14 @@ package enum Drift {
             guard let entry = catalog[type.tool] else {
                 return [DriftFinding(.missingTool, type, nil, "the tool \"\(type.tool)\" does not exist")]
             }
-            return compare(type, entry.definition.inputSchema)
+            return compare(type, entry.definition.inputSchema) + compare(type, entry.definition.annotations)
         }
+    }
+
+    private static func compare(_ type: ChatTypeConfiguration, _ annotations: ToolAnnotations?) -> [DriftFinding] {
+        guard let shadow = type.shadow, !shadow.force, annotations?.readOnlyHint != true else { return [] }
+        let text = "the tool \"\(type.tool)\" is not read-only, so that it is not asked as a shadow"
+        return [DriftFinding(.notReadOnly, type, nil, text)]
     }
 
     private static func compare(_ type: ChatTypeConfiguration, _ schema: JSONValue) -> [DriftFinding] {

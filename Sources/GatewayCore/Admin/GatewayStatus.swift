@@ -10,7 +10,16 @@ package final class GatewayStatus: Sendable {
         /// Why not; nil before the first check.
         package var problem: String?
         package var drift: [DriftFinding] = []
+        var kind = UpstreamConfiguration.Kind.mcp
         var catalog: ToolCatalog?
+
+        package init() {}
+
+        init(isReachable: Bool, problem: String?, kind: UpstreamConfiguration.Kind) {
+            self.isReachable = isReachable
+            self.problem = problem
+            self.kind = kind
+        }
     }
 
     private struct State {
@@ -70,8 +79,9 @@ package final class GatewayStatus: Sendable {
         for name in state.order {
             let status = state.upstreams[name] ?? UpstreamStatus()
             var object: JSONObject = ["reachable": .bool(status.isReachable)]
+            if status.kind == .chat { object["kind"] = .string(status.kind.rawValue) }
             if let problem = status.problem { object["problem"] = .string(problem) }
-            object["drift"] = .array(status.drift.map(\.json))
+            if status.kind == .mcp { object["drift"] = .array(status.drift.map(\.json)) }
             upstreams[name] = .object(object)
         }
         var document: JSONObject = ["status": .string(isReady ? "ready" : "not ready")]

@@ -21,13 +21,21 @@ package enum OpenAPIDocument {
         var schemas: JSONObject = ["Error": error, "Problem": problem]
         var alternatives: [JSONValue] = []
         var examples: JSONObject = [:]
-        for type in chat.types {
+        let types = chat.types + ToolTypes.make(chat, catalogs)
+        for type in types {
             let name =
                 "Request." + type.name.map { $0.isASCII && ($0.isLetter || $0.isNumber) ? String($0) : "_" }.joined()
             let entry = catalogs[type.upstream]?[type.tool]
             schemas[name] = request(type, isDefault: type.name == chat.defaultType, entry: entry)
             alternatives.append(["$ref": .string("#/components/schemas/\(name)")])
             examples[type.name] = ["value": example(type)]
+        }
+        if chat.unknownTypes != nil {
+            schemas["Request"] = [
+                "type": "object", "description": "A type that the old backend serves.",
+                "properties": ["type": ["not": ["enum": .array(types.map { .string($0.name) })]]],
+            ]
+            alternatives.append(["$ref": "#/components/schemas/Request"])
         }
         let body: JSONValue = [
             "required": true,
@@ -42,7 +50,7 @@ package enum OpenAPIDocument {
                 "/api/chat/": [
                     "post": [
                         "operationId": "chat", "summary": "Asks for replies of one type.", "requestBody": body,
-                        "responses": responses(chat),
+                        "responses": responses(types, isOpen: chat.unknownTypes != nil),
                     ]
                 ]
             ],
@@ -68,7 +76,7 @@ package enum OpenAPIDocument {
         }
         var schema: JSONObject = ["type": "object", "properties": .object(properties), "required": .array(required)]
         if let description = entry?.definition.description { schema["description"] = .string(description) }
-        schema["x-mcp-tool"] = ToolMapping.json(type, entry)
+        if !type.tool.isEmpty { schema["x-mcp-tool"] = ToolMapping.json(type, entry) }
         return .object(schema)
     }
 
@@ -78,11 +86,13 @@ package enum OpenAPIDocument {
         return .object(example)
     }
 
-    private static func responses(_ chat: ChatConfiguration) -> JSONValue {
+    /// - Parameter isOpen: Whether types that are not listed are served too.
+    private static func responses(_ types: [ChatTypeConfiguration], isOpen: Bool) -> JSONValue {
         let reply: JSONValue = [
             "type": "object", "required": ["type", "replies"],
             "properties": [
-                "type": ["enum": .array(chat.types.map { .string($0.name) })], "replies": ["type": "array"],
+                "type": isOpen ? ["type": "string"] : ["enum": .array(types.map { .string($0.name) })],
+                "replies": ["type": "array"],
             ],
         ]
         var responses: JSONObject = [

@@ -1,3 +1,4 @@
+import CurlTransport
 import Logging
 import MCPClient
 import NIOCore
@@ -10,12 +11,15 @@ import Observability
 final class UpstreamProber: Sendable {
     /// Asks one server of an upstream, given by its place, for its tools.
     typealias Check = @Sendable (GatewayUpstream, Int) async -> Result<ToolCatalog, MCPCallFailure>
+    /// Asks one server of an old backend for anything; nil when it answers.
+    typealias BackendCheck = @Sendable (ChatBackend, Int) async -> CurlError?
 
     private let snapshot: GatewaySnapshot
     private let status: GatewayStatus
     private let metrics: GatewayMetrics
     private let logger: Logger
     private let check: Check
+    private let checkBackend: BackendCheck
     private let changed: @Sendable () -> Void
 
     /// How soon an upstream that cannot be reached is asked again.
@@ -24,13 +28,14 @@ final class UpstreamProber: Sendable {
     /// - Parameter changed: Is called when an upstream's tools became known or may have changed.
     init(
         _ snapshot: GatewaySnapshot, status: GatewayStatus, metrics: GatewayMetrics, logger: Logger,
-        check: @escaping Check, changed: @escaping @Sendable () -> Void
+        check: @escaping Check, checkBackend: @escaping BackendCheck, changed: @escaping @Sendable () -> Void
     ) {
         self.snapshot = snapshot
         self.status = status
         self.metrics = metrics
         self.logger = logger
         self.check = check
+        self.checkBackend = checkBackend
         self.changed = changed
     }
 
@@ -39,6 +44,9 @@ final class UpstreamProber: Sendable {
         await withTaskGroup(of: Void.self) { group in
             for upstream in snapshot.upstreams {
                 group.addTask { await self.watch(upstream) }
+            }
+            for backend in snapshot.backends {
+                group.addTask { await self.watch(backend) }
             }
         }
     }
@@ -50,6 +58,28 @@ final class UpstreamProber: Sendable {
             let status = note(result, upstream)
             let interval = upstream.configuration.probeInterval
             try? await Task.sleep(for: status.isReachable ? interval : min(interval, Self.impatience))
+        }
+    }
+
+    private func watch(_ backend: ChatBackend) async {
+        while !Task.isCancelled {
+            var problem: CurlError?
+            var isReachable = false
+            for server in backend.servers.indices {
+                let found = await checkBackend(backend, server)
+                guard !Task.isCancelled else { return }
+                backend.servers[server].health.note(isReachable: found == nil, now: .now())
+                isReachable = isReachable || found == nil
+                problem = problem ?? found
+            }
+            let before = status[upstream: backend.name]
+            let now = GatewayStatus.UpstreamStatus(
+                isReachable: isReachable, problem: isReachable ? nil : problem?.description, kind: .chat)
+            status.update(backend.name, now)
+            metrics.reachable.with(backend.name).set(isReachable ? 1 : 0)
+            logReachability(before, now, backend.name)
+            let interval = backend.configuration.probeInterval
+            try? await Task.sleep(for: isReachable ? interval : min(interval, Self.impatience))
         }
     }
 
@@ -110,18 +140,22 @@ final class UpstreamProber: Sendable {
         return now
     }
 
+    private func logReachability(
+        _ before: GatewayStatus.UpstreamStatus?, _ now: GatewayStatus.UpstreamStatus, _ upstream: String
+    ) {
+        guard before?.isReachable != now.isReachable else { return }
+        if now.isReachable {
+            logger.info("upstream reachable", metadata: ["upstream": "\(upstream)"])
+        } else {
+            logger.warning(
+                "upstream unreachable", metadata: ["upstream": "\(upstream)", "problem": "\(now.problem ?? "")"])
+        }
+    }
+
     private func log(
         _ before: GatewayStatus.UpstreamStatus?, _ now: GatewayStatus.UpstreamStatus, _ upstream: GatewayUpstream
     ) {
-        if before?.isReachable != now.isReachable {
-            if now.isReachable {
-                logger.info("upstream reachable", metadata: ["upstream": "\(upstream.name)"])
-            } else {
-                logger.warning(
-                    "upstream unreachable",
-                    metadata: ["upstream": "\(upstream.name)", "problem": "\(now.problem ?? "")"])
-            }
-        }
+        logReachability(before, now, upstream.name)
         if before?.drift ?? [] != now.drift {
             for finding in now.drift {
                 logger.warning(

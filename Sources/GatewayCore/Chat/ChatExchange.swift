@@ -6,14 +6,25 @@ import NIOHTTP1
 
 /// One `POST /api/chat/`: payload in, tool call, reply out.
 final class ChatExchange: GatewayExchange {
-    private var chatType: ChatType?
-    private var handle: UpstreamGate.Handle?
-    private var isAnswered = false
+    var chatType: ChatType?
+    var handle: Handle?
+    var isAnswered = false
+    /// The answer is the old backend's own.
+    var isRelayed = false
     /// Present once an event stream has been started.
     private var events: ChatEventStream?
 
+    /// What is under way.
+    enum Handle {
+        case tool(UpstreamGate<MCPCaller>.Handle)
+        case backend(UpstreamGate<ChatBackendCaller>.Handle)
+    }
+
     override var type: ChatType? { chatType }
     override var route: String { "chat" }
+    override func outcome(_ status: Int) -> String {
+        isRelayed && status >= 400 && status != 499 ? "backend_error" : super.outcome(status)
+    }
 
     func start() {
         guard exchange.head.method == .POST else { return respond(GatewayError(.methodNotAllowed)) }
@@ -34,13 +45,26 @@ final class ChatExchange: GatewayExchange {
     }
 
     private func translate(_ body: ByteBuffer) {
+        if view.snapshot.isRouted { return route(body) }
         switch view.translator.translate(body) {
         case .success(let call):
             chatType = call.type
-            if let error = view.violation(of: call) { return respond(error) }
-            self.call(call)
+            check(call)
         case .failure(let error):
             respond(error)
+        }
+    }
+
+    func check(_ call: ChatTranslator.Call) {
+        if let error = view.violation(of: call) { return respond(error) }
+        self.call(call)
+    }
+
+    func cancel() {
+        switch handle {
+        case .tool(let handle): handle.cancel()
+        case .backend(let handle): handle.cancel()
+        case nil: break
         }
     }
 
@@ -51,13 +75,13 @@ final class ChatExchange: GatewayExchange {
             deadline: exchange.start + type.timeout, traceparent: facts.traceparent)
         if facts.wantsEventStream {
             let events = ChatEventStream(exchange, keepAlive: view.snapshot.configuration.limits.keepAlive)
-            events.onOverflow = { [self] in handle?.cancel() }
+            events.onOverflow = { [self] in cancel() }
             self.events = events
             request.onProgress = { events.send($0) }
         }
         upstream = UpstreamRecord(name: view.snapshot.upstreams[type.upstream].name)
         exchange.onDisconnect = { [self] in
-            handle?.cancel()
+            cancel()
             events?.stop()
         }
         // The stream's head goes out only when the call is under way: errors known before keep their status.
@@ -69,7 +93,7 @@ final class ChatExchange: GatewayExchange {
             }
         }
         // A call that was already answered has nothing left to cancel.
-        if !isAnswered { handle = started }
+        if !isAnswered { handle = started.map { .tool($0) } }
     }
 
     /// Nothing was sent upstream.

@@ -35,6 +35,30 @@ package struct ChatTranslator {
         }
     }
 
+    /// The type that a payload names. ``call(_:_:)`` may follow with the same body.
+    package mutating func type(of body: ByteBuffer) -> Result<ChatType, GatewayError> {
+        for place in values.indices { values[place] = nil }
+        return body.withUnsafeReadableBytes { bytes in
+            do throws(GatewayError) {
+                try scan(bytes)
+                return .success(try type(in: bytes))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    /// The call that the payload last given to ``type(of:)`` asks for.
+    package func call(_ type: ChatType, _ body: ByteBuffer) -> Result<Call, GatewayError> {
+        body.withUnsafeReadableBytes { bytes in
+            do throws(GatewayError) {
+                return .success(Call(type: type, arguments: try arguments(of: type, in: bytes)))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
     private mutating func scan(_ bytes: UnsafeRawBufferPointer) throws(GatewayError) {
         var scanner = JSONScanner(bytes)
         do {

@@ -30,19 +30,28 @@ package final class ChatType: Sendable {
     let index: Int
     /// The upstream's place in the ``GatewaySnapshot``.
     let upstream: Int
+    let route: ChatRoute
     let arguments: [Argument]
     /// `{"type":T,"replies":`.
     let replyHead: [UInt8]
     /// From the request's first byte.
     let timeout: TimeAmount
+    /// Looked up once; nil where nothing is measured.
+    let instruments: TypeInstruments?
 
     package var name: String { configuration.name }
     package var tool: String { configuration.tool }
 
-    init(_ configuration: ChatTypeConfiguration, index: Int, upstream: Int, fields: inout PayloadFields) {
+    init(
+        _ configuration: ChatTypeConfiguration, index: Int, upstream: Int, route: ChatRoute,
+        fields: inout PayloadFields,
+        instruments: TypeInstruments?
+    ) {
         self.configuration = configuration
         self.index = index
         self.upstream = upstream
+        self.route = route
+        self.instruments = instruments
         arguments = configuration.arguments.map { argument in
             Argument(
                 target: argument.target, key: JSONText.quoted(argument.target) + [UInt8(ascii: ":")],
@@ -91,13 +100,24 @@ package struct TypeMap: Sendable {
     let fields: PayloadFields
     private let byName: [String: ChatType]
 
-    /// - Parameter upstreams: The upstreams' names in the snapshot's order.
-    package init(_ configuration: ChatConfiguration, upstreams: [String]) {
+    /// - Parameters:
+    ///   - upstreams: The MCP servers' names in the snapshot's order.
+    ///   - backends: The old backends' names in the snapshot's order.
+    ///   - toolTypes: Types that the upstreams' tools give, beside the configured ones.
+    ///   - metrics: Where the types' instruments are; nil: nothing is measured.
+    package init(
+        _ configuration: ChatConfiguration, upstreams: [String], backends: [String] = [],
+        toolTypes: [ChatTypeConfiguration] = [], metrics: GatewayMetrics? = nil
+    ) {
         var fields = PayloadFields()
         var types: [ChatType] = []
-        for (index, type) in configuration.types.enumerated() {
+        for (index, type) in (configuration.types + toolTypes).enumerated() {
             let upstream = upstreams.firstIndex(of: type.upstream) ?? 0
-            types.append(ChatType(type, index: index, upstream: upstream, fields: &fields))
+            let route = ChatRoute(type, backends: backends)
+            types.append(
+                ChatType(
+                    type, index: index, upstream: upstream, route: route, fields: &fields,
+                    instruments: metrics?.instruments(of: type)))
         }
         self.types = types
         self.fields = fields

@@ -1,31 +1,52 @@
 import Configuration
 package import JSON
 
-/// The types of `POST /api/chat/`: `defaultType` (default `chat`) and `types`, a map of ``ChatTypeConfiguration``.
+/// The types of `POST /api/chat/`.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `defaultType` | string | `chat` | the type of a payload that names none |
+/// | `types` | map | empty | ``ChatTypeConfiguration`` |
+/// | `tools` | section | – | types that come from an upstream's own tools: ``ToolTypesConfiguration`` |
+/// | `unknownTypes` | section | – | where every other type goes: ``UnknownTypesConfiguration``; absent: nowhere |
 package struct ChatConfiguration: Hashable, Sendable {
     /// The type of a payload without `type`.
     package let defaultType: String
     /// In the file's order; names are unique.
     package let types: [ChatTypeConfiguration]
+    /// Where a payload goes whose type is not configured; nil: it is an error.
+    package let unknownTypes: UnknownTypesConfiguration?
+    /// Types that come from an upstream's own tools.
+    package let tools: ToolTypesConfiguration?
 
     init(_ reader: ConfigurationReader) {
         defaultType = reader.string("defaultType", default: "chat", "The type of a payload that names none.")
         types = reader.map("types", "What a payload's type means.", of: "type") { name, reader in
             ChatTypeConfiguration(name: name, reader)
         }.map(\.value)
-        if !types.contains(where: { $0.name == defaultType }), !types.isEmpty || reader.isPresent("defaultType") {
+        unknownTypes = reader.optionalSection("unknownTypes", "Where a type goes that is not configured.") {
+            UnknownTypesConfiguration($0)
+        }
+        tools = reader.optionalSection("tools", "Types that come from an upstream's own tools.") {
+            ToolTypesConfiguration($0)
+        }
+        if unknownTypes == nil, tools == nil, !types.contains(where: { $0.name == defaultType }),
+            !types.isEmpty || reader.isPresent("defaultType")
+        {
             let names = types.map { "\"\($0.name)\"" }.joined(separator: ", ")
             reader.fail("defaultType", expected: "one of \(names)", found: "\"\(defaultType)\"")
         }
     }
 }
 
-/// One type: which tool it calls, with what, and how the result becomes `replies`.
+/// One type: which tool it calls, with what, and how the result becomes `replies`; or that the old backend serves it.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `tool` | string | – | the tool's name |
-/// | `upstream` | string | `tools` | where the tool is |
+/// | `tool` | string | – | the tool's name; not needed while the old backend serves the type |
+/// | `upstream` | string | `tools` | where the tool is; of kind `chat`: the payload goes there unchanged |
+/// | `canary` | section | – | ``CanaryConfiguration``: a share of the callers gets the tool, the rest the old backend |
+/// | `shadow` | section | – | ``ShadowConfiguration``: the old backend answers, the tool is asked too |
 /// | `arguments` | map | empty | ``ChatArgumentConfiguration`` by the tool's argument |
 /// | `missing` | string | `Missing A or B` | the answer when a required field is missing |
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer |
@@ -40,24 +61,57 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
     package let timeout: Duration
     package let reply: ChatReplyConfiguration
     package let useToolStatus: Bool
+    package let canary: CanaryConfiguration?
+    package let shadow: ShadowConfiguration?
 
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
-        tool = reader.requiredString("tool", "The tool's name.")
-        upstream = reader.string("upstream", default: "tools", "The upstream that has the tool.")
+        tool = reader.optionalString("tool", "The tool's name; not needed while the old backend serves the type.") ?? ""
+        upstream = reader.string(
+            "upstream", default: "tools",
+            "The upstream that has the tool; one of kind chat gets the payload unchanged.")
         arguments = reader.map("arguments", "The tool's arguments, by name.", of: "argument") { target, reader in
             ChatArgumentConfiguration(target: target, reader)
         }.map(\.value)
-        let fields = arguments.filter { $0.isRequired && $0.constant == nil }.map(\.source)
         missing = reader.string(
-            "missing", default: "Missing " + (fields.isEmpty ? "field" : fields.joined(separator: " or ")),
-            "The answer when a required field is missing.")
+            "missing", default: Self.missing(arguments), "The answer when a required field is missing.")
         timeout = reader.duration(
             "timeout", default: .seconds(10), in: .milliseconds(1)...(.seconds(3600)),
             "From the request's first byte to the answer, sessions and replays included.")
         reply = reader.section("reply", "How the tool's result becomes replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
             "useToolStatus", default: false, "Whether a 4xx status that the tool declares for its error is used.")
+        canary = reader.optionalSection("canary", "Which share of the callers gets the tool.") {
+            CanaryConfiguration($0)
+        }
+        shadow = reader.optionalSection("shadow", "The old backend answers, the tool is asked too.") {
+            ShadowConfiguration($0)
+        }
+        if canary != nil, shadow != nil {
+            reader.fail("shadow", expected: "either a canary or a shadow", found: "both")
+        }
+    }
+}
+
+extension ChatTypeConfiguration {
+    /// A type that a tool gives by itself.
+    init(tool: String, arguments: [ChatArgumentConfiguration], _ rules: ToolTypesConfiguration) {
+        name = tool
+        self.tool = tool
+        upstream = rules.upstream
+        self.arguments = arguments
+        missing = Self.missing(arguments)
+        timeout = rules.timeout
+        reply = rules.reply
+        useToolStatus = rules.useToolStatus
+        canary = nil
+        shadow = nil
+    }
+
+    /// What is said of a missing field unless the type has a text of its own.
+    static func missing(_ arguments: [ChatArgumentConfiguration]) -> String {
+        let fields = arguments.filter { $0.isRequired && $0.constant == nil }.map(\.source)
+        return "Missing " + (fields.isEmpty ? "field" : fields.joined(separator: " or "))
     }
 }
 
@@ -100,6 +154,20 @@ package struct ChatArgumentConfiguration: Hashable, Sendable {
             reader.fail("default", expected: "no default beside a value", found: "both")
         }
         if source == "type" { reader.fail("from", expected: "a field other than \"type\"", found: "\"type\"") }
+    }
+}
+
+extension ChatArgumentConfiguration {
+    /// An argument that is the payload's field of the same name.
+    init(field: String, isRequired: Bool, falsyIsMissing: Bool) {
+        target = field
+        source = field
+        self.isRequired = isRequired
+        trim = false
+        defaultValue = nil
+        constant = nil
+        coercion = .none
+        self.falsyIsMissing = falsyIsMissing
     }
 }
 

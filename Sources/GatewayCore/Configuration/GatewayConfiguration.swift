@@ -68,7 +68,8 @@ package struct GatewayConfiguration: Sendable {
         serverTiming = reader.bool("serverTiming", default: true, "Whether responses carry Server-Timing.")
         accessLog = reader.bool("accessLog", default: true, "Whether each request is logged in one line.")
         logLevel = reader.choice("logLevel", default: Logger.Level.info, "The least level that is logged.")
-        upstreams = reader.map("upstreams", "The MCP servers, by name.", of: "upstream") { name, reader in
+        upstreams = reader.map("upstreams", "The MCP servers and old backends, by name.", of: "upstream") {
+            name, reader in
             UpstreamConfiguration(name: name, reader)
         }.map(\.value)
         forward = reader.section("forward", "What of a request goes upstream.") { ForwardConfiguration($0) }
@@ -110,13 +111,26 @@ package struct GatewayConfiguration: Sendable {
             reader.fail("upstreams", expected: "at least one upstream", found: "none")
             return
         }
-        let known = "one of " + names.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
-        for type in chat.types where !names.contains(type.upstream) {
-            reader.fail("chat.types.\(type.name).upstream", expected: known, found: "\"\(type.upstream)\"")
+        let kinds = Dictionary(upstreams.map { ($0.name, $0.kind) }) { first, _ in first }
+        func check(_ name: String, _ key: String, is kind: UpstreamConfiguration.Kind?) {
+            guard kinds[name] == nil || (kind != nil && kinds[name] != kind) else { return }
+            let known = names.filter { kind == nil || kinds[$0] == kind }.sorted().map { "\"\($0)\"" }
+            let list = known.isEmpty ? "the name of" : "one of " + known.joined(separator: ", ") + ","
+            let expected = kind.map { "\(list) an upstream of kind \"\($0.rawValue)\"" }
+            reader.fail(key, expected: expected ?? "one of " + known.joined(separator: ", "), found: "\"\(name)\"")
         }
-        if passthrough.isEnabled, !names.contains(passthrough.upstream) {
-            reader.fail("passthrough.upstream", expected: known, found: "\"\(passthrough.upstream)\"")
+        for type in chat.types {
+            let path = "chat.types.\(type.name)"
+            check(type.upstream, path + ".upstream", is: type.canary != nil || type.shadow != nil ? .mcp : nil)
+            if let canary = type.canary { check(canary.upstream, path + ".canary.upstream", is: .chat) }
+            if let shadow = type.shadow { check(shadow.upstream, path + ".shadow.upstream", is: .chat) }
+            if type.tool.isEmpty, kinds[type.upstream] != .chat {
+                reader.fail(path + ".tool", expected: "a string", found: "nothing")
+            }
         }
+        if let tools = chat.tools { check(tools.upstream, "chat.tools.upstream", is: .mcp) }
+        if let unknown = chat.unknownTypes { check(unknown.upstream, "chat.unknownTypes.upstream", is: .chat) }
+        if passthrough.isEnabled { check(passthrough.upstream, "passthrough.upstream", is: .mcp) }
     }
 
     // MARK: Reading a whole document

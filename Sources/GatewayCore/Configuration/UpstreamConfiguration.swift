@@ -1,13 +1,14 @@
 import Configuration
 import NIOCore
 
-/// An MCP server that the gateway calls.
+/// A server that the gateway calls: an MCP server, or the old backend.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
+/// | `kind` | `mcp`, `chat` | `mcp` | an MCP server, or a backend that takes chat payloads as they are |
 /// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
 /// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
-/// | `path` | string | `/mcp/` | the endpoint's path behind a Unix socket |
+/// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
 /// | `trusted` | boolean | false | whether its tools' annotations allow a replay |
 /// | `era` | `auto`, `legacy`, `modern` | `auto` | which protocol era it speaks |
 /// | `connectTimeout` | duration | 2 s | for one connection |
@@ -20,10 +21,15 @@ import NIOCore
 /// | `queueTimeout` | duration | 1 s | how long one of them waits at most, within its own deadline |
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
+///
+/// An upstream of kind `chat` has no sessions and no tools: `trusted`, `era`, `retryWindow`, `sessionLimit` and
+/// `sessionIdle` are errors there.
 package struct UpstreamConfiguration: Hashable, Sendable {
+    package enum Kind: String, CaseIterable, Sendable { case mcp, chat }
     package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
 
     package let name: String
+    package let kind: Kind
     /// The first server; the pass-through goes there.
     package let address: UpstreamAddress
     /// All servers, the first one included.
@@ -41,9 +47,13 @@ package struct UpstreamConfiguration: Hashable, Sendable {
 
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
+        let kind = reader.choice(
+            "kind", default: Kind.mcp, "mcp: an MCP server; chat: a backend that takes chat payloads as they are.")
+        self.kind = kind
         let url = reader.requiredString(
             "url", "Where the server is: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
-        let path = reader.string("path", default: "/mcp/", "The endpoint's path behind a Unix socket.")
+        let path = reader.string(
+            "path", default: kind == .chat ? "/api/chat/" : "/mcp/", "The endpoint's path behind a Unix socket.")
         if let address = UpstreamAddress(url, socketEndpoint: path) {
             self.address = address
         } else {
@@ -90,6 +100,10 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
             "After which an unused session is ended.")
         tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
+        for key in ["trusted", "era", "retryWindow", "sessionLimit", "sessionIdle"]
+        where kind == .chat && reader.isPresent(key) {
+            reader.fail(key, expected: "only for an upstream of kind \"mcp\"", found: "kind \"chat\"")
+        }
     }
 }
 

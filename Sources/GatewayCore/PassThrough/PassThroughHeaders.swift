@@ -14,6 +14,12 @@ enum PassThroughHeaders {
         where isCarried(name) && !facts.nominated.contains(name.lowercased()) {
             headers.append(name: name, value: value)
         }
+        appendFacts(exchange, to: &headers)
+        return headers
+    }
+
+    private static func appendFacts(_ exchange: GatewayExchange, to headers: inout CurlHeaders) {
+        let facts = exchange.facts
         if let cookies = facts.cookies { headers.append(name: "Cookie", value: cookies) }
         if let authorization = facts.authorization { headers.append(name: "Authorization", value: authorization) }
         if let traceparent = facts.traceparent { headers.append(name: "traceparent", value: traceparent) }
@@ -23,6 +29,16 @@ enum PassThroughHeaders {
         }
         headers.append(name: "X-Request-Id", value: facts.requestID)
         appendForwarded(exchange, to: &headers)
+    }
+
+    /// To the old backend goes what describes the body and the wanted answer, what configuration names, and who asks.
+    static func chat(_ exchange: GatewayExchange) -> CurlHeaders {
+        var headers = CurlHeaders()
+        let facts = exchange.facts
+        for name in ["Accept", "Content-Type", "Content-Encoding"] where !facts.nominated.contains(name.lowercased()) {
+            for value in exchange.exchange.head.headers[name] { headers.append(name: name, value: value) }
+        }
+        appendFacts(exchange, to: &headers)
         return headers
     }
 

@@ -20,6 +20,8 @@ class GatewayExchange {
     private var errorDetail: String?
     /// Filled in once the upstream has answered.
     var upstream: UpstreamRecord?
+    /// Who serves it, where that is a choice.
+    var side: ChatSide?
     private var countsAsActive = false
 
     /// What is known about the upstream's part.
@@ -45,6 +47,8 @@ class GatewayExchange {
     var type: ChatType? { nil }
     /// The route's bounded name, for metrics and the log.
     var route: String { "other" }
+    /// What became of the request, bounded, for metrics.
+    func outcome(_ status: Int) -> String { status == 499 ? "client_closed" : label?.rawValue ?? "ok" }
 
     var isFromTrustedProxy: Bool { view.snapshot.configuration.trustedProxies.contains(exchange.remoteAddress) }
 
@@ -72,8 +76,9 @@ class GatewayExchange {
         headers.add(name: "X-Request-Id", value: facts.requestID)
         if view.snapshot.configuration.serverTiming {
             let total = (NIODeadline.now() - exchange.start).nanoseconds
-            let text = ServerTiming.text(
+            var text = ServerTiming.text(
                 session: upstream?.session, upstream: upstream?.duration, totalNanoseconds: total)
+            if let side { text += ", route;desc=\"\(side.rawValue)\"" }
             headers.add(name: "Server-Timing", value: text)
         }
         return headers
@@ -121,11 +126,15 @@ class GatewayExchange {
     }
 
     private func measure(_ summary: HTTPExchangeSummary) {
-        let outcome = summary.status == 499 ? "client_closed" : label?.rawValue ?? "ok"
+        let outcome = outcome(summary.status)
         let nanoseconds = summary.duration.nanoseconds
-        if let type {
-            let instruments = view.snapshot.instruments[type.index]
-            if outcome == "ok" {
+        if let side {
+            let type = type?.name ?? "other"
+            shard.metrics.routed.with(type, side.rawValue, outcome).increment()
+            shard.metrics.routedDurations.with(type, side.rawValue).observe(nanoseconds: nanoseconds)
+        }
+        if let type, let instruments = type.instruments {
+            if outcome == "ok", side != .chat {
                 instruments.succeeded.increment()
             } else {
                 shard.metrics.requests.with(type.name, type.tool, "\(summary.status)", outcome).increment()
@@ -155,6 +164,7 @@ class GatewayExchange {
             metadata["type"] = .string(type.name)
             metadata["tool"] = .string(type.tool)
         }
+        if let side { metadata["chat.route"] = .string(side.rawValue) }
         if let label { metadata["error.label"] = .string(label.rawValue) }
         if let errorDetail { metadata["error.detail"] = .string(String(errorDetail.prefix(256))) }
         if let traceparent = facts.traceparent, let trace = TraceContext(traceparent: traceparent) {

@@ -152,7 +152,7 @@ package final class Gateway: Sendable {
     package func start() async throws -> GatewayAddresses {
         let snapshot = snapshot
         dependencies.setLogLevel(snapshot.configuration.logLevel)
-        status.configured(version: snapshot.version, upstreams: snapshot.upstreams.map(\.name), kept: [])
+        status.configured(version: snapshot.version, upstreams: snapshot.configuration.upstreams.map(\.name), kept: [])
         metrics.configurationVersion.with().set(Double(snapshot.version))
         let mainAddresses: [SocketAddress]
         let adminAddresses: [SocketAddress]
@@ -196,8 +196,11 @@ package final class Gateway: Sendable {
         guard let (old, new) = change else { return false }
         warnOfFixedSettings(old.configuration, configuration)
         dependencies.setLogLevel(new.configuration.logLevel)
-        let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0.isSame(as: upstream) } }
-        status.configured(version: new.version, upstreams: new.upstreams.map(\.name), kept: Set(kept.map(\.name)))
+        let kept =
+            new.upstreams.filter { upstream in old.upstreams.contains { $0.isSame(as: upstream) } }.map(\.name)
+            + new.backends.filter { backend in old.backends.contains { $0.isSame(as: backend) } }.map(\.name)
+        status.configured(
+            version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept))
         await shards.install(new)
         watch(new)
         closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.isSame(as: upstream) } })
@@ -243,7 +246,9 @@ package final class Gateway: Sendable {
         let shards = shards
         let prober = UpstreamProber(
             snapshot, status: status, metrics: metrics, logger: logger,
-            check: { await shards.tools(of: $0, on: $1) }, changed: { shards.forEach { $0.installCatalogs() } })
+            check: { await shards.tools(of: $0, on: $1) },
+            checkBackend: { [engines] in await Self.problem(of: $0, on: $1, engines.first) },
+            changed: { shards.forEach { $0.installCatalogs() } })
         let task = Task { await prober.run() }
         let previous = state.withLock { state in
             let previous = state.prober
@@ -251,6 +256,16 @@ package final class Gateway: Sendable {
             return previous
         }
         previous?.cancel()
+    }
+
+    /// Why a server of the old backend does not answer; nil when it does, whatever it says.
+    private static func problem(of backend: ChatBackend, on server: Int, _ engine: CurlEngine?) async -> CurlError? {
+        do {
+            _ = try await engine?.execute(backend.check(server))
+            return nil
+        } catch {
+            return error as? CurlError ?? CurlError(kind: .other, message: "\(error)", requestSent: false)
+        }
     }
 
     /// Requests that began before the reload may still use them for as long as a call takes.
@@ -338,9 +353,12 @@ package final class Gateway: Sendable {
             help: "The worst state of the breakers of an upstream's servers: 0 closed, 1 half-open, 2 open.",
             labels: ["upstream"]
         ) { [weak self] in
-            (self?.snapshot.upstreams ?? []).map { upstream in
-                let worst = upstream.servers.map(\.breakers.phase.rawValue).max() ?? 0
-                return MetricSample(Double(worst), labels: [upstream.name])
+            let snapshot = self?.snapshot
+            let boards =
+                (snapshot?.upstreams ?? []).map { ($0.name, $0.servers.map(\.breakers)) }
+                + (snapshot?.backends ?? []).map { ($0.name, $0.servers.map(\.breakers)) }
+            return boards.map { name, breakers in
+                MetricSample(Double(breakers.map(\.phase.rawValue).max() ?? 0), labels: [name])
             }
         }
         for (name, help, type, value) in measures {

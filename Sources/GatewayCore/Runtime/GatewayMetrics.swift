@@ -19,6 +19,14 @@ package final class GatewayMetrics: Sendable {
     /// By result.
     let reloads: MetricFamily<Counter>
     let configurationVersion: MetricFamily<Gauge>
+    /// By type, side (`mcp`, `chat`) and outcome: requests that may have gone to either.
+    let routed: MetricFamily<Counter>
+    /// By type and side.
+    let routedDurations: MetricFamily<Histogram>
+    /// By type and ``ShadowResult``.
+    let shadows: MetricFamily<Counter>
+    /// By type and ``AnswerDifference/Kind``: compared answers that have such a difference.
+    let shadowDifferences: MetricFamily<Counter>
 
     package init(_ registry: MetricsRegistry) {
         self.registry = registry
@@ -41,11 +49,24 @@ package final class GatewayMetrics: Sendable {
             labels: ["upstream"])
         reloads = registry.counter(
             "gateway_configuration_reloads_total", help: "Reloads of the configuration by result.", labels: ["result"])
+        routed = registry.counter(
+            "gateway_routed_requests_total",
+            help: "Requests of types that the old backend serves or shares, by who served them.",
+            labels: ["type", "side", "outcome"])
+        routedDurations = registry.histogram(
+            "gateway_routed_request_duration_seconds", help: "Their time, from first byte to the end of the response.",
+            labels: ["type", "side"])
+        shadows = registry.counter(
+            "gateway_shadow_requests_total",
+            help: "Answers of the old backend by how the tool's answer compares.", labels: ["type", "result"])
+        shadowDifferences = registry.counter(
+            "gateway_shadow_differences_total", help: "Compared answers by the kind of what differs.",
+            labels: ["type", "kind"])
         configurationVersion = registry.gauge(
             "gateway_configuration_version", help: "How many configurations have been in force.")
     }
 
-    func instruments(of type: ChatType) -> TypeInstruments {
+    func instruments(of type: ChatTypeConfiguration) -> TypeInstruments {
         TypeInstruments(
             succeeded: requests.with(type.name, type.tool, "200", "ok"), duration: durations.with(type.name),
             session: phases.with(type.name, "session"), upstream: phases.with(type.name, "upstream"))

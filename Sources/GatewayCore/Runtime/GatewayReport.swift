@@ -1,7 +1,7 @@
 import CurlTransport
 import JSON
 import Logging
-import MCPClient
+package import MCPClient
 import NIOCore
 import NIOPosix
 
@@ -22,9 +22,13 @@ package enum GatewayReport {
         let engine = CurlEngine(label: "check", logger: logger)
         var lines: [String] = []
         var isGood = true
+        let limit = configuration.limits.upstreamResponse
         for upstream in configuration.upstreams {
-            let target = GatewayUpstream(
-                upstream, responseLimit: configuration.limits.upstreamResponse, logger: logger)
+            if upstream.kind == .chat {
+                lines.append(await check(ChatBackend(upstream, responseLimit: limit), engine))
+                continue
+            }
+            let target = GatewayUpstream(upstream, responseLimit: limit, logger: logger)
             let types = configuration.chat.types.filter { $0.upstream == upstream.name }
             switch await tools(of: target, engine) {
             case .success(let catalog):
@@ -35,6 +39,11 @@ package enum GatewayReport {
                     lines.append(
                         "upstream \(upstream.name): \(types.count) types fit its \(catalog.entries.count) tools")
                 }
+                if configuration.chat.tools?.upstream == upstream.name {
+                    let names = ToolTypes.make(configuration.chat, [upstream.name: catalog]).map(\.name)
+                    let list = names.isEmpty ? "none" : names.joined(separator: ", ")
+                    lines.append("upstream \(upstream.name): types from its tools: \(list)")
+                }
             case .failure(let failure):
                 lines.append("upstream \(upstream.name): not compared, \(failure.kind.rawValue): \(failure.detail)")
             }
@@ -42,6 +51,15 @@ package enum GatewayReport {
         }
         await engine.shutdown()
         return Check(lines: lines, isGood: isGood)
+    }
+
+    private static func check(_ backend: ChatBackend, _ engine: CurlEngine) async -> String {
+        do {
+            _ = try await engine.execute(backend.check(0))
+            return "upstream \(backend.name): answers"
+        } catch {
+            return "upstream \(backend.name): does not answer, \(error)"
+        }
     }
 
     private static func tools(
@@ -56,19 +74,49 @@ package enum GatewayReport {
         }
     }
 
+    /// The tools of the upstream that gives types of its own, if there is one and it can be reached.
+    package static func catalogs(_ configuration: GatewayConfiguration) async -> [String: ToolCatalog] {
+        guard let name = configuration.chat.tools?.upstream,
+            let upstream = configuration.upstreams.first(where: { $0.name == name })
+        else { return [:] }
+        var logger = Logger(label: "gateway.routes")
+        logger.logLevel = .critical
+        let engine = CurlEngine(label: "routes", logger: logger)
+        let target = GatewayUpstream(
+            upstream, responseLimit: configuration.limits.upstreamResponse, logger: logger)
+        let tools = await tools(of: target, engine)
+        await target.close(engine, within: .milliseconds(500))
+        await engine.shutdown()
+        return (try? tools.get()).map { [name: $0] } ?? [:]
+    }
+
     /// The table of `routes`: type, tool, arguments, timeout, where it goes.
-    package static func routes(_ configuration: GatewayConfiguration) -> [String] {
+    ///
+    /// - Parameter catalogs: What is known of the tools that give types of their own.
+    package static func routes(
+        _ configuration: GatewayConfiguration, catalogs: [String: ToolCatalog] = [:]
+    ) -> [String] {
         var rows = [["TYPE", "TOOL", "ARGUMENTS", "TIMEOUT", "GOES TO"]]
-        for type in configuration.chat.types {
-            let address = configuration.upstreams.first { $0.name == type.upstream }?.address
-            let place = address.map { $0.socketPath.map { "unix:\($0)" } ?? $0.url } ?? ""
-            let name = type.name == configuration.chat.defaultType ? type.name + " (default)" : type.name
+        let chat = configuration.chat
+        for type in chat.types + ToolTypes.make(chat, catalogs) {
+            let name = type.name == chat.defaultType ? type.name + " (default)" : type.name
             let arguments = type.arguments.map(describe).joined(separator: ", ")
             rows.append(
                 [
-                    name, type.tool, arguments.isEmpty ? "-" : arguments, seconds(type.timeout),
-                    "\(type.upstream) \(place)",
+                    name, type.tool.isEmpty ? "-" : type.tool, arguments.isEmpty ? "-" : arguments,
+                    seconds(type.timeout), destination(type, configuration),
                 ])
+        }
+        if let tools = chat.tools, catalogs[tools.upstream] == nil {
+            let names = tools.allow.map(\.text) + tools.deny.map { "!" + $0.text }
+            rows.append(
+                [
+                    names.joined(separator: " "), "the same", "of its input schema", seconds(tools.timeout),
+                    place(tools.upstream, configuration) + " (not reached)",
+                ])
+        }
+        if let unknown = chat.unknownTypes {
+            rows.append(["any other", "-", "-", seconds(unknown.timeout), place(unknown.upstream, configuration)])
         }
         let widths = (0..<5).map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
@@ -77,6 +125,28 @@ package enum GatewayReport {
             }
             return cells.joined(separator: "  ")
         }
+    }
+
+    private static func destination(
+        _ type: ChatTypeConfiguration, _ configuration: GatewayConfiguration
+    ) -> String {
+        let upstream = place(type.upstream, configuration)
+        if let canary = type.canary {
+            return "\(percent(canary.percent)) \(upstream), else \(place(canary.upstream, configuration))"
+        }
+        if let shadow = type.shadow {
+            return "\(place(shadow.upstream, configuration)), \(percent(shadow.percent)) compared with \(upstream)"
+        }
+        return upstream
+    }
+
+    private static func place(_ upstream: String, _ configuration: GatewayConfiguration) -> String {
+        let address = configuration.upstreams.first { $0.name == upstream }?.address
+        return "\(upstream) \(address.map { $0.socketPath.map { "unix:\($0)" } ?? $0.url } ?? "")"
+    }
+
+    private static func percent(_ value: Double) -> String {
+        value == value.rounded() ? "\(Int(value))%" : "\(value)%"
     }
 
     private static func describe(_ argument: ChatArgumentConfiguration) -> String {

@@ -2,6 +2,7 @@ import CurlTransport
 import Logging
 import MCP
 package import MCPClient
+import NIOCore
 
 /// Everything that follows from one reading of the configuration: immutable, shared by all shards. A request keeps the
 /// snapshot that it began with.
@@ -9,15 +10,21 @@ package final class GatewaySnapshot: Sendable {
     /// Counts the configurations of this process, from 1.
     package let version: Int
     package let configuration: GatewayConfiguration
+    /// The configured types.
     package let types: TypeMap
+    /// The MCP servers.
     package let upstreams: [GatewayUpstream]
+    /// The upstreams of kind `chat`.
+    package let backends: [ChatBackend]
+    /// Where payloads of other types go.
+    let unknownTypes: (backend: Int, timeout: TimeAmount)?
+    /// Whether some request may have another way than to a tool.
+    let isRouted: Bool
     let rules: ForwardRules
     /// Where `/mcp` and `/auth` go; nil when they are not passed through.
     let passThrough: GatewayUpstream?
     /// What `/` answers, with the configuration's texts.
     let pageDocument: PageFile?
-    /// In the order of the types.
-    let instruments: [TypeInstruments]
 
     /// - Parameter previous: Upstreams whose settings are the same keep their sessions.
     init(
@@ -27,16 +34,31 @@ package final class GatewaySnapshot: Sendable {
         self.version = version
         self.configuration = configuration
         let limit = configuration.limits.upstreamResponse
-        upstreams = configuration.upstreams.map { upstream in
+        upstreams = configuration.upstreams.filter { $0.kind == .mcp }.map { upstream in
             let known = previous?.upstreams.first { $0.configuration == upstream && $0.responseLimit == limit }
             return known ?? GatewayUpstream(upstream, responseLimit: limit, logger: logger)
         }
-        types = TypeMap(configuration.chat, upstreams: upstreams.map(\.name))
+        backends = configuration.upstreams.filter { $0.kind == .chat }.map { backend in
+            let known = previous?.backends.first { $0.configuration == backend && $0.responseLimit == limit }
+            return known ?? ChatBackend(backend, responseLimit: limit)
+        }
+        let names = backends.map(\.name)
+        types = TypeMap(configuration.chat, upstreams: upstreams.map(\.name), backends: names, metrics: metrics)
+        unknownTypes = configuration.chat.unknownTypes.flatMap { unknown in
+            names.firstIndex(of: unknown.upstream).map { ($0, TimeAmount(unknown.timeout)) }
+        }
+        isRouted = unknownTypes != nil || types.types.contains { !$0.route.isPlain }
         rules = ForwardRules(configuration.forward)
         let passthrough = configuration.passthrough
         passThrough = passthrough.isEnabled ? upstreams.first { $0.name == passthrough.upstream } : nil
         pageDocument = configuration.page ? PageFiles.embedded.document(with: configuration.pageTexts) : nil
-        instruments = types.types.map { metrics.instruments(of: $0) }
+    }
+
+    /// The configured types, and those that the tools give.
+    func types(with catalogs: [String: ToolCatalog], _ metrics: GatewayMetrics) -> TypeMap {
+        TypeMap(
+            configuration.chat, upstreams: upstreams.map(\.name), backends: backends.map(\.name),
+            toolTypes: ToolTypes.make(configuration.chat, catalogs), metrics: metrics)
     }
 }
 
@@ -56,9 +78,7 @@ package struct GatewayUpstream: Sendable {
     init(_ configuration: UpstreamConfiguration, responseLimit: Int, logger: Logger) {
         self.configuration = configuration
         self.responseLimit = responseLimit
-        let tls = configuration.tls.map {
-            CurlTLS(caFile: $0.caFile, clientCert: $0.certificateFile, clientKey: $0.keyFile, verify: $0.verify)
-        }
+        let tls = configuration.tls.map(CurlTLS.init)
         self.tls = tls
         let era: MCPUpstreamConfiguration.Era =
             switch configuration.era {

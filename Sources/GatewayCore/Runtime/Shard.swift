@@ -20,6 +20,8 @@ final class Shard {
     /// Made once: the routes keep nothing of a connection.
     private(set) lazy var handler = GatewayHandler(self)
     var partitions = PartitionCache()
+    /// Made when a type is shadowed.
+    private(set) lazy var shadows = ShadowCalls(self)
     /// Requests in flight, listening streams apart.
     var active = 0
     /// The time for draining is over: nothing is served any more.
@@ -35,18 +37,18 @@ final class Shard {
         self.status = status
         self.logger = logger
         self.accessLogger = accessLogger
-        view = ShardView(snapshot, previous: nil, engine: engine, eventLoop: eventLoop, catalogs: [:])
+        view = ShardView(snapshot, previous: nil, engine: engine, eventLoop: eventLoop, catalogs: [:], metrics: metrics)
     }
 
     /// Puts a configuration in force for the requests that come from now on.
     func install(_ snapshot: GatewaySnapshot) {
         view = ShardView(
-            snapshot, previous: view, engine: engine, eventLoop: eventLoop, catalogs: status.catalogs)
+            snapshot, previous: view, engine: engine, eventLoop: eventLoop, catalogs: status.catalogs, metrics: metrics)
     }
 
     /// Arguments are checked against these tools from now on.
     func installCatalogs() {
-        view.schemas = ShardView.schemas(of: view.snapshot, status.catalogs)
+        view.take(status.catalogs, metrics)
     }
 }
 
@@ -54,16 +56,22 @@ final class Shard {
 final class ShardView {
     let snapshot: GatewaySnapshot
     /// In the order of the snapshot's upstreams.
-    let gates: [UpstreamGate]
+    let gates: [UpstreamGate<MCPCaller>]
+    /// In the order of the snapshot's backends.
+    let backends: [UpstreamGate<ChatBackendCaller>]
+    /// The configured types, and those that the tools give.
+    private(set) var types: TypeMap
     /// The tools' input schemas in the order of the types; nil where none is known.
-    var schemas: [JSONSchema?]
+    private(set) var schemas: [JSONSchema?] = []
+    /// Whether the type's tool is known to change nothing, in the order of the types.
+    private(set) var readOnly: [Bool] = []
     var translator: ChatTranslator
     /// Requests in flight on this shard at most.
     let activeLimit: Int
 
     init(
         _ snapshot: GatewaySnapshot, previous: ShardView?, engine: CurlEngine, eventLoop: any EventLoop,
-        catalogs: [String: ToolCatalog]
+        catalogs: [String: ToolCatalog], metrics: GatewayMetrics
     ) {
         self.snapshot = snapshot
         gates = snapshot.upstreams.map { upstream in
@@ -74,11 +82,31 @@ final class ShardView {
             return UpstreamGate(
                 upstream, callers: callers, eventLoop: eventLoop, workers: snapshot.configuration.workers)
         }
-        schemas = Self.schemas(of: snapshot, catalogs)
-        translator = ChatTranslator(snapshot.types)
+        backends = snapshot.backends.map { backend in
+            if let known = previous?.backends.first(where: { $0.upstream.isSame(as: backend) }) { return known }
+            let callers = backend.servers.map {
+                ChatBackendCaller(backend, $0, engine: engine, eventLoop: eventLoop)
+            }
+            return UpstreamGate(
+                backend, callers: callers, eventLoop: eventLoop, workers: snapshot.configuration.workers)
+        }
+        types = snapshot.types
+        translator = ChatTranslator(types)
         let configuration = snapshot.configuration
         activeLimit = max(
             1, (configuration.limits.concurrentRequests + configuration.workers - 1) / configuration.workers)
+        take(catalogs, metrics)
+    }
+
+    /// Takes over what is known of the upstreams' tools.
+    func take(_ catalogs: [String: ToolCatalog], _ metrics: GatewayMetrics) {
+        if snapshot.configuration.chat.tools != nil {
+            types = snapshot.types(with: catalogs, metrics)
+            translator = ChatTranslator(types)
+        }
+        let entries = types.types.map { catalogs[$0.configuration.upstream]?[$0.tool] }
+        schemas = entries.map { $0?.inputSchema }
+        readOnly = entries.map { $0?.definition.annotations?.readOnlyHint == true }
     }
 
     /// The caller for a server; a new one when a reload has removed it from this view.
@@ -89,8 +117,9 @@ final class ShardView {
         return MCPCaller(upstream: server.client, engine: shard.engine, eventLoop: shard.eventLoop)
     }
 
-    static func schemas(of snapshot: GatewaySnapshot, _ catalogs: [String: ToolCatalog]) -> [JSONSchema?] {
-        snapshot.types.types.map { catalogs[$0.configuration.upstream]?[$0.tool]?.inputSchema }
+    /// Whether a type's tool is known to change nothing. Types of another list than the present one are not known.
+    func isReadOnly(_ type: ChatType) -> Bool {
+        readOnly.indices.contains(type.index) && types.types[type.index].name == type.name && readOnly[type.index]
     }
 
     /// Checks the arguments before anything is sent; nil when they are right, or when the tool is not known.

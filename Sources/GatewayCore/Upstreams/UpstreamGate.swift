@@ -1,19 +1,56 @@
-import MCPClient
 import NIOCore
+
+/// Sends calls to one server of an upstream; a gate has one for each server. Confined to its event loop.
+protocol GateCaller {
+    associatedtype Upstream: GateUpstream
+    associatedtype Call: GateRequest
+    associatedtype Answer
+    associatedtype Running: GateRunning
+
+    /// - Parameter completion: called exactly once, perhaps before this method returns.
+    func send(_ call: Call, completion: @escaping (Answer) -> Void) -> Running
+
+    /// What an answer says about the server.
+    static func verdict(_ answer: Answer) -> CircuitBreaker.Verdict
+    /// Whether the call provably did not reach its server, so that another one may take it.
+    static func mayGoElsewhere(_ answer: Answer) -> Bool
+    /// The answer to a call that was cancelled before it was sent.
+    static var cancelled: Answer { get }
+}
+
+/// What a gate wants to know of a call.
+protocol GateRequest {
+    /// End of the call's whole budget.
+    var deadline: NIODeadline { get }
+}
+
+/// A call that has been sent.
+protocol GateRunning {
+    func cancel()
+}
+
+/// What a gate wants to know of its upstream.
+protocol GateUpstream {
+    var configuration: UpstreamConfiguration { get }
+    /// What the checks know of each server; read from any thread.
+    func health(of server: Int) -> UpstreamGateState.Health
+    /// What the shards' breakers do for each server.
+    func breakers(of server: Int) -> BreakerBoard
+}
 
 /// The way of a shard's calls to one upstream: chooses a server, bounds what is under way, and lets the rest wait for a
 /// while. Confined to the shard's event loop.
-final class UpstreamGate {
+final class UpstreamGate<Caller: GateCaller> {
     enum Outcome {
-        case answered(MCPCallOutcome)
+        case answered(Caller.Answer)
         /// Nothing was sent.
         case refused(GatewayError)
     }
 
     /// A call that was accepted.
     enum Handle {
-        case running(MCPCallHandle)
-        case held(GateCall)
+        case running(Caller.Running)
+        case held(GateCall<Caller>)
 
         func cancel() {
             switch self {
@@ -23,34 +60,33 @@ final class UpstreamGate {
         }
     }
 
-    let upstream: GatewayUpstream
+    let upstream: Caller.Upstream
     /// In the order of the upstream's servers.
-    let callers: [MCPCaller]
+    let callers: [Caller]
     private let eventLoop: any EventLoop
     private var state: UpstreamGateState
-    private var queue: CircularBuffer<GateCall> = []
+    private var queue: CircularBuffer<GateCall<Caller>> = []
     /// What the servers' boards have been told.
     private var shown: [CircuitBreaker.Phase]
 
-    init(_ upstream: GatewayUpstream, callers: [MCPCaller], eventLoop: any EventLoop, workers: Int) {
+    init(_ upstream: Caller.Upstream, callers: [Caller], eventLoop: any EventLoop, workers: Int) {
         self.upstream = upstream
         self.callers = callers
         self.eventLoop = eventLoop
-        state = UpstreamGateState(
-            upstream.configuration.gate.shared(by: workers), servers: upstream.servers.count)
-        shown = Array(repeating: .closed, count: upstream.servers.count)
+        state = UpstreamGateState(upstream.configuration.gate.shared(by: workers), servers: callers.count)
+        shown = Array(repeating: .closed, count: callers.count)
     }
 
     deinit {
         for (server, phase) in shown.enumerated() where phase != .closed {
-            upstream.servers[server].breakers.changed(from: phase, to: .closed)
+            upstream.breakers(of: server).changed(from: phase, to: .closed)
         }
     }
 
     private func show(_ server: Int) {
         let phase = state.breakerPhase(of: server)
         if phase == shown[server] { return }
-        upstream.servers[server].breakers.changed(from: shown[server], to: phase)
+        upstream.breakers(of: server).changed(from: shown[server], to: phase)
         shown[server] = phase
     }
 
@@ -59,7 +95,7 @@ final class UpstreamGate {
     ///   - accepted: called before anything is sent, unless the call is refused at once.
     ///   - completion: called exactly once, perhaps before this method returns.
     func call(
-        _ request: MCPToolCall, accepted: (() -> Void)? = nil, completion: @escaping (Outcome) -> Void
+        _ request: Caller.Call, accepted: (() -> Void)? = nil, completion: @escaping (Outcome) -> Void
     ) -> Handle? {
         let now = NIODeadline.now()
         switch state.admit(now: now, health: health) {
@@ -68,7 +104,7 @@ final class UpstreamGate {
             accepted?()
             if callers.count == 1 {
                 return .running(
-                    callers[server].call(request) { [self] outcome in
+                    callers[server].send(request) { [self] outcome in
                         ended(server, outcome)
                         completion(.answered(outcome))
                         startWaiting()
@@ -95,12 +131,12 @@ final class UpstreamGate {
     }
 
     /// Sends a call that may have to go to another server: one that provably did not reach its server does.
-    private func run(_ call: GateCall, on server: Int) {
+    private func run(_ call: GateCall<Caller>, on server: Int) {
         show(server)
         guard let request = call.request else { return }
         call.isQueued = false
         call.tries += 1
-        call.running = callers[server].call(request) { [self] outcome in
+        call.running = callers[server].send(request) { [self] outcome in
             ended(server, outcome)
             if let other = otherServer(for: call, request, after: outcome) {
                 run(call, on: other)
@@ -113,21 +149,21 @@ final class UpstreamGate {
         if call.request == nil { call.running = nil }
     }
 
-    private func otherServer(for call: GateCall, _ request: MCPToolCall, after outcome: MCPCallOutcome) -> Int? {
-        guard case .failure(let failure) = outcome, failure.kind == .unreachable, failure.executed == .no,
-            call.tries < callers.count
-        else { return nil }
+    private func otherServer(
+        for call: GateCall<Caller>, _ request: Caller.Call, after answer: Caller.Answer
+    ) -> Int? {
+        guard call.tries < callers.count, Caller.mayGoElsewhere(answer) else { return nil }
         let now = NIODeadline.now()
         guard now < request.deadline, case .run(let other) = state.again(now: now, health: health) else { return nil }
         return other
     }
 
-    private func ended(_ server: Int, _ outcome: MCPCallOutcome) {
-        state.end(server: server, Self.verdict(outcome), now: .now())
+    private func ended(_ server: Int, _ answer: Caller.Answer) {
+        state.end(server: server, Caller.verdict(answer), now: .now())
         show(server)
     }
 
-    private func health(_ server: Int) -> UpstreamGateState.Health { upstream.servers[server].health }
+    private func health(_ server: Int) -> UpstreamGateState.Health { upstream.health(of: server) }
 
     // MARK: The queue
 
@@ -149,7 +185,7 @@ final class UpstreamGate {
     }
 
     /// The call does not wait any longer; its place in the queue is found empty later.
-    fileprivate func leaveQueue(_ call: GateCall, _ outcome: Outcome) {
+    fileprivate func leaveQueue(_ call: GateCall<Caller>, _ outcome: Outcome) {
         guard call.isQueued, call.request != nil else { return }
         state.leave()
         call.finish(outcome)
@@ -158,20 +194,6 @@ final class UpstreamGate {
     }
 
     // MARK: Outcomes
-
-    /// An answer of any kind shows that the server is there; so does a deadline that passed after sending.
-    private static func verdict(_ outcome: MCPCallOutcome) -> CircuitBreaker.Verdict {
-        switch outcome {
-        case .result: .reached
-        case .failure(let failure):
-            switch failure.kind {
-            case .unreachable: .unreachable
-            case .timeout: failure.executed == .no ? .unreachable : .unknown
-            case .cancelled: .unknown
-            case .unauthorized, .forbidden, .rateLimited, .rejected, .failed, .invalid: .reached
-            }
-        }
-    }
 
     private static func overloaded(_ detail: String) -> GatewayError {
         GatewayError(.overloaded, detail: detail)
@@ -183,25 +205,26 @@ final class UpstreamGate {
 }
 
 /// A call that waits, or that may go to one server after another.
-final class GateCall {
-    private let gate: UpstreamGate
+final class GateCall<Caller: GateCaller> {
+    private let gate: UpstreamGate<Caller>
     /// nil once there is an outcome.
-    fileprivate private(set) var request: MCPToolCall?
-    private var completion: ((UpstreamGate.Outcome) -> Void)?
+    fileprivate private(set) var request: Caller.Call?
+    private var completion: ((UpstreamGate<Caller>.Outcome) -> Void)?
     fileprivate var expiry: Scheduled<Void>?
     fileprivate var isQueued = true
     fileprivate var tries = 0
-    fileprivate var running: MCPCallHandle?
+    fileprivate var running: Caller.Running?
 
     fileprivate init(
-        _ request: MCPToolCall, gate: UpstreamGate, _ completion: @escaping (UpstreamGate.Outcome) -> Void
+        _ request: Caller.Call, gate: UpstreamGate<Caller>,
+        _ completion: @escaping (UpstreamGate<Caller>.Outcome) -> Void
     ) {
         self.request = request
         self.gate = gate
         self.completion = completion
     }
 
-    fileprivate func finish(_ outcome: UpstreamGate.Outcome) {
+    fileprivate func finish(_ outcome: UpstreamGate<Caller>.Outcome) {
         expiry?.cancel()
         expiry = nil
         running = nil
@@ -214,7 +237,6 @@ final class GateCall {
             running?.cancel()
             return
         }
-        let failure = MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled by the caller")
-        gate.leaveQueue(self, .answered(.failure(failure)))
+        gate.leaveQueue(self, .answered(Caller.cancelled))
     }
 }

@@ -35,7 +35,7 @@ package final class UpstreamServer: Sendable {
     let client: MCPUpstream
     /// What the shards' breakers do.
     let breakers = BreakerBoard()
-    private let checked = Mutex(UpstreamGateState.Health())
+    private let checked = ServerHealth()
 
     init(_ address: UpstreamAddress, client: MCPUpstream) {
         self.address = address
@@ -43,10 +43,19 @@ package final class UpstreamServer: Sendable {
     }
 
     /// What the checks know.
-    var health: UpstreamGateState.Health { checked.withLock { $0 } }
+    var health: UpstreamGateState.Health { checked.current }
+
+    func note(isReachable: Bool, now: NIODeadline) { checked.note(isReachable: isReachable, now: now) }
+}
+
+/// What the checks know of a server; written by the prober, read by every shard.
+final class ServerHealth: Sendable {
+    private let state = Mutex(UpstreamGateState.Health())
+
+    var current: UpstreamGateState.Health { state.withLock { $0 } }
 
     func note(isReachable: Bool, now: NIODeadline) {
-        checked.withLock { health in
+        state.withLock { health in
             health.isDown = !isReachable
             if isReachable { health.proven = now }
         }

@@ -1,0 +1,98 @@
+import JSON
+package import NIOCore
+
+/// Where two answers differ: a place and a kind, never a value.
+package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
+    package enum Kind: String, CaseIterable, Sendable {
+        /// The HTTP statuses.
+        case status
+        /// Two values of the same kind.
+        case value
+        /// Two values of different kinds.
+        case type
+        /// Only the old backend has it.
+        case missing
+        /// Only the tool has it.
+        case added
+    }
+
+    package let kind: Kind
+    /// A JSON Pointer into the body; `*` stands for a key that may be somebody's data. Empty: the whole body.
+    package let path: String
+
+    package var description: String { path.isEmpty ? kind.rawValue : "\(path) \(kind.rawValue)" }
+}
+
+/// An answer to be compared.
+package struct ComparedAnswer: Sendable {
+    package let status: Int
+    package let body: ByteBuffer
+
+    package init(status: Int, body: ByteBuffer) {
+        self.status = status
+        self.body = body
+    }
+}
+
+package enum AnswerComparison {
+    /// Differences found at most; the rest is not looked for.
+    package static let limit = 32
+
+    /// Compares statuses, and bodies as JSON values (numbers by value, members in any order), or byte for byte where
+    /// neither is JSON.
+    package static func differences(old: ComparedAnswer, new: ComparedAnswer) -> [AnswerDifference] {
+        var found: [AnswerDifference] = []
+        if old.status != new.status { found.append(AnswerDifference(kind: .status, path: "")) }
+        switch (json(old.body), json(new.body)) {
+        case (let old?, let new?): compare(old, new, at: "", &found)
+        case (nil, nil):
+            if old.body != new.body { found.append(AnswerDifference(kind: .value, path: "")) }
+        default: found.append(AnswerDifference(kind: .type, path: ""))
+        }
+        return found
+    }
+
+    private static func json(_ body: ByteBuffer) -> JSONValue? {
+        try? JSONValue(parsing: Array(body.readableBytesView))
+    }
+
+    private static func compare(
+        _ old: JSONValue, _ new: JSONValue, at path: String, _ found: inout [AnswerDifference]
+    ) {
+        guard found.count < limit else { return }
+        switch (old, new) {
+        case (.object(let old), .object(let new)):
+            for (key, value) in old {
+                let path = path + "/" + shown(key)
+                if let other = new[key] { compare(value, other, at: path, &found) } else { add(.missing, path, &found) }
+            }
+            for (key, _) in new where old[key] == nil { add(.added, path + "/" + shown(key), &found) }
+        case (.array(let old), .array(let new)):
+            for (index, (value, other)) in zip(old, new).enumerated() {
+                compare(value, other, at: path + "/\(index)", &found)
+            }
+            // What follows the first of them says nothing more.
+            if old.count != new.count {
+                add(old.count > new.count ? .missing : .added, path + "/\(min(old.count, new.count))", &found)
+            }
+        default:
+            if old != new { add(old.kind == new.kind ? .value : .type, path, &found) }
+        }
+    }
+
+    private static func add(_ kind: AnswerDifference.Kind, _ path: String, _ found: inout [AnswerDifference]) {
+        if found.count < limit { found.append(AnswerDifference(kind: kind, path: path)) }
+    }
+
+    /// Names of members are words of a program; anything else may be a person's data used as a key.
+    private static func shown(_ key: String) -> String {
+        let isWord =
+            key.utf8.count <= 40 && key.utf8.first.map { !(0x30...0x39).contains($0) } == true
+            && key.utf8.allSatisfy { $0 == 0x5F || $0 == 0x2D || isAlphanumeric($0) }
+        return isWord ? key : "*"
+    }
+
+    private static func isAlphanumeric(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+    }
+}

@@ -1,0 +1,37 @@
+import Crypto
+import Foundation
+
+/// Chooses a stable share of the callers: the same ones in every process and after every restart.
+struct CanaryRule: Sendable {
+    private let key: SymmetricKey
+    /// Of 2³² equal parts, how many are chosen.
+    private let threshold: UInt64
+
+    init(_ configuration: CanaryConfiguration) {
+        self.init(percent: configuration.percent, seed: configuration.seed)
+    }
+
+    init(percent: Double, seed: String) {
+        key = SymmetricKey(data: Array("dev.chatgateway/canary/\(seed)".utf8))
+        threshold = UInt64((percent / 100 * 0x1p32).rounded())
+    }
+
+    /// Whether a caller gets the tool.
+    ///
+    /// - Parameters:
+    ///   - cookies: The forwarded part of `Cookie`.
+    ///   - authorization: The forwarded `Authorization`.
+    ///   - address: The client's address; it counts only for who has neither.
+    func chooses(cookies: String?, authorization: String?, address: String?) -> Bool {
+        let isAnonymous = (cookies ?? "").isEmpty && (authorization ?? "").isEmpty
+        var hash = HMAC<SHA256>(key: key)
+        // Each part's length keeps it apart from the next; the kind keeps an address apart from a token.
+        for text in isAnonymous ? ["address", address ?? ""] : ["credential", cookies ?? "", authorization ?? ""] {
+            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update(data: $0) }
+            var text = text
+            text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
+        }
+        let part = hash.finalize().withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
+        return UInt64(UInt32(littleEndian: part)) < threshold
+    }
+}

@@ -1,0 +1,9 @@
+import CurlTransport
+
+extension CurlTLS {
+    init(_ configuration: UpstreamTLSConfiguration) {
+        self.init(
+            caFile: configuration.caFile, clientCert: configuration.certificateFile,
+            clientKey: configuration.keyFile, verify: configuration.verify)
+    }
+}
