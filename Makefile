@@ -17,7 +17,7 @@ FILTER ?=
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Package.swift
-SCRIPTS = .ci/run deploy/local/packages deploy/local/run deploy/local/dev Tests/Interop/run Tests/Deployment/run Tests/Browser/run Benchmarks/run
+SCRIPTS = .ci/run deploy/local/packages deploy/local/run deploy/local/dev Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
 
 .PHONY: help run dev test format lint
 .DEFAULT_GOAL := help
@@ -39,8 +39,8 @@ dev: ## The same, rebuilt and restarted on every change
 	@deploy/local/dev
 
 # One build. Four tests at a time: hundreds at once keep two cores from answering any of them in time. The end-to-end
-# tests come after the others, not beside them, for they start processes of their own. Last come the official SDKs, what deploy/
-# ships and a real browser, from virtual environments under .build.
+# tests come after the others, not beside them, for they start processes of their own. Last come the official SDKs, what
+# deploy/ ships, restarts under load and a real browser, from virtual environments under .build.
 test: export SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH = 4
 test: ## Install what the tests need and run all of them
 	@deploy/local/packages test
@@ -52,6 +52,7 @@ else
 	swift test --skip-build --disable-xctest --filter EndToEndTests
 	Tests/Interop/run
 	BIN=.build/debug Tests/Deployment/run
+	Tests/Operations/run
 	BIN=.build/debug Tests/Browser/run
 endif
 

@@ -51,6 +51,8 @@ let package = Package(
         library("MCP", ["JSON"]),
         library("Configuration", ["JSON"]),
         library("Observability", ["JSON", logging]),
+        // The commit, for the executables alone: the next commit recompiles nothing else.
+        .target(name: "CBuildCommit"),
 
         // Transports.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -60,6 +62,11 @@ let package = Package(
         library(
             "HTTPServer",
             [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
+
+        // What a process of ours owes the machine that it runs on.
+        library(
+            "ServiceRuntime",
+            ["JSON", "Configuration", "Observability", "CurlTransport", logging, nio("NIOCore")]),
 
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
@@ -72,25 +79,28 @@ let package = Package(
             "GatewayCore",
             [
                 "CChatPage", "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "Configuration",
-                "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ] + lifecycle),
         library(
             "ToolServerCore",
             [
                 "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CPostgres", "CZlib", "CurlTransport", "HTTPServer",
                 "Configuration",
-                "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "JWTKit", package: "jwt-kit"),
             ] + lifecycle),
-        .executableTarget(name: "gateway", dependencies: ["GatewayCore", arguments], swiftSettings: settings),
+        .executableTarget(
+            name: "gateway", dependencies: ["GatewayCore", "ServiceRuntime", "CBuildCommit", arguments],
+            swiftSettings: settings),
         .executableTarget(
             name: "tool-server",
             dependencies: [
-                "ToolServerCore", "JSON", "MCP", "MCPServer", "Configuration", "Observability", logging, arguments,
+                "ToolServerCore", "ServiceRuntime", "CBuildCommit", "HTTPServer", "JSON", "MCP", "MCPServer",
+                "Configuration", "Observability", logging, arguments,
             ],
             swiftSettings: settings),
 
@@ -112,6 +122,9 @@ let package = Package(
         tests("Configuration", ["JSON"]),
         tests("Observability", ["JSON", logging]),
         tests("CurlTransport", [logging, nio("NIOCore"), nio("NIOPosix")]),
+        tests(
+            "ServiceRuntime",
+            ["JSON", "Configuration", "Observability", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix")]),
         tests("HTTPServer", [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
         tests(
             "MCPClient",
@@ -125,14 +138,15 @@ let package = Package(
         tests(
             "GatewayCore",
             [
-                "JSON", "MCP", "MCPClient", "Configuration", "CurlTransport", "HTTPServer", "Observability", logging,
-                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                "JSON", "MCP", "MCPClient", "Configuration", "CurlTransport", "HTTPServer", "Observability",
+                "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ]),
         tests(
             "ToolServerCore",
             [
-                "JSON", "MCP", "MCPServer", "Configuration", "Observability", "CurlTransport", "HTTPServer", logging,
-                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
+                "JSON", "MCP", "MCPServer", "Configuration", "Observability", "CurlTransport", "HTTPServer",
+                "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                nio("NIOConcurrencyHelpers"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
@@ -142,5 +156,6 @@ let package = Package(
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings),
-    ]
+    ],
+    cxxLanguageStandard: .cxx20
 )

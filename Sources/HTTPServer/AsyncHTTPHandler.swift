@@ -38,28 +38,32 @@ package struct AsyncHTTPRequest: Sendable {
 /// The `async` face of the server: one task per request, off the event loop, cancelled when the client leaves.
 package final class AsyncHTTPHandler: HTTPRequestHandler {
     private let bodyLimit: Int
+    private let failureHeaders: HTTPHeaders
     private let onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)?
     private let respond: @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
 
     /// - Parameters:
     ///   - bodyLimit: Longer bodies are answered with 413 before `respond` is called.
+    ///   - failureHeaders: Header fields of the answers to requests that never come to `respond`.
     ///   - onFinish: For the access log; called on the event loop after every response.
     ///   - respond: Must answer through the responder; a request left unanswered when it returns gets 500.
     package init(
-        bodyLimit: Int, onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)? = nil,
+        bodyLimit: Int, failureHeaders: HTTPHeaders = [:],
+        onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)? = nil,
         _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
     ) {
         self.bodyLimit = bodyLimit
+        self.failureHeaders = failureHeaders
         self.onFinish = onFinish
         self.respond = respond
     }
 
     package func handle(_ exchange: HTTPExchange) {
         observe(exchange)
-        exchange.collectBody(upTo: bodyLimit) { [respond] result in
+        exchange.collectBody(upTo: bodyLimit) { [respond, failureHeaders] result in
             switch result {
             case .failure(.disconnected): break
-            case .failure(let failure): exchange.respond(failure)
+            case .failure(let failure): exchange.respond(failure, adding: failureHeaders)
             case .success(let body):
                 let request = AsyncHTTPRequest(
                     head: exchange.head, remoteAddress: exchange.remoteAddress, body: body, start: exchange.start,
@@ -79,7 +83,7 @@ package final class AsyncHTTPHandler: HTTPRequestHandler {
 
     package func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
         observe(exchange)
-        exchange.respond(failure)
+        exchange.respond(failure, adding: failureHeaders)
     }
 
     private func observe(_ exchange: HTTPExchange) {

@@ -1,5 +1,5 @@
 import NIOCore
-import NIOHTTP1
+package import NIOHTTP1
 
 /// Answers the requests of one connection, on that connection's event loop, without a task per request.
 ///
@@ -23,9 +23,12 @@ extension HTTPRequestHandler {
 
 extension HTTPExchange {
     /// Answers with the failure's status and `{"error": TEXT}`; 503 carries `Retry-After`.
-    package func respond(_ failure: HTTPFailure) {
+    ///
+    /// - Parameter more: Header fields besides.
+    package func respond(_ failure: HTTPFailure, adding more: HTTPHeaders = [:]) {
         // Descriptions are our own constants and numbers: nothing in them needs escaping.
-        var headers: HTTPHeaders = ["Content-Type": "application/json"]
+        var headers = more
+        headers.add(name: "Content-Type", value: "application/json")
         if failure == .tooManyConnections { headers.add(name: "Retry-After", value: "1") }
         respond(
             status: failure.status, headers: headers, body: ByteBuffer(string: #"{"error": "\#(failure)"}"#))

@@ -54,3 +54,24 @@ package struct SystemdSockets: Hashable, Sendable {
         for variable in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(variable) }
     }
 }
+
+/// The listening sockets of systemd's socket activation, by the listener that they are for.
+package struct InheritedSockets: Sendable {
+    /// For clients.
+    package let main: [HTTPListenAddress]
+    /// For the admin listener.
+    package let admin: [HTTPListenAddress]
+
+    /// None.
+    package init() {
+        main = []
+        admin = []
+    }
+
+    /// A socket named `admin` is the admin listener's; every other one is for clients.
+    package init(_ sockets: SystemdSockets) {
+        admin = sockets.addresses(named: "admin")
+        let adminSockets = Set(admin)
+        main = sockets.addresses.filter { !adminSockets.contains($0) }
+    }
+}

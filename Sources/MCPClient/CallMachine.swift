@@ -127,6 +127,8 @@ struct CallMachine {
     mutating func answered(_ answer: ExchangeAnswer, now: NIODeadline) -> Action {
         guard case .exchanging(let connection) = state else { return .none }
         account(now)
+        timings.connect = answer.connect
+        timings.firstByte = answer.firstByte
         if answer.status == 307 || answer.status == 308, !redirected, let location = answer.location,
             let target = Redirect.target(location, from: connection.url)
         {

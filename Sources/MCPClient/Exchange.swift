@@ -31,6 +31,10 @@ final class Exchange: CurlTransferReceiver {
     private var owner: (any ExchangeOwner)?
     private var transfer: CurlTransfer?
     private let streaming: Bool
+    /// Of a streamed answer, which is complete before libcurl says how long its parts took.
+    private var started = NIODeadline.uptimeNanoseconds(0)
+    private var firstByte = Duration.zero
+    private var connect = Duration.zero
 
     init(number: Int64, streaming: Bool, limit: Int, owner: any ExchangeOwner) {
         self.reader = ExchangeReader(id: number, limit: limit)
@@ -41,6 +45,7 @@ final class Exchange: CurlTransferReceiver {
     var isEventStream: Bool { reader.isEventStream }
 
     func start(_ request: CurlRequest, over transport: any ExchangeTransport, eventLoop: any EventLoop) {
+        if streaming { started = .now() }
         transfer = transport.start(request, on: eventLoop, receiver: self)
     }
 
@@ -52,6 +57,7 @@ final class Exchange: CurlTransferReceiver {
     }
 
     func transferHead(status: Int, headers: CurlHeaders) {
+        firstByte = .nanoseconds((NIODeadline.now() - started).nanoseconds)
         reader.head(status: status, headers: headers)
         if reader.isEventStream, 200..<300 ~= status { owner?.exchangeOpened() }
     }
@@ -67,6 +73,8 @@ final class Exchange: CurlTransferReceiver {
             if streaming {
                 deliver(reader.finish())
             } else {
+                connect = response.timings.connect
+                firstByte = response.timings.firstByte
                 deliver(reader.whole(response))
             }
             fail(TransportFailure(kind: .garbled, sent: true, detail: "the stream ended without an answer"))
@@ -81,7 +89,9 @@ final class Exchange: CurlTransferReceiver {
             switch item {
             case .message(let message):
                 owner.exchangeReceived(message)
-            case .answer(let answer):
+            case .answer(var answer):
+                answer.connect = connect
+                answer.firstByte = firstByte
                 // The stream may go on for a moment: left alone it ends by itself and its connection stays usable.
                 self.owner = nil
                 owner.exchangeAnswered(answer)

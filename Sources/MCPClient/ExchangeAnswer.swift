@@ -23,6 +23,9 @@ struct ExchangeAnswer {
     var setCookies: [String] = []
     /// It came on an event stream.
     var isStreamed = false
+    /// Opening the connection, zero when one was reused; until the first byte.
+    var connect = Duration.zero
+    var firstByte = Duration.zero
 
     init(status: Int, content: Content) {
         self.status = status

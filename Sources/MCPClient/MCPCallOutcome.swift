@@ -6,6 +6,26 @@ package import NIOCore
 package enum MCPCallOutcome: Sendable {
     case result(MCPCallResult)
     case failure(MCPCallFailure)
+
+    /// Where the time of the call went.
+    package var timings: MCPCallTimings {
+        get {
+            switch self {
+            case .result(let result): result.timings
+            case .failure(let failure): failure.timings
+            }
+        }
+        set {
+            switch self {
+            case .result(var result):
+                result.timings = newValue
+                self = .result(result)
+            case .failure(var failure):
+                failure.timings = newValue
+                self = .failure(failure)
+            }
+        }
+    }
 }
 
 /// Where the time of a call went.
@@ -14,10 +34,22 @@ package struct MCPCallTimings: Hashable, Sendable {
     package var session: Duration
     /// From sending to the whole answer, replays summed up.
     package var upstream: Duration
+    /// Waiting for a place before anything began; the caller's own queue, if it has one, fills this in.
+    package var queue: Duration
+    /// Opening a connection, of the last exchange; zero when one was reused.
+    package var connect: Duration
+    /// From sending to the first byte of the answer, of the last exchange.
+    package var firstByte: Duration
 
-    package init(session: Duration = .zero, upstream: Duration = .zero) {
+    package init(
+        session: Duration = .zero, upstream: Duration = .zero, queue: Duration = .zero, connect: Duration = .zero,
+        firstByte: Duration = .zero
+    ) {
         self.session = session
         self.upstream = upstream
+        self.queue = queue
+        self.connect = connect
+        self.firstByte = firstByte
     }
 }
 

@@ -45,7 +45,13 @@ package struct TraceContext: Hashable, Sendable {
     /// 32 lower-case hexadecimal digits.
     package var traceID: String { Self.text(traceHigh) + Self.text(traceLow) }
 
+    /// 16 lower-case hexadecimal digits.
+    package var spanIDText: String { Self.text(spanID) }
+
     package var traceparent: String { "00-\(traceID)-\(Self.text(spanID))-\(isSampled ? "01" : "00")" }
+
+    /// 16 lower-case hexadecimal digits.
+    package static func text(ofSpanID spanID: UInt64) -> String { text(spanID) }
 
     private static func text(_ value: UInt64) -> String {
         let digits = String(value, radix: 16)

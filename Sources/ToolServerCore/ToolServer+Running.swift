@@ -1,3 +1,4 @@
+import Foundation
 import HTTPServer
 import Logging
 import MCPServer
@@ -5,25 +6,30 @@ import NIOCore
 import NIOPosix
 import Observability
 import ServiceLifecycle
+import ServiceRuntime
+import Synchronization
 import UnixSignals
 
 extension ToolServer {
-    /// Serves until SIGTERM or SIGINT (or, over stdio, the end of input), then drains and releases everything.
+    /// Serves until SIGTERM or SIGINT (or, over stdio, the end of input), then drains and releases everything. A second
+    /// one of these signals ends the process at once; SIGHUP reloads.
     ///
     /// - Throws: `HTTPListenError` when a port cannot be had; then nothing was started.
-    package func run() async throws {
+    package func run(_ process: ToolServerProcess = ToolServerProcess()) async throws {
         // Trapped before anything listens: whoever sees "listening" may send a signal at once.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let group = MultiThreadedEventLoopGroup.singleton
-        var services: [any Service] = [ResourceService(toolServer: self), SignalService(signals: signals)]
+        let state = ProcessState()
+        var services: [any Service] = [ResourceService(toolServer: self)]
         do {
-            if configuration.transport == .http {
-                let service = httpService(group: group)
+            // The last in the list ends first: the admin port tells of the drain until the drain is over.
+            if configuration.admin != nil || !process.sockets.admin.isEmpty {
+                let service = try adminService(process, state: state, group: group)
                 try await service.http.start()
                 services.append(service)
             }
-            if let admin = configuration.admin {
-                let service = try adminService(address: admin, group: group)
+            if configuration.transport == .http {
+                let service = httpService(group: group, sockets: process.sockets.main)
                 do {
                     try await service.http.start()
                 } catch {
@@ -37,9 +43,26 @@ extension ToolServer {
             throw error
         }
         metrics.registry.addProcessMetrics()
+        metrics.registry.addBuildInfo("tool_server", process.build)
+        metrics.configurationInForce()
+        let loops = LoopWatch(group: group, lag: metrics.loopLag.with())
+        loops.start()
+        let (stop, stopping) = AsyncStream<Void>.makeStream()
+        let watcher = Task { await watch(signals, process, stopping) }
+        let watchdog = Watchdog(notifier: process.notifier, logger: logger) { loops.isAnswering(within: $0) }
+        let watching = Task { await watchdog.run() }
+        let exporting = Task { await tracer?.run() }
+        let delay = configuration.drainDelay
+        services.append(
+            StopService(stop: stop) {
+                process.notifier.send(.stopping)
+                state.isDraining.store(true, ordering: .relaxed)
+                if delay > .zero { try? await Task.sleep(for: delay) }
+            })
         if configuration.transport == .stdio {
             services.append(StdioService(server: server))
         }
+        process.notifier.send(.ready)
         let configuration = ServiceGroupConfiguration(
             // A signal, or over stdio the end of input, ends its service, and that ends the others in order.
             services: services.map {
@@ -47,11 +70,39 @@ extension ToolServer {
             },
             logger: Self.quiet(logger))
         try await ServiceGroup(configuration: configuration).run()
+        exporting.cancel()
+        await exporting.value
+        await tracer?.close(within: .seconds(2))
+        watching.cancel()
+        watcher.cancel()
+        loops.stop()
+    }
+
+    private func watch(
+        _ signals: UnixSignalsSequence, _ process: ToolServerProcess, _ stopping: AsyncStream<Void>.Continuation
+    ) async {
+        var isStopping = false
+        for await signal in signals {
+            if signal == .sighup {
+                process.notifier.send(.reloading)
+                reload(process)
+                process.notifier.send(.ready)
+            } else if isStopping {
+                exit(EXIT_FAILURE)
+            } else {
+                isStopping = true
+                stopping.yield()
+            }
+        }
     }
 
     /// The main port, not started.
-    func httpService(group: any EventLoopGroup) -> HTTPService {
-        var http = HTTPServerConfiguration(addresses: [.hostPort(configuration.host, configuration.port)])
+    ///
+    /// - Parameter sockets: Where to listen instead of the configured address; empty: there.
+    func httpService(group: any EventLoopGroup, sockets: [HTTPListenAddress] = []) -> HTTPService {
+        var http = HTTPServerConfiguration(
+            addresses: sockets.isEmpty ? [.hostPort(configuration.host, configuration.port)] : sockets)
+        http.drainIdleGrace = configuration.drainIdleGrace
         http.maximumConnections = configuration.limits.maxConnections
         http.headerTimeout = configuration.limits.headerTimeout
         http.bodyTimeout = configuration.limits.bodyTimeout
@@ -86,6 +137,9 @@ extension ToolServer {
         metrics.registry.sampled("tool_server_connections", help: "Connections to the main port.") {
             [MetricSample(Double(server.statistics.connections))]
         }
+        metrics.registry.sampled("tool_server_requests_in_flight", help: "Requests begun and not finished.") {
+            [MetricSample(Double(server.statistics.activeRequests))]
+        }
         return HTTPService(
             http: server, limit: configuration.drain,
             beforeDrain: {
@@ -95,10 +149,16 @@ extension ToolServer {
     }
 
     /// The admin port, not started.
-    func adminService(address: String, group: any EventLoopGroup) throws -> HTTPService {
+    func adminService(
+        _ process: ToolServerProcess = ToolServerProcess(), state: ProcessState = ProcessState(),
+        group: any EventLoopGroup
+    ) throws -> HTTPService {
+        let addresses = try configuration.admin.map { [try HTTPListenAddress(parsing: $0)] } ?? []
         let configuration = HTTPServerConfiguration(
-            addresses: [try HTTPListenAddress(parsing: address)], name: "admin")
-        let routes = AdminRoutes(store: store, foreign: foreign, metrics: metrics, logger: logger)
+            addresses: process.sockets.admin.isEmpty ? addresses : process.sockets.admin, name: "admin")
+        let routes = AdminRoutes(
+            store: store, foreign: foreign, metrics: metrics, logger: logger, build: process.build, state: state,
+            logLevel: AdminLogLevel(get: process.logLevel, set: process.setLogLevel, logger: logger))
         let server = HTTPServer(configuration: configuration, group: group, logger: logger) { _ in
             AsyncHTTPHandler(bodyLimit: 64 * 1024) { await routes.respond($0, $1) }
         }
@@ -113,14 +173,21 @@ extension ToolServer {
     }
 }
 
-/// Runs until a signal asks the process to stop.
-struct SignalService: Service {
-    let signals: UnixSignalsSequence
+/// What the process is doing, for its readiness.
+final class ProcessState: Sendable {
+    let isDraining = Atomic<Bool>(false)
+}
+
+/// Runs until something asks the process to stop; then, before the other services hear of it, does what comes first.
+struct StopService: Service {
+    let stop: AsyncStream<Void>
+    let beforeStopping: @Sendable () async -> Void
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            for await _ in signals { return }
+            for await _ in stop { break }
         }
+        await beforeStopping()
     }
 }
 

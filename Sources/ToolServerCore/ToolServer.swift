@@ -4,12 +4,13 @@ package import Logging
 package import MCP
 package import MCPServer
 package import Observability
+package import ServiceRuntime
 
 /// A tool-server put together: tools, store, identity and provider, without any transport yet.
 package struct ToolServer: Sendable {
     /// Name and version, as MCP clients see them.
     package static let implementation = Implementation(
-        name: "tool-server", version: "1.0.0", title: "Chat gateway tool server")
+        name: "tool-server", version: BuildVersion.number, title: "Chat gateway tool server")
 
     /// The MCP server with its tools.
     package let server: MCPServer
@@ -27,6 +28,10 @@ package struct ToolServer: Sendable {
     let configuration: ToolServerConfiguration
     let hasher: PasswordHasher
     let engine: CurlEngine?
+    /// Puts another AI provider in the place of the first; nil where the provider is not the configuration's.
+    let replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
+    /// Takes spans; nil while tracing is off.
+    let tracer: SpanExporter?
     let logger: Logger
 }
 
@@ -38,6 +43,7 @@ package struct ToolServer: Sendable {
 ///     leaves those to the store.
 ///   - provider: what answers prompts; by default the configured AI provider, or the documents where there is none.
 ///   - hasher: checks passwords; by default with standard parameters.
+///   - build: what was built, for traces.
 ///   - now: the clock of sessions and messages.
 /// - Throws: ``StoreError``, or a tool's schema error.
 package func buildToolServer(
@@ -48,6 +54,7 @@ package func buildToolServer(
     hasher: PasswordHasher? = nil,
     metrics: MetricsRegistry = MetricsRegistry(),
     logger: Logger,
+    build: BuildVersion = BuildVersion(),
     now: @escaping @Sendable () -> Date = { Date() }
 ) throws -> ToolServer {
     let store = try store ?? SQLiteStore(at: .memory)
@@ -61,18 +68,23 @@ package func buildToolServer(
         instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
         logger: logger)
     var engine: CurlEngine?
+    var replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
     let answers: any AnswerProvider
     if let provider {
         answers = provider
-    } else if let ai = configuration.ai {
+    } else {
         let made = CurlEngine(label: "provider", logger: logger)
         engine = made
         let aiMetrics = AnswerMetrics(registry: metrics.registry)
-        answers = ModelAnswers(
-            model: ProviderChain(configuration: ai, engine: made, metrics: aiMetrics, logger: logger),
-            configuration: ai.agent, documents: store, server: server, metrics: aiMetrics, logger: logger)
-    } else {
-        answers = DocumentAnswers(documents: store)
+        let make: @Sendable (AnswerConfiguration?) -> any AnswerProvider = { ai in
+            guard let ai else { return DocumentAnswers(documents: store) }
+            return ModelAnswers(
+                model: ProviderChain(configuration: ai, engine: made, metrics: aiMetrics, logger: logger),
+                configuration: ai.agent, documents: store, server: server, metrics: aiMetrics, logger: logger)
+        }
+        let replaceable = ReplaceableAnswers(make(configuration.ai))
+        answers = replaceable
+        replaceAnswers = { replaceable.replace(with: make($0)) }
     }
     let search: any SearchRegistry = configuration.foreignTables.models.isEmpty ? store : foreign ?? store
     let messages: any MessageStore =
@@ -87,8 +99,13 @@ package func buildToolServer(
         memory: ConversationMemory(
             messages: messages, maximumExchanges: agent.historyExchanges, maximumTokens: agent.historyTokens),
         now: now)
+    let tracer = configuration.tracing.map {
+        SpanExporter(
+            $0, name: ToolServer.implementation.name, prefix: "tool_server", build: build, metrics: metrics.registry,
+            logger: logger)
+    }
     func register(_ tool: some Tool) throws {
-        try server.register(tool: MeteredTool(tool, metrics: metrics))
+        try server.register(tool: MeteredTool(tool, metrics: metrics, tracer: tracer))
     }
     try register(EchoTool())
     if search.searchModels.contains(configuration.projectsModel) {
@@ -112,7 +129,8 @@ package func buildToolServer(
     }
     return ToolServer(
         server: server, store: store, foreign: foreign, login: login, identity: IdentityChain(providers),
-        metrics: metrics, configuration: configuration, hasher: hasher, engine: engine, logger: logger)
+        metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
+        replaceAnswers: replaceAnswers, tracer: tracer, logger: logger)
 }
 
 extension ToolServerConfiguration {

@@ -1,3 +1,4 @@
+import Foundation
 package import Observability
 
 /// The metrics of a tool-server. Label values are bounded: tools, routes, statuses.
@@ -7,6 +8,11 @@ package struct ToolServerMetrics: Sendable {
     let requestDuration: MetricFamily<Histogram>
     let toolCalls: MetricFamily<Counter>
     let toolDuration: MetricFamily<Histogram>
+    /// By result.
+    let reloads: MetricFamily<Counter>
+    let reloadSucceeded: MetricFamily<Gauge>
+    let reloadTime: MetricFamily<Gauge>
+    let loopLag: MetricFamily<Histogram>
 
     /// Registers the metrics.
     package init(registry: MetricsRegistry) {
@@ -20,5 +26,21 @@ package struct ToolServerMetrics: Sendable {
             "tool_server_tool_calls_total", help: "Tool calls by outcome.", labels: ["tool", "outcome"])
         toolDuration = registry.histogram(
             "tool_server_tool_duration_seconds", help: "How long tools ran.", labels: ["tool"])
+        reloads = registry.counter(
+            "tool_server_configuration_reloads_total", help: "Reloads of the configuration by result.",
+            labels: ["result"])
+        reloadSucceeded = registry.gauge(
+            "tool_server_configuration_last_reload_successful",
+            help: "1 when the last reading of the configuration put it in force.")
+        reloadTime = registry.gauge(
+            "tool_server_configuration_last_reload_success_timestamp_seconds",
+            help: "When a configuration last came into force, since the epoch.")
+        loopLag = registry.histogram(
+            "tool_server_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
+    }
+
+    func configurationInForce() {
+        reloadSucceeded.with().set(1)
+        reloadTime.with().set(Date().timeIntervalSince1970)
     }
 }

@@ -1,16 +1,20 @@
 import ArgumentParser
+import CBuildCommit
 import Foundation
 import GatewayCore
 import JSON
+import ServiceRuntime
 
 /// `gateway`: see `gateway --help`.
 @main
 struct GatewayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gateway", abstract: "Turns chat payloads into MCP tool calls.",
-        version: "\(GatewayVersion.name) \(GatewayVersion.number)",
+        version: build.text(GatewayVersion.name),
         subcommands: [ServeCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self],
         defaultSubcommand: ServeCommand.self)
+
+    static let build = BuildVersion(commit: String(cString: build_commit()))
 
     /// Failures are one line on standard error and exit code 1; wrong usage is exit code 2.
     static func main() async {
@@ -76,7 +80,8 @@ struct ServeCommand: AsyncParsableCommand {
         if let admin { overrides["admin"] = .string(admin) }
         if let upstream { overrides["upstreams.tools.url"] = .string(upstream) }
         if let workers { overrides["workers"] = .number(workers) }
-        try await GatewayProcess.serve(GatewayConfigurationFile(path: file.path, overrides: overrides))
+        try await GatewayProcess.serve(
+            GatewayConfigurationFile(path: file.path, overrides: overrides), build: GatewayCommand.build)
     }
 }
 

@@ -1,5 +1,7 @@
 import ArgumentParser
+import HTTPServer
 import JSON
+import ServiceRuntime
 import ToolServerCore
 
 struct ServeCommand: AsyncParsableCommand {
@@ -34,7 +36,17 @@ struct ServeCommand: AsyncParsableCommand {
         overrides["host"] = host.map { .string($0) }
         overrides["port"] = port.map { .number($0) }
         overrides["admin"] = admin.map { .string($0) }
+        let sockets = SystemdSockets()
+        sockets.claim()
+        let notifier = SystemdNotifier()
+        notifier.claim()
         let configuration = try settings.load(overrides)
-        try await settings.build(configuration).run()
+        let (logger, output) = ProcessLog.start(configuration)
+        let (settings, values) = (settings, overrides)
+        try await settings.build(configuration, logger: logger).run(
+            ToolServerProcess(
+                sockets: InheritedSockets(sockets), notifier: notifier, load: { try settings.load(values) },
+                logLevel: { output.level }, setLogLevel: { output.level = $0 }, redact: { output.redact($0) },
+                build: ToolServerCommand.build))
     }
 }

@@ -19,7 +19,7 @@ struct ToolsCommand: AsyncParsableCommand {
         // The list depends on data only where the configuration has models over somebody else's tables.
         let toolServer = try buildToolServer(
             configuration: configuration, foreign: configuration.openForeign(),
-            logger: ProcessLog.start(configuration))
+            logger: ProcessLog.start(configuration).logger)
         let tools = toolServer.server.toolDefinitions(for: nil)
         if json {
             print(JSONValue.array(tools.map { $0.json(for: .latestModern) }).prettyText)

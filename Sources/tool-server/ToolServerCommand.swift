@@ -1,22 +1,26 @@
 import ArgumentParser
+import CBuildCommit
 import Configuration
 import Foundation
 import JSON
 import Logging
 import MCP
 import Observability
+import ServiceRuntime
 import ToolServerCore
 
 @main
 struct ToolServerCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tool-server", abstract: "An MCP server with the company's records, accounts and AI.",
-        version: ToolServer.implementation.version,
+        version: build.text(ToolServer.implementation.name),
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
             CallCommand.self, CheckCommand.self, DocumentsCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
+
+    static let build = BuildVersion(commit: String(cString: build_commit()))
 
     static func main() async {
         do {
@@ -63,6 +67,7 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "The database: a path, sqlite:PATH or :memory:.")
     var database: String?
 
+    @Sendable
     func load(_ overrides: [String: JSONValue] = [:]) throws -> ToolServerConfiguration {
         var overrides = overrides
         if let database { overrides["database"] = .string(database) }
@@ -77,12 +82,16 @@ struct SettingsOptions: ParsableArguments {
 
     /// A tool-server on the configured store.
     func build(_ configuration: ToolServerConfiguration) throws -> ToolServer {
-        let logger = ProcessLog.start(configuration)
+        try build(configuration, logger: ProcessLog.start(configuration).logger)
+    }
+
+    /// The same, logging to what is there.
+    func build(_ configuration: ToolServerConfiguration, logger: Logger) throws -> ToolServer {
         // The foreign database first: when it does not fit, nothing of ours is made.
         let foreign = try configuration.openForeign()
         return try buildToolServer(
             configuration: configuration, store: SQLiteStore(at: configuration.ownDatabase), foreign: foreign,
-            logger: logger)
+            logger: logger, build: ToolServerCommand.build)
     }
 }
 
@@ -97,11 +106,12 @@ struct Complaint: Error, CustomStringConvertible {
 
 /// Logging of the process: JSON lines on standard error.
 enum ProcessLog {
-    static func start(_ configuration: ToolServerConfiguration) -> Logger {
+    static func start(_ configuration: ToolServerConfiguration) -> (logger: Logger, output: LogOutput) {
         let output = LogOutput(level: configuration.logLevel)
         for secret in configuration.ai?.secrets ?? [] { output.redact(secret) }
+        for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.django.secrets { output.redact(secret) }
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
-        return Logger(label: "tool-server")
+        return (Logger(label: "tool-server"), output)
     }
 }

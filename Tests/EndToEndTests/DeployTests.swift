@@ -16,6 +16,10 @@ extension EndToEnd {
             let text = try Checkout.text("deploy/systemd/\(unit).service")
                 .replacing("/usr/local/bin/", with: BuiltProduct.directory.path + "/")
             try directory.write(text, to: "\(unit).service")
+            #expect(text.contains("Type=notify") && text.contains("WatchdogSec="))
+            let socket = try Checkout.text("deploy/systemd/\(unit).socket")
+            #expect(socket.contains("FileDescriptorName=main"))
+            try directory.write(socket, to: "\(unit).socket")
             let verify = try await ChildProcess.run(
                 .init(
                     Self.analyze, ["verify", "--man=no", directory.path("\(unit).service")],

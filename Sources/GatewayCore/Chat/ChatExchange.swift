@@ -70,16 +70,16 @@ final class ChatExchange: GatewayExchange {
 
     private func call(_ call: ChatTranslator.Call) {
         let type = call.type
+        beginUpstream(view.snapshot.upstreams[type.upstream].name)
         var request = MCPToolCall(
             tool: type.tool, arguments: call.arguments, credentials: facts.credentials(&shard.partitions),
-            deadline: exchange.start + type.timeout, traceparent: facts.traceparent)
+            deadline: exchange.start + type.timeout, traceparent: outgoingTraceparent)
         if facts.wantsEventStream {
             let events = ChatEventStream(exchange, keepAlive: view.snapshot.configuration.limits.keepAlive)
             events.onOverflow = { [self] in cancel() }
             self.events = events
             request.onProgress = { events.send($0) }
         }
-        upstream = UpstreamRecord(name: view.snapshot.upstreams[type.upstream].name)
         exchange.onDisconnect = { [self] in
             cancel()
             events?.stop()
@@ -110,10 +110,10 @@ final class ChatExchange: GatewayExchange {
     private func complete(_ outcome: MCPCallOutcome, _ type: ChatType) {
         isAnswered = true
         handle = nil
+        if trace != nil { upstream?.end = .now() }
         switch outcome {
         case .result(let result):
-            upstream?.session = result.timings.session
-            upstream?.duration = result.timings.upstream
+            upstream?.timings = result.timings
             upstream?.era = result.era
             upstream?.sessionReused = result.sessionReused
             upstream?.replays = result.replays
@@ -125,8 +125,8 @@ final class ChatExchange: GatewayExchange {
                 fail(error)
             }
         case .failure(let failure):
-            upstream?.session = failure.timings.session
-            upstream?.duration = failure.timings.upstream
+            upstream?.timings = failure.timings
+            upstream?.era = view.snapshot.upstreams[type.upstream].client.era
             upstream?.sessionReused = failure.sessionReused
             upstream?.replays = failure.replays
             // Cancelled means that the client left: there is nobody to answer.

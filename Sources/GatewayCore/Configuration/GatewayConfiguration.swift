@@ -1,6 +1,7 @@
 package import Configuration
 package import JSON
 package import Logging
+package import ServiceRuntime
 
 /// `gateway.json` as the gateway reads it.
 ///
@@ -22,6 +23,8 @@ package import Logging
 /// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` count |
 /// | `limits` | section | – | ``LimitsConfiguration`` |
 /// | `drain` | section | – | ``DrainConfiguration`` |
+/// | `tracing` | section | – | ``TracingConfiguration`` |
+/// | `certificates` | list | empty | PEM files whose end of validity is in the metrics, the proxy's for one |
 /// | `chat` | section | – | ``ChatConfiguration`` |
 package struct GatewayConfiguration: Sendable {
     /// Where clients come: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
@@ -47,6 +50,10 @@ package struct GatewayConfiguration: Sendable {
     package var trustedProxies: TrustedProxies
     package var limits: LimitsConfiguration
     package var drain: DrainConfiguration
+    /// Where spans go; nil: nowhere.
+    package var tracing: TracingConfiguration?
+    /// PEM files whose end of validity is in the metrics.
+    package var certificates: [String]
     package var chat: ChatConfiguration
 
     package init(_ reader: ConfigurationReader) {
@@ -88,6 +95,11 @@ package struct GatewayConfiguration: Sendable {
             LimitsConfiguration($0)
         }
         drain = reader.section("drain", "How the process stops.") { DrainConfiguration($0) }
+        tracing = reader.section("tracing", "Where spans are sent: an OTLP/HTTP collector.") {
+            TracingConfiguration($0)
+        }
+        certificates = reader.strings(
+            "certificates", default: [], "PEM files whose certificates' end is in the metrics, the proxy's for one.")
         chat = reader.section("chat", "The types of POST /api/chat/.") { ChatConfiguration($0) }
         reader.ignore("toolServer", "The tool-server's section; the gateway does not read it.")
         reader.ignore("$schema", "The JSON Schema that editors use.")

@@ -53,7 +53,7 @@ extension ChatExchange {
     private func forward(_ body: ByteBuffer, to backend: Int, timeout: TimeAmount, shadow: ShadowRule? = nil) {
         let gate = view.backends[backend]
         side = .chat
-        upstream = UpstreamRecord(name: gate.upstream.name)
+        beginUpstream(gate.upstream.name)
         // A fragment is no part of a request (RFC 9110 section 7.1); libcurl would cut the query there.
         let query = (exchange.query ?? "").prefix { $0 != "#" }
         let request = ChatBackendRequest(
@@ -63,6 +63,7 @@ extension ChatExchange {
         let started = gate.call(request) { [self] outcome in
             isAnswered = true
             handle = nil
+            if trace != nil { self.upstream?.end = .now() }
             switch outcome {
             case .refused(let error): respond(error)
             case .answered(.success(let response)):

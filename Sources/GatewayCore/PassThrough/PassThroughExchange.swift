@@ -72,6 +72,7 @@ final class PassThroughExchange: GatewayExchange {
     }
 
     private func send(_ body: CurlRequestBody?, to target: GatewayUpstream) {
+        beginUpstream(target.name)
         let path = PassThroughPath.upstreamPath(exchange.path, prefix, endpoint: target.address.endpoint)
         let query = exchange.query.map { "?" + $0 } ?? ""
         var request = CurlRequest(
@@ -81,7 +82,6 @@ final class PassThroughExchange: GatewayExchange {
             idleTimeout: isListening ? .zero : view.snapshot.configuration.passthrough.timeout,
             maximumResponseBytes: 0, mode: .streaming, tls: target.tls)
         request.body = body
-        upstream = UpstreamRecord(name: target.name)
         sentAt = .now()
         transfer = shard.engine.start(request, on: exchange.eventLoop, receiver: self)
     }

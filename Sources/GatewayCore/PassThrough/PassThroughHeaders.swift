@@ -22,7 +22,7 @@ enum PassThroughHeaders {
         let facts = exchange.facts
         if let cookies = facts.cookies { headers.append(name: "Cookie", value: cookies) }
         if let authorization = facts.authorization { headers.append(name: "Authorization", value: authorization) }
-        if let traceparent = facts.traceparent { headers.append(name: "traceparent", value: traceparent) }
+        if let traceparent = exchange.outgoingTraceparent { headers.append(name: "traceparent", value: traceparent) }
         // `Content-Type` and its like may be named in configuration too: once is enough.
         for (name, value) in facts.forwarded where !headers.contains(name: name) {
             headers.append(name: name, value: value)

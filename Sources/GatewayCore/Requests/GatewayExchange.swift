@@ -1,6 +1,7 @@
 import HTTPServer
 import Logging
 import MCP
+import MCPClient
 import NIOCore
 import NIOHTTP1
 import Observability
@@ -23,15 +24,24 @@ class GatewayExchange {
     /// Who serves it, where that is a choice.
     var side: ChatSide?
     private var countsAsActive = false
+    /// This request's span; nil while tracing is off.
+    let trace: TraceContext?
 
     /// What is known about the upstream's part.
     struct UpstreamRecord {
         var name: String
-        var session: Duration?
+        /// Of a call that is over.
+        var timings: MCPCallTimings?
+        /// Until the head of the answer, of an exchange that was passed through.
         var duration: Duration?
         var era: MCPEra?
         var sessionReused: Bool?
         var replays = 0
+        /// The call's own span; nil while tracing is off.
+        var span: TraceContext?
+        var start = NIODeadline.uptimeNanoseconds(0)
+        /// Nil: it lasted as long as the response.
+        var end: NIODeadline?
     }
 
     init(_ exchange: HTTPExchange, _ shard: Shard, _ view: ShardView, _ facts: RequestFacts) {
@@ -39,6 +49,7 @@ class GatewayExchange {
         self.shard = shard
         self.view = view
         self.facts = facts
+        trace = shard.tracer.map { $0.sampler.begin(facts.traceparent.flatMap { TraceContext(traceparent: $0) }) }
         // The closure keeps this object alive until the response is through; `finished` breaks the cycle.
         exchange.onFinish = { [self] summary in finished(summary) }
     }
@@ -67,6 +78,18 @@ class GatewayExchange {
         return true
     }
 
+    /// Notes that an upstream is asked now.
+    func beginUpstream(_ name: String) {
+        upstream = UpstreamRecord(name: name)
+        if let trace {
+            upstream?.span = trace.child()
+            upstream?.start = .now()
+        }
+    }
+
+    /// What goes upstream as `traceparent`: the call's own span, or while tracing is off what the client sent.
+    var outgoingTraceparent: String? { upstream?.span?.traceparent ?? facts.traceparent }
+
     // MARK: Answering
 
     /// The headers that every response carries.
@@ -77,7 +100,8 @@ class GatewayExchange {
         if view.snapshot.configuration.serverTiming {
             let total = (NIODeadline.now() - exchange.start).nanoseconds
             var text = ServerTiming.text(
-                session: upstream?.session, upstream: upstream?.duration, totalNanoseconds: total)
+                session: upstream?.timings?.session, upstream: upstream?.timings?.upstream ?? upstream?.duration,
+                totalNanoseconds: total)
             if let side { text += ", route;desc=\"\(side.rawValue)\"" }
             headers.add(name: "Server-Timing", value: text)
         }
@@ -122,6 +146,7 @@ class GatewayExchange {
         cleanUp()
         if countsAsActive { shard.active -= 1 }
         measure(summary)
+        if let trace, trace.isSampled { shard.tracer?.record(self, trace, summary) }
         if view.snapshot.configuration.accessLog { log(summary) }
     }
 
@@ -140,11 +165,10 @@ class GatewayExchange {
                 shard.metrics.requests.with(type.name, type.tool, "\(summary.status)", outcome).increment()
             }
             instruments.duration.observe(nanoseconds: nanoseconds)
-            if let session = upstream?.session { instruments.session.observe(session) }
-            if let duration = upstream?.duration { instruments.upstream.observe(duration) }
+            if let timings = upstream?.timings { instruments.phases.observe(timings) }
         } else {
             shard.metrics.requests.with(route, "", "\(summary.status)", outcome).increment()
-            shard.metrics.durations.with(route).observe(nanoseconds: nanoseconds)
+            shard.metrics.durations.with(route, "").observe(nanoseconds: nanoseconds)
         }
         if let upstream, upstream.replays > 0 {
             shard.metrics.replays.with(upstream.name).increment(by: UInt64(upstream.replays))
@@ -167,7 +191,10 @@ class GatewayExchange {
         if let side { metadata["chat.route"] = .string(side.rawValue) }
         if let label { metadata["error.label"] = .string(label.rawValue) }
         if let errorDetail { metadata["error.detail"] = .string(String(errorDetail.prefix(256))) }
-        if let traceparent = facts.traceparent, let trace = TraceContext(traceparent: traceparent) {
+        if let trace {
+            metadata["trace.id"] = .string(trace.traceID)
+            metadata["span.id"] = .string(trace.spanIDText)
+        } else if let traceparent = facts.traceparent, let trace = TraceContext(traceparent: traceparent) {
             metadata["trace.id"] = .string(trace.traceID)
         }
         if let upstream {
@@ -175,8 +202,16 @@ class GatewayExchange {
             if let era = upstream.era { metadata["upstream.era"] = .string(era == .modern ? "modern" : "legacy") }
             if let reused = upstream.sessionReused { metadata["session.reused"] = .stringConvertible(reused) }
             metadata["upstream.replays"] = .stringConvertible(upstream.replays)
-            if let session = upstream.session { metadata["session.ms"] = .stringConvertible(session.milliseconds) }
-            if let duration = upstream.duration { metadata["upstream.ms"] = .stringConvertible(duration.milliseconds) }
+            if let timings = upstream.timings {
+                for (key, phase) in [
+                    ("queue.ms", timings.queue), ("session.ms", timings.session), ("connect.ms", timings.connect),
+                    ("first_byte.ms", timings.firstByte), ("upstream.ms", timings.upstream),
+                ] {
+                    metadata[key] = .stringConvertible(phase.milliseconds)
+                }
+            } else if let duration = upstream.duration {
+                metadata["upstream.ms"] = .stringConvertible(duration.milliseconds)
+            }
         }
         shard.accessLogger.info("request", metadata: metadata)
     }

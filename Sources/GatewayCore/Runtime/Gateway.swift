@@ -5,6 +5,7 @@ import MCPClient
 package import NIOCore
 import NIOPosix
 package import Observability
+package import ServiceRuntime
 import Synchronization
 
 /// What a gateway needs from outside; the defaults fit tests.
@@ -16,38 +17,26 @@ package struct GatewayDependencies: Sendable {
     package var load: @Sendable () throws -> GatewayConfiguration
     /// Listening sockets that the process was started with.
     package var sockets: InheritedSockets
-    /// Is told the level of each configuration that comes into force.
+    /// The level in force.
+    package var logLevel: @Sendable () -> Logger.Level
+    /// Is told the level of each configuration that comes into force, and what the admin listener is asked for.
     package var setLogLevel: @Sendable (Logger.Level) -> Void
+    package var build: BuildVersion
 
     package init(
         makeLogger: @escaping @Sendable (String) -> Logger = { Logger(label: $0) },
         metrics: MetricsRegistry = MetricsRegistry(), load: @escaping @Sendable () throws -> GatewayConfiguration,
         sockets: InheritedSockets = InheritedSockets(),
-        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }
+        logLevel: @escaping @Sendable () -> Logger.Level = { .info },
+        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }, build: BuildVersion = BuildVersion()
     ) {
         self.makeLogger = makeLogger
         self.metrics = metrics
         self.load = load
         self.sockets = sockets
+        self.logLevel = logLevel
         self.setLogLevel = setLogLevel
-    }
-}
-
-/// The listening sockets of systemd's socket activation, by the listener that they are for.
-package struct InheritedSockets: Sendable {
-    let main: [HTTPListenAddress]
-    let admin: [HTTPListenAddress]
-
-    package init() {
-        main = []
-        admin = []
-    }
-
-    /// A socket named `admin` is the admin listener's; every other one is for clients.
-    package init(_ sockets: SystemdSockets) {
-        admin = sockets.addresses(named: "admin")
-        let adminSockets = Set(admin)
-        main = sockets.addresses.filter { !adminSockets.contains($0) }
+        self.build = build
     }
 }
 
@@ -66,6 +55,11 @@ package func buildGateway(
     let status = GatewayStatus()
     let snapshot = GatewaySnapshot(
         configuration, version: 1, previous: nil, metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"))
+    let tracer = configuration.tracing.map {
+        SpanExporter(
+            $0, name: GatewayVersion.name, prefix: "gateway", build: dependencies.build, metrics: dependencies.metrics,
+            logger: logger)
+    }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.workers)
     var engines: [CurlEngine] = []
     var shards: [(eventLoop: any EventLoop, shard: NIOLoopBound<Shard>)] = []
@@ -79,14 +73,14 @@ package func buildGateway(
         let shard = try await eventLoop.submit {
             let shard = Shard(
                 eventLoop: eventLoop, engine: engine, snapshot: snapshot, metrics: metrics, status: status,
-                logger: logger, accessLogger: accessLogger)
+                tracer: tracer, logger: logger, accessLogger: accessLogger)
             return NIOLoopBound(shard, eventLoop: eventLoop)
         }.get()
         shards.append((eventLoop, shard))
     }
     return Gateway(
         snapshot: snapshot, dependencies: dependencies, group: group, engines: engines, shards: Shards(shards),
-        metrics: metrics, status: status, logger: logger)
+        metrics: metrics, status: status, tracer: tracer, logger: logger)
 }
 
 /// A gateway: two listeners, the shards behind them, and the checks of the upstreams.
@@ -94,6 +88,8 @@ package final class Gateway: Sendable {
     private struct State {
         var snapshot: GatewaySnapshot
         var prober: Task<Void, Never>?
+        /// Sends spans.
+        var exporting: Task<Void, Never>?
         var isDraining = false
     }
 
@@ -106,12 +102,16 @@ package final class Gateway: Sendable {
     private let logger: Logger
     private let main: HTTPServer
     private let admin: HTTPServer?
+    private let loops: LoopWatch
+    private let tracer: SpanExporter?
     private let state: Mutex<State>
 
     init(
         snapshot: GatewaySnapshot, dependencies: GatewayDependencies, group: MultiThreadedEventLoopGroup,
-        engines: [CurlEngine], shards: Shards, metrics: GatewayMetrics, status: GatewayStatus, logger: Logger
+        engines: [CurlEngine], shards: Shards, metrics: GatewayMetrics, status: GatewayStatus,
+        tracer: SpanExporter?, logger: Logger
     ) {
+        self.tracer = tracer
         self.dependencies = dependencies
         self.group = group
         self.engines = engines
@@ -120,6 +120,7 @@ package final class Gateway: Sendable {
         self.status = status
         self.logger = logger
         state = Mutex(State(snapshot: snapshot))
+        loops = LoopWatch(group: group, lag: metrics.loopLag.with())
         let configuration = snapshot.configuration
         main = HTTPServer(
             configuration: Self.mainServer(configuration, dependencies.sockets), group: group, logger: logger
@@ -130,7 +131,10 @@ package final class Gateway: Sendable {
         if adminAddresses.isEmpty {
             admin = nil
         } else {
-            let endpoints = AdminEndpoints(status: status, metrics: metrics)
+            let endpoints = AdminEndpoints(
+                status: status, metrics: metrics, build: dependencies.build,
+                logLevel: AdminLogLevel(
+                    get: dependencies.logLevel, set: dependencies.setLogLevel, logger: logger))
             var server = HTTPServerConfiguration(addresses: adminAddresses, name: "admin")
             server.maximumConnections = 256
             admin = HTTPServer(configuration: server, group: group, logger: logger) { _ in endpoints.handler() }
@@ -144,6 +148,9 @@ package final class Gateway: Sendable {
     /// Requests of clients that have begun and not ended.
     package var requestsInFlight: Int { main.statistics.activeRequests }
 
+    /// Whether every event loop has turned within the time given, as far as can be told from outside.
+    package func isAnswering(within limit: TimeAmount) -> Bool { loops.isAnswering(within: limit) }
+
     // MARK: Life
 
     /// Listens, and begins to watch the upstreams.
@@ -153,7 +160,7 @@ package final class Gateway: Sendable {
         let snapshot = snapshot
         dependencies.setLogLevel(snapshot.configuration.logLevel)
         status.configured(version: snapshot.version, upstreams: snapshot.configuration.upstreams.map(\.name), kept: [])
-        metrics.configurationVersion.with().set(Double(snapshot.version))
+        metrics.configurationInForce(version: snapshot.version)
         let mainAddresses: [SocketAddress]
         let adminAddresses: [SocketAddress]
         do {
@@ -164,6 +171,8 @@ package final class Gateway: Sendable {
             await stopThreads()
             throw error
         }
+        loops.start()
+        if let tracer { state.withLock { $0.exporting = Task { await tracer.run() } } }
         watch(snapshot)
         return GatewayAddresses(main: mainAddresses, admin: adminAddresses)
     }
@@ -179,6 +188,7 @@ package final class Gateway: Sendable {
         } catch {
             status.reloadFailed("\(error)")
             metrics.reloads.with("failed").increment()
+            metrics.reloadSucceeded.with().set(0)
             logger.error("reload failed", metadata: ["problem": "\(error)"])
             return false
         }
@@ -205,7 +215,7 @@ package final class Gateway: Sendable {
         watch(new)
         closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.isSame(as: upstream) } })
         metrics.reloads.with("succeeded").increment()
-        metrics.configurationVersion.with().set(Double(new.version))
+        metrics.configurationInForce(version: new.version)
         logger.info("reloaded", metadata: ["config.version": .stringConvertible(new.version)])
         return true
     }
@@ -230,12 +240,17 @@ package final class Gateway: Sendable {
         if let engine = engines.first {
             for upstream in snapshot.upstreams { await upstream.close(engine, within: .seconds(1)) }
         }
+        let exporting = state.withLock { $0.exporting.take() }
+        exporting?.cancel()
+        await exporting?.value
+        await tracer?.close(within: .seconds(2))
         await admin?.drain(within: .milliseconds(200))
         await stopThreads()
         logger.info("stopped")
     }
 
     private func stopThreads() async {
+        loops.stop()
         for engine in engines { await engine.shutdown() }
         try? await group.shutdownGracefully()
     }
@@ -283,6 +298,7 @@ package final class Gateway: Sendable {
         if old.listen != new.listen { fixed.append("listen") }
         if old.admin != new.admin { fixed.append("admin") }
         if old.workers != new.workers { fixed.append("workers") }
+        if old.tracing != new.tracing { fixed.append("tracing") }
         for key in fixed { logger.warning("change needs a restart", metadata: ["config.key": "\(key)"]) }
     }
 
@@ -301,6 +317,7 @@ package final class Gateway: Sendable {
         server.idleTimeout = limits.idleTimeout
         server.writeTimeout = limits.writeTimeout
         server.maximumConnections = limits.connections
+        server.drainIdleGrace = configuration.drain.idleGrace
         return server
     }
 
@@ -318,6 +335,7 @@ package final class Gateway: Sendable {
         let registry = metrics.registry
         let main = main
         registry.addProcessMetrics()
+        registry.addBuildInfo("gateway", dependencies.build)
         registry.sampled("gateway_connections", help: "Open connections of clients.") {
             [MetricSample(Double(main.statistics.connections))]
         }
@@ -338,6 +356,29 @@ package final class Gateway: Sendable {
             [MetricSample(Double(engines.reduce(0) { $0 + $1.statistics.openedConnections }))]
         }
         addSessionMetrics(registry)
+        addLoadMetrics(registry)
+    }
+
+    private func addLoadMetrics(_ registry: MetricsRegistry) {
+        registry.sampled(
+            "gateway_certificate_not_after_timestamp_seconds",
+            help: "When the first certificate of a file ends, since the epoch; 0 when the file cannot be read.",
+            labels: ["file"]
+        ) { [weak self] in
+            guard let configuration = self?.snapshot.configuration else { return [] }
+            let own = configuration.upstreams.compactMap { $0.tls?.certificateFile }
+            return Set(configuration.certificates + own).sorted().map { file in
+                MetricSample(CertificateExpiry.earliest(in: file) ?? 0, labels: [file])
+            }
+        }
+        registry.sampled("gateway_upstream_calls_in_flight", help: "Calls under way.", labels: ["upstream"]) {
+            [weak self] in
+            (self?.snapshot.loads ?? []).map { MetricSample(Double($0.load.outstanding), labels: [$0.name]) }
+        }
+        registry.sampled("gateway_upstream_queue_length", help: "Calls that wait for a place.", labels: ["upstream"]) {
+            [weak self] in
+            (self?.snapshot.loads ?? []).map { MetricSample(Double($0.load.waiting), labels: [$0.name]) }
+        }
     }
 
     private func addSessionMetrics(_ registry: MetricsRegistry) {

@@ -1,3 +1,5 @@
+import Foundation
+import MCPClient
 package import Observability
 
 /// The gateway's metrics. Label values are types, tools, upstreams, statuses and error labels: all bounded by the
@@ -6,7 +8,7 @@ package final class GatewayMetrics: Sendable {
     package let registry: MetricsRegistry
     /// By type (or route), tool, status and outcome (`ok`, an error label, `client_closed`).
     let requests: MetricFamily<Counter>
-    /// By type (or route).
+    /// By type (or route) and tool.
     let durations: MetricFamily<Histogram>
     /// By upstream's phase and type.
     let phases: MetricFamily<Histogram>
@@ -27,6 +29,10 @@ package final class GatewayMetrics: Sendable {
     let shadows: MetricFamily<Counter>
     /// By type and ``AnswerDifference/Kind``: compared answers that have such a difference.
     let shadowDifferences: MetricFamily<Counter>
+    /// 1 when the last reload, or the start, put a configuration in force.
+    let reloadSucceeded: MetricFamily<Gauge>
+    let reloadTime: MetricFamily<Gauge>
+    let loopLag: MetricFamily<Histogram>
 
     package init(_ registry: MetricsRegistry) {
         self.registry = registry
@@ -35,9 +41,13 @@ package final class GatewayMetrics: Sendable {
             labels: ["type", "tool", "status", "outcome"])
         durations = registry.histogram(
             "gateway_request_duration_seconds", help: "From a request's first byte to the end of its response.",
-            labels: ["type"])
+            labels: ["type", "tool"])
         phases = registry.histogram(
-            "gateway_upstream_phase_seconds", help: "Time of a call by phase: waiting for a session, or the answer.",
+            "gateway_upstream_phase_seconds",
+            help: """
+                Time of a call by phase: queue (only of calls that waited), session, connect (only where a connection \
+                was opened), first_byte, upstream (sending to the whole answer, replays included), total.
+                """,
             labels: ["type", "phase"])
         replays = registry.counter(
             "gateway_upstream_replays_total", help: "Calls that were sent again.", labels: ["upstream"])
@@ -64,12 +74,27 @@ package final class GatewayMetrics: Sendable {
             labels: ["type", "kind"])
         configurationVersion = registry.gauge(
             "gateway_configuration_version", help: "How many configurations have been in force.")
+        reloadSucceeded = registry.gauge(
+            "gateway_configuration_last_reload_successful",
+            help: "1 when the last reading of the configuration put it in force.")
+        reloadTime = registry.gauge(
+            "gateway_configuration_last_reload_success_timestamp_seconds",
+            help: "When a configuration last came into force, since the epoch.")
+        loopLag = registry.histogram(
+            "gateway_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
+    }
+
+    func configurationInForce(version: Int) {
+        configurationVersion.with().set(Double(version))
+        reloadSucceeded.with().set(1)
+        reloadTime.with().set(Date().timeIntervalSince1970)
     }
 
     func instruments(of type: ChatTypeConfiguration) -> TypeInstruments {
         TypeInstruments(
-            succeeded: requests.with(type.name, type.tool, "200", "ok"), duration: durations.with(type.name),
-            session: phases.with(type.name, "session"), upstream: phases.with(type.name, "upstream"))
+            succeeded: requests.with(type.name, type.tool, "200", "ok"),
+            duration: durations.with(type.name, type.tool),
+            phases: PhaseInstruments { phases.with(type.name, $0) })
     }
 }
 
@@ -77,13 +102,40 @@ package final class GatewayMetrics: Sendable {
 final class TypeInstruments: Sendable {
     let succeeded: Counter
     let duration: Histogram
-    let session: Histogram
-    let upstream: Histogram
+    let phases: PhaseInstruments
 
-    init(succeeded: Counter, duration: Histogram, session: Histogram, upstream: Histogram) {
+    init(succeeded: Counter, duration: Histogram, phases: PhaseInstruments) {
         self.succeeded = succeeded
         self.duration = duration
-        self.session = session
-        self.upstream = upstream
+        self.phases = phases
+    }
+}
+
+/// The phases of a type's calls.
+struct PhaseInstruments: Sendable {
+    private let queue: Histogram
+    private let session: Histogram
+    private let connect: Histogram
+    private let firstByte: Histogram
+    private let upstream: Histogram
+    private let total: Histogram
+
+    /// - Parameter histogram: The instrument of a phase.
+    init(_ histogram: (_ phase: String) -> Histogram) {
+        queue = histogram("queue")
+        session = histogram("session")
+        connect = histogram("connect")
+        firstByte = histogram("first_byte")
+        upstream = histogram("upstream")
+        total = histogram("total")
+    }
+
+    func observe(_ timings: MCPCallTimings) {
+        if timings.queue > .zero { queue.observe(timings.queue) }
+        session.observe(timings.session)
+        if timings.connect > .zero { connect.observe(timings.connect) }
+        if timings.firstByte > .zero { firstByte.observe(timings.firstByte) }
+        upstream.observe(timings.upstream)
+        total.observe(timings.queue + timings.session + timings.upstream)
     }
 }

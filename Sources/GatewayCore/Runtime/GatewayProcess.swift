@@ -3,42 +3,61 @@ import HTTPServer
 import JSON
 import Logging
 import Observability
+package import ServiceRuntime
 import UnixSignals
 
 /// The gateway as a process: loggers, signals, exit.
 package enum GatewayProcess {
     /// Serves until a signal ends it.
     ///
-    /// SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reloads.
+    /// SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reloads. Systemd, where it is there, is
+    /// told of each, and that the event loops turn.
     ///
     /// - Throws: `GatewayConfigurationFile.Failure`, `HTTPListenError`.
-    package static func serve(_ file: GatewayConfigurationFile) async throws {
+    package static func serve(_ file: GatewayConfigurationFile, build: BuildVersion = BuildVersion()) async throws {
         let configuration = try file.load()
         let sockets = SystemdSockets()
         sockets.claim()
+        let notifier = SystemdNotifier()
+        notifier.claim()
         let output = LogOutput(level: configuration.logLevel)
+        for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
         // Trapped before anything is served, so that no signal finds the process half-started.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let gateway = try await buildGateway(
             configuration,
             dependencies: GatewayDependencies(
                 makeLogger: { label in Logger(label: label) { JSONLogHandler(label: $0, output: output) } },
-                load: file.load, sockets: InheritedSockets(sockets), setLogLevel: { output.level = $0 }))
+                load: file.load, sockets: InheritedSockets(sockets), logLevel: { output.level },
+                setLogLevel: { output.level = $0 }, build: build))
         _ = try await gateway.start()
+        notifier.send(.ready)
+        let watchdog = Watchdog(
+            notifier: notifier,
+            logger: Logger(label: "gateway") {
+                JSONLogHandler(label: $0, output: output)
+            }
+        ) { gateway.isAnswering(within: $0) }
+        let watching = Task { await watchdog.run() }
         let (stop, stopping) = AsyncStream<Void>.makeStream()
-        let watcher = Task { await watch(signals, gateway, stopping) }
+        let watcher = Task { await watch(signals, gateway, notifier, stopping) }
         for await _ in stop { break }
+        notifier.send(.stopping)
         await gateway.drain()
+        watching.cancel()
         watcher.cancel()
     }
 
     private static func watch(
-        _ signals: UnixSignalsSequence, _ gateway: Gateway, _ stopping: AsyncStream<Void>.Continuation
+        _ signals: UnixSignalsSequence, _ gateway: Gateway, _ notifier: SystemdNotifier,
+        _ stopping: AsyncStream<Void>.Continuation
     ) async {
         var isStopping = false
         for await signal in signals {
             if signal == .sighup {
+                notifier.send(.reloading)
                 await gateway.reload()
+                notifier.send(.ready)
             } else if isStopping {
                 exit(EXIT_FAILURE)
             } else {

@@ -3,6 +3,7 @@ import Logging
 import MCP
 package import MCPClient
 import NIOCore
+import ServiceRuntime
 
 /// Everything that follows from one reading of the configuration: immutable, shared by all shards. A request keeps the
 /// snapshot that it began with.
@@ -54,6 +55,11 @@ package final class GatewaySnapshot: Sendable {
         pageDocument = configuration.page ? PageFiles.embedded.document(with: configuration.pageTexts) : nil
     }
 
+    /// What the gates of each upstream are doing, of both kinds.
+    var loads: [(name: String, load: UpstreamLoad)] {
+        upstreams.map { (name: $0.name, load: $0.load) } + backends.map { (name: $0.name, load: $0.load) }
+    }
+
     /// The configured types, and those that the tools give.
     func types(with catalogs: [String: ToolCatalog], _ metrics: GatewayMetrics) -> TypeMap {
         TypeMap(
@@ -69,6 +75,8 @@ package struct GatewayUpstream: Sendable {
     let tls: CurlTLS?
     /// In the order of the configuration's addresses, at least one.
     let servers: [UpstreamServer]
+    /// What its gates are doing.
+    let load = UpstreamLoad()
 
     package var name: String { configuration.name }
     var address: UpstreamAddress { configuration.address }
@@ -114,5 +122,5 @@ package struct GatewayUpstream: Sendable {
 /// What the gateway says it is.
 package enum GatewayVersion {
     package static let name = "chat-gateway"
-    package static let number = "0.1.0"
+    package static let number = BuildVersion.number
 }

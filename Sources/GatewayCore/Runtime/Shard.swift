@@ -5,6 +5,7 @@ import Logging
 import MCPClient
 import NIOCore
 import NIOHTTP1
+import ServiceRuntime
 import Synchronization
 
 /// One worker: an event loop, a curl engine, and everything that requests on that loop share. Requests never cross
@@ -15,6 +16,8 @@ final class Shard {
     let metrics: GatewayMetrics
     let logger: Logger
     let accessLogger: Logger
+    /// Takes spans; nil while tracing is off.
+    let tracer: SpanExporter?
     let status: GatewayStatus
     private(set) var view: ShardView
     /// Made once: the routes keep nothing of a connection.
@@ -29,8 +32,9 @@ final class Shard {
 
     init(
         eventLoop: any EventLoop, engine: CurlEngine, snapshot: GatewaySnapshot, metrics: GatewayMetrics,
-        status: GatewayStatus, logger: Logger, accessLogger: Logger
+        status: GatewayStatus, tracer: SpanExporter?, logger: Logger, accessLogger: Logger
     ) {
+        self.tracer = tracer
         self.eventLoop = eventLoop
         self.engine = engine
         self.metrics = metrics

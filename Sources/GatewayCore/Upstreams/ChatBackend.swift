@@ -8,6 +8,7 @@ package struct ChatBackend: Sendable {
     let tls: CurlTLS?
     /// In the order of the configuration's addresses, at least one.
     let servers: [ChatBackendServer]
+    let load = UpstreamLoad()
 
     package var name: String { configuration.name }
 
@@ -111,6 +112,9 @@ final class ChatBackendCaller: GateCaller {
         guard case .failure(let error) = answer, !error.requestSent else { return false }
         return [.couldNotResolve, .couldNotConnect, .tlsFailed, .closedEarly].contains(error.kind)
     }
+
+    /// Its answers have no place for that.
+    static func note(queued: Duration, in answer: inout Answer) {}
 
     static var cancelled: Answer {
         .failure(CurlError(kind: .cancelled, message: "cancelled by the caller", requestSent: false))

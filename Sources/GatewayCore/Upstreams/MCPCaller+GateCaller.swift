@@ -26,6 +26,8 @@ extension MCPCaller: GateCaller {
         return failure.kind == .unreachable && failure.executed == .no
     }
 
+    static func note(queued: Duration, in answer: inout MCPCallOutcome) { answer.timings.queue = queued }
+
     static var cancelled: MCPCallOutcome {
         .failure(MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled by the caller"))
     }

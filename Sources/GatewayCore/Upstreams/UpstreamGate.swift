@@ -16,6 +16,8 @@ protocol GateCaller {
     static func mayGoElsewhere(_ answer: Answer) -> Bool
     /// The answer to a call that was cancelled before it was sent.
     static var cancelled: Answer { get }
+    /// Notes how long the call waited in the gate's queue.
+    static func note(queued: Duration, in answer: inout Answer)
 }
 
 /// What a gate wants to know of a call.
@@ -36,6 +38,8 @@ protocol GateUpstream {
     func health(of server: Int) -> UpstreamGateState.Health
     /// What the shards' breakers do for each server.
     func breakers(of server: Int) -> BreakerBoard
+    /// What its gates are doing.
+    var load: UpstreamLoad { get }
 }
 
 /// The way of a shard's calls to one upstream: chooses a server, bounds what is under way, and lets the rest wait for a
@@ -68,6 +72,7 @@ final class UpstreamGate<Caller: GateCaller> {
     private var queue: CircularBuffer<GateCall<Caller>> = []
     /// What the servers' boards have been told.
     private var shown: [CircuitBreaker.Phase]
+    private let load: UpstreamLoad.Part
 
     init(_ upstream: Caller.Upstream, callers: [Caller], eventLoop: any EventLoop, workers: Int) {
         self.upstream = upstream
@@ -75,6 +80,7 @@ final class UpstreamGate<Caller: GateCaller> {
         self.eventLoop = eventLoop
         state = UpstreamGateState(upstream.configuration.gate.shared(by: workers), servers: callers.count)
         shown = Array(repeating: .closed, count: callers.count)
+        load = upstream.load.add()
     }
 
     deinit {
@@ -98,7 +104,9 @@ final class UpstreamGate<Caller: GateCaller> {
         _ request: Caller.Call, accepted: (() -> Void)? = nil, completion: @escaping (Outcome) -> Void
     ) -> Handle? {
         let now = NIODeadline.now()
-        switch state.admit(now: now, health: health) {
+        let admission = state.admit(now: now, health: health)
+        publish()
+        switch admission {
         case .run(let server):
             show(server)
             accepted?()
@@ -116,6 +124,7 @@ final class UpstreamGate<Caller: GateCaller> {
         case .wait:
             accepted?()
             let call = GateCall(request, gate: self, completion)
+            call.queuedAt = now
             let end = min(request.deadline, now + TimeAmount(upstream.configuration.queueTimeout))
             call.expiry = eventLoop.assumeIsolated().scheduleTask(deadline: end) { [self] in
                 leaveQueue(call, .refused(Self.overloaded("waited too long")))
@@ -155,12 +164,20 @@ final class UpstreamGate<Caller: GateCaller> {
         guard call.tries < callers.count, Caller.mayGoElsewhere(answer) else { return nil }
         let now = NIODeadline.now()
         guard now < request.deadline, case .run(let other) = state.again(now: now, health: health) else { return nil }
+        publish()
         return other
     }
 
     private func ended(_ server: Int, _ answer: Caller.Answer) {
         state.end(server: server, Caller.verdict(answer), now: .now())
         show(server)
+        publish()
+    }
+
+    /// Plain stores: nobody else writes there.
+    private func publish() {
+        load.outstanding.store(state.outstanding, ordering: .relaxed)
+        load.waiting.store(state.waiting, ordering: .relaxed)
     }
 
     private func health(_ server: Int) -> UpstreamGateState.Health { upstream.health(of: server) }
@@ -173,8 +190,11 @@ final class UpstreamGate<Caller: GateCaller> {
                 queue.removeFirst()
                 continue
             }
-            guard let admission = state.resume(now: .now(), health: health) else { return }
+            let now = NIODeadline.now()
+            guard let admission = state.resume(now: now, health: health) else { return }
+            publish()
             queue.removeFirst()
+            call.queued = .nanoseconds((now - call.queuedAt).nanoseconds)
             call.expiry?.cancel()
             if case .run(let server) = admission {
                 run(call, on: server)
@@ -188,6 +208,7 @@ final class UpstreamGate<Caller: GateCaller> {
     fileprivate func leaveQueue(_ call: GateCall<Caller>, _ outcome: Outcome) {
         guard call.isQueued, call.request != nil else { return }
         state.leave()
+        publish()
         call.finish(outcome)
         // Clients that come and leave while nothing moves must not make the queue long.
         if queue.count > 2 * state.waiting + 16 { queue.removeAll { $0.request == nil } }
@@ -212,6 +233,9 @@ final class GateCall<Caller: GateCaller> {
     private var completion: ((UpstreamGate<Caller>.Outcome) -> Void)?
     fileprivate var expiry: Scheduled<Void>?
     fileprivate var isQueued = true
+    fileprivate var queuedAt = NIODeadline.uptimeNanoseconds(0)
+    /// How long it waited.
+    fileprivate var queued = Duration.zero
     fileprivate var tries = 0
     fileprivate var running: Caller.Running?
 
@@ -229,6 +253,11 @@ final class GateCall<Caller: GateCaller> {
         expiry = nil
         running = nil
         request = nil
+        var outcome = outcome
+        if queued > .zero, case .answered(var answer) = outcome {
+            Caller.note(queued: queued, in: &answer)
+            outcome = .answered(answer)
+        }
         completion.take()?(outcome)
     }
 

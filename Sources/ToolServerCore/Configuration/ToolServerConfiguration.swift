@@ -1,6 +1,7 @@
 package import Configuration
 package import JSON
 package import Logging
+package import ServiceRuntime
 
 /// The `toolServer` section of gateway.json.
 ///
@@ -19,9 +20,12 @@ package import Logging
 /// | `allowedOrigins` | list | empty | other origins whose pages may post |
 /// | `allowedHosts` | list | empty | `Host` values accepted; empty accepts all |
 /// | `drain` | duration | 10 s | how long requests in flight may take at shutdown |
+/// | `drainDelay` | duration | 0 | how long requests are still accepted after readiness turned false |
+/// | `drainIdleGrace` | duration | 500 ms | how long unused connections stay open at shutdown |
 /// | `limits` | section | – | ``Limits`` |
 /// | `login` | section | – | ``Login`` |
 /// | `ai` | section | – | ``AnswerConfiguration`` |
+/// | `tracing` | section | – | ``TracingConfiguration`` |
 package struct ToolServerConfiguration: Sendable {
     /// How MCP clients reach the server.
     package enum Transport: String, CaseIterable, Sendable {
@@ -90,12 +94,20 @@ package struct ToolServerConfiguration: Sendable {
     package var allowedHosts: [String]
     /// How long requests in flight may take at shutdown.
     package var drain: Duration
+    /// How long requests are still accepted after `/readyz` turned 503.
+    package var drainDelay: Duration
+    /// How long unused connections stay open once nothing new is accepted.
+    package var drainIdleGrace: Duration
     /// Bounds on what clients may use.
     package var limits: Limits
     /// Logging in.
     package var login: Login
     /// The AI provider; nil answers from the documents.
     package var ai: AnswerConfiguration?
+    /// Where spans go; nil: nowhere.
+    package var tracing: TracingConfiguration?
+    /// The section as it was written, to see what a reload changes.
+    var document: JSONValue = .object([:])
 
     /// Reads the section. Errors are recorded in the reader, which the caller finishes.
     package init(_ reader: ConfigurationReader) {
@@ -135,8 +147,17 @@ package struct ToolServerConfiguration: Sendable {
         drain = reader.duration(
             "drain", default: .seconds(10), in: .zero ... .seconds(600),
             "How long requests in flight may take at shutdown.")
+        drainDelay = reader.duration(
+            "drainDelay", default: .zero, in: .zero ... .seconds(600),
+            "How long requests are still accepted after readiness turned false.")
+        drainIdleGrace = reader.duration(
+            "drainIdleGrace", default: .milliseconds(500), in: .zero ... .seconds(60),
+            "How long unused connections stay open at shutdown, so that no request meets a closing one.")
         limits = reader.section("limits", "Bounds on what clients may use.") { Limits($0) }
         login = reader.section("login", "Logging in with the store's accounts.") { Login($0) }
+        tracing = reader.section("tracing", "Where spans are sent: an OTLP/HTTP collector.") {
+            TracingConfiguration($0)
+        }
         ai = reader.section("ai", "The AI provider, OpenAI-compatible.") { AnswerConfiguration($0) }
         checkForeign(reader)
     }
@@ -199,6 +220,7 @@ package struct ToolServerConfiguration: Sendable {
             document: document["toolServer"] ?? .object([:]), path: ["toolServer"], environment: environment,
             environmentPrefix: "TOOL_SERVER", overrides: overrides)
         self.init(reader)
+        self.document = document["toolServer"] ?? .object([:])
         try reader.finish()
     }
 

@@ -3,13 +3,17 @@ import JSON
 import Logging
 import NIOHTTP1
 import Observability
+import ServiceRuntime
 
-/// `/healthz`, `/readyz` and `/metrics` on the admin port.
+/// `/healthz`, `/readyz`, `/metrics`, `/version` and `/loglevel` on the admin port.
 struct AdminRoutes: Sendable {
     let store: any Store
     let foreign: (any ForeignDatabase)?
     let metrics: ToolServerMetrics
     let logger: Logger
+    let build: BuildVersion
+    let state: ProcessState
+    let logLevel: AdminLogLevel
 
     func respond(_ request: AsyncHTTPRequest, _ responder: AsyncHTTPResponder) async {
         let reply = await reply(to: request)
@@ -17,11 +21,23 @@ struct AdminRoutes: Sendable {
     }
 
     private func reply(to request: AsyncHTTPRequest) async -> HTTPReply {
+        if request.path == AdminLogLevel.path {
+            let answer = logLevel.answer(request.head.method.rawValue, body: String(buffer: request.body))
+            let headers: HTTPHeaders = answer.allow.map { ["Allow": $0] } ?? [:]
+            return .json(answer.body, status: HTTPResponseStatus(statusCode: answer.status), headers: headers)
+        }
         guard request.head.method == .GET || request.head.method == .HEAD else {
             return .methodNotAllowed(allow: "GET, HEAD")
         }
         switch request.path {
         case "/healthz": return .json(["status": "live"])
+        case "/version":
+            return .json([
+                "name": .string(ToolServer.implementation.name), "version": .string(BuildVersion.number),
+                "commit": .string(build.commit),
+            ])
+        case "/readyz" where state.isDraining.load(ordering: .relaxed):
+            return .json(["status": "not ready", "reasons": ["draining"]], status: .serviceUnavailable)
         case "/readyz":
             do {
                 try await store.checkHealth()

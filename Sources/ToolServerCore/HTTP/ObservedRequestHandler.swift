@@ -27,7 +27,8 @@ final class ObservedRequestHandler: HTTPRequestHandler {
     }
 
     func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
-        handler(RequestIdentifier.new(), exchange.remoteAddress) { _, _ in }.reject(failure, exchange)
+        let requestID = RequestIdentifier.accept(exchange.head.headers.first(name: "X-Request-Id"))
+        handler(requestID, exchange.remoteAddress) { _, _ in }.reject(failure, exchange)
     }
 
     private func handler(
@@ -37,7 +38,7 @@ final class ObservedRequestHandler: HTTPRequestHandler {
         let metrics = metrics
         let logger = logger
         return AsyncHTTPHandler(
-            bodyLimit: bodyLimit,
+            bodyLimit: bodyLimit, failureHeaders: ["X-Request-Id": requestID],
             onFinish: { head, summary in
                 let path = head.uri.prefix { $0 != "?" }
                 let route = Route(path: path)
@@ -58,7 +59,10 @@ final class ObservedRequestHandler: HTTPRequestHandler {
                 {
                     metadata["trace.id"] = .string(trace.traceID)
                 }
-                logger.info("request", metadata: metadata)
+                // A gateway lists the tools every few seconds to see whether they are there. The server has compared
+                // the header with the body, so nothing else hides behind it.
+                let isProbe = summary.status == 200 && head.headers["Mcp-Method"] == ["tools/list"]
+                logger.log(level: isProbe ? .debug : .info, "request", metadata: metadata)
             }, respond)
     }
 }

@@ -6,6 +6,8 @@ import JSON
 import Logging
 import NIOCore
 import NIOPosix
+import ServiceRuntime
+import Synchronization
 import TestSupport
 import Testing
 
@@ -219,13 +221,23 @@ import Testing
             #expect(kept.header("X-Request-Id") == "abc-123")
             let replaced = try await client.post("/mcp/echo", "{}", headers: [("X-Request-Id", "a b\"c")])
             #expect(replaced.header("X-Request-Id") != "a b\"c")
+            // So do answers that no route gives.
+            let large = try await client.post(
+                "/mcp/echo", String(repeating: " ", count: 5 << 20), headers: [("X-Request-Id", "abc-413")])
+            #expect(large.status == 413)
+            #expect(large.header("X-Request-Id") == "abc-413")
+            let long = try await client.post(
+                "/mcp/echo", "{}", headers: [("X-Large", String(repeating: "x", count: 40_000))])
+            #expect(long.status == 431)
+            #expect(long.header("X-Request-Id")?.isEmpty == false)
         }
     }
 
     @Test func theAdminPortTellsHealthReadinessAndMetrics() async throws {
-        let fixture = try await ToolFixture(provider: EchoProvider())
-        let admin = try fixture.toolServer.adminService(
-            address: "127.0.0.1:0", group: MultiThreadedEventLoopGroup.singleton)
+        let fixture = try await ToolFixture(
+            provider: EchoProvider(), document: ["toolServer": ["admin": "127.0.0.1:0"]])
+        let state = ProcessState()
+        let admin = try fixture.toolServer.adminService(state: state, group: MultiThreadedEventLoopGroup.singleton)
         let port = try #require(try await admin.http.start().first?.port)
         let client = HTTPTestClient("http://127.0.0.1:\(port)")
         _ = try await fixture.call("echo", ["message": "x"])
@@ -235,6 +247,11 @@ import Testing
         #expect(metrics.contains(#"tool_server_tool_calls_total{tool="echo",outcome="ok"} 1"#))
         #expect(try await client.get("/mcp/").status == 404)
         #expect(try await client.post("/healthz", "{}").status == 405)
+        #expect(try await client.get("/version").json["version"]?.string == BuildVersion.number)
+        state.isDraining.store(true, ordering: .relaxed)
+        #expect(try await client.get("/readyz").json["reasons"] == ["draining"])
+        #expect(try await client.get("/healthz").status == 200)
+        state.isDraining.store(false, ordering: .relaxed)
         try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session; DROP TABLE account") }
         let notReady = try await client.get("/readyz")
         #expect(notReady.status == 503)

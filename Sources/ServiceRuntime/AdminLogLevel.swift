@@ -1,0 +1,60 @@
+package import JSON
+package import Logging
+
+/// `/loglevel` of an admin listener: GET tells the level in force, PUT with a level's name as the body changes it until
+/// the next reload or restart. Changes are logged at notice.
+package struct AdminLogLevel: Sendable {
+    package static let path = "/loglevel"
+
+    /// What is answered.
+    package struct Answer: Sendable {
+        package let status: Int
+        package let body: JSONValue
+        /// The methods allowed, with 405.
+        package let allow: String?
+    }
+
+    private let get: @Sendable () -> Logger.Level
+    private let set: @Sendable (Logger.Level) -> Void
+    private let logger: Logger
+
+    package init(
+        get: @escaping @Sendable () -> Logger.Level, set: @escaping @Sendable (Logger.Level) -> Void, logger: Logger
+    ) {
+        self.get = get
+        self.set = set
+        self.logger = logger
+    }
+
+    package func answer(_ method: String, body: String) -> Answer {
+        switch method {
+        case "GET", "HEAD":
+            return current
+        case "PUT":
+            let name = body.trimmed(of: [" ", "\t", "\r", "\n", "\""])
+            guard let level = Logger.Level(rawValue: name) else {
+                let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
+                return Answer(status: 400, body: ["error": .string("Expected one of \(known)")], allow: nil)
+            }
+            let old = get()
+            set(level)
+            logger.notice(
+                "log level changed",
+                metadata: ["log.level": "\(level.rawValue)", "log.level.before": "\(old.rawValue)"])
+            return current
+        default:
+            return Answer(status: 405, body: ["error": "Method not allowed"], allow: "GET, HEAD, PUT")
+        }
+    }
+
+    private var current: Answer { Answer(status: 200, body: ["level": .string(get().rawValue)], allow: nil) }
+}
+
+extension String {
+    fileprivate func trimmed(of characters: Set<Character>) -> String {
+        var rest = self[...]
+        while let first = rest.first, characters.contains(first) { rest.removeFirst() }
+        while let last = rest.last, characters.contains(last) { rest.removeLast() }
+        return String(rest)
+    }
+}

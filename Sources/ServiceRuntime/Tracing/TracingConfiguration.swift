@@ -1,0 +1,105 @@
+package import Configuration
+
+/// The `tracing` section: where spans go, and which. Off without `endpoint`.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `endpoint` | URL | – | an OTLP/HTTP collector, such as `http://127.0.0.1:4318`; `/v1/traces` is added unless it is there. Also `OTEL_EXPORTER_OTLP_ENDPOINT` |
+/// | `headers`, `headersFile` | string | – | `NAME=VALUE,NAME=VALUE`, sent with every batch; secret. Also `OTEL_EXPORTER_OTLP_HEADERS` |
+/// | `serviceName` | string | the process's name | the resource attribute `service.name`. Also `OTEL_SERVICE_NAME` |
+/// | `sampleRatio` | number | 1 | which part of the traces that begin here is recorded, 0 to 1 |
+/// | `parentBased` | boolean | true | whether a caller's `traceparent` decides; false: the ratio decides for it too |
+/// | `batch` | integer | 512 | spans in one request |
+/// | `queue` | integer | 2048 | spans that may wait; more are dropped and counted |
+/// | `interval` | duration | 5 s | how long a span waits at most while the batch is not full |
+/// | `timeout` | duration | 10 s | for one request to the collector |
+package struct TracingConfiguration: Hashable, Sendable {
+    /// Where batches are posted.
+    package let endpoint: String
+    /// Sent with every batch.
+    package let headers: [Header]
+    /// Nil: the process's own name.
+    package let serviceName: String?
+    package let sampleRatio: Double
+    package let parentBased: Bool
+    package let batch: Int
+    package let queue: Int
+    package let interval: Duration
+    package let timeout: Duration
+
+    /// One header field; its value is a secret.
+    package struct Header: Hashable, Sendable {
+        package let name: String
+        package let value: Secret
+    }
+
+    /// Reads the section; nil when it names no collector. Errors are recorded in the reader.
+    package init?(_ reader: ConfigurationReader) {
+        let endpoint = reader.optionalString(
+            "endpoint", "The OTLP/HTTP collector, such as http://127.0.0.1:4318; off without one.",
+            environment: "OTEL_EXPORTER_OTLP_ENDPOINT")
+        let headers = reader.secret(
+            "headers", "Header fields for the collector: NAME=VALUE,NAME=VALUE.",
+            environment: "OTEL_EXPORTER_OTLP_HEADERS")
+        serviceName = reader.optionalString(
+            "serviceName", "The name of this service in traces.", environment: "OTEL_SERVICE_NAME")
+        sampleRatio = reader.number(
+            "sampleRatio", default: 1, in: 0...1, "Which part of the traces that begin here is recorded.")
+        parentBased = reader.bool(
+            "parentBased", default: true, "Whether the caller's traceparent decides what is recorded.")
+        batch = reader.integer("batch", default: 512, in: 1...10_000, "Spans in one request to the collector.")
+        queue = reader.integer(
+            "queue", default: 2048, in: 1...1_000_000, "Spans that may wait; more are dropped and counted.")
+        interval = reader.duration(
+            "interval", default: .seconds(5), in: .milliseconds(10)...(.seconds(300)),
+            "How long a span waits at most while the batch is not full.")
+        timeout = reader.duration(
+            "timeout", default: .seconds(10), in: .milliseconds(10)...(.seconds(300)),
+            "For one request to the collector.")
+        var parsed: [Header] = []
+        for field in headers?.value.split(separator: ",") ?? [] {
+            let parts = field.split(separator: "=", maxSplits: 1)
+            let name = parts.first.map { String($0.filter { $0 != " " }) } ?? ""
+            guard parts.count == 2, Self.isToken(name), parts[1].utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else {
+                reader.fail("headers", expected: "NAME=VALUE,NAME=VALUE", found: "something else")
+                break
+            }
+            parsed.append(Header(name: name, value: Secret(String(parts[1]))))
+        }
+        self.headers = parsed
+        guard let endpoint, !endpoint.isEmpty else { return nil }
+        guard let url = Self.url(endpoint) else {
+            reader.fail("endpoint", expected: "http://HOST[:PORT] or https://HOST[:PORT]", found: "\"\(endpoint)\"")
+            return nil
+        }
+        self.endpoint = url
+    }
+
+    /// Everything that must not reach a log.
+    package var secrets: [String] { headers.map(\.value.value) }
+
+    /// Credentials in a URL end up in logs, so they are refused.
+    private static func url(_ text: String) -> String? {
+        let lower = text.lowercased()
+        guard let scheme = ["http://", "https://"].first(where: { lower.hasPrefix($0) }),
+            text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), !text.contains("@"), !text.contains("?"),
+            !text.contains("#")
+        else { return nil }
+        let host = text.dropFirst(scheme.count).prefix { $0 != "/" }
+        guard !host.isEmpty, host.first != ":" else { return nil }
+        if text.hasSuffix("/v1/traces") { return text }
+        return (text.hasSuffix("/") ? String(text.dropLast()) : text) + "/v1/traces"
+    }
+
+    private static func isToken(_ name: String) -> Bool {
+        !name.isEmpty
+            && name.utf8.allSatisfy { byte in
+                switch byte {
+                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
+                    UInt8(ascii: "A")...UInt8(ascii: "Z"):
+                    true
+                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
+            }
+    }
+}

@@ -1,0 +1,43 @@
+import Foundation
+import JSON
+
+extension ToolServer {
+    /// Reads the configuration again and puts into force what can be while serving: the log level and the whole `ai`
+    /// section, with the keys in the files that it names. What else has changed is named in a warning and waits for a
+    /// restart. A configuration with an error changes nothing.
+    ///
+    /// - Returns: Whether it is in force.
+    @discardableResult
+    func reload(_ process: ToolServerProcess) -> Bool {
+        guard let load = process.load else { return false }
+        let new: ToolServerConfiguration
+        do {
+            new = try load()
+        } catch {
+            metrics.reloads.with("failed").increment()
+            metrics.reloadSucceeded.with().set(0)
+            logger.error("reload failed", metadata: ["problem": "\(error)"])
+            return false
+        }
+        for secret in new.ai?.secrets ?? [] { process.redact(secret) }
+        process.setLogLevel(new.logLevel)
+        replaceAnswers?(new.ai)
+        for key in configuration.fixedKeys(differingFrom: new) {
+            logger.warning("change needs a restart", metadata: ["config.key": "toolServer.\(key)"])
+        }
+        metrics.reloads.with("succeeded").increment()
+        metrics.configurationInForce()
+        logger.info("reloaded")
+        return true
+    }
+}
+
+extension ToolServerConfiguration {
+    /// Keys of the section whose new value needs a restart.
+    func fixedKeys(differingFrom other: ToolServerConfiguration) -> [String] {
+        let mine = document.object ?? [:]
+        let others = other.document.object ?? [:]
+        return Set(mine.keys).union(others.keys).subtracting(["logLevel", "ai"])
+            .filter { mine[$0] != others[$0] }.sorted()
+    }
+}

@@ -1,0 +1,59 @@
+import Foundation
+import TestSupport
+import Testing
+
+@testable import ServiceRuntime
+
+@Suite struct CertificateExpiryTests {
+    /// Made by openssl.
+    private func certificate(_ directory: TemporaryDirectory, days: Int) async throws -> String {
+        let name = "certificate-\(days).pem"
+        let finished = try await ChildProcess.run(
+            .init(
+                "openssl",
+                [
+                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
+                    "\(days)", "-subj", "/CN=localhost", "-keyout", directory.path("key.pem"),
+                    "-out", directory.path(name),
+                ]))
+        guard finished.succeeded else { throw ProcessError("openssl: \(finished.error)") }
+        return try String(contentsOfFile: directory.path(name), encoding: .utf8)
+    }
+
+    private func days(_ time: Double?) -> Double? {
+        time.map { (($0 - Date().timeIntervalSince1970) / 86_400).rounded() }
+    }
+
+    // 40 years from now the year has four digits (RFC 5280 section 4.1.2.5).
+    @Test(arguments: [1, 90, 14_600])
+    func theEndOfACertificateIsRead(_ lifetime: Int) async throws {
+        let directory = try TemporaryDirectory("certificates")
+        let text = try await certificate(directory, days: lifetime)
+        #expect(days(CertificateExpiry.earliest(inPEM: text)) == Double(lifetime))
+        #expect(days(CertificateExpiry.earliest(in: directory.path("certificate-\(lifetime).pem"))) == Double(lifetime))
+    }
+
+    @Test func theFirstEndInAChainCounts() async throws {
+        let directory = try TemporaryDirectory("certificates")
+        let long = try await certificate(directory, days: 90)
+        let short = try await certificate(directory, days: 5)
+        #expect(days(CertificateExpiry.earliest(inPEM: long + short)) == 5)
+    }
+
+    @Test func whatIsNoCertificateHasNoEnd() async throws {
+        let directory = try TemporaryDirectory("certificates")
+        let text = try await certificate(directory, days: 5)
+        let lines = text.split(separator: "\n")
+        #expect(CertificateExpiry.earliest(in: directory.path("missing.pem")) == nil)
+        #expect(CertificateExpiry.earliest(in: directory.path("key.pem")) == nil)
+        #expect(CertificateExpiry.earliest(inPEM: "") == nil)
+        // Cut short at every line: nothing is read past the end.
+        for count in 1..<lines.count {
+            let cut = lines.prefix(count).joined(separator: "\n")
+            #expect(CertificateExpiry.earliest(inPEM: cut) == nil)
+            #expect(
+                CertificateExpiry.earliest(inPEM: cut + "\n-----END CERTIFICATE-----\n") == nil
+                    || count == lines.count - 1)
+        }
+    }
+}
