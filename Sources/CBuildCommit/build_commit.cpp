@@ -1,5 +1,5 @@
 // Where the commit comes from, the first that there is:
-//   1. -Xcc -DBUILD_COMMIT=\"…\", for builds without the repository, such as a container's
+//   1. -Xcxx -DBUILD_COMMIT=\"…\", for builds without the repository, such as a container's
 //   2. the last line of the clone's reflog; the compiler notes the dependency, so the next commit is built in
 //   3. what `git archive` wrote into archive_commit.h
 // The manifest cannot say it: SwiftPM keeps what a manifest evaluated to, the commit of last week included.

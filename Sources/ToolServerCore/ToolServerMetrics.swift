@@ -37,6 +37,7 @@ package struct ToolServerMetrics: Sendable {
             help: "When a configuration last came into force, since the epoch.")
         loopLag = registry.histogram(
             "tool_server_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
+        for result in ["succeeded", "failed"] { reloads.with(result).increment(by: 0) }
     }
 
     func configurationInForce() {

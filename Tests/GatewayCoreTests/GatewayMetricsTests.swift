@@ -74,6 +74,9 @@ import Testing
         try await TestGateway.with(upstream) { test in
             let before = try await test.admin("/metrics").text
             #expect(before.contains("gateway_configuration_last_reload_successful 1\n"))
+            // Counters are there before they count.
+            #expect(before.contains("gateway_configuration_reloads_total{result=\"failed\"} 0\n"))
+            #expect(before.contains("gateway_upstream_replays_total{upstream=\"tools\"} 0\n"))
             #expect(before.contains("gateway_configuration_last_reload_success_timestamp_seconds 1"))
             #expect(await test.gateway.reload())
             let after = try await test.admin("/metrics").text

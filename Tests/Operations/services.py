@@ -74,7 +74,7 @@ class NotifySocket:
 class Service:
     """One of our executables. `sockets` are its listening sockets by name, in the order of the descriptors."""
 
-    def __init__(self, name, *arguments, sockets=None, notify=None, environment=None):
+    def __init__(self, name, *arguments, sockets=None, notify=None, environment=None, executable=None):
         self.name, self.lines, self.addresses = name, [], {}
         sockets = sockets or {}
         variables = {key: value for key, value in os.environ.items()
@@ -86,7 +86,8 @@ class Service:
         variables |= environment or {}
         numbers = [held.fileno() for held in sockets.values()]
         self.process = subprocess.Popen(
-            [sys.executable, "-S", "-c", ACTIVATE, ",".join(map(str, numbers)), str(PRODUCTS / name), *arguments],
+            [sys.executable, "-S", "-c", ACTIVATE, ",".join(map(str, numbers)), str(executable or PRODUCTS / name),
+             *arguments],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=variables,
             pass_fds=numbers)
         self.reader = threading.Thread(target=self.read, daemon=True)

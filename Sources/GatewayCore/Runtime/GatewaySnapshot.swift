@@ -50,6 +50,8 @@ package final class GatewaySnapshot: Sendable {
         }
         isRouted = unknownTypes != nil || types.types.contains { !$0.route.isPlain }
         rules = ForwardRules(configuration.forward)
+        // There from the start: Prometheus cannot tell a rise from nothing.
+        for upstream in upstreams { metrics.replays.with(upstream.name).increment(by: 0) }
         let passthrough = configuration.passthrough
         passThrough = passthrough.isEnabled ? upstreams.first { $0.name == passthrough.upstream } : nil
         pageDocument = configuration.page ? PageFiles.embedded.document(with: configuration.pageTexts) : nil

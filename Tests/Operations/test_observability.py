@@ -1,0 +1,162 @@
+"""The rules, the dashboard and the runbook fit what the processes really expose."""
+import json
+import re
+import shutil
+import subprocess
+
+import pytest
+import yaml
+
+import promql
+import services
+from services import ROOT, chat, eventually, request
+from test_processes import FakeProvider
+from test_tracing import Collector
+
+RULES = ROOT / "deploy/prometheus/rules.yml"
+DASHBOARD = ROOT / "deploy/grafana/dashboard.json"
+RUNBOOK = (ROOT / "deploy/RUNBOOK.md").read_text()
+
+
+def alerts():
+    groups = yaml.safe_load(RULES.read_text())["groups"]
+    return [rule for group in groups for rule in group["rules"]]
+
+
+def panels():
+    return [panel for panel in json.loads(DASHBOARD.read_text())["panels"] if panel["type"] != "row"]
+
+
+def queries():
+    yield from ((alert["alert"], alert["expr"]) for alert in alerts())
+    for panel in panels():
+        for target in panel["targets"]:
+            yield f"{panel['title']} {target['refId']}", target["expr"].replace("$__rate_interval", "1m")
+
+
+@pytest.fixture(scope="module")
+def metrics(database, tmp_path_factory):
+    """What both expose when every part that has metrics is in use."""
+    directory = tmp_path_factory.mktemp("observed")
+    certificate = directory / "certificate.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "30", "-subj", "/CN=x", "-keyout", directory / "key.pem", "-out", certificate],
+                   check=True, capture_output=True)
+    document = json.loads((ROOT / "gateway.json").read_text())
+    document["certificates"] = [str(certificate)]
+    (directory / "gateway.json").write_text(json.dumps(document))
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": Collector().url,
+                   "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret-of-the-collector"}
+    tools = services.tool_server(database, environment=environment | {
+        "AI_BASE_URL": FakeProvider().url, "AI_MODEL": "m", "AI_API_KEY": "key-of-the-test"})
+    tools.listening()
+    front = services.gateway(tools.addresses["main"], config=directory / "gateway.json", environment=environment)
+    front.ready()
+    address = front.addresses["main"]
+    assert chat(address, {"type": "search_any", "model": "projects", "query": "urgent"})[0] == 200
+    assert chat(address, {"type": "search_any", "model": "planets", "query": "x"})[0] == 400
+    assert chat(address, {"message": "Hello"})[0] == 200
+    assert request(address, "GET", "/mcp/session/new")[0] == 200
+    exposed = promql.exposition(front.metrics()) | {}
+    for name, labels in promql.exposition(tools.metrics()).items():
+        known = exposed.setdefault(name, {})
+        for label, values in labels.items():
+            known.setdefault(label, set()).update(values)
+    exposed["up"] = {}
+    yield exposed
+    assert front.stop() == 0
+    assert tools.stop() == 0
+
+
+def test_every_query_asks_for_what_is_there(metrics):
+    count = 0
+    for title, expression in queries():
+        found = promql.selectors(expression)
+        assert found, f"{title}: {expression}"
+        for name, matchers in found:
+            count += 1
+            assert name in metrics, f"{title}: {name} is not exposed"
+            for label, operator, value in matchers:
+                assert label in metrics[name] or label in promql.TARGET_LABELS, f"{title}: {name} has no {label}"
+                if label in promql.TARGET_LABELS:
+                    assert set(value.split("|")) <= {"chat-gateway", "chat-tool-server"}, f"{title}: job {value}"
+        labels = set().union(promql.TARGET_LABELS, *(metrics[name] for name, _ in found))
+        assert promql.grouped_labels(expression) <= labels, f"{title}: grouped by what is not there"
+        for panel in panels():
+            for target in panel["targets"]:
+                wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
+                kept = promql.grouped_labels(target["expr"]) or promql.TARGET_LABELS | set().union(
+                    *(metrics[name] for name, _ in promql.selectors(target["expr"])))
+                assert wanted <= kept, f"{panel['title']}: the legend names {wanted - kept}"
+    assert count > 60
+
+
+def test_values_that_the_queries_name_exist(metrics):
+    # Outcomes that did not happen here are known from the source.
+    outcomes = labels_of_errors() | {"ok", "client_closed", "failed", "error", "cancelled"}
+    for title, expression in queries():
+        for name, matchers in promql.selectors(expression):
+            for label, operator, value in matchers:
+                if label == "outcome":
+                    assert set(value.split("|")) <= outcomes, f"{title}: {value}"
+                elif label == "type":
+                    # Types and routes.
+                    assert set(value.split("|")) <= metrics[name]["type"] | {"auth", "ai_prompt", "mcp"}, title
+
+
+def test_the_selectors_of_an_expression_are_found():
+    found = promql.selectors('sum by (a) (rate(x_total{b="c|d", e!~"f"}[5m])) / on (g) y > 0.1 and time() - z < 14 * 9')
+    assert found == [("x_total", [("b", "=", "c|d"), ("e", "!~", "f")]), ("y", []), ("z", [])]
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_takes_the_rules():
+    done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_dashboard_is_one():
+    document = json.loads(DASHBOARD.read_text())
+    numbers = [panel["id"] for panel in document["panels"]]
+    assert len(numbers) == len(set(numbers))
+    places = set()
+    for panel in document["panels"]:
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        cells = {(x, y) for x in range(place["x"], place["x"] + place["w"])
+                 for y in range(place["y"], place["y"] + place["h"])}
+        assert not cells & places, f"{panel['title']} lies on another panel"
+        places |= cells
+
+
+def test_the_runbook_has_every_alert():
+    sections = {title: body for title, body in
+                re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", RUNBOOK, re.MULTILINE | re.DOTALL)}
+    assert set(sections) == {alert["alert"] for alert in alerts()}
+    for title, body in sections.items():
+        for word in ("Means", "Confirm", "Do"):
+            assert f"**{word}**:" in body, f"{title} does not say what it {word.lower()}s"
+    for alert in alerts():
+        assert alert["labels"]["severity"] in {"page", "ticket"}
+        assert alert["annotations"]["summary"]
+
+
+def labels_of_errors():
+    source = (ROOT / "Sources/GatewayCore/Errors/GatewayErrorLabel.swift").read_text()
+    cases = source[:source.index("/// What a label means")]
+    return {explicit or name.strip("`") for name, explicit in
+            re.findall(r'^    case (\S+?)(?: = "(\w+)")?$', cases, re.MULTILINE)}
+
+
+def test_the_runbook_has_every_error_label():
+    labels = labels_of_errors()
+    assert len(labels) > 20
+    rows = {row[0]: row for row in re.findall(r"^\| `(\w+)` \| (\d+) \| (\w+) \| (.+) \| (.+) \| (.+) \|$", RUNBOOK,
+                                              re.MULTILINE)}
+    assert set(rows) == labels
+    # The statuses are the source's.
+    source = (ROOT / "Sources/GatewayCore/Errors/GatewayErrorLabel.swift").read_text()
+    names = {re.sub(r"_(\w)", lambda letter: letter[1].upper(), label).replace("Json", "JSON"): label
+             for label in labels}
+    for name, status in re.findall(r"case \.(\w+):\s*Facts\((\d+)", source):
+        assert rows[names[name]][1] == status, name
