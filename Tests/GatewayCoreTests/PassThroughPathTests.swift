@@ -25,7 +25,9 @@ import Testing
     @Test(
         arguments: [
             ("/mcp", "mcp"), ("/mcp/", "mcp"), ("/mcp/x", "mcp"), ("/auth/login", "auth"), ("/mcpx", nil),
-            ("/MCP/", nil),
+            ("/MCP/", nil), ("/.well-known/oauth-protected-resource", "metadata"),
+            ("/.well-known/oauth-protected-resource/mcp", "metadata"),
+            ("/.well-known/oauth-protected-resources", nil), ("/.well-known/openid-configuration", nil),
             ("/auth", nil), ("/%6dcp/", nil), ("//mcp/", nil), ("/api/mcp/", nil), ("/", nil),
         ] as [(String, String?)])
     func thePrefixDecides(_ path: String, _ expected: String?) {

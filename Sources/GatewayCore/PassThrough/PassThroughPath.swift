@@ -3,11 +3,16 @@ enum PassThroughPath {
     /// The prefixes that are passed through.
     enum Prefix: String {
         case mcp, auth
+        /// The description of the endpoint as an OAuth protected resource (RFC 9728).
+        case metadata
     }
+
+    private static let metadata = "/.well-known/oauth-protected-resource"
 
     /// The prefix of a path that belongs to the pass-through by its letters; ``isSafe(_:)`` decides whether it may go.
     static func prefix(of path: Substring) -> Prefix? {
         if path == "/mcp" || path.hasPrefix("/mcp/") { return .mcp }
+        if path == metadata || path.hasPrefix(metadata + "/") { return .metadata }
         return path.hasPrefix("/auth/") ? .auth : nil
     }
 
