@@ -145,8 +145,9 @@ let package = Package(
             "ToolServerCore",
             [
                 "JSON", "MCP", "MCPServer", "Configuration", "Observability", "CurlTransport", "HTTPServer",
-                "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOConcurrencyHelpers"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(

@@ -1,7 +1,7 @@
 /// Reads durations and sizes as people write them.
-enum ConfigurationUnits {
+package enum ConfigurationUnits {
     /// `"500ms"`, `"10s"`, `"2m"`, `"1h"`, `"7d"`; a number without a unit is in seconds. Nil when it is none of these.
-    static func duration(_ text: String) -> Duration? {
+    package static func duration(_ text: String) -> Duration? {
         let units: [(suffix: String, seconds: Double)] = [
             ("ms", 0.001), ("us", 0.000_001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400), ("", 1),
         ]

@@ -1,5 +1,5 @@
-package import JSON
-package import MCP
+import JSON
+import MCP
 
 /// Who may use a tool, a prompt or a resource.
 package struct AccessRule: Hashable, Sendable {

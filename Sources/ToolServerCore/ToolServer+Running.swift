@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import HTTPServer
 import Logging
@@ -21,7 +22,10 @@ extension ToolServer {
         let group = MultiThreadedEventLoopGroup.singleton
         let state = ProcessState()
         var services: [any Service] = [ResourceService(toolServer: self)]
+        var principal: Principal?
         do {
+            try await readVerificationKeys()
+            if configuration.transport == .stdio { principal = try await stdioPrincipal() }
             // The last in the list ends first: the admin port tells of the drain until the drain is over.
             if configuration.admin != nil || !process.sockets.admin.isEmpty {
                 let service = try adminService(process, state: state, group: group)
@@ -60,7 +64,7 @@ extension ToolServer {
                 if delay > .zero { try? await Task.sleep(for: delay) }
             })
         if configuration.transport == .stdio {
-            services.append(StdioService(server: server))
+            services.append(StdioService(server: server, principal: principal))
         }
         process.notifier.send(.ready)
         let configuration = ServiceGroupConfiguration(
@@ -96,6 +100,44 @@ extension ToolServer {
         }
     }
 
+    /// Keys in a file must be there from the start; an issuer that cannot be reached now may be later.
+    private func readVerificationKeys() async throws {
+        guard let verificationKeys else { return }
+        do {
+            try await verificationKeys.read()
+        } catch {
+            if case .file = configuration.jwt.keys {
+                throw ConfigurationErrors([
+                    .init(path: "toolServer.jwt.jwksFile", expected: "a JSON Web Key Set", found: "\(error)")
+                ])
+            }
+            logger.warning("keys not read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The caller of the stdio transport, who cannot present anything with its requests.
+    private func stdioPrincipal() async throws -> Principal? {
+        guard let key = configuration.access.stdioKey else {
+            guard !configuration.access.requiresAuthentication else {
+                throw ConfigurationErrors([
+                    .init(
+                        path: "toolServer.stdioKey", expected: "an API key, as requireAuthentication is set",
+                        found: "nothing")
+                ])
+            }
+            return nil
+        }
+        let credentials = PresentedCredentials(cookieHeaders: [], authorization: "Bearer \(key.value)")
+        switch try await identity.identify(credentials) {
+        case .principal(let principal): return principal
+        case .rejected(let reason):
+            throw ConfigurationErrors([
+                .init(path: "toolServer.stdioKey", expected: "an API key that is valid", found: reason)
+            ])
+        case .none: return nil
+        }
+    }
+
     /// The main port, not started.
     ///
     /// - Parameter sockets: Where to listen instead of the configured address; empty: there.
@@ -108,20 +150,23 @@ extension ToolServer {
         http.bodyTimeout = configuration.limits.bodyTimeout
         http.idleTimeout = configuration.limits.idleTimeout
 
-        let dialect = CommandDialect(server: server, logger: logger)
+        let challenge = configuration.challenge
+        let dialect = CommandDialect(server: server, challenge: challenge, logger: logger)
         let streamable = StreamableHTTP(
             server: server,
             configuration: StreamableHTTPConfiguration(
                 origins: OriginPolicy(
                     allowedOrigins: Set(configuration.allowedOrigins),
                     allowedHosts: configuration.allowedHosts.isEmpty ? nil : Set(configuration.allowedHosts)),
-                sessionLimit: configuration.limits.maxSessions, sessionIdle: configuration.limits.sessionIdle))
+                sessionLimit: configuration.limits.maxSessions, sessionIdle: configuration.limits.sessionIdle,
+                challenge: { challenge.header(for: $0) }))
         let logger = logger
         let inFlight = RequestsInFlight()
         let routes = ToolServerRoutes(
             streamable: streamable, identity: identity, dialect: dialect,
             login: configuration.identity.contains(.builtin) ? LoginRoutes(login: login, logger: logger) : nil,
-
+            metadata: metadata, challenge: challenge,
+            requiresAuthentication: configuration.access.requiresAuthentication, ambientHeaders: ambientHeaders,
             crossOrigin: CrossOriginGuard(allowedOrigins: configuration.allowedOrigins), inFlight: inFlight,
             logger: logger)
         let metrics = metrics
@@ -224,10 +269,11 @@ struct HTTPService: Service {
 /// MCP over standard input and output.
 struct StdioService: Service {
     let server: MCPServer
+    let principal: Principal?
 
     func run() async throws {
         await cancelWhenGracefulShutdown {
-            await StdioTransport(server: server).run()
+            await StdioTransport(server: server, principal: principal).run()
         }
     }
 }

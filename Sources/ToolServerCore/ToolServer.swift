@@ -1,3 +1,4 @@
+import Configuration
 import CurlTransport
 package import Foundation
 package import Logging
@@ -22,6 +23,8 @@ package struct ToolServer: Sendable {
     package let login: LoginService
     /// Who sends a request.
     package let identity: any IdentityProvider
+    /// The users that credentials may name.
+    package let directory: UserDirectory
     /// Counters.
     package let metrics: ToolServerMetrics
 
@@ -32,6 +35,12 @@ package struct ToolServer: Sendable {
     let replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
     /// Takes spans; nil while tracing is off.
     let tracer: SpanExporter?
+    /// The keys of the identity `jwt`.
+    let verificationKeys: VerificationKeys?
+    /// Nil where there is no OAuth resource to describe.
+    let metadata: ResourceMetadata?
+    /// Headers besides cookies that prove an identity without the sender's doing.
+    let ambientHeaders: [String]
     let logger: Logger
 }
 
@@ -45,7 +54,7 @@ package struct ToolServer: Sendable {
 ///   - hasher: checks passwords; by default with standard parameters.
 ///   - build: what was built, for traces.
 ///   - now: the clock of sessions and messages.
-/// - Throws: ``StoreError``, or a tool's schema error.
+/// - Throws: ``StoreError``, `ConfigurationErrors` for rules of tools that there are not, or a tool's schema error.
 package func buildToolServer(
     configuration: ToolServerConfiguration,
     store: (any Store)? = nil,
@@ -104,8 +113,11 @@ package func buildToolServer(
             $0, name: ToolServer.implementation.name, prefix: "tool_server", build: build, metrics: metrics.registry,
             logger: logger)
     }
+    let rules = configuration.access.tools
     func register(_ tool: some Tool) throws {
-        try server.register(tool: MeteredTool(tool, metrics: metrics, tracer: tracer))
+        try server.register(
+            tool: MeteredTool(tool, metrics: metrics, tracer: tracer),
+            access: rules[tool.definition.name] ?? .anyone)
     }
     try register(EchoTool())
     if search.searchModels.contains(configuration.projectsModel) {
@@ -116,21 +128,21 @@ package func buildToolServer(
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
     try register(ChatHistoryTool(messages: messages))
-    server.registerCompany(documents: store, registry: search)
+    server.registerCompany(documents: store, registry: search, rules: rules)
+    try configuration.checkRules(against: server.toolDefinitions(for: .allowedEverything).map(\.name))
 
-    let providers: [any IdentityProvider] = configuration.identity.compactMap { provider in
-        switch provider {
-        case .builtin: return LoginCookieIdentity(login: login)
-        case .django:
-            guard let foreign, let signing = configuration.django.signing else { return nil }
-            return DjangoIdentity(
-                records: foreign, signing: signing, cookie: configuration.django.cookie, now: now)
-        }
+    if case .url = configuration.jwt.keys, configuration.identity.contains(.jwt), engine == nil {
+        engine = CurlEngine(label: "keys", logger: logger)
     }
+    let directory = configuration.userDirectory(store: store, foreign: foreign)
+    let identity = IdentityParts(
+        configuration: configuration, login: login, keys: store, foreign: foreign, directory: directory,
+        engine: engine, logger: logger, now: now)
     return ToolServer(
-        server: server, store: store, foreign: foreign, login: login, identity: IdentityChain(providers),
+        server: server, store: store, foreign: foreign, login: login, identity: identity.chain, directory: directory,
         metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
-        replaceAnswers: replaceAnswers, tracer: tracer, logger: logger)
+        replaceAnswers: replaceAnswers, tracer: tracer, verificationKeys: identity.verificationKeys,
+        metadata: ResourceMetadata(configuration), ambientHeaders: identity.ambientHeaders, logger: logger)
 }
 
 extension ToolServerConfiguration {

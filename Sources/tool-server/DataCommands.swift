@@ -22,7 +22,8 @@ struct SeedCommand: AsyncParsableCommand {
 
 struct UserCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "user", abstract: "Manage accounts.", subcommands: [Add.self])
+        commandName: "user", abstract: "Manage accounts.",
+        subcommands: [Add.self, Disable.self, Enable.self, Password.self])
 
     struct Add: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -41,32 +42,18 @@ struct UserCommand: AsyncParsableCommand {
 
         func run() async throws {
             let configuration = try settings.load()
-            let password: String
-            if let passwordFile {
-                do {
-                    password = try SecretFile.read(passwordFile)
-                } catch {
-                    throw Complaint("password file \(passwordFile): \(error)")
-                }
-            } else {
-                password = String(SessionToken().text.prefix(20))
-            }
+            let password = try NewPassword(file: passwordFile)
             let store = try configuration.openOwn()
             let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
-            let account = try await login.createAccount(username: name, alias: alias, password: password)
-            print("created user \(account.username)" + (passwordFile == nil ? " with password \(password)" : ""))
+            let account = try await login.createAccount(username: name, alias: alias, password: password.text)
+            print("created user \(account.username)\(password.announcement)")
             try await store.close()
         }
     }
-}
 
-struct SessionCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "session", abstract: "Manage login sessions.", subcommands: [New.self])
-
-    struct New: AsyncParsableCommand {
+    struct Disable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "new", abstract: "Open a login session and print the value of its sessionid cookie.")
+            commandName: "disable", abstract: "Let a user no longer in: its sessions end, and its keys are refused.")
 
         @Argument(help: "The user name.")
         var name: String
@@ -74,26 +61,91 @@ struct SessionCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
+            try await settings.load().setActive(false, name)
+            print("disabled user \(name)")
+        }
+    }
+
+    struct Enable: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "enable", abstract: "Let a disabled user in again. Its old sessions stay ended.")
+
+        @Argument(help: "The user name.")
+        var name: String
+
+        @OptionGroup var settings: SettingsOptions
+
+        func run() async throws {
+            try await settings.load().setActive(true, name)
+            print("enabled user \(name)")
+        }
+    }
+
+    struct Password: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "password",
+            abstract: "Give a user another password; its sessions end. Without a file a random one is printed.")
+
+        @Argument(help: "The user name.")
+        var name: String
+
+        @Option(help: "A file that holds the password; one trailing line end is dropped.")
+        var passwordFile: String?
+
+        @OptionGroup var settings: SettingsOptions
+
+        func run() async throws {
             let configuration = try settings.load()
+            let password = try NewPassword(file: passwordFile)
             let store = try configuration.openOwn()
-            let login = LoginService(
-                accounts: store, sessions: store, hasher: PasswordHasher(),
-                lifetime: configuration.login.lifetime)
-            guard let account = try await store.account(named: name), account.isActive else {
-                throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")
-            }
-            print(try await login.openSession(for: account).text)
+            let account = try await configuration.account(named: name, in: store)
+            let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
+            try await login.changePassword(of: account, to: password.text)
+            print("changed the password of user \(name)\(password.announcement)")
             try await store.close()
+        }
+    }
+}
+
+/// A password from a file, or a random one that is printed.
+private struct NewPassword {
+    let text: String
+    let announcement: String
+
+    init(file: String?) throws {
+        guard let file else {
+            text = String(SessionToken().text.prefix(20))
+            announcement = " with password \(text)"
+            return
+        }
+        do {
+            text = try SecretFile.read(file)
+            announcement = ""
+        } catch {
+            throw Complaint("password file \(file): \(error)")
         }
     }
 }
 
 extension ToolServerConfiguration {
     /// Our own tables, for a command that puts something into them.
-    fileprivate func openOwn() throws -> SQLiteStore {
+    func openOwn() throws -> SQLiteStore {
         if stateDatabase == .memory {
             throw Complaint("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
         }
         return try SQLiteStore(at: ownDatabase)
+    }
+
+    func account(named name: String, in store: any AccountStore) async throws -> Account {
+        guard let account = try await store.account(named: name) else {
+            throw Complaint("no user named \"\(name)\" in \(ownDatabase)")
+        }
+        return account
+    }
+
+    fileprivate func setActive(_ isActive: Bool, _ name: String) async throws {
+        let store = try openOwn()
+        try await store.setActive(isActive, accountID: account(named: name, in: store).id)
+        try await store.close()
     }
 }

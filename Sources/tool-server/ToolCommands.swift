@@ -20,7 +20,7 @@ struct ToolsCommand: AsyncParsableCommand {
         let toolServer = try buildToolServer(
             configuration: configuration, foreign: configuration.openForeign(),
             logger: ProcessLog.start(configuration).logger)
-        let tools = toolServer.server.toolDefinitions(for: nil)
+        let tools = toolServer.server.toolDefinitions(for: .allowedEverything)
         if json {
             print(JSONValue.array(tools.map { $0.json(for: .latestModern) }).prettyText)
         } else {

@@ -16,7 +16,7 @@ struct ToolServerCommand: AsyncParsableCommand {
         version: build.text(ToolServer.implementation.name),
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
-            CallCommand.self, CheckCommand.self, DocumentsCommand.self,
+            CallCommand.self, CheckCommand.self, DocumentsCommand.self, KeyCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 
@@ -111,6 +111,9 @@ enum ProcessLog {
         for secret in configuration.ai?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.django.secrets { output.redact(secret) }
+        for secret in [configuration.trustedHeader.secret, configuration.access.stdioKey] {
+            if let secret { output.redact(secret.value) }
+        }
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
         return (Logger(label: "tool-server"), output)
     }

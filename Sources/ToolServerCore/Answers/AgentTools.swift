@@ -32,6 +32,8 @@ struct AgentTools: Sendable {
             return result.isError ? .failed(result.text) : .done(value)
         } catch let refusal as ToolCallRefusal {
             return .failed("\(refusal)")
+        } catch let refusal as AccessRefusal {
+            return .failed("\(refusal)")
         } catch let error as JSONRPCError {
             return .failed(error.message)
         } catch {

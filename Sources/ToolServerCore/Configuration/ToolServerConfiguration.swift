@@ -11,8 +11,11 @@ package import ServiceRuntime
 /// | `host`, `port` | string, integer | `127.0.0.1`, 8001 | where HTTP listens; port 0 picks one |
 /// | `database` | string | `./tool-server.sqlite` | the store |
 /// | `stateDatabase` | string | – | where our own tables are when `database` is somebody else's |
-/// | `identity` | list | `["builtin"]` | providers asked in order: `builtin`, `django` |
+/// | `identity` | list | `["builtin"]` | providers asked in order: `builtin`, `django`, `apiKey`, `jwt`, `trustedHeader` |
 /// | `django` | section | – | ``DjangoConfiguration`` |
+/// | `jwt` | section | – | ``JWTConfiguration`` |
+/// | `trustedHeader` | section | – | ``TrustedHeaderConfiguration`` |
+/// | `tools`, `apiKeys`, … | | | ``AccessConfiguration`` |
 /// | `search` | section | – | ``SearchConfiguration`` |
 /// | `messages` | section | – | ``ForeignMessageTable`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
@@ -38,6 +41,12 @@ package struct ToolServerConfiguration: Sendable {
         case builtin
         /// Sessions and users of a Django site.
         case django
+        /// Keys made with the subcommand `key`.
+        case apiKey
+        /// Signed tokens of an OAuth authorization server.
+        case jwt
+        /// A header that the reverse proxy sets.
+        case trustedHeader
     }
 
     /// Bounds on what clients may use.
@@ -80,6 +89,12 @@ package struct ToolServerConfiguration: Sendable {
     package var identity: [Identity]
     /// The site of the identity `django`.
     package var django: DjangoConfiguration
+    /// The issuer of the identity `jwt`.
+    package var jwt: JWTConfiguration
+    /// The proxy of the identity `trustedHeader`.
+    package var trustedHeader: TrustedHeaderConfiguration
+    /// Who may do what.
+    package var access: AccessConfiguration
     /// What is used of somebody else's database.
     package var foreignTables: ForeignTables
     /// What `search_projects` searches.
@@ -127,6 +142,14 @@ package struct ToolServerConfiguration: Sendable {
             DjangoConfiguration($0)
         }
         self.django = django
+        let providers = identity
+        jwt = reader.section("jwt", "Signed bearer tokens, for the identity jwt.") {
+            JWTConfiguration($0, isUsed: providers.contains(.jwt))
+        }
+        trustedHeader = reader.section("trustedHeader", "A user named by the proxy, for the identity trustedHeader.") {
+            TrustedHeaderConfiguration($0, isUsed: providers.contains(.trustedHeader))
+        }
+        access = AccessConfiguration(reader)
         let search = reader.section("search", "Searchable models over tables of the database.") {
             SearchConfiguration($0)
         }
@@ -160,6 +183,14 @@ package struct ToolServerConfiguration: Sendable {
         }
         ai = reader.section("ai", "The AI provider, OpenAI-compatible.") { AnswerConfiguration($0) }
         checkForeign(reader)
+        if identity.contains(.jwt), access.publicURL == nil {
+            reader.fail(
+                "publicURL", expected: "the MCP endpoint as clients reach it, as tokens are issued for it",
+                found: "nothing")
+        }
+        if access.stdioKey != nil, !identity.contains(.apiKey) {
+            reader.fail("identity", expected: "apiKey in the list, as stdioKey is given", found: "none")
+        }
     }
 
     /// Where our own tables are.
@@ -187,7 +218,7 @@ package struct ToolServerConfiguration: Sendable {
     private static func identity(_ reader: ConfigurationReader) -> [Identity] {
         let names = reader.strings(
             "identity", default: [Identity.builtin.rawValue],
-            "Identity providers in the order in which they are asked: builtin, django.")
+            "Identity providers in the order in which they are asked: builtin, django, apiKey, jwt, trustedHeader.")
         let identity = names.compactMap(Identity.init)
         if identity.count != names.count || Set(names).count != names.count {
             let known = Identity.allCases.map(\.rawValue).joined(separator: ", ")

@@ -7,6 +7,7 @@ import NIOHTTP1
 /// Calls in the two plain dialects: the old server's commands, and one path per tool.
 struct CommandDialect: Sendable {
     let server: MCPServer
+    let challenge: BearerChallenge
     let logger: Logger
 
     /// A command in the old dialect.
@@ -95,6 +96,11 @@ struct CommandDialect: Sendable {
             case .invalidArguments(let violations):
                 return .failure(Refusal(reply: .error(violations.joined(separator: "; "), status: .badRequest)))
             }
+        } catch let refusal as AccessRefusal {
+            guard let header = challenge.header(for: refusal) else {
+                return .success(.error(refusal.description, status: refusal.status))
+            }
+            return .failure(Refusal(reply: .rejected(refusal.status, header, refusal.description)))
         } catch let error as JSONRPCError {
             return .failure(Refusal(reply: .error(error.message, status: .badRequest)))
         } catch {

@@ -5,6 +5,7 @@ enum Route: Hashable, Sendable {
     case tool(String)
     case logIn
     case logOut
+    case metadata
     case unknown
 
     init(path: Substring) {
@@ -13,6 +14,7 @@ enum Route: Hashable, Sendable {
         case "/mcp/session/new": self = .newSession
         case "/auth/login", "/auth/login/": self = .logIn
         case "/auth/logout", "/auth/logout/": self = .logOut
+        case _ where PublicURL.isWellKnown(path): self = .metadata
         default:
             let prefix = "/mcp/"
             var name = path.dropFirst(prefix.count)
@@ -34,6 +36,7 @@ enum Route: Hashable, Sendable {
         case .tool: "tool"
         case .logIn: "login"
         case .logOut: "logout"
+        case .metadata: "metadata"
         case .unknown: "unknown"
         }
     }

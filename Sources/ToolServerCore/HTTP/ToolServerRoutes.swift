@@ -13,6 +13,12 @@ struct ToolServerRoutes: Sendable {
     let dialect: CommandDialect
     /// Nil where the server's own accounts are not used.
     let login: LoginRoutes?
+    /// Nil where there is no OAuth resource to describe.
+    let metadata: ResourceMetadata?
+    let challenge: BearerChallenge
+    let requiresAuthentication: Bool
+    /// Headers besides cookies that prove an identity without the page that caused the request knowing them.
+    let ambientHeaders: [String]
     let crossOrigin: CrossOriginGuard
     let inFlight: RequestsInFlight
     let logger: Logger
@@ -38,7 +44,7 @@ struct ToolServerRoutes: Sendable {
     /// A request to the MCP endpoint: JSON-RPC of both eras, or the old dialect.
     private func message(_ request: AsyncHTTPRequest) async -> MCPHTTPResponse {
         let principal: Principal?
-        switch await Self.authenticate(request.head, identity: identity, logger: logger) {
+        switch await authenticate(request) {
         case .anonymous: principal = nil
         case .principal(let known): principal = known
         case .rejected(let status, let wwwAuthenticate, let message):
@@ -75,6 +81,10 @@ struct ToolServerRoutes: Sendable {
                     tool: name, body: Array(request.body.readableBytesView), principal: principal,
                     traceparent: head.headers.first(name: "traceparent"))
             }
+        case .metadata:
+            guard let metadata, metadata.url.isMetadata(request.path) else { return .notFound }
+            guard head.method == .GET || head.method == .HEAD else { return .methodNotAllowed(allow: "GET, HEAD") }
+            return metadata.reply
         case .logIn:
             guard let login else { return .notFound }
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }
@@ -90,14 +100,15 @@ struct ToolServerRoutes: Sendable {
     private func isForbidden(_ request: AsyncHTTPRequest, _ route: Route) -> Bool {
         let head = request.head
         guard head.method != .GET, head.method != .HEAD else { return false }
-        guard head.headers.contains(name: "Cookie") || route == .logIn || route == .logOut else { return false }
+        let isAmbient = head.headers.contains(name: "Cookie") || ambientHeaders.contains(where: head.headers.contains)
+        guard isAmbient || route == .logIn || route == .logOut else { return false }
         return crossOrigin.isForeign(head.headers)
     }
 
     private func authenticated(
         _ request: AsyncHTTPRequest, _ body: (Principal?) async -> HTTPReply
     ) async -> HTTPReply {
-        switch await Self.authenticate(request.head, identity: identity, logger: logger) {
+        switch await authenticate(request) {
         case .anonymous: return await body(nil)
         case .principal(let principal): return await body(principal)
         case .rejected(let status, let wwwAuthenticate, let message):
@@ -105,22 +116,28 @@ struct ToolServerRoutes: Sendable {
         }
     }
 
-    static func authenticate(
-        _ head: HTTPRequestHead, identity: any IdentityProvider, logger: Logger
-    ) async -> Authentication {
-        let credentials = PresentedCredentials(
-            cookieHeaders: head.headers["Cookie"], authorization: head.headers.first(name: "Authorization"))
+    private func authenticate(_ request: AsyncHTTPRequest) async -> Authentication {
+        let credentials = PresentedCredentials(headers: request.head.headers, peer: request.remoteAddress)
         do {
             switch try await identity.identify(credentials) {
-            case .none: return .anonymous
+            case .none:
+                guard requiresAuthentication else { return .anonymous }
+                return .rejected(
+                    status: 401, wwwAuthenticate: challenge.unauthenticated(), message: "Not authenticated")
             case .principal(let principal): return .principal(principal)
-            case .rejected(let wwwAuthenticate, let message):
-                return .rejected(status: 401, wwwAuthenticate: wwwAuthenticate, message: message)
+            case .rejected(let reason):
+                logger.debug("credential refused", metadata: ["reason": "\(reason)"])
+                return .rejected(status: 401, wwwAuthenticate: challenge.invalidToken(reason), message: reason)
             }
         } catch {
             // Somebody who may be logged in must not be served as nobody.
             logger.error("identity unavailable", metadata: ["error": "\(error)"])
-            return .rejected(status: 503, wwwAuthenticate: nil, message: "The database is unavailable")
+            return .rejected(status: 503, wwwAuthenticate: nil, message: Self.unavailable(error))
         }
+    }
+
+    private static func unavailable(_ error: any Error) -> String {
+        error is VerificationKeysUnavailable
+            ? "The keys of the token's issuer are unavailable" : "The database is unavailable"
     }
 }

@@ -1,37 +1,14 @@
 package import MCPServer
 
-/// What a request presents about its sender.
-package struct PresentedCredentials: Sendable {
-    /// Cookies by name; names are case-sensitive, of duplicates the last counts.
-    package let cookies: [String: String]
-    /// The `Authorization` header's value.
-    package let authorization: String?
-
-    /// Credentials from a request's `Cookie` headers and `Authorization` header.
-    package init(cookieHeaders: [String], authorization: String? = nil) {
-        var cookies: [String: String] = [:]
-        for header in cookieHeaders {
-            for pair in header.split(separator: ";") {
-                guard let equals = pair.firstIndex(of: "=") else { continue }
-                let name = pair[..<equals].trimmed
-                var value = pair[pair.index(after: equals)...].trimmed
-                if value.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
-                cookies[String(name)] = String(value)
-            }
-        }
-        self.cookies = cookies
-        self.authorization = authorization
-    }
-}
-
 /// What one provider makes of the credentials.
 package enum IdentityOutcome: Sendable {
     /// Nothing for this provider, or something stale that counts as nothing: the next one is asked.
     case none
     /// The sender is known.
     case principal(Principal)
-    /// A credential of this provider's kind is wrong: the request is refused with 401.
-    case rejected(wwwAuthenticate: String?, message: String)
+    /// A credential of this provider's kind is wrong: the request is refused with 401. The reason goes to the client:
+    /// it says what the client can do about it and repeats nothing that it sent.
+    case rejected(reason: String)
 }
 
 /// One way of telling who sent a request.
@@ -40,16 +17,46 @@ package protocol IdentityProvider: Sendable {
     func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome
 }
 
+/// One kind of bearer token or key.
+package protocol TokenProvider: Sendable {
+    /// Examines a token; `none`: it is of another kind. Throws when it cannot tell.
+    func identify(_ token: PresentedToken) async throws -> IdentityOutcome
+}
+
 /// Providers asked in order; the first that knows the sender, or refuses, decides.
+///
+/// A token is presented on purpose, a cookie by a browser unasked: so tokens are looked at first, and where any of them
+/// could be valid, one that is not refuses the request, whatever cookies come with it. Nobody who meant to be somebody
+/// is served as nobody, or as somebody else.
 package struct IdentityChain: IdentityProvider {
     let providers: [any IdentityProvider]
+    let tokens: [any TokenProvider]
+    let keyHeader: String?
 
     /// A chain; an empty one knows nobody.
-    package init(_ providers: [any IdentityProvider]) {
+    /// - Parameters:
+    ///   - tokens: asked in order before the providers when the request presents a token; with none, `Authorization` is
+    ///     nobody's affair.
+    ///   - keyHeader: a header besides `Authorization` that may hold an API key.
+    package init(
+        _ providers: [any IdentityProvider], tokens: [any TokenProvider] = [], keyHeader: String? = nil
+    ) {
         self.providers = providers
+        self.tokens = tokens
+        self.keyHeader = keyHeader
     }
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
+        if !tokens.isEmpty, let token = credentials.token(keyHeader: keyHeader) {
+            if case .malformed(let reason) = token { return .rejected(reason: reason) }
+            for provider in tokens {
+                switch try await provider.identify(token) {
+                case .none: continue
+                case let outcome: return outcome
+                }
+            }
+            return .rejected(reason: "The token is not of a kind that is accepted here")
+        }
         for provider in providers {
             switch try await provider.identify(credentials) {
             case .none: continue
@@ -66,25 +73,18 @@ package struct LoginCookieIdentity: IdentityProvider {
     package static let cookieName = "sessionid"
 
     let login: LoginService
+    let scopes: GrantedScopes
 
     /// Identity from sessions of a login service.
-    package init(login: LoginService) {
+    package init(login: LoginService, scopes: GrantedScopes = .all) {
         self.login = login
+        self.scopes = scopes
     }
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
         guard let token = credentials.cookies[Self.cookieName].flatMap(SessionToken.init(presented:)),
             let account = try await login.account(token)
         else { return .none }
-        return .principal(account.principal)
-    }
-}
-
-extension Substring {
-    fileprivate var trimmed: Substring {
-        guard let first = firstIndex(where: { $0 != " " && $0 != "\t" }),
-            let last = lastIndex(where: { $0 != " " && $0 != "\t" })
-        else { return "" }
-        return self[first...last]
+        return .principal(UserRecord(account).principal(scopes, isCookie: true))
     }
 }

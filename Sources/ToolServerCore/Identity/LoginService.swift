@@ -77,13 +77,23 @@ package struct LoginService: Sendable {
         guard alias.count <= 150, !alias.contains(where: \.isControl) else {
             throw AccountRuleViolation("alias: expected at most 150 characters")
         }
+        let hash = try await checkedHash(of: password)
+        return try await accounts.insertAccount(username: username, alias: alias, passwordHash: hash, at: now())
+    }
+
+    /// Gives an account another password; all of its sessions end.
+    /// - Throws: ``AccountRuleViolation`` for a password that is not acceptable; the store's error.
+    package func changePassword(of account: Account, to password: String) async throws {
+        try await accounts.updatePasswordHash(try await checkedHash(of: password), accountID: account.id)
+    }
+
+    private func checkedHash(of password: String) async throws -> String {
         guard password.count >= 8, Self.isHashable(password) else {
             throw AccountRuleViolation(
                 "password: expected at least 8 characters and at most \(PasswordHasher.maximumPasswordLength) bytes, "
                     + "none of them NUL")
         }
-        let hash = try await hasher.hash(password)
-        return try await accounts.insertAccount(username: username, alias: alias, passwordHash: hash, at: now())
+        return try await hasher.hash(password)
     }
 
     /// HMAC, within scrypt, pads short keys with NUL: a password and the same with NULs behind it have one hash.
@@ -100,8 +110,4 @@ package struct AccountRuleViolation: Error, CustomStringConvertible {
     init(_ description: String) {
         self.description = description
     }
-}
-
-extension Character {
-    fileprivate var isControl: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
 }

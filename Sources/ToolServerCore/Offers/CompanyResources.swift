@@ -24,6 +24,10 @@ enum CompanyURI {
 struct CompanyResources: ResourceProvider {
     let documents: any DocumentReader
     let registry: any SearchRegistry
+    /// Who may read documents: those who may have answers made from them.
+    var documentAccess = AccessRule.anyone
+    /// Who may read records: those who may search them.
+    var recordAccess = AccessRule.anyone
 
     private static let pageSize = 100
     /// Rows of one record resource; more than a tool shows, since a reader asked for a list.
@@ -45,7 +49,13 @@ struct CompanyResources: ResourceProvider {
         ]
     }
 
+    func access(to uri: String) -> AccessRule? {
+        if uri.hasPrefix("company://documents/") { return documentAccess }
+        return uri.hasPrefix("company://records/") ? recordAccess : nil
+    }
+
     func resources(after cursor: String?, context: ToolContext) async throws -> ResourcePage {
+        guard documentAccess.refusal(of: context.principal) == nil else { return ResourcePage([]) }
         var last: Int64 = 0
         if let cursor {
             guard let id = Int64(cursor) else { throw JSONRPCError.invalidParams("Invalid cursor") }

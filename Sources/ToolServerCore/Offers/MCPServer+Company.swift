@@ -3,11 +3,20 @@ import MCPServer
 
 extension MCPServer {
     /// Offers documents and records as resources, and prompts around them, with completion for both.
-    func registerCompany(documents: any DocumentReader & DocumentStore, registry: any SearchRegistry) {
-        register(resources: CompanyResources(documents: documents, registry: registry))
-        register(prompt: SummarizeDocumentPrompt(documents: documents))
-        register(prompt: AskDocumentsPrompt(passages: documents))
-        register(prompt: FindRecordsPrompt(models: registry.searchModels))
+    ///
+    /// - Parameter rules: by the tool's name. Documents are bound by the rule of `ai_prompt`, which answers from them,
+    ///   records by that of `search_any`, which finds them.
+    func registerCompany(
+        documents: any DocumentReader & DocumentStore, registry: any SearchRegistry, rules: [String: AccessRule] = [:]
+    ) {
+        let documentAccess = rules[AIPromptTool.name] ?? .anyone
+        let recordAccess = rules[SearchAnyTool.name] ?? .anyone
+        register(
+            resources: CompanyResources(
+                documents: documents, registry: registry, documentAccess: documentAccess, recordAccess: recordAccess))
+        register(prompt: SummarizeDocumentPrompt(documents: documents), access: documentAccess)
+        register(prompt: AskDocumentsPrompt(passages: documents), access: documentAccess)
+        register(prompt: FindRecordsPrompt(models: registry.searchModels), access: recordAccess)
         register { parameters, context in
             let typed = parameters.argumentValue.lowercased()
             switch (parameters.reference, parameters.argumentName) {

@@ -37,20 +37,23 @@ package struct DjangoIdentity: IdentityProvider {
     let records: any DjangoRecords
     let signing: DjangoSigning
     let cookie: String
+    let scopes: GrantedScopes
     let now: @Sendable () -> Date
 
     /// - Parameters:
     ///   - records: the site's database.
     ///   - signing: the site's keys.
     ///   - cookie: the session cookie's name (`SESSION_COOKIE_NAME`).
+    ///   - scopes: what a session allows.
     ///   - now: the clock of expiry.
     package init(
-        records: any DjangoRecords, signing: DjangoSigning, cookie: String = "sessionid",
+        records: any DjangoRecords, signing: DjangoSigning, cookie: String = "sessionid", scopes: GrantedScopes = .all,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.records = records
         self.signing = signing
         self.cookie = cookie
+        self.scopes = scopes
         self.now = now
     }
 
@@ -62,9 +65,7 @@ package struct DjangoIdentity: IdentityProvider {
             let user = try await records.djangoUser(id: id), user.isActive,
             signing.isCurrent(authenticationHash: hash, password: user.password)
         else { return .none }
-        return .principal(
-            Principal(
-                id: Self.principalPrefix + id, name: user.username, attributes: ["alias": user.alias], isCookie: true))
+        return .principal(UserRecord(user, id: id).principal(scopes, isCookie: true))
     }
 
     /// The site's own user id of a principal that this provider made.

@@ -1,0 +1,98 @@
+import ArgumentParser
+import Foundation
+import ToolServerCore
+
+struct SessionCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "session", abstract: "Manage login sessions.", subcommands: [New.self, List.self, Revoke.self])
+
+    struct New: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "new", abstract: "Open a login session and print the value of its sessionid cookie.")
+
+        @Argument(help: "The user name.")
+        var name: String
+
+        @OptionGroup var settings: SettingsOptions
+
+        func run() async throws {
+            let configuration = try settings.load()
+            let store = try configuration.openOwn()
+            let login = LoginService(
+                accounts: store, sessions: store, hasher: PasswordHasher(),
+                lifetime: configuration.login.lifetime)
+            guard let account = try await store.account(named: name), account.isActive else {
+                throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")
+            }
+            print(try await login.openSession(for: account).text)
+            try await store.close()
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "list", abstract: "List a user's login sessions: id, opened, expires.")
+
+        @Argument(help: "The user name.")
+        var name: String
+
+        @OptionGroup var settings: SettingsOptions
+
+        func run() async throws {
+            let configuration = try settings.load()
+            let store = try configuration.openOwn()
+            let account = try await configuration.account(named: name, in: store)
+            for session in try await store.loginSessions(accountID: account.id, now: Date()) {
+                print("\(session.shortID)\t\(session.createdAt.commandText)\t\(session.expiresAt.commandText)")
+            }
+            try await store.close()
+        }
+    }
+
+    struct Revoke: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            commandName: "revoke", abstract: "End some or all of a user's login sessions at once.")
+
+        @Argument(help: "The user name.")
+        var name: String
+
+        @Argument(help: "The sessions' ids, as list prints them.")
+        var ids: [String] = []
+
+        @Flag(help: "All of them.")
+        var all = false
+
+        @OptionGroup var settings: SettingsOptions
+
+        func validate() throws {
+            guard all == ids.isEmpty else { throw ValidationError("expected either ids or --all") }
+        }
+
+        func run() async throws {
+            let configuration = try settings.load()
+            let store = try configuration.openOwn()
+            let account = try await configuration.account(named: name, in: store)
+            if all {
+                print("revoked \(try await store.deleteLoginSessions(accountID: account.id)) sessions of \(name)")
+            } else {
+                let sessions = try await store.loginSessions(accountID: account.id, now: Date())
+                let found = try ids.map { id in
+                    guard let session = sessions.first(where: { $0.shortID == id.lowercased() }) else {
+                        throw Complaint("\(name) has no session \"\(id)\"")
+                    }
+                    return session
+                }
+                for session in found { try await store.deleteLoginSession(digest: session.digest) }
+                print("revoked \(found.count) sessions of \(name)")
+            }
+            try await store.close()
+        }
+    }
+}
+
+extension LoginSession {
+    /// Tells a user's sessions apart, and proves nothing.
+    fileprivate var shortID: String {
+        digest.prefix(6).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
+    }
+}
