@@ -48,6 +48,8 @@ struct CallMachine {
     private var policy: Policy
     private var state = State.idle
     private var executed = MCPExecuted.no
+    /// Sendings after which the tool may have run.
+    private var runs = 0
     private var timings = MCPCallTimings()
     private var mark = NIODeadline.uptimeNanoseconds(0)
     private var lastSign = NIODeadline.uptimeNanoseconds(0)
@@ -181,6 +183,7 @@ struct CallMachine {
             }
         } else if failure.sent {
             executed = .unknown
+            runs += 1
             let transport = failure.kind == .broken || failure.kind == .refused || failure.kind == .garbled
             if policy.mayRunTwice, transport, !replayed, now < policy.deadline {
                 replayed = true
@@ -263,6 +266,8 @@ struct CallMachine {
         failure.timings = timings
         failure.replays = max(0, sends - 1)
         failure.sessionReused = sessionReused
+        failure.mayGoElsewhere =
+            failure.kind == .unreachable && (failure.executed == .no || policy.mayRunTwice && runs == 1)
         return .finish(.failure(failure), abandoned: abandoned)
     }
 

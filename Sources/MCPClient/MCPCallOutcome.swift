@@ -129,6 +129,8 @@ package struct MCPCallFailure: Error, Sendable {
     package var replays: Int
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
+    /// Another server may be given the call: it ran at most once so far, and either provably did not or may run twice.
+    package var mayGoElsewhere = false
 
     package init(
         kind: Kind, status: Int? = nil, rpcError: JSONRPCError? = nil, wwwAuthenticate: [String] = [],

@@ -34,7 +34,7 @@ package final class MCPCaller {
             OutgoingRequest(
                 body: .toolCall(tool: call.tool, arguments: call.arguments), credentials: call.credentials,
                 deadline: call.deadline, idleTimeout: call.idleTimeout, traceparent: call.traceparent,
-                mayRunTwice: upstream.configuration.trusted && entry?.mayRunTwice == true,
+                mayRunTwice: !call.isReplay && upstream.configuration.trusted && entry?.mayRunTwice == true,
                 mirrored: entry?.mirrored ?? [], onProgress: call.onProgress),
             completion: completion)
     }

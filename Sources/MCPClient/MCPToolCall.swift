@@ -28,6 +28,8 @@ package struct MCPToolCall {
     package var deadline: NIODeadline
     /// Longest silence of the upstream; each progress notification starts it anew. nil: only the deadline counts.
     package var idleTimeout: TimeAmount?
+    /// Another server may have run it: this is the one time that it may be sent again.
+    package var isReplay = false
     /// Sent as a header and in `_meta`.
     package var traceparent: String?
     /// Asks for progress (a unique `progressToken`, a streamed answer). Called on the caller's event loop, never after

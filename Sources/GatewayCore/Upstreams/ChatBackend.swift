@@ -108,13 +108,17 @@ final class ChatBackendCaller: GateCaller {
         }
     }
 
-    static func mayGoElsewhere(_ answer: Answer) -> Bool {
-        guard case .failure(let error) = answer, !error.requestSent else { return false }
-        return [.couldNotResolve, .couldNotConnect, .tlsFailed, .closedEarly].contains(error.kind)
+    static let retriesRefusals = false
+
+    static func elsewhere(_ call: ChatBackendRequest, after answer: Answer) -> ChatBackendRequest? {
+        guard case .failure(let error) = answer, !error.requestSent else { return nil }
+        return [.couldNotResolve, .couldNotConnect, .tlsFailed, .closedEarly].contains(error.kind) ? call : nil
     }
 
     /// Its answers have no place for that.
     static func note(queued: Duration, in answer: inout Answer) {}
+
+    static func settled(_ answer: Answer, of call: ChatBackendRequest) -> Answer { answer }
 
     static var cancelled: Answer {
         .failure(CurlError(kind: .cancelled, message: "cancelled by the caller", requestSent: false))

@@ -21,9 +21,20 @@ extension MCPCaller: GateCaller {
         }
     }
 
-    static func mayGoElsewhere(_ answer: MCPCallOutcome) -> Bool {
-        guard case .failure(let failure) = answer else { return false }
-        return failure.kind == .unreachable && failure.executed == .no
+    static var retriesRefusals: Bool { true }
+
+    static func elsewhere(_ call: MCPToolCall, after answer: MCPCallOutcome) -> MCPToolCall? {
+        guard case .failure(let failure) = answer, failure.mayGoElsewhere else { return nil }
+        var next = call
+        if failure.executed != .no { next.isReplay = true }
+        return next
+    }
+
+    /// An earlier try that may have run is not undone by a later one that did not.
+    static func settled(_ answer: MCPCallOutcome, of call: MCPToolCall) -> MCPCallOutcome {
+        guard call.isReplay, case .failure(var failure) = answer, failure.executed == .no else { return answer }
+        failure.executed = .unknown
+        return .failure(failure)
     }
 
     static func note(queued: Duration, in answer: inout MCPCallOutcome) { answer.timings.queue = queued }

@@ -1,3 +1,4 @@
+import MCPClient
 import NIOCore
 
 /// Sends calls to one server of an upstream; a gate has one for each server. Confined to its event loop.
@@ -12,8 +13,12 @@ protocol GateCaller {
 
     /// What an answer says about the server.
     static func verdict(_ answer: Answer) -> CircuitBreaker.Verdict
-    /// Whether the call provably did not reach its server, so that another one may take it.
-    static func mayGoElsewhere(_ answer: Answer) -> Bool
+    /// Whether a call to the only server tries a refused connection again by itself.
+    static var retriesRefusals: Bool { get }
+    /// What another server may be given after this answer; nil: nothing, the answer stands.
+    static func elsewhere(_ call: Call, after answer: Answer) -> Call?
+    /// The answer to a call that other servers may have been given before.
+    static func settled(_ answer: Answer, of call: Call) -> Answer
     /// The answer to a call that was cancelled before it was sent.
     static var cancelled: Answer { get }
     /// Notes how long the call waited in the gate's queue.
@@ -73,6 +78,8 @@ final class UpstreamGate<Caller: GateCaller> {
     /// What the servers' boards have been told.
     private var shown: [CircuitBreaker.Phase]
     private let load: UpstreamLoad.Part
+    /// When a server last answered a call.
+    private var lastReached: NIODeadline?
 
     init(_ upstream: Caller.Upstream, callers: [Caller], eventLoop: any EventLoop, workers: Int) {
         self.upstream = upstream
@@ -110,7 +117,7 @@ final class UpstreamGate<Caller: GateCaller> {
         case .run(let server):
             show(server)
             accepted?()
-            if callers.count == 1 {
+            if callers.count == 1, Caller.retriesRefusals {
                 return .running(
                     callers[server].send(request) { [self] outcome in
                         ended(server, outcome)
@@ -134,6 +141,13 @@ final class UpstreamGate<Caller: GateCaller> {
         case .overloaded:
             completion(.refused(Self.overloaded("queue is full")))
         case .unreachable:
+            // Servers that were there a moment ago may be back in another.
+            let call = GateCall(request, gate: self, completion)
+            call.isQueued = false
+            if callers.count > 1, let lastReached, pause(call, since: lastReached, now) {
+                accepted?()
+                return .held(call)
+            }
             completion(.refused(Self.unreachable))
         }
         return nil
@@ -147,29 +161,58 @@ final class UpstreamGate<Caller: GateCaller> {
         call.tries += 1
         call.running = callers[server].send(request) { [self] outcome in
             ended(server, outcome)
-            if let other = otherServer(for: call, request, after: outcome) {
-                run(call, on: other)
-            } else {
-                call.finish(.answered(outcome))
-                startWaiting()
+            if let next = Caller.elsewhere(request, after: outcome), repeated(call, with: next, after: outcome) {
+                return
             }
+            call.finish(.answered(outcome))
+            startWaiting()
         }
         // It may be over by now.
         if call.request == nil { call.running = nil }
     }
 
-    private func otherServer(
-        for call: GateCall<Caller>, _ request: Caller.Call, after answer: Caller.Answer
-    ) -> Int? {
-        guard call.tries < callers.count, Caller.mayGoElsewhere(answer) else { return nil }
+    /// Gives a call to another server, or to any of them after a pause once all were asked; false when there is no time
+    /// for that.
+    private func repeated(_ call: GateCall<Caller>, with request: Caller.Call, after answer: Caller.Answer) -> Bool {
         let now = NIODeadline.now()
-        guard now < request.deadline, case .run(let other) = state.again(now: now, health: health) else { return nil }
-        publish()
-        return other
+        guard now < request.deadline else { return false }
+        call.request = request
+        call.lastAnswer = answer
+        if call.tries < callers.count, case .run(let other) = state.again(now: now, health: health) {
+            publish()
+            run(call, on: other)
+            return true
+        }
+        return pause(call, since: now, now)
+    }
+
+    /// Tries again a little later; false when the window for that is over.
+    /// - Parameter since: when the window began, for the call's first pause.
+    private func pause(_ call: GateCall<Caller>, since: NIODeadline, _ now: NIODeadline) -> Bool {
+        guard let at = call.nextTry(since: since, now: now, window: upstream.configuration.retryWindow) else {
+            return false
+        }
+        call.tries = 0
+        call.running = nil
+        call.expiry = eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
+            guard call.request != nil else { return }
+            let now = NIODeadline.now()
+            if case .run(let server) = state.again(now: now, health: health) {
+                publish()
+                run(call, on: server)
+            } else if !pause(call, since: now, now) {
+                call.finish(call.lastAnswer.map { .answered($0) } ?? .refused(Self.unreachable))
+                startWaiting()
+            }
+        }
+        return true
     }
 
     private func ended(_ server: Int, _ answer: Caller.Answer) {
-        state.end(server: server, Caller.verdict(answer), now: .now())
+        let now = NIODeadline.now()
+        let verdict = Caller.verdict(answer)
+        if verdict == .reached { lastReached = now }
+        state.end(server: server, verdict, now: now)
         show(server)
         publish()
     }
@@ -229,15 +272,19 @@ final class UpstreamGate<Caller: GateCaller> {
 final class GateCall<Caller: GateCaller> {
     private let gate: UpstreamGate<Caller>
     /// nil once there is an outcome.
-    fileprivate private(set) var request: Caller.Call?
+    fileprivate var request: Caller.Call?
     private var completion: ((UpstreamGate<Caller>.Outcome) -> Void)?
     fileprivate var expiry: Scheduled<Void>?
     fileprivate var isQueued = true
     fileprivate var queuedAt = NIODeadline.uptimeNanoseconds(0)
     /// How long it waited.
     fileprivate var queued = Duration.zero
+    /// Servers asked since the last pause.
     fileprivate var tries = 0
     fileprivate var running: Caller.Running?
+    /// What the last try came to.
+    fileprivate var lastAnswer: Caller.Answer?
+    private var backoff: Backoff?
 
     fileprivate init(
         _ request: Caller.Call, gate: UpstreamGate<Caller>,
@@ -248,24 +295,37 @@ final class GateCall<Caller: GateCaller> {
         self.completion = completion
     }
 
+    /// When to try again; nil when the window or the call's own time is over.
+    fileprivate func nextTry(since: NIODeadline, now: NIODeadline, window: Duration) -> NIODeadline? {
+        guard let request else { return nil }
+        if backoff == nil {
+            backoff = Backoff(window: TimeAmount(window), pause: .milliseconds(25))
+            backoff?.began(since)
+        }
+        return backoff?.next(now: now, deadline: request.deadline)
+    }
+
     fileprivate func finish(_ outcome: UpstreamGate<Caller>.Outcome) {
+        guard let request else { return }
         expiry?.cancel()
         expiry = nil
         running = nil
-        request = nil
-        var outcome = outcome
-        if queued > .zero, case .answered(var answer) = outcome {
-            Caller.note(queued: queued, in: &answer)
-            outcome = .answered(answer)
+        self.request = nil
+        guard case .answered(let answer) = outcome else {
+            completion.take()?(outcome)
+            return
         }
-        completion.take()?(outcome)
+        var settled = Caller.settled(answer, of: request)
+        if queued > .zero { Caller.note(queued: queued, in: &settled) }
+        completion.take()?(.answered(settled))
     }
 
     fileprivate func cancel() {
-        guard isQueued else {
-            running?.cancel()
-            return
+        if let running { return running.cancel() }
+        if isQueued {
+            gate.leaveQueue(self, .answered(Caller.cancelled))
+        } else {
+            finish(.answered(Caller.cancelled))
         }
-        gate.leaveQueue(self, .answered(Caller.cancelled))
     }
 }

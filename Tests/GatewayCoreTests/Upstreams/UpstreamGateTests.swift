@@ -47,6 +47,68 @@ import Testing
         }
     }
 
+    @Test func aReadThatBreaksEveryServerIsNotSentForEver() async throws {
+        let ran = Mutex(0)
+        let dying = try await FakeToolServer { _ in
+            ran.withLock { $0 += 1 }
+            return .response(.closeBeforeResponse)
+        }
+        let other = try await FakeToolServer { _ in
+            ran.withLock { $0 += 1 }
+            return .response(.closeBeforeResponse)
+        }
+        defer { other.stop() }
+        let changes = upstreams(dying.url + "/mcp/", ["urls": [.string(other.url + "/mcp/")], "retryWindow": "1s"])
+        let search = #"{"type":"search_any","model":"projects","query":"x"}"#
+        try await TestGateway.with(dying, changes) { (test) async throws in
+            await test.waitUntilReady()
+            // It is sent again once by us; libcurl may do the same for a connection that had been used before.
+            let response = try await test.chat(search, headers: [("Accept", "application/problem+json")])
+            #expect(response.status == 502)
+            #expect(response.json?["executed"] == "unknown")
+            #expect((2...3).contains(ran.withLock { $0 }))
+        }
+    }
+
+    @Test func aReadWhoseServerIsGoneIsAnsweredByTheOther() async throws {
+        let dying = Mutex<FakeToolServer?>(nil)
+        let first = try await FakeToolServer { _ in
+            dying.withLock { $0 }?.stop()
+            return .response(.closeBeforeResponse)
+        }
+        dying.withLock { $0 = first }
+        let second = try await FakeToolServer { _ in .results("two") }
+        defer { second.stop() }
+        let changes = upstreams(first.url + "/mcp/", ["urls": [.string(second.url + "/mcp/")]])
+        let search = #"{"type":"search_any","model":"projects","query":"x"}"#
+        try await TestGateway.with(first, changes) { (test) async throws in
+            await test.waitUntilReady()
+            for _ in 0..<4 { #expect(try await test.chat(search).text.contains("two")) }
+        }
+    }
+
+    @Test func callsWaitForServersThatAreBothRestarted() async throws {
+        let first = try await FakeToolServer { _ in .results("one") }
+        let second = try await FakeToolServer { _ in .results("two") }
+        defer { second.stop() }
+        let changes = upstreams(
+            first.url + "/mcp/",
+            [
+                "urls": [.string(second.url + "/mcp/")], "retryWindow": "20s", "probeInterval": "20ms",
+                "breaker": ["failures": 1, "pause": "20ms"],
+            ])
+        try await TestGateway.with(first, changes) { (test) async throws in
+            await test.waitUntilReady()
+            for _ in 0..<2 { #expect(try await test.chat(Self.hello).status == 200) }
+            try await first.stopAndWait()
+            try await second.stopAndWait()
+            async let waiting = [test.chat(Self.hello).status, test.chat(Self.hello).status]
+            #expect(await eventually { test.gateway.requestsInFlight > 0 })
+            try await first.restart()
+            #expect(try await waiting == [200, 200])
+        }
+    }
+
     @Test func whatIsTooMuchWaitsAndTheRestIsRefused() async throws {
         let door = Door()
         let upstream = try await FakeToolServer { _ in
