@@ -1,4 +1,5 @@
 import Crypto
+package import Foundation
 package import MCP
 
 /// What a session identifier stands for.
@@ -9,11 +10,14 @@ package struct SessionFacts: Hashable, Sendable {
     package var features: ClientFeatures
     /// ``Principal/id`` of the user that opened the session; `nil`: an anonymous caller.
     package var owner: String?
+    /// When the session is over, however much it is used; `nil`: when nobody uses it any more.
+    package var expiry: Date?
 
-    package init(version: MCPVersion, features: ClientFeatures = [], owner: String? = nil) {
+    package init(version: MCPVersion, features: ClientFeatures = [], owner: String? = nil, expiry: Date? = nil) {
         self.version = version
         self.features = features
         self.owner = owner
+        self.expiry = expiry
     }
 }
 
@@ -21,10 +25,17 @@ package struct SessionFacts: Hashable, Sendable {
 package protocol SessionIdentifying: Sendable {
     /// A new unguessable identifier of visible ASCII (0x21–0x7E).
     func issue(_ facts: SessionFacts) -> String
-    /// The facts of a session unknown to this process, if the identifier itself proves them; `nil`: no such session.
-    func recognise(_ id: String) -> SessionFacts?
+    /// The facts of a session unknown to this process, if the identifier itself proves them and it is that owner's;
+    /// `nil`: no such session.
+    func recognise(_ id: String, owner: String?) async -> SessionFacts?
     /// The session was ended on purpose (DELETE or eviction) and must not be recognised again.
     func ended(_ id: String)
+    /// When a session with this identifier is over in any case; `nil`: never.
+    func expiry(of id: String) -> Date?
+}
+
+extension SessionIdentifying {
+    package func expiry(of id: String) -> Date? { nil }
 }
 
 /// 256 random bits; nothing is recognised that this process did not issue.
@@ -35,6 +46,6 @@ package struct RandomSessionIdentifiers: SessionIdentifying {
         SymmetricKey(size: .bits256).withUnsafeBytes { Base64URL.encode($0) }
     }
 
-    package func recognise(_ id: String) -> SessionFacts? { nil }
+    package func recognise(_ id: String, owner: String?) async -> SessionFacts? { nil }
     package func ended(_ id: String) {}
 }

@@ -42,9 +42,14 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Adds a session. Returns those that had to go for it; the caller ends them outside the lock.
-    func insert(_ session: Session, now: ContinuousClock.Instant) -> [Session] {
+    /// Adds a session unless there is one of its id. Returns the one that is in the table now, and those that had to go
+    /// for it; the caller ends them outside the lock.
+    func insert(_ session: Session, now: ContinuousClock.Instant) -> (held: Session, evicted: [Session]) {
         state.withLock { state in
+            if let slot = state.index[session.id], let known = state.entries[Int(slot)]?.session {
+                Self.touch(&state, slot, now)
+                return (known, [])
+            }
             var evicted: [Session] = []
             while state.index.count >= limit, let slot = Self.victim(state) {
                 if let session = Self.unlink(&state, slot) { evicted.append(session) }
@@ -59,7 +64,7 @@ final class SessionTable: Sendable {
             state.entries[Int(slot)] = Entry(session: session, lastUsed: now, newer: -1, older: -1)
             state.index[session.id] = slot
             Self.pushFront(&state, slot)
-            return evicted
+            return (session, evicted)
         }
     }
 

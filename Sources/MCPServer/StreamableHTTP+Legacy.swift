@@ -18,12 +18,12 @@ extension StreamableHTTP {
     /// The session that a request names, and the revision in force for it; or the refusal.
     private func resolve(
         _ request: MCPHTTPRequest, id: RequestID?
-    ) -> Result<(session: Session, version: MCPVersion), Refusal> {
+    ) async -> Result<(session: Session, version: MCPVersion), Refusal> {
         let fields = request.headers.all(MCPHeader.sessionID)
         guard let sessionID = fields.first, fields.count == 1 else {
             return .failure(.init(.error(.invalidRequest("Bad Request: Missing session ID"), id: id, status: 400)))
         }
-        guard let session = session(sessionID, principal: request.principal) else {
+        guard let session = await session(sessionID, principal: request.principal) else {
             return .failure(.init(.error(.invalidRequest("Session not found"), id: id, status: 404)))
         }
         let versions = request.headers.all(MCPHeader.protocolVersion)
@@ -45,7 +45,7 @@ extension StreamableHTTP {
     func legacy(_ message: JSONRPCMessage, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         var id: RequestID?
         if case .request(let call) = message { id = call.id }
-        switch resolve(request, id: id) {
+        switch await resolve(request, id: id) {
         case .failure(let refusal):
             return refusal.response
         case .success(let (session, version)):
@@ -68,7 +68,7 @@ extension StreamableHTTP {
         if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
             return .error(.invalidRequest("Batches are not part of this revision"), status: 400)
         }
-        switch resolve(request, id: nil) {
+        switch await resolve(request, id: nil) {
         case .failure(let refusal):
             return refusal.response
         case .success(let (session, version)):
@@ -166,14 +166,14 @@ extension StreamableHTTP {
 
     // MARK: GET and DELETE
 
-    func listen(_ request: MCPHTTPRequest) -> MCPHTTPResponse {
+    func listen(_ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
             return .error(.invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "POST")])
         }
         guard Self.accepts("text/event-stream", request.headers.all("Accept")) else {
             return .error(.invalidRequest("Not Acceptable: GET needs Accept: text/event-stream"), status: 406)
         }
-        switch resolve(request, id: nil) {
+        switch await resolve(request, id: nil) {
         case .failure(let refusal):
             return refusal.response
         case .success(let (session, version)):
@@ -203,11 +203,11 @@ extension StreamableHTTP {
         }
     }
 
-    func delete(_ request: MCPHTTPRequest) -> MCPHTTPResponse {
+    func delete(_ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
             return .error(.invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "POST")])
         }
-        switch resolve(request, id: nil) {
+        switch await resolve(request, id: nil) {
         case .failure(let refusal):
             return refusal.response
         case .success(let (session, _)):

@@ -99,8 +99,8 @@ package final class StreamableHTTP: Sendable {
         }
         switch request.method {
         case "POST": return await post(request, foreignBody)
-        case "GET": return listen(request)
-        case "DELETE": return delete(request)
+        case "GET": return await listen(request)
+        case "DELETE": return await delete(request)
         default:
             return .error(
                 .invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "GET, POST, DELETE")])
@@ -119,33 +119,43 @@ package final class StreamableHTTP: Sendable {
     package func shutdown() {
         ticker.withLock { $0?.cancel() }
         subscriptions.end(serverInfo: server.info)
-        for session in sessions.all { end(session) }
+        // Not ended on purpose: another replica, or this one when it is back, may go on with them.
+        for session in sessions.all where sessions.remove(session.id) != nil { session.end() }
     }
 
     // MARK: Sessions
 
     func newSession(_ facts: SessionFacts) -> Session {
-        let session = Session(id: configuration.identifiers.issue(facts), facts: facts)
-        insert(session)
-        return session
+        let id = configuration.identifiers.issue(facts)
+        var facts = facts
+        facts.expiry = configuration.identifiers.expiry(of: id)
+        return insert(Session(id: id, facts: facts))
     }
 
-    private func insert(_ session: Session) {
-        for evicted in sessions.insert(session, now: clock.now) {
-            configuration.identifiers.ended(evicted.id)
-            evicted.end()
+    private func insert(_ session: Session) -> Session {
+        let (held, evicted) = sessions.insert(session, now: clock.now)
+        for session in evicted {
+            configuration.identifiers.ended(session.id)
+            session.end()
         }
+        return held
     }
 
     /// The session of that id if it belongs to that principal; to another it does not exist.
-    func session(_ id: String, principal: Principal?) -> Session? {
-        if let session = sessions.find(id, now: clock.now) {
-            return session.facts.owner == principal?.id ? session : nil
-        }
-        guard let facts = configuration.identifiers.recognise(id), facts.owner == principal?.id else { return nil }
-        let session = Session(id: id, facts: facts)
-        insert(session)
-        return session
+    func session(_ id: String, principal: Principal?) async -> Session? {
+        if let session = find(id, principal) { return session }
+        guard let facts = await configuration.identifiers.recognise(id, owner: principal?.id),
+            facts.owner == principal?.id
+        else { return nil }
+        // Another request may have taken the session up meanwhile: there is one object for it.
+        return insert(Session(id: id, facts: facts))
+    }
+
+    private func find(_ id: String, _ principal: Principal?) -> Session? {
+        guard let session = sessions.find(id, now: clock.now), session.facts.owner == principal?.id else { return nil }
+        guard let expiry = session.facts.expiry, expiry <= server.now() else { return session }
+        end(session)
+        return nil
     }
 
     func end(_ session: Session) {

@@ -159,6 +159,7 @@ extension ToolServer {
                     allowedOrigins: Set(configuration.allowedOrigins),
                     allowedHosts: configuration.allowedHosts.isEmpty ? nil : Set(configuration.allowedHosts)),
                 sessionLimit: configuration.limits.maxSessions, sessionIdle: configuration.limits.sessionIdle,
+                identifiers: configuration.sessionKeys.identifiers(),
                 challenge: { challenge.header(for: $0) }))
         let logger = logger
         let inFlight = RequestsInFlight()

@@ -75,7 +75,7 @@ package func buildToolServer(
     let server = MCPServer(
         info: ToolServer.implementation,
         instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
-        logger: logger)
+        configuration: MCPServerConfiguration(stateKey: configuration.sessionKeys.stateKey), logger: logger)
     var engine: CurlEngine?
     var replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
     let answers: any AnswerProvider

@@ -15,13 +15,13 @@ struct SessionTableTests {
     func leastRecentlyUsed() {
         let table = SessionTable(limit: 3, idle: .seconds(60))
         let start = ContinuousClock.now
-        for id in ["a", "b", "c"] { #expect(table.insert(session(id), now: start).isEmpty) }
+        for id in ["a", "b", "c"] { #expect(table.insert(session(id), now: start).evicted.isEmpty) }
         #expect(table.find("a", now: start) != nil)
-        #expect(table.insert(session("d"), now: start).map(\.id) == ["b"])
+        #expect(table.insert(session("d"), now: start).evicted.map(\.id) == ["b"])
         #expect(table.remove("a")?.id == "a")
         #expect(table.remove("a") == nil)
-        #expect(table.insert(session("e"), now: start).isEmpty)
-        #expect(table.insert(session("f"), now: start).map(\.id) == ["c"])
+        #expect(table.insert(session("e"), now: start).evicted.isEmpty)
+        #expect(table.insert(session("f"), now: start).evicted.map(\.id) == ["c"])
         #expect(Set(table.all.map(\.id)) == ["d", "e", "f"])
     }
 
@@ -33,7 +33,7 @@ struct SessionTableTests {
         _ = table.insert(busy, now: start)
         _ = table.insert(session("idle"), now: start)
         let token = try busy.begin(1) {}
-        #expect(table.insert(session("new"), now: start).map(\.id) == ["idle"])
+        #expect(table.insert(session("new"), now: start).evicted.map(\.id) == ["idle"])
         #expect(table.expire(now: start + .seconds(60)).map(\.id) == ["new"])
         busy.finish(1, token)
         #expect(table.expire(now: start + .seconds(119)).isEmpty)

@@ -10,7 +10,7 @@ import Testing
 struct TranscriptTests {
     struct FixedIdentifiers: SessionIdentifying {
         func issue(_ facts: SessionFacts) -> String { "session-1" }
-        func recognise(_ id: String) -> SessionFacts? { nil }
+        func recognise(_ id: String, owner: String?) async -> SessionFacts? { nil }
         func ended(_ id: String) {}
     }
 

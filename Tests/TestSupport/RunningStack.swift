@@ -76,8 +76,9 @@ package final class RunningStack: Sendable {
     }
 
     /// Starts the tool-server again on the port and the database it had.
-    package func startToolServer() async throws {
-        let next = try await RunningService.toolServer(database: database, port: toolServer.port)
+    package func startToolServer(environment: [String: String] = [:]) async throws {
+        let next = try await RunningService.toolServer(
+            database: database, port: toolServer.port, environment: environment)
         try await next.ready()
         tools.withLock { $0 = next }
     }

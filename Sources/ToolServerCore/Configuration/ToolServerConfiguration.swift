@@ -25,6 +25,7 @@ package import ServiceRuntime
 /// | `drain` | duration | 10 s | how long requests in flight may take at shutdown |
 /// | `drainDelay` | duration | 0 | how long requests are still accepted after readiness turned false |
 /// | `drainIdleGrace` | duration | 500 ms | how long unused connections stay open at shutdown |
+/// | `sessionKey` and others | – | – | ``SessionKeysConfiguration`` |
 /// | `limits` | section | – | ``Limits`` |
 /// | `login` | section | – | ``Login`` |
 /// | `ai` | section | – | ``AnswerConfiguration`` |
@@ -113,6 +114,8 @@ package struct ToolServerConfiguration: Sendable {
     package var drainDelay: Duration
     /// How long unused connections stay open once nothing new is accepted.
     package var drainIdleGrace: Duration
+    /// How MCP session ids are made.
+    package var sessionKeys: SessionKeysConfiguration
     /// Bounds on what clients may use.
     package var limits: Limits
     /// Logging in.
@@ -176,6 +179,7 @@ package struct ToolServerConfiguration: Sendable {
         drainIdleGrace = reader.duration(
             "drainIdleGrace", default: .milliseconds(500), in: .zero ... .seconds(60),
             "How long unused connections stay open at shutdown, so that no request meets a closing one.")
+        sessionKeys = SessionKeysConfiguration(reader)
         limits = reader.section("limits", "Bounds on what clients may use.") { Limits($0) }
         login = reader.section("login", "Logging in with the store's accounts.") { Login($0) }
         tracing = reader.section("tracing", "Where spans are sent: an OTLP/HTTP collector.") {

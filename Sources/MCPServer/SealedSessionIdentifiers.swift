@@ -1,0 +1,171 @@
+import Crypto
+package import Foundation
+import MCP
+import Synchronization
+
+/// Session identifiers that prove by themselves what they stand for, so that every replica with the same key resumes a
+/// session that another one opened.
+///
+/// AES-GCM over the negotiated revision, the client's features, a digest of the user and an expiry; the random nonce
+/// makes each one unguessable. What belongs to a process is not in it: events kept for redelivery, subscriptions, the
+/// log level and requests in flight stay behind when a session moves.
+package struct SealedSessionIdentifiers: SessionIdentifying {
+    /// Seals new identifiers, and opens them before the others.
+    private let keys: [SymmetricKey]
+    private let lifetime: Duration
+    private let ends: any SessionEnds
+    private let now: @Sendable () -> Date
+
+    /// Bytes of a sealed identifier: nonce, contents, tag.
+    private static let sealedLength = 12 + contentsLength + 16
+    /// Features, whether there is an owner, expiry, revision, digest of the owner.
+    private static let contentsLength = 1 + 1 + 8 + 10 + 16
+    private static let binding = Array("mcp-session-id/1".utf8)
+
+    /// - Parameters:
+    ///   - secret: What replicas share; any text, as unguessable as a password must be.
+    ///   - previous: Secrets that are no longer used for new sessions.
+    ///   - lifetime: After this a session is over, however much it is used.
+    ///   - ends: Remembers the sessions that were ended before.
+    package init(
+        secret: String, previous: [String] = [], lifetime: Duration = .seconds(86_400),
+        ends: any SessionEnds = ProcessSessionEnds(), now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        keys = ([secret] + previous).map { Self.key($0, for: "mcp-session-id") }
+        self.lifetime = lifetime
+        self.ends = ends
+        self.now = now
+    }
+
+    /// A key for one purpose; purposes with the same secret do not help each other.
+    package static func stateKey(secret: String) -> [UInt8] {
+        key(secret, for: "mcp-request-state").withUnsafeBytes { Array($0) }
+    }
+
+    private static func key(_ secret: String, for purpose: String) -> SymmetricKey {
+        HKDF<SHA256>.deriveKey(
+            inputKeyMaterial: SymmetricKey(data: Array(secret.utf8)), info: Array(purpose.utf8), outputByteCount: 32)
+    }
+
+    package func issue(_ facts: SessionFacts) -> String {
+        let expiry = UInt64(max(0, now().timeIntervalSince1970)) + UInt64(max(0, lifetime.components.seconds))
+        var contents: [UInt8] = [facts.features.rawValue, facts.owner == nil ? 0 : 1]
+        withUnsafeBytes(of: expiry.bigEndian) { contents += $0 }
+        contents += Array(facts.version.rawValue.utf8).prefix(10)
+        contents += Self.digest(of: facts.owner)
+        guard contents.count == Self.contentsLength,
+            let sealed = try? AES.GCM.seal(contents, using: keys[0], authenticating: Self.binding).combined
+        else {
+            // Cannot happen with a key of 32 bytes; a session that only this process knows is still a session.
+            return RandomSessionIdentifiers().issue(facts)
+        }
+        return Base64URL.encode(sealed)
+    }
+
+    package func recognise(_ id: String, owner: String?) async -> SessionFacts? {
+        guard let contents = open(id), contents.digest == Self.digest(of: owner), contents.hasOwner == (owner != nil),
+            now() < contents.expiry, let version = MCPVersion(rawValue: contents.version), version.era == .legacy,
+            await !ends.contains(Self.name(of: id))
+        else { return nil }
+        return SessionFacts(
+            version: version, features: ClientFeatures(rawValue: contents.features), owner: owner,
+            expiry: contents.expiry)
+    }
+
+    package func ended(_ id: String) {
+        guard let contents = open(id), now() < contents.expiry else { return }
+        ends.record(Self.name(of: id), until: contents.expiry, now: now())
+    }
+
+    package func expiry(of id: String) -> Date? { open(id)?.expiry }
+
+    // MARK: Contents
+
+    private struct Contents {
+        let features: UInt8
+        let hasOwner: Bool
+        let expiry: Date
+        let version: String
+        let digest: [UInt8]
+    }
+
+    private func open(_ id: String) -> Contents? {
+        // One length only: nothing else is worth a decryption.
+        guard id.utf8.count == (Self.sealedLength * 4 + 2) / 3, let bytes = Base64URL.decode(id),
+            bytes.count == Self.sealedLength, let box = try? AES.GCM.SealedBox(combined: bytes)
+        else { return nil }
+        for key in keys {
+            guard let plain = try? AES.GCM.open(box, using: key, authenticating: Self.binding) else { continue }
+            let contents = Array(plain)
+            guard contents.count == Self.contentsLength else { return nil }
+            let seconds = contents[2..<10].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+            return Contents(
+                features: contents[0], hasOwner: contents[1] == 1,
+                expiry: Date(timeIntervalSince1970: TimeInterval(seconds)),
+                version: String(decoding: contents[10..<20], as: UTF8.self), digest: Array(contents[20...]))
+        }
+        return nil
+    }
+
+    private static func digest(of owner: String?) -> [UInt8] {
+        guard let owner else { return Array(repeating: 0, count: 16) }
+        return Array(SHA256.hash(data: Array(owner.utf8)).prefix(16))
+    }
+
+    /// What an ended session is remembered by: nobody can resume it with that.
+    private static func name(of id: String) -> [UInt8] {
+        Array(SHA256.hash(data: Array(id.utf8)).prefix(16))
+    }
+}
+
+/// Remembers which sealed sessions were ended before their time. Implemented by the process itself, or by something
+/// that replicas share.
+package protocol SessionEnds: Sendable {
+    /// Remembers an end for as long as the identifier could be recognised. Must not block.
+    /// - Parameter name: 16 bytes that stand for the identifier, which they do not reveal.
+    func record(_ name: [UInt8], until expiry: Date, now: Date)
+    /// Whether the session was ended. Asked only for sessions that the process does not hold.
+    func contains(_ name: [UInt8]) async -> Bool
+}
+
+/// The ends that this process saw, bounded: over the bound the end whose session expires first is forgotten, so that in
+/// the worst case its own user could take the session up again.
+package final class ProcessSessionEnds: SessionEnds {
+    private struct State {
+        var expiries: [[UInt8]: Date] = [:]
+        /// In the order of recording, which with one lifetime is nearly the order of expiry.
+        var order: [[UInt8]] = []
+        var head = 0
+    }
+
+    private let limit: Int
+    private let state = Mutex(State())
+
+    /// - Parameter limit: Ends remembered at most, some 100 bytes each.
+    package init(limit: Int = 100_000) {
+        self.limit = max(1, limit)
+    }
+
+    package func record(_ name: [UInt8], until expiry: Date, now: Date) {
+        state.withLock { state in
+            guard state.expiries.updateValue(expiry, forKey: name) == nil else { return }
+            state.order.append(name)
+            while state.head < state.order.count {
+                let oldest = state.order[state.head]
+                guard state.expiries.count > limit || state.expiries[oldest].map({ $0 <= now }) ?? true else { break }
+                state.expiries[oldest] = nil
+                state.head += 1
+            }
+            if state.head >= 1024, state.head * 2 >= state.order.count {
+                state.order.removeFirst(state.head)
+                state.head = 0
+            }
+        }
+    }
+
+    package func contains(_ name: [UInt8]) async -> Bool {
+        state.withLock { $0.expiries[name] != nil }
+    }
+
+    var count: Int { state.withLock { $0.expiries.count } }
+}
