@@ -99,13 +99,17 @@ package struct CurlTLS: Hashable, Sendable {
     package var clientKey: String?
     /// Whether certificate and host name are checked.
     package var verify: Bool
+    /// Public keys of which the server must have one, whoever signed it: `sha256//BASE64`, several with `;` between.
+    package var pinnedKeys: String?
 
     package init(
-        caFile: String? = nil, clientCert: String? = nil, clientKey: String? = nil, verify: Bool = true
+        caFile: String? = nil, clientCert: String? = nil, clientKey: String? = nil, verify: Bool = true,
+        pinnedKeys: String? = nil
     ) {
         self.caFile = caFile
         self.clientCert = clientCert
         self.clientKey = clientKey
         self.verify = verify
+        self.pinnedKeys = pinnedKeys
     }
 }

@@ -213,6 +213,7 @@ final class EasyHandle {
         if let file = tls.caFile { ccurl_easy_setopt_string(easy, CURLOPT_CAINFO, file) }
         if let file = tls.clientCert { ccurl_easy_setopt_string(easy, CURLOPT_SSLCERT, file) }
         if let file = tls.clientKey { ccurl_easy_setopt_string(easy, CURLOPT_SSLKEY, file) }
+        if let keys = tls.pinnedKeys { ccurl_easy_setopt_string(easy, CURLOPT_PINNEDPUBLICKEY, keys) }
         ccurl_easy_setopt_long(easy, CURLOPT_SSL_VERIFYPEER, tls.verify ? 1 : 0)
         ccurl_easy_setopt_long(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2 : 0)
     }

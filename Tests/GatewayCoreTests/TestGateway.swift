@@ -257,3 +257,11 @@ final class FakeToolServer: Sendable {
         ]
     }
 }
+
+extension CurlHeaders {
+    static func + (left: CurlHeaders, right: CurlHeaders) -> CurlHeaders {
+        var headers = left
+        headers.append(contentsOf: right)
+        return headers
+    }
+}

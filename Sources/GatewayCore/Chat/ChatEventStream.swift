@@ -27,7 +27,7 @@ final class ChatEventStream {
     func start(headers: HTTPHeaders) {
         var headers = headers
         headers.add(name: "Content-Type", value: "text/event-stream")
-        headers.add(name: "Cache-Control", value: "no-store")
+        SecurityHeaders.addBasic(to: &headers)
         // Keeps nginx from collecting the events.
         headers.add(name: "X-Accel-Buffering", value: "no")
         isOpen = true

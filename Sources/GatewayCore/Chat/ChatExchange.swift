@@ -25,15 +25,15 @@ final class ChatExchange: GatewayExchange {
     override func outcome(_ status: Int) -> String {
         isRelayed && status >= 400 && status != 499 ? "backend_error" : super.outcome(status)
     }
+    override var isShared: Bool { true }
 
     func start() {
-        guard exchange.head.method == .POST else { return respond(GatewayError(.methodNotAllowed)) }
-        if facts.hasCookie, let origin = facts.origin {
-            let hosts = [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil]
-            guard OriginRule.allows(origin, hosts: hosts, allowed: view.snapshot.configuration.allowedOrigins) else {
-                return respond(GatewayError(.forbiddenOrigin))
-            }
+        guard exchange.head.method == .POST else {
+            if answersPreflight("POST") { return }
+            return respond(GatewayError(.methodNotAllowed))
         }
+        if facts.hasCookie, isForeign { return respond(GatewayError(.forbiddenOrigin)) }
+        if let refusal = rateRefusal() { return respond(refusal) }
         guard admit() else { return }
         exchange.collectBody(upTo: view.snapshot.configuration.limits.body) { [self] body in
             switch body {
@@ -49,6 +49,7 @@ final class ChatExchange: GatewayExchange {
         switch view.translator.translate(body) {
         case .success(let call):
             chatType = call.type
+            if let refusal = refusal(of: call.type) { return respond(refusal) }
             check(call)
         case .failure(let error):
             respond(error)
@@ -66,6 +67,21 @@ final class ChatExchange: GatewayExchange {
         case .backend(let handle): handle.cancel()
         case nil: break
         }
+    }
+
+    /// Why a request of that type is not served at all, however its type is answered.
+    func refusal(of type: ChatType) -> GatewayError? {
+        rateRefusal(of: type) ?? accessRefusal(to: type)
+    }
+
+    /// Presence is all that the gateway can tell; the tool-server checks the credential itself.
+    private func accessRefusal(to type: ChatType) -> GatewayError? {
+        guard type.configuration.access == .authenticated, facts.cookies == nil, facts.authorization == nil else {
+            return nil
+        }
+        var error = GatewayError(.unauthorized, text: "Not authenticated")
+        error.challenges = ["Bearer"]
+        return error
     }
 
     private func call(_ call: ChatTranslator.Call) {

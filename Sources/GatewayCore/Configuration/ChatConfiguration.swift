@@ -52,6 +52,7 @@ package struct ChatConfiguration: Hashable, Sendable {
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
 /// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's |
+/// | `access` | `anonymous`, `authenticated` | `anonymous` | whether a request must bring a credential |
 package struct ChatTypeConfiguration: Hashable, Sendable {
     package let name: String
     package let tool: String
@@ -63,6 +64,11 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
     package let useToolStatus: Bool
     package let canary: CanaryConfiguration?
     package let shadow: ShadowConfiguration?
+    package let access: Access
+
+    /// Who may use a type, as far as the gateway can tell: whether a credential is there. Whether it is good, and what
+    /// it allows, the tool decides.
+    package enum Access: String, CaseIterable, Sendable { case anonymous, authenticated }
 
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
@@ -81,6 +87,10 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
         reply = reader.section("reply", "How the tool's result becomes replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
             "useToolStatus", default: false, "Whether a 4xx status that the tool declares for its error is used.")
+        access = reader.choice(
+            "access", default: Access.anonymous,
+            "authenticated: a request without a forwarded cookie or Authorization is 401, and nothing is sent upstream."
+        )
         canary = reader.optionalSection("canary", "Which share of the callers gets the tool.") {
             CanaryConfiguration($0)
         }
@@ -104,6 +114,7 @@ extension ChatTypeConfiguration {
         timeout = rules.timeout
         reply = rules.reply
         useToolStatus = rules.useToolStatus
+        access = .anonymous
         canary = nil
         shadow = nil
     }

@@ -20,6 +20,8 @@ package import ServiceRuntime
 /// | `forward` | section | – | ``ForwardConfiguration`` |
 /// | `passthrough` | section | – | ``PassThroughConfiguration`` |
 /// | `allowedOrigins` | list | empty | origins whose pages may post with cookies |
+/// | `cors` | section | none | ``CORSConfiguration`` |
+/// | `rateLimits` | section | none | ``RateLimitConfiguration`` |
 /// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` count |
 /// | `limits` | section | – | ``LimitsConfiguration`` |
 /// | `drain` | section | – | ``DrainConfiguration`` |
@@ -47,6 +49,10 @@ package struct GatewayConfiguration: Sendable {
     package var passthrough: PassThroughConfiguration
     /// `scheme://host[:port]`, lower case.
     package var allowedOrigins: [String]
+    /// What pages of other origins may read; nil: nothing.
+    package var cors: CORSConfiguration?
+    /// How many requests a caller may send; nil: no limits.
+    package var rateLimits: RateLimitConfiguration?
     package var trustedProxies: TrustedProxies
     package var limits: LimitsConfiguration
     package var drain: DrainConfiguration
@@ -91,6 +97,12 @@ package struct GatewayConfiguration: Sendable {
                 "trustedProxies", default: TrustedProxies.defaultRanges,
                 "Addresses and ranges whose X-Forwarded-For, -Proto and -Host are believed.")
         ) { reader.fail("trustedProxies", expected: "an address or a range such as 10.0.0.0/8", found: "\"\($0)\"") }
+        cors = reader.optionalSection("cors", "What pages of other origins may read of the answers.") {
+            CORSConfiguration($0)
+        }
+        rateLimits = reader.optionalSection("rateLimits", "How many requests a caller may send.") {
+            RateLimitConfiguration($0)
+        }
         limits = reader.section("limits", "Sizes, times and numbers that bound every request.") {
             LimitsConfiguration($0)
         }
@@ -139,6 +151,11 @@ package struct GatewayConfiguration: Sendable {
             if type.tool.isEmpty, kinds[type.upstream] != .chat {
                 reader.fail(path + ".tool", expected: "a string", found: "nothing")
             }
+        }
+        // Types that tools give by themselves have names that nobody knows yet.
+        for type in rateLimits?.types.keys.sorted() ?? []
+        where chat.tools == nil && !chat.types.contains(where: { $0.name == type }) {
+            reader.fail("rateLimits.types.\(type)", expected: "a type of chat.types", found: "\"\(type)\"")
         }
         if let tools = chat.tools { check(tools.upstream, "chat.tools.upstream", is: .mcp) }
         if let unknown = chat.unknownTypes { check(unknown.upstream, "chat.unknownTypes.upstream", is: .chat) }

@@ -66,6 +66,11 @@ package struct TrustedProxies: Hashable, Sendable {
     package func contains(_ peer: SocketAddress?) -> Bool {
         guard let peer else { return false }
         guard let bytes = Range.bytes(peer) else { return true }
-        return ranges.contains { $0.contains(bytes) }
+        return contains(bytes: bytes)
+    }
+
+    /// The same for an address as ``Range/bytes(_:)`` gives it.
+    func contains(bytes: [UInt8]) -> Bool {
+        ranges.contains { $0.contains(bytes) }
     }
 }

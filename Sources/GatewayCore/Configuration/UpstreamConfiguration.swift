@@ -134,21 +134,6 @@ extension UpstreamGateState.Policy {
     }
 }
 
-/// TLS towards an upstream: `caFile`, `certificateFile`, `keyFile` (paths of PEM files) and `verify` (default true).
-package struct UpstreamTLSConfiguration: Hashable, Sendable {
-    package let caFile: String?
-    package let certificateFile: String?
-    package let keyFile: String?
-    package let verify: Bool
-
-    init(_ reader: ConfigurationReader) {
-        caFile = reader.optionalString("caFile", "PEM file of the authorities that are trusted.")
-        certificateFile = reader.optionalString("certificateFile", "PEM file of the gateway's own certificate.")
-        keyFile = reader.optionalString("keyFile", "PEM file of the gateway's private key.")
-        verify = reader.bool("verify", default: true, "Whether the server's certificate is checked.")
-    }
-}
-
 /// Where an upstream is.
 package struct UpstreamAddress: Hashable, Sendable {
     /// Scheme and authority, such as `http://127.0.0.1:8001`; `http://localhost` behind a socket.

@@ -22,18 +22,40 @@ package struct GatewayErrorResponse {
             switch error.label.facts.body {
             case .empty, .text:
                 headers.add(name: "Content-Type", value: "text/plain; charset=utf-8")
-                // The text may reflect the request: nothing may take it for a page.
-                headers.add(name: "X-Content-Type-Options", value: "nosniff")
                 body = error.label.facts.body == .empty ? ByteBuffer() : ByteBuffer(string: error.message)
             case .json:
                 headers.add(name: "Content-Type", value: "application/json")
                 body = ByteBuffer(bytes: JSONValue.object(["error": .string(error.message)]).serialized)
             }
         }
+        // The text may reflect the request: nothing may take it for a page, frame it or keep it.
+        SecurityHeaders.addStrict(to: &headers)
         if error.label == .methodNotAllowed { headers.add(name: "Allow", value: "POST") }
         if let retryAfter = error.retryAfter { headers.add(name: "Retry-After", value: retryAfter) }
         for challenge in error.challenges { headers.add(name: "WWW-Authenticate", value: challenge) }
         for cookie in error.setCookies { headers.add(name: "Set-Cookie", value: cookie) }
+    }
+
+    /// The same failure for the requests of a JSON-RPC body: one error for each id. Nothing of the body was passed on.
+    init(
+        _ error: GatewayError, code: Int, to ids: [[UInt8]], isBatch: Bool
+    ) {
+        status = HTTPResponseStatus(statusCode: error.status(.standard))
+        headers = ["Content-Type": "application/json"]
+        SecurityHeaders.addStrict(to: &headers)
+        let message = JSONText.quoted(error.message)
+        var body = ByteBuffer()
+        if isBatch { body.writeString("[") }
+        for (index, id) in ids.enumerated() {
+            if index > 0 { body.writeString(",") }
+            body.writeString(#"{"jsonrpc":"2.0","id":"#)
+            body.writeBytes(id)
+            body.writeString(#","error":{"code":\#(code),"message":"#)
+            body.writeBytes(message)
+            body.writeString("}}")
+        }
+        if isBatch { body.writeString("]") }
+        self.body = body
     }
 
     private static func problem(_ error: GatewayError, status: Int, requestID: String) -> JSONValue {

@@ -16,6 +16,7 @@ extension ChatExchange {
             }
         case .success(let type):
             chatType = type
+            if let refusal = refusal(of: type) { return respond(refusal) }
             switch type.route {
             case .mcp:
                 callTool(type, body)
@@ -81,7 +82,8 @@ extension ChatExchange {
         upstream?.duration = response.timings.total
         isRelayed = true
         var headers = PassThroughHeaders.downstream(
-            response.headers, own: headers(), origin: backend.configuration.address.origin)
+            response.headers, own: headers(), origin: backend.configuration.address.origin,
+            isPrivate: true, sharesByItself: view.snapshot.crossOrigin.cors != nil)
         if view.snapshot.configuration.serverTiming, headers["Server-Timing"].count > 1 {
             let own = headers.first(name: "Server-Timing") ?? ""
             headers.replaceOrAdd(name: "Server-Timing", value: own)

@@ -26,6 +26,7 @@ final class PassThroughExchange: GatewayExchange {
     }
 
     override var route: String { prefix.rawValue }
+    override var isShared: Bool { true }
 
     /// An event stream that the client opened to listen: it may stay silent for ever.
     private var isListening: Bool { exchange.head.method == .GET && facts.wantsEventStream }
@@ -35,14 +36,15 @@ final class PassThroughExchange: GatewayExchange {
         guard PassThroughPath.isSafe(exchange.path), !(exchange.query ?? "").utf8.contains(UInt8(ascii: "#")) else {
             return respond(GatewayError(.notFound, detail: "unsafe path"))
         }
+        if answersPreflight(prefix == .mcp ? "GET, POST, DELETE" : "GET, POST") { return }
         // MCP servers must check the origin (2025-11-25, Streamable HTTP, security); the gateway stands in for them,
-        // because the upstream cannot know under which names clients reach it.
-        if let origin = facts.origin {
-            let hosts = [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil]
-            guard OriginRule.allows(origin, hosts: hosts, allowed: view.snapshot.configuration.allowedOrigins) else {
-                return respond(GatewayError(.forbiddenOrigin))
-            }
+        // because the upstream cannot know under which names clients reach it. A link from elsewhere has no origin, and
+        // only what may change something needs one.
+        let mayChange = exchange.head.method != .GET && exchange.head.method != .HEAD
+        if facts.origin != nil || (facts.hasCookie && mayChange), isForeign {
+            return respond(GatewayError(.forbiddenOrigin))
         }
+        if let refusal = rateRefusal(isLogin: prefix == .auth && mayChange) { return respond(refusal) }
         if !isListening {
             guard admit() else { return }
         } else if shard.isClosed {
@@ -53,6 +55,11 @@ final class PassThroughExchange: GatewayExchange {
         let length = exchange.head.headers.first(name: "Content-Length").flatMap { Int($0) }
         let isChunked = exchange.head.headers.contains(name: "Transfer-Encoding")
         if let length, length > limit { return respond(GatewayError(.bodyTooLarge)) }
+        if prefix == .mcp, let tools = view.snapshot.configuration.passthrough.tools {
+            return inspect(tools, hasBody: isChunked || (length ?? 0) > 0, limit: limit) { [self] body in
+                send(body.map { .bytes($0) } ?? (length == 0 ? .bytes(ByteBuffer()) : nil), to: target)
+            }
+        }
         if isChunked || (length ?? 0) > Self.wholeBodyLimit {
             let source = CurlBodySource(length: isChunked ? nil : length)
             self.source = source
@@ -139,7 +146,9 @@ extension PassThroughExchange: CurlTransferReceiver {
         exchange.onWritable = { [weak self] in self?.transfer?.resume() }
         exchange.startResponse(
             status: HTTPResponseStatus(statusCode: status),
-            headers: PassThroughHeaders.downstream(headers, own: self.headers(), origin: origin))
+            headers: PassThroughHeaders.downstream(
+                headers, own: self.headers(), origin: origin, isPrivate: prefix == .auth,
+                sharesByItself: view.snapshot.crossOrigin.cors != nil))
         // An event stream may have nothing to say for long: its head must not wait for that.
         exchange.flush()
     }

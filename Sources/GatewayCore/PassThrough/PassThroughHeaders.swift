@@ -67,8 +67,13 @@ enum PassThroughHeaders {
 
     /// Down comes everything but what belongs to the upstream's connection.
     ///
-    /// - Parameter origin: The upstream's origin: redirects to itself become redirects to the gateway.
-    static func downstream(_ upstream: CurlHeaders, own: HTTPHeaders, origin: String) -> HTTPHeaders {
+    /// - Parameters:
+    ///   - origin: The upstream's origin: redirects to itself become redirects to the gateway.
+    ///   - isPrivate: Nothing may keep the answer, unless the upstream says otherwise.
+    ///   - sharesByItself: The gateway decides which pages may read the answer, not the upstream.
+    static func downstream(
+        _ upstream: CurlHeaders, own: HTTPHeaders, origin: String, isPrivate: Bool = false, sharesByItself: Bool = false
+    ) -> HTTPHeaders {
         var headers = own
         headers.reserveCapacity(own.count + upstream.count + 1)
         let nominated = upstream.all(name: "connection").flatMap { ConnectionHeader.nominated(by: $0) }
@@ -81,8 +86,15 @@ enum PassThroughHeaders {
             case 12 where HeaderNames.equal(name, "x-request-id"): continue
             case 8 where HeaderNames.equal(name, "location") && value.hasPrefix(origin + "/"):
                 headers.add(name: name, value: String(value.dropFirst(origin.count)))
+            case 22... where sharesByItself && name.lowercased().hasPrefix("access-control-"): continue
             default: headers.add(name: name, value: value)
             }
+        }
+        if !headers.contains(name: "X-Content-Type-Options") {
+            headers.add(name: "X-Content-Type-Options", value: "nosniff")
+        }
+        if isPrivate, !headers.contains(name: "Cache-Control") {
+            headers.add(name: "Cache-Control", value: "no-store")
         }
         let isStream = headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
         if isStream, !headers.contains(name: "X-Accel-Buffering") {

@@ -30,6 +30,16 @@ enum PassThroughPath {
         }
     }
 
+    /// The tool that a path below `/mcp/` names, in each way that some upstream may read it; empty for the endpoint.
+    static func tools(_ path: Substring) -> [String] {
+        guard path.hasPrefix("/mcp/"), let decoded = decoded(path.dropFirst("/mcp/".count)) else { return [] }
+        let name = decoded.prefix { $0 != UInt8(ascii: "/") }
+        guard !name.isEmpty else { return [] }
+        // Some servers cut parameters off.
+        let short = name.prefix { $0 != UInt8(ascii: ";") }
+        return (short.count == name.count ? [name] : [name, short]).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// The path with its escapes undone; nil when a character or an escape has no place in a path, or is one that some
     /// reader would take for structure.
     private static func decoded(_ path: Substring) -> [UInt8]? {

@@ -56,6 +56,8 @@ class GatewayExchange {
 
     /// The configured type, where the request has one.
     var type: ChatType? { nil }
+    /// Whether pages of other origins may read the answers, where configuration says so.
+    var isShared: Bool { false }
     /// The route's bounded name, for metrics and the log.
     var route: String { "other" }
     /// What became of the request, bounded, for metrics.
@@ -93,7 +95,7 @@ class GatewayExchange {
     // MARK: Answering
 
     /// The headers that every response carries.
-    func headers(capacity: Int = 4) -> HTTPHeaders {
+    func headers(capacity: Int = 6) -> HTTPHeaders {
         var headers = HTTPHeaders()
         headers.reserveCapacity(capacity + 2)
         headers.add(name: "X-Request-Id", value: facts.requestID)
@@ -105,12 +107,14 @@ class GatewayExchange {
             if let side { text += ", route;desc=\"\(side.rawValue)\"" }
             headers.add(name: "Server-Timing", value: text)
         }
+        if isShared, let cors = view.snapshot.crossOrigin.cors { cors.add(to: &headers, origin: facts.origin) }
         return headers
     }
 
     func respond(json body: ByteBuffer, setCookies: [String] = []) {
         var headers = headers()
         headers.add(name: "Content-Type", value: "application/json")
+        SecurityHeaders.addBasic(to: &headers)
         for cookie in setCookies { headers.add(name: "Set-Cookie", value: cookie) }
         exchange.respond(status: .ok, headers: headers, body: body)
     }
@@ -120,7 +124,7 @@ class GatewayExchange {
         let response = GatewayErrorResponse(
             error, style: view.snapshot.configuration.errors, wantsProblem: facts.wantsProblem,
             requestID: facts.requestID)
-        var headers = headers(capacity: 6)
+        var headers = headers(capacity: 8)
         headers.add(contentsOf: response.headers)
         exchange.respond(status: response.status, headers: headers, body: response.body)
     }

@@ -1,5 +1,19 @@
 /// Keeps pages of other origins from using a visitor's cookies.
 enum OriginRule {
+    /// Whether a request may be served as far as the browser's own headers tell: `Origin` must be allowed or name this
+    /// host, and `Sec-Fetch-Site` must not say that the page is another site's, unless its origin is allowed.
+    ///
+    /// The second one also catches a page of the same host over plain HTTP, and requests without `Origin`. What no
+    /// browser sent has neither header and is served.
+    ///
+    /// - Parameter fetchSite: The `Sec-Fetch-Site` header (Fetch Metadata Request Headers, section 2.4).
+    static func allows(_ origin: String?, fetchSite: String?, hosts: [String?], allowed: [String]) -> Bool {
+        if let origin, allowed.contains("*") || allowed.contains(origin.lowercased()) { return true }
+        if let origin, !allows(origin, hosts: hosts, allowed: []) { return false }
+        guard let site = fetchSite?.lowercased() else { return true }
+        return site != "cross-site" && site != "same-site"
+    }
+
     /// Whether a request from a page of this origin may be served.
     ///
     /// - Parameters:

@@ -21,6 +21,8 @@ struct RequestFacts {
     /// Valid, and present only where it is forwarded.
     private(set) var traceparent: String?
     private(set) var origin: String?
+    /// `Sec-Fetch-Site`: how the page that sends the request is related to this site, as the browser says.
+    private(set) var fetchSite: String?
     private(set) var host: String?
     private(set) var forwardedHost: String?
     /// Headers that `Connection` names, lower case.
@@ -50,6 +52,9 @@ struct RequestFacts {
                 if rules.forwardsAuthorization { authorization = value }
             case 16 where HeaderNames.equal(name, "x-forwarded-host"):
                 forwardedHost = value
+            case 14 where HeaderNames.equal(name, "sec-fetch-site"):
+                fetchSite = value
+                if rules.forwards(name) { forwarded.append((name: name, value: value)) }
             default:
                 if rules.forwards(name) { forwarded.append((name: name, value: value)) }
             }

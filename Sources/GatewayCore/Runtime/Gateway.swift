@@ -348,6 +348,16 @@ package final class Gateway: Sendable {
         registry.sampled("gateway_connections_refused_total", help: "Connections over the limit.", type: "counter") {
             [MetricSample(Double(main.statistics.refusedConnections))]
         }
+        registry.sampled(
+            "gateway_rate_limit_replacements_total",
+            help: "Callers forgotten while they still owed something: a sign that rateLimits.entries is too small.",
+            type: "counter", labels: ["limit"]
+        ) { [weak self] in
+            guard let limiter = self?.snapshot.limiter else { return [] }
+            return RateLimiter.Limit.allCases.map {
+                MetricSample(Double(limiter.replacements($0)), labels: [$0.rawValue])
+            }
+        }
         let engines = engines
         registry.sampled("gateway_upstream_connections", help: "Open connections to upstreams.") {
             [MetricSample(Double(engines.reduce(0) { $0 + $1.statistics.openSockets }))]

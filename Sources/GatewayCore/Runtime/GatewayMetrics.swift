@@ -18,6 +18,8 @@ package final class GatewayMetrics: Sendable {
     let reachable: MetricFamily<Gauge>
     /// By upstream: findings of the last comparison with its tools.
     let drift: MetricFamily<Gauge>
+    /// By limit.
+    let rateLimited: MetricFamily<Counter>
     /// By result.
     let reloads: MetricFamily<Counter>
     let configurationVersion: MetricFamily<Gauge>
@@ -57,6 +59,8 @@ package final class GatewayMetrics: Sendable {
         drift = registry.gauge(
             "gateway_drift_findings", help: "Differences between the configured types and the upstream's tools.",
             labels: ["upstream"])
+        rateLimited = registry.counter(
+            "gateway_rate_limited_total", help: "Requests refused by a rate limit.", labels: ["limit"])
         reloads = registry.counter(
             "gateway_configuration_reloads_total", help: "Reloads of the configuration by result.", labels: ["result"])
         routed = registry.counter(

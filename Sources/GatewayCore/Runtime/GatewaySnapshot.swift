@@ -22,6 +22,9 @@ package final class GatewaySnapshot: Sendable {
     /// Whether some request may have another way than to a tool.
     let isRouted: Bool
     let rules: ForwardRules
+    /// Nil: nothing is limited.
+    let limiter: RateLimiter?
+    let crossOrigin: CrossOriginPolicy
     /// Where `/mcp` and `/auth` go; nil when they are not passed through.
     let passThrough: GatewayUpstream?
     /// What `/` answers, with the configuration's texts.
@@ -52,6 +55,9 @@ package final class GatewaySnapshot: Sendable {
         rules = ForwardRules(configuration.forward)
         // There from the start: Prometheus cannot tell a rise from nothing.
         for upstream in upstreams { metrics.replays.with(upstream.name).increment(by: 0) }
+        let known = previous?.limiter.flatMap { $0.configuration == configuration.rateLimits ? $0 : nil }
+        limiter = known ?? configuration.rateLimits.map { RateLimiter($0) }
+        crossOrigin = CrossOriginPolicy(configuration)
         let passthrough = configuration.passthrough
         passThrough = passthrough.isEnabled ? upstreams.first { $0.name == passthrough.upstream } : nil
         pageDocument = configuration.page ? PageFiles.embedded.document(with: configuration.pageTexts) : nil

@@ -1,0 +1,51 @@
+import Configuration
+
+/// Which pages of other origins may read the answers of `/api/chat/`, `/mcp` and `/auth/` (Fetch, section 3.2).
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `origins` | list | empty | `https://app.example`, or `*` alone for all |
+/// | `credentials` | boolean | false | whether they may use the visitor's cookies; not with `*` |
+/// | `headers` | list | empty | further request headers that they may send |
+/// | `maxAge` | duration | 10 min | how long browsers remember a preflight |
+///
+/// With `credentials`, the origins may also post with cookies, as those of `allowedOrigins` may.
+package struct CORSConfiguration: Hashable, Sendable {
+    /// Lower case.
+    package let origins: [String]
+    package let credentials: Bool
+    /// Lower case.
+    package let headers: [String]
+    package let maxAge: Duration
+
+    init(_ reader: ConfigurationReader) {
+        origins = reader.strings(
+            "origins", default: [], "Origins, such as https://app.example, whose pages may read answers; * for all."
+        ).map { $0.lowercased() }
+        credentials = reader.bool(
+            "credentials", default: false, "Whether those pages may use the visitor's cookies.")
+        headers = reader.strings("headers", default: [], "Further request headers that those pages may send.")
+            .map { $0.lowercased() }
+        maxAge = reader.duration(
+            "maxAge", default: .seconds(600), in: .zero...(.seconds(86400)), "How long browsers remember a preflight.")
+        for origin in origins where origin != "*" && !Self.isOrigin(origin) {
+            reader.fail("origins", expected: "scheme://host[:port] or *", found: "\"\(origin)\"")
+        }
+        if origins.contains("*"), credentials || origins.count > 1 {
+            reader.fail(
+                "origins", expected: "* alone and without credentials",
+                found: credentials ? "* with credentials" : "* beside others")
+        }
+        for name in headers where name.isEmpty || !name.utf8.allSatisfy({ HeaderNames.isTokenByte($0) }) {
+            reader.fail("headers", expected: "a header's name", found: "\"\(name)\"")
+        }
+    }
+
+    /// An origin as browsers write it: no path, no user, nothing after the port (RFC 6454 section 6.2).
+    private static func isOrigin(_ text: String) -> Bool {
+        guard let mark = text.firstRange(of: "://"), mark.lowerBound > text.startIndex else { return false }
+        let authority = text[mark.upperBound...]
+        return !authority.isEmpty && authority.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+            && !authority.contains { "/?#@\\,*".contains($0) }
+    }
+}

@@ -1,0 +1,72 @@
+import Configuration
+
+/// How many requests a caller may send. Without the section nothing is limited.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `address` | ``RateConfiguration`` | none | each client address (IPv6: each /64) |
+/// | `credential` | ``RateConfiguration`` | none | each credential; without one, each address |
+/// | `login` | ``RateConfiguration`` | 10 in 60 s | each address's POSTs below `/auth/` |
+/// | `types` | map of ``RateConfiguration`` | none | each credential's (or address's) requests of a type |
+/// | `addressHeader` | `X-Forwarded-For`, `Forwarded`, `none` | `X-Forwarded-For` | where trusted proxies put it |
+/// | `entries` | integer | 65536 | callers remembered per limit, 16 bytes each |
+///
+/// The limits cover `/api/chat/`, `/mcp` and `/auth/`. They are shared by all workers and kept over a reload that does
+/// not change them; each gateway process counts by itself. A request that a later limit refuses still counts in the
+/// earlier ones (address, login, credential, type).
+package struct RateLimitConfiguration: Hashable, Sendable {
+    /// The header in which trusted proxies pass a client's address on. One only: a proxy that writes the one passes the
+    /// client's own word in the other.
+    package enum AddressHeader: String, CaseIterable, Sendable {
+        case forwardedFor = "X-Forwarded-For"
+        case forwarded = "Forwarded"
+        case none
+    }
+
+    package let address: RateConfiguration?
+    package let credential: RateConfiguration?
+    package let login: RateConfiguration?
+    /// By type.
+    package let types: [String: RateConfiguration]
+    package let addressHeader: AddressHeader
+    package let entries: Int
+
+    init(_ reader: ConfigurationReader) {
+        address = reader.optionalSection("address", "Requests of one client address.") { RateConfiguration($0) }
+        credential = reader.optionalSection(
+            "credential", "Requests of one credential; of one address where there is none."
+        ) { RateConfiguration($0) }
+        login = reader.section("login", "POSTs of one address below /auth/.") {
+            RateConfiguration($0, requests: 10, period: .seconds(60))
+        }
+        let types = reader.map("types", "Requests of one caller, by type.", of: "type") { _, reader in
+            RateConfiguration(reader)
+        }
+        self.types = Dictionary(types.map { ($0.name, $0.value) }) { _, last in last }
+        addressHeader = reader.choice(
+            "addressHeader", default: AddressHeader.forwardedFor,
+            "The header in which trusted proxies pass a client's address on; none: only the peer's own address counts.")
+        entries = reader.integer(
+            "entries", default: 65_536, in: 512...16_777_216, "Callers remembered for each limit; 16 bytes each.")
+    }
+}
+
+/// `requests` in `per` (default 1 min), of which `burst` (default: all) may come at once; 0 requests: no limit.
+package struct RateConfiguration: Hashable, Sendable {
+    package let requests: Int
+    package let period: Duration
+    package let burst: Int
+
+    init(_ reader: ConfigurationReader, requests: Int = 60, period: Duration = .seconds(60)) {
+        self.requests = reader.integer(
+            "requests", default: requests, in: 0...1_000_000_000, "Requests allowed in the time; 0: no limit.")
+        self.period = reader.duration(
+            "per", default: period, in: .milliseconds(1)...(.seconds(86400)), "The time.")
+        burst = reader.integer(
+            "burst", default: max(1, self.requests), in: 1...1_000_000_000, "How many of them may come at once.")
+    }
+
+    var policy: RateTable.Policy? {
+        requests == 0 ? nil : RateTable.Policy(requests: requests, per: period, burst: burst)
+    }
+}

@@ -1,0 +1,45 @@
+import Configuration
+import Glibc
+
+/// TLS towards an upstream; paths are those of PEM files.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `caFile` | path | the system's | authorities that may have signed the server's certificate |
+/// | `certificateFile` | path | none | the gateway's own certificate, where the server asks for one |
+/// | `keyFile` | path | in `certificateFile` | its private key, not encrypted |
+/// | `verify` | boolean | true | whether the certificate and the host's name are checked |
+/// | `pinnedKeys` | list | empty | public keys of which the server must have one: `sha256//BASE64` |
+package struct UpstreamTLSConfiguration: Hashable, Sendable {
+    package let caFile: String?
+    package let certificateFile: String?
+    package let keyFile: String?
+    package let verify: Bool
+    package let pinnedKeys: [String]
+
+    init(_ reader: ConfigurationReader) {
+        caFile = reader.optionalString("caFile", "Authorities that are trusted, instead of the system's.")
+        certificateFile = reader.optionalString("certificateFile", "The gateway's own certificate.")
+        keyFile = reader.optionalString("keyFile", "Its private key.")
+        verify = reader.bool("verify", default: true, "Whether the server's certificate is checked.")
+        pinnedKeys = reader.strings(
+            "pinnedKeys", default: [], "Public keys of which the server must have one, each sha256//BASE64.")
+        for (key, path) in [("caFile", caFile), ("certificateFile", certificateFile), ("keyFile", keyFile)] {
+            // libcurl would find out with the first call, and say less about it.
+            guard let path, access(path, R_OK) != 0 else { continue }
+            reader.fail(key, expected: "a readable file", found: "\(path) (\(String(cString: strerror(errno))))")
+        }
+        if keyFile != nil, certificateFile == nil {
+            reader.fail("keyFile", expected: "a certificateFile beside it", found: "none")
+        }
+        for pin in pinnedKeys where !Self.isPin(pin) {
+            reader.fail("pinnedKeys", expected: "sha256// and 44 characters of base64", found: "\"\(pin.prefix(80))\"")
+        }
+    }
+
+    private static func isPin(_ text: String) -> Bool {
+        let digest = text.dropFirst("sha256//".count)
+        return text.hasPrefix("sha256//") && digest.utf8.count == 44 && digest.hasSuffix("=")
+            && digest.dropLast().allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "+" || $0 == "/") }
+    }
+}

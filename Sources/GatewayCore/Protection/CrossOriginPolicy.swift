@@ -1,0 +1,96 @@
+import HTTPServer
+import NIOHTTP1
+
+/// What pages of other origins may do: prepared once from `allowedOrigins` and `cors`.
+struct CrossOriginPolicy: Sendable {
+    /// Origins whose pages may post with cookies.
+    let withCookies: [String]
+    /// Origins whose pages may reach the pass-through without.
+    let withoutCookies: [String]
+    let cors: CORSPolicy?
+
+    init(_ configuration: GatewayConfiguration) {
+        let cors = configuration.cors.flatMap { $0.origins.isEmpty ? nil : CORSPolicy($0) }
+        self.cors = cors
+        let shared = configuration.cors?.origins ?? []
+        withCookies = configuration.allowedOrigins + (configuration.cors?.credentials == true ? shared : [])
+        withoutCookies = configuration.allowedOrigins + shared
+    }
+}
+
+/// Cross-origin resource sharing as a server's part in it (Fetch, section 3.2).
+struct CORSPolicy: Sendable {
+    private let configuration: CORSConfiguration
+    private let sharesWithAll: Bool
+    private let maxAge: String
+
+    /// What a page may read of an answer beside its body and the few headers that it always may.
+    private static let exposed = "X-Request-Id, Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"
+    /// What both dialects of MCP and the chat types need; `Mcp-…` beside.
+    private static let requestHeaders: Set<String> = [
+        "accept", "accept-language", "authorization", "content-type", "last-event-id", "traceparent", "tracestate",
+        "baggage", "x-request-id",
+    ]
+
+    init(_ configuration: CORSConfiguration) {
+        self.configuration = configuration
+        sharesWithAll = configuration.origins.contains("*")
+        maxAge = "\(configuration.maxAge.nanoseconds / 1_000_000_000)"
+    }
+
+    func allows(_ origin: String) -> Bool {
+        sharesWithAll || configuration.origins.contains(origin.lowercased())
+    }
+
+    /// The headers of an answer: `Vary` also where the origin is nobody's, since another one's answer may be cached.
+    func add(to headers: inout HTTPHeaders, origin: String?) {
+        if !sharesWithAll { headers.add(name: "Vary", value: "Origin") }
+        guard let origin, allows(origin) else { return }
+        headers.add(name: "Access-Control-Allow-Origin", value: sharesWithAll ? "*" : origin)
+        if configuration.credentials { headers.add(name: "Access-Control-Allow-Credentials", value: "true") }
+        headers.add(name: "Access-Control-Expose-Headers", value: Self.exposed)
+    }
+
+    /// What a preflight is told beside that.
+    func addPreflight(to headers: inout HTTPHeaders, methods: String, requested: [String]) {
+        headers.add(name: "Access-Control-Allow-Methods", value: methods)
+        let names = requested.flatMap { $0.split(separator: ",") }.map { $0.trimmingBlanks().lowercased() }
+            .filter { allows(header: $0) }
+        if !names.isEmpty {
+            headers.add(name: "Access-Control-Allow-Headers", value: names.joined(separator: ", "))
+        }
+        headers.add(name: "Access-Control-Max-Age", value: maxAge)
+        headers.add(name: "Vary", value: "Access-Control-Request-Method, Access-Control-Request-Headers")
+    }
+
+    private func allows(header name: String) -> Bool {
+        guard !name.isEmpty, name.utf8.count <= 128, name.utf8.allSatisfy({ HeaderNames.isTokenByte($0) }) else {
+            return false
+        }
+        return Self.requestHeaders.contains(name) || name.hasPrefix("mcp-") || configuration.headers.contains(name)
+    }
+}
+
+extension GatewayExchange {
+    /// Whether the request comes from a page that may not send it.
+    var isForeign: Bool {
+        guard facts.origin != nil || facts.fetchSite != nil else { return false }
+        let policy = view.snapshot.crossOrigin
+        return !OriginRule.allows(
+            facts.origin, fetchSite: facts.fetchSite,
+            hosts: [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil],
+            allowed: facts.hasCookie ? policy.withCookies : policy.withoutCookies)
+    }
+
+    /// Answers a preflight request of an origin that may read answers; false for every other request.
+    func answersPreflight(_ methods: String) -> Bool {
+        let request = exchange.head.headers
+        guard exchange.head.method == .OPTIONS, let cors = view.snapshot.crossOrigin.cors, let origin = facts.origin,
+            cors.allows(origin), request.contains(name: "Access-Control-Request-Method")
+        else { return false }
+        var headers = headers(capacity: 12)
+        cors.addPreflight(to: &headers, methods: methods, requested: request["Access-Control-Request-Headers"])
+        exchange.respond(status: .noContent, headers: headers, body: nil)
+        return true
+    }
+}

@@ -1,0 +1,18 @@
+import NIOHTTP1
+
+/// The response headers that browsers obey for a site's safety. The page has its own; TLS (and with it
+/// `Strict-Transport-Security`) is the proxy's.
+enum SecurityHeaders {
+    /// For data: it is what it says it is, and personal.
+    static func addBasic(to headers: inout HTTPHeaders) {
+        headers.add(name: "Cache-Control", value: "no-store")
+        headers.add(name: "X-Content-Type-Options", value: "nosniff")
+    }
+
+    /// For errors, which may repeat what the client sent: also no document, no frame, no referrer.
+    static func addStrict(to headers: inout HTTPHeaders) {
+        addBasic(to: &headers)
+        headers.add(name: "Content-Security-Policy", value: "default-src 'none'; frame-ancestors 'none'")
+        headers.add(name: "Referrer-Policy", value: "no-referrer")
+    }
+}

@@ -1,0 +1,100 @@
+import JSON
+
+/// Finds the tools that a body of the pass-through would call, whatever reader the upstream uses for it.
+///
+/// Readers differ: of two equal keys some take the first and some the last, some ignore the case of keys, some take a
+/// command dialect beside JSON-RPC. So every possible reading counts, and what cannot be read for certain is refused.
+enum ToolCallInspection {
+    /// One request of the body.
+    struct Request: Hashable {
+        /// The text of a JSON-RPC request's `id`, as it stands in the body; nil for none, or one that is neither string
+        /// nor number.
+        var id: [UInt8]?
+        /// Tools that it may call.
+        var tools: [String] = []
+        /// It calls a tool whose name cannot be told.
+        var isUnclear = false
+    }
+
+    struct Finding: Hashable {
+        var requests: [Request]
+        var isBatch: Bool
+    }
+
+    /// The requests in a body; nil when it is no JSON text (RFC 8259) of an object or an array of objects.
+    ///
+    /// - Parameter isEndpoint: Whether the command dialect counts. Behind a tool's own path the body is the arguments,
+    ///   in which any name may stand.
+    static func look(_ bytes: UnsafeRawBufferPointer, isEndpoint: Bool) -> Finding? {
+        var scanner = JSONScanner(bytes)
+        guard let document = try? scanner.document() else { return nil }
+        switch document.kind {
+        case .object:
+            return Finding(requests: [request(document, bytes, isEndpoint)], isBatch: false)
+        case .array:
+            var requests: [Request] = []
+            var isReadable = true
+            JSONScanner.elements(of: document, in: bytes) { element in
+                isReadable = element.kind == .object
+                if isReadable { requests.append(request(element, bytes, isEndpoint)) }
+                return isReadable
+            }
+            return isReadable ? Finding(requests: requests, isBatch: true) : nil
+        default:
+            return nil
+        }
+    }
+
+    private static func request(_ object: JSONSlice, _ bytes: UnsafeRawBufferPointer, _ isEndpoint: Bool) -> Request {
+        var request = Request()
+        var (hasMethod, calls) = (false, false)
+        var names: [JSONSlice] = []
+        JSONScanner.members(of: object, in: bytes) { member in
+            switch folded(member.key, bytes) {
+            case "id":
+                let isID = member.value.kind == .string || member.value.kind == .number
+                request.id = isID ? Array(bytes[member.value.range]) : nil
+            case "method":
+                hasMethod = true
+                // A method that is no string is none; who reads it nevertheless, reads what nobody can foresee.
+                if member.value.kind == .string {
+                    calls = calls || folded(member.value, bytes).filter { !$0.isWhitespace } == "tools/call"
+                } else {
+                    calls = calls || isEndpoint
+                }
+            case "params":
+                JSONScanner.members(of: member.value, in: bytes) { parameter in
+                    if folded(parameter.key, bytes) == "name" { names.append(parameter.value) }
+                    return true
+                }
+            case "command", "name":
+                // The command dialect; JSON-RPC has no such members.
+                guard isEndpoint else { break }
+                names.append(member.value)
+                calls = true
+            default: break
+            }
+            return true
+        }
+        if !hasMethod { request.id = nil }
+        guard calls else { return request }
+        request.isUnclear = names.isEmpty || names.contains { $0.kind != .string }
+        request.tools = names.filter { $0.kind == .string }.map { JSONText.string($0, in: bytes) }
+        return request
+    }
+
+    /// A string's text without its case, as readers fold it that ignore case: the long s and the Kelvin sign are
+    /// letters to them.
+    private static func folded(_ string: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> String {
+        var folded = String.UnicodeScalarView()
+        for scalar in JSONText.string(string, in: bytes).unicodeScalars {
+            switch scalar {
+            case "\u{17F}": folded.append("s")
+            case "\u{212A}": folded.append("k")
+            case "A"..."Z": folded.append(Unicode.Scalar(UInt8(scalar.value) | 0x20))
+            default: folded.append(scalar)
+            }
+        }
+        return String(folded)
+    }
+}

@@ -1,0 +1,141 @@
+import Configuration
+import CurlTransport
+import JSON
+import TestSupport
+import Testing
+
+@testable import GatewayCore
+
+/// Rate limits over real sockets.
+@Suite struct RateLimitTests {
+    private static let search = #"{"type": "search_projects", "query": "x"}"#
+
+    private func with(_ limits: JSONValue, _ body: (TestGateway, FakeToolServer) async throws -> Void) async throws {
+        let upstream = try await FakeToolServer(other: { request in
+            request.headers.contains(name: "X-Forwarded-Proto") ? .text("passed") : nil
+        }) { _ in .results([]) }
+        try await TestGateway.with(upstream, ["rateLimits": limits]) { (test) async throws in
+            try await body(test, upstream)
+        }
+    }
+
+    @Test func withoutTheSectionNothingIsLimited() async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        try await TestGateway.with(upstream) { (test) async throws in
+            for _ in 1...40 { #expect(try await test.chat(Self.search).status == 200) }
+            #expect(test.gateway.snapshot.limiter == nil)
+        }
+    }
+
+    @Test func anAddressHasItsShare() async throws {
+        try await with(["address": ["requests": 3, "per": "1h"]]) { (test, upstream) async throws in
+            for _ in 1...3 { #expect(try await test.chat(Self.search).status == 200) }
+            let refused = try await test.chat(Self.search)
+            #expect(refused.status == 429)
+            #expect(refused.json == ["error": "Too many requests"])
+            let seconds = try #require(refused.headers.first(name: "Retry-After").flatMap { Int($0) })
+            #expect((1...1200).contains(seconds))
+            // Another client of the trusted proxy, and the same one on another route.
+            let other: CurlHeaders = [("X-Forwarded-For", "192.0.2.1")]
+            #expect(try await test.chat(Self.search, headers: other).status == 200)
+            #expect(try await test.send("POST", "/mcp/", body: "{}").status == 429)
+            #expect(try await test.send("GET", "/auth/me").status == 429)
+            #expect(upstream.calls.count == 4)
+            let metrics = try await test.admin("/metrics").text
+            #expect(metrics.contains(#"gateway_rate_limited_total{limit="address"} 3"#))
+            #expect(metrics.contains(#"outcome="rate_limited""#))
+            // What is no use of the tools is not limited.
+            #expect(try await test.send("GET", "/openapi.json").status == 200)
+        }
+    }
+
+    @Test func aClientCannotInventItsAddress() async throws {
+        let limits: JSONObject = [
+            "rateLimits": ["address": ["requests": 1, "per": "1h"]], "trustedProxies": ["10.0.0.0/8"],
+        ]
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        try await TestGateway.with(upstream, limits) { (test) async throws in
+            #expect(try await test.chat(Self.search, headers: [("X-Forwarded-For", "192.0.2.1")]).status == 200)
+            #expect(try await test.chat(Self.search, headers: [("X-Forwarded-For", "192.0.2.2")]).status == 429)
+        }
+    }
+
+    @Test func aCredentialHasItsShareWhereverItComesFrom() async throws {
+        try await with(["credential": ["requests": 2, "per": "1h"]]) { (test, _) async throws in
+            let alice: [CurlHeaders] = [
+                [("Cookie", "sessionid=alice"), ("X-Forwarded-For", "192.0.2.1")],
+                [("Cookie", "other=1; sessionid=alice"), ("X-Forwarded-For", "192.0.2.2")],
+                [("Cookie", "sessionid=alice"), ("X-Forwarded-For", "192.0.2.3")],
+            ]
+            #expect(try await test.chat(Self.search, headers: alice[0]).status == 200)
+            #expect(try await test.chat(Self.search, headers: alice[1]).status == 200)
+            #expect(try await test.chat(Self.search, headers: alice[2]).status == 429)
+            #expect(try await test.chat(Self.search, headers: [("Cookie", "sessionid=bob")]).status == 200)
+            #expect(try await test.chat(Self.search, headers: [("Authorization", "Bearer alice")]).status == 200)
+            // Without credentials the addresses tell callers apart.
+            for address in ["192.0.2.1", "192.0.2.2", "192.0.2.3"] {
+                #expect(try await test.chat(Self.search, headers: [("X-Forwarded-For", address)]).status == 200)
+            }
+        }
+    }
+
+    @Test func aTypeMayHaveALimitOfItsOwn() async throws {
+        try await with(["types": ["ai_prompt": ["requests": 1, "per": "1h"]]]) { (test, upstream) async throws in
+            let prompt = #"{"type": "ai_prompt", "message": "x"}"#
+            #expect(try await test.chat(prompt, headers: [("Cookie", "sessionid=a")]).status == 200)
+            #expect(try await test.chat(prompt, headers: [("Cookie", "sessionid=a")]).status == 429)
+            #expect(try await test.chat(prompt, headers: [("Cookie", "sessionid=b")]).status == 200)
+            #expect(try await test.chat(Self.search, headers: [("Cookie", "sessionid=a")]).status == 200)
+            #expect(upstream.calls.count == 3)
+        }
+    }
+
+    @Test func guessingPasswordsIsSlow() async throws {
+        // Logins are limited as soon as anything is.
+        try await with([:]) { (test, _) async throws in
+            let client: CurlHeaders = [("X-Forwarded-For", "192.0.2.1")]
+            for _ in 1...10 {
+                #expect(try await test.send("POST", "/auth/login", headers: client, body: "{}").status == 200)
+            }
+            #expect(try await test.send("POST", "/auth/login", headers: client, body: "{}").status == 429)
+            #expect(try await test.send("GET", "/auth/me", headers: client).status == 200)
+            #expect(try await test.chat(Self.search, headers: client).status == 200)
+            let other: CurlHeaders = [("X-Forwarded-For", "192.0.2.2")]
+            #expect(try await test.send("POST", "/auth/login", headers: other, body: "{}").status == 200)
+        }
+    }
+
+    @Test func allWorkersShareALimit() async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        let changes: JSONObject = ["workers": 4, "rateLimits": ["address": ["requests": 20, "per": "1h"]]]
+        try await TestGateway.with(upstream, changes) { (test) async throws in
+            let statuses = try await withThrowingTaskGroup(of: Int.self) { group in
+                for _ in 1...60 { group.addTask { try await test.chat(Self.search).status } }
+                return try await group.reduce(into: [Int: Int]()) { $0[$1, default: 0] += 1 }
+            }
+            #expect(statuses == [200: 20, 429: 40])
+        }
+    }
+
+    @Test func aReloadThatDoesNotTouchThemKeepsWhatWasUsed() async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        let limits: JSONObject = ["rateLimits": ["address": ["requests": 1, "per": "1h"]]]
+        try await TestGateway.with(upstream, limits) { (test) async throws in
+            #expect(try await test.chat(Self.search).status == 200)
+            #expect(await test.gateway.reload())
+            #expect(try await test.chat(Self.search).status == 429)
+        }
+    }
+
+    @Test(
+        arguments: [
+            (["types": ["nothing": ["requests": 1]]], "rateLimits.types.nothing"),
+            (["address": ["requests": -1]], "rateLimits.address.requests"),
+            (["addressHeader": "X-Real-IP"], "rateLimits.addressHeader"), (["adress": [:]], "rateLimits.adress"),
+        ] as [(JSONValue, String)])
+    func aMistakeIsNamed(_ limits: JSONValue, _ path: String) throws {
+        let document = try TestConfiguration.document(upstream: "http://127.0.0.1:1", ["rateLimits": limits])
+        let error = #expect(throws: ConfigurationErrors.self) { try TestConfiguration.read(document) }
+        #expect("\(try #require(error))".contains(path))
+    }
+}
