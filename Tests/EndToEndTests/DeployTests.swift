@@ -54,8 +54,26 @@ extension EndToEnd {
             #expect(try await gateway.stop() == .status(0))
         }
 
+        @Test func whatTheThreatModelRefersToExists() throws {
+            let model = try Checkout.text("deploy/THREAT_MODEL.md")
+            let tests = try #require(FileManager.default.enumerator(atPath: Checkout.path("Tests")))
+                .compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }
+            // Every other piece between backticks is code.
+            let code = model.split(separator: "`", omittingEmptySubsequences: false).enumerated()
+                .filter { $0.offset % 2 == 1 }.map { String($0.element) }
+            let named = code.filter { $0.hasSuffix("Tests") }
+            #expect(named.count > 30)
+            for name in named {
+                let isFile = tests.contains { $0 == name + ".swift" || $0.hasSuffix("/\(name).swift") }
+                let isSuite =
+                    try !isFile && tests.contains { try Checkout.text("Tests/\($0)").contains("struct \(name) ") }
+                #expect(isFile || isSuite, "\(name)")
+            }
+        }
+
         @Test func theReadmeNamesEveryFile() throws {
             let readme = try Checkout.text("deploy/README.md")
+            #expect(readme.contains("`THREAT_MODEL.md`"))
             let root = Checkout.root.appending(path: "deploy")
             let files = try #require(FileManager.default.enumerator(atPath: root.path)).compactMap { $0 as? String }
             for file in files where file.contains("/") {

@@ -56,7 +56,7 @@ extension PassThroughExchange {
         for scalar in tool.unicodeScalars.prefix(128) {
             text.unicodeScalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
         }
-        return GatewayError(.forbidden, text: text)
+        return GatewayError(.forbidden, text: text, detail: "not in passthrough.tools")
     }
 
     private func refuse(_ finding: ToolCallInspection.Finding, _ error: GatewayError) {

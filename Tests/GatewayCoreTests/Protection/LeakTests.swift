@@ -78,7 +78,7 @@ import Testing
     @Test(arguments: [1, 3])
     func eachOfManyUsersSeesOnlyItself(_ workers: Int) async throws {
         let sessions = Sessions()
-        let server = try await ScriptedHTTPServer { sessions.answer($0, restartEvery: 400) }
+        let server = try await ScriptedHTTPServer { sessions.answer($0, restartEvery: 1500) }
         defer { server.stop() }
         var document = try #require(TestConfiguration.document(upstream: server.url).object)
         document["workers"] = .number(JSONNumber(workers))
