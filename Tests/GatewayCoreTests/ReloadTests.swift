@@ -1,4 +1,5 @@
 import CurlTransport
+import Foundation
 import JSON
 import NIOCore
 import Observability
@@ -158,6 +159,28 @@ import Testing
         let time = await ContinuousClock().measure { await test.gateway.drain() }
         #expect(time < .seconds(2))
         await test.engine.shutdown()
+    }
+
+    @Test func aChangeThatNeedsARestartIsLogged() async throws {
+        let upstream = try await FakeToolServer { _ in .results("x") }
+        defer { upstream.stop() }
+        let source = Source(try TestConfiguration.document(upstream: upstream.url))
+        let log = Pipe()
+        let output = LogOutput(fileDescriptor: log.fileHandleForWriting.fileDescriptor)
+        let test = try await TestGateway.start(logTo: output, source.load)
+        source.change {
+            $0["listen"] = "127.0.0.1:1"
+            $0["limits"] = ["headerBytes": "8KiB", "headerTimeout": "3s", "body": "1KiB"]
+        }
+        #expect(await test.gateway.reload())
+        #expect(try await test.chat(#"{"message":"x"}"#).status == 200)
+        #expect(try await test.chat("{\"message\":\"\(String(repeating: "x", count: 2000))\"}").status == 413)
+        await test.stop()
+        try log.fileHandleForWriting.close()
+        let lines = try (try log.fileHandleForReading.readToEnd() ?? Data()).split(separator: 10)
+            .map { try JSONValue(parsing: Array($0)) }.filter { $0["message"] == "change needs a restart" }
+        #expect(
+            lines.compactMap { $0["config.key"]?.string } == ["listen", "limits.headerBytes", "limits.headerTimeout"])
     }
 
     @Test func anAddressInUseIsOneClearError() async throws {
