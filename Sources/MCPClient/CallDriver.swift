@@ -144,8 +144,13 @@ final class CallDriver: ExchangeOwner {
         let now = NIODeadline.now()
         number = RequestNumber.next()
         broken = nil
-        let meta = RequestEnvelope.Meta(
+        var meta = RequestEnvelope.Meta(
             version: connection.version, progress: request.onProgress != nil, traceparent: request.traceparent)
+        // What travels beside it as headers travels beside it here too; without it, neither means anything.
+        if meta.traceparent != nil, !request.credentials.perRequest.isEmpty {
+            meta.tracestate = request.forwarded("tracestate")
+            meta.baggage = request.forwarded("baggage")
+        }
         let body: ByteBuffer
         switch request.body {
         case .toolCall(let tool, let arguments):

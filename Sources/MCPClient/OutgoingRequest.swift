@@ -25,6 +25,12 @@ struct OutgoingRequest {
     var onNotification: ((JSONRPCNotification) -> Void)?
     var onRequest: Answerer?
 
+    /// A forwarded header, its lines joined; nil without one.
+    func forwarded(_ name: String) -> String? {
+        let values = credentials.perRequest.filter { $0.name.lowercased() == name }.map(\.value)
+        return values.isEmpty ? nil : values.joined(separator: ",")
+    }
+
     /// Somebody wants to hear what comes before the answer.
     var wantsStream: Bool { onProgress != nil || onNotification != nil || onRequest != nil }
 

@@ -29,6 +29,15 @@ struct RequestEnvelope {
         var version: MCPVersion
         var progress: Bool
         var traceparent: String?
+        /// Only beside `traceparent`.
+        var tracestate: String?
+        /// Only beside `traceparent`.
+        var baggage: String?
+
+        /// Whether a member that a caller may set itself is set here.
+        func sets(_ key: String) -> Bool {
+            key == MCPMeta.tracestate && tracestate != nil || key == MCPMeta.baggage && baggage != nil
+        }
     }
 
     /// `tools/call` around the caller's own argument bytes.
@@ -74,7 +83,7 @@ struct RequestEnvelope {
             if needsMeta {
                 out.writeString(separator + #""_meta":{"#)
                 separator = ""
-                for (key, value) in own ?? [:] where !Self.reserved.contains(key) {
+                for (key, value) in own ?? [:] where !Self.reserved.contains(key) && !meta.sets(key) {
                     out.writeString(separator)
                     out.writeQuoted(key)
                     out.writeStaticString(":")
@@ -139,6 +148,14 @@ struct RequestEnvelope {
             if !separated { out.writeStaticString(",") }
             out.writeStaticString(#""traceparent":"#)
             out.writeQuoted(traceparent)
+            if let tracestate = meta.tracestate {
+                out.writeStaticString(#","tracestate":"#)
+                out.writeQuoted(tracestate)
+            }
+            if let baggage = meta.baggage {
+                out.writeStaticString(#","baggage":"#)
+                out.writeQuoted(baggage)
+            }
         }
     }
 }

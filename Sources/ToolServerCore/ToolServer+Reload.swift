@@ -3,8 +3,8 @@ import JSON
 
 extension ToolServer {
     /// Reads the configuration again and puts into force what can be while serving: the log level and the whole `ai`
-    /// section, with the keys in the files that it names. What else has changed is named in a warning and waits for a
-    /// restart. A configuration with an error changes nothing.
+    /// section, with the keys in the files that it names; the keys of tokens' issuers are read again. What else has
+    /// changed is named in a warning and waits for a restart. A configuration with an error changes nothing.
     ///
     /// - Returns: Whether it is in force.
     @discardableResult
@@ -22,6 +22,17 @@ extension ToolServer {
         for secret in new.ai?.secrets ?? [] { process.redact(secret) }
         process.setLogLevel(new.logLevel)
         replaceAnswers?(new.ai)
+        if let verificationKeys {
+            // Beside the reload: an issuer that does not answer must not hold up the next signal.
+            Task {
+                do {
+                    try await verificationKeys.read()
+                } catch {
+                    logger.warning(
+                        "keys not read; the ones read before are kept", metadata: ["error": "\(error)"])
+                }
+            }
+        }
         for key in configuration.fixedKeys(differingFrom: new) {
             logger.warning("change needs a restart", metadata: ["config.key": "toolServer.\(key)"])
         }

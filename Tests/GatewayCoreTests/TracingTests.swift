@@ -99,6 +99,27 @@ import Testing
         #expect(client.traceID == "0af7651916cd43dd8448eb211c80319c")
     }
 
+    @Test func stateAndBaggageTravelBesideTheContext() async throws {
+        let upstream = try await FakeToolServer { _ in .results(["x"]) }
+        try await TestGateway.with(upstream) { test in
+            let state: CurlHeaders = [("tracestate", "a=1"), ("Tracestate", "b=2"), ("baggage", "user=\"x\"")]
+            var headers: CurlHeaders = [("traceparent", Self.parent)]
+            headers.append(contentsOf: state)
+            _ = try await test.chat(#"{"type":"search_projects","query":"x"}"#, headers: headers)
+            // Without the context they are only headers.
+            _ = try await test.chat(#"{"type":"search_projects","query":"x"}"#, headers: state)
+        }
+        let calls = upstream.calls
+        try #require(calls.count == 2)
+        let metas = try calls.map { call in
+            try JSONValue(parsing: Array(call.request.body.readableBytesView))["params"]?["_meta"]
+        }
+        #expect(metas[0]?["tracestate"] == "a=1,b=2")
+        #expect(metas[0]?["baggage"] == "user=\"x\"")
+        #expect(metas[1]?["tracestate"] == nil)
+        #expect(calls[1].request.header("baggage") == "user=\"x\"")
+    }
+
     @Test func withoutACollectorTheCallersContextGoesOnUntouched() async throws {
         let upstream = try await FakeToolServer { _ in .results(["x"]) }
         try await TestGateway.with(upstream) { test in

@@ -160,3 +160,30 @@ def test_the_runbook_has_every_error_label():
              for label in labels}
     for name, status in re.findall(r"case \.(\w+):\s*Facts\((\d+)", source):
         assert rows[names[name]][1] == status, name
+
+
+def test_nothing_that_clients_send_becomes_a_label(pair):
+    tools, front = pair
+
+    def series():
+        return {line.rsplit(" ", 1)[0] for service in pair for line in service.metrics().splitlines()
+                if not line.startswith("#")}
+
+    def ask(number):
+        junk = f"junk{number}"
+        address, direct = front.addresses["main"], tools.addresses["main"]
+        chat(address, {"type": junk, "query": junk})
+        chat(address, {"type": "search_any", "model": junk, "query": junk}, {"User-Agent": junk, "Cookie": f"{junk}=1"})
+        chat(address, {"message": junk}, {"X-Request-Id": junk, "traceparent": junk, "Origin": f"https://{junk}"})
+        request(address, junk.upper(), f"/{junk}?{junk}")
+        request(address, "POST", f"/mcp/{junk}", "{}")
+        request(direct, "POST", f"/mcp/{junk}", "{}")
+        request(direct, "POST", "/mcp/", json.dumps({"command": junk, "arguments": {}}))
+        request(direct, junk.upper(), f"/{junk}")
+
+    ask(0)
+    before = series()
+    for number in range(1, 20):
+        ask(number)
+    assert series() == before
+    assert not [line for line in before if "junk" in line]

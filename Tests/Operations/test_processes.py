@@ -1,4 +1,5 @@
 """What a service manager and an operator see of the two processes."""
+import base64
 import json
 import re
 import signal
@@ -157,6 +158,25 @@ def test_the_tool_server_reloads_its_level_and_provider(database, running, tmp_p
     assert 'tool_server_configuration_reloads_total{result="succeeded"} 1\n' in service.metrics()
     assert service.stop() == 0
     assert "secret-key" not in "".join(service.lines)
+
+
+def test_a_reload_reads_the_keys_of_tokens_again(database, running, tmp_path):
+    config, keys = tmp_path / "gateway.json", tmp_path / "keys.json"
+    key = subprocess.run("openssl ecparam -name prime256v1 -genkey -noout | openssl ec -pubout -outform DER",
+                         shell=True, check=True, capture_output=True).stdout[-64:]
+    x, y = (base64.urlsafe_b64encode(half).decode().rstrip("=") for half in (key[:32], key[32:]))
+    keys.write_text(json.dumps({"keys": [{"kty": "EC", "crv": "P-256", "kid": "1", "alg": "ES256", "x": x, "y": y}]}))
+    config.write_text(json.dumps({"toolServer": {
+        "logLevel": "debug", "identity": ["jwt"], "publicURL": "https://chat.example/mcp/",
+        "jwt": {"issuer": "https://issuer.example", "audience": ["us"], "jwksFile": str(keys)}}}))
+    service = running(services.tool_server(database, arguments=["--config", str(config)])).listening()
+    before = len(service.messages("keys read"))
+    service.signal(signal.SIGHUP)
+    eventually(lambda: len(service.messages("keys read")) > before, what="the keys read")
+    keys.write_text("{")
+    service.signal(signal.SIGHUP)
+    eventually(lambda: service.messages("keys not read; the ones read before are kept"), what="the warning")
+    assert service.stop() == 0
 
 
 def test_the_gateways_probe_is_not_in_the_log(database, running):
