@@ -66,6 +66,7 @@ def proxied(tmp_path_factory):
     directory = tmp_path_factory.mktemp("limits")
     document = json.loads((ROOT / "gateway.json").read_text())
     document["chat"]["types"]["chat"]["timeout"] = "300ms"
+    document["rateLimits"] = {"types": {"get_user_info": {"requests": 1, "per": "1h"}}}
     (directory / "gateway.json").write_text(json.dumps(document))
     front = services.gateway(Upstream().address, config=directory / "gateway.json",
                              environment={"GATEWAY_UPSTREAMS_TOOLS_ERA": "legacy"})
@@ -90,3 +91,12 @@ def test_the_gateways_own_answer_arrives(proxied, status, payload, headers):
     assert fields["X-Request-Id"], fields
     if status == 429:
         assert fields["Retry-After"] == "7"
+
+
+def test_our_own_rate_limit_arrives(proxied):
+    # The first may, whatever becomes of it.
+    request(proxied.address, "POST", "/api/chat/", '{"type": "get_user_info"}')
+    status, fields, body = request(proxied.address, "POST", "/api/chat/", '{"type": "get_user_info"}')
+    assert status == 429, body
+    assert set(json.loads(body)) == {"error"}
+    assert int(fields["Retry-After"]) > 0 and fields["X-Request-Id"]

@@ -44,6 +44,7 @@ def metrics(database, tmp_path_factory):
                    check=True, capture_output=True)
     document = json.loads((ROOT / "gateway.json").read_text())
     document["certificates"] = [str(certificate)]
+    document["rateLimits"] = {"types": {"history": {"requests": 1, "per": "1h"}}}
     (directory / "gateway.json").write_text(json.dumps(document))
     environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": Collector().url,
                    "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret-of-the-collector"}
@@ -57,6 +58,7 @@ def metrics(database, tmp_path_factory):
     assert chat(address, {"type": "search_any", "model": "planets", "query": "x"})[0] == 400
     assert chat(address, {"message": "Hello"})[0] == 200
     assert request(address, "GET", "/mcp/session/new")[0] == 200
+    assert [chat(address, {"type": "history"})[0] for _ in range(2)] == [400, 429]
     exposed = promql.exposition(front.metrics()) | {}
     for name, labels in promql.exposition(tools.metrics()).items():
         known = exposed.setdefault(name, {})
