@@ -19,10 +19,13 @@ package struct CredentialPartition: Hashable, Sendable {
     /// - Parameters:
     ///   - cookies: the forwarded part of the `Cookie` header, exactly as it goes upstream; nil or empty when nothing is.
     ///   - authorization: the `Authorization` header's value.
-    package init(cookies: String?, authorization: String?) {
+    ///   - further: other headers that say who the caller is.
+    package init(
+        cookies: String?, authorization: String?, further: [(name: String, value: String)] = []
+    ) {
         let cookies = cookies ?? ""
         let authorization = authorization ?? ""
-        if cookies.isEmpty, authorization.isEmpty {
+        if cookies.isEmpty, authorization.isEmpty, further.isEmpty {
             self = .anonymous
             return
         }
@@ -31,6 +34,12 @@ package struct CredentialPartition: Hashable, Sendable {
         withUnsafeBytes(of: UInt64(cookies.utf8.count).littleEndian) { hash.update(data: $0) }
         for text in [cookies, authorization] {
             var text = text
+            text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
+        }
+        // No header holds a NUL, which these lengths do: nothing in front of them can be taken for a part of this.
+        for text in further.flatMap({ [$0.name.lowercased(), $0.value] }) {
+            var text = text
+            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update(data: $0) }
             text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
         }
         self.words = hash.finalize().withUnsafeBytes { bytes in
@@ -55,7 +64,8 @@ package struct CredentialPartition: Hashable, Sendable {
 
 /// The headers of a caller that go upstream with every message sent in the caller's name.
 package struct ForwardedCredentials: Sendable {
-    /// Credentials proper, sent with the handshake and with every later message of the session: `Cookie`, `Authorization`.
+    /// Credentials proper, sent with the handshake and with every later message of the session: `Cookie`,
+    /// `Authorization`, and what else says who the caller is.
     package var credentials: [(name: String, value: String)]
     /// What belongs to one request only, such as `Accept-Language` and trace headers; no part of the partition.
     package var perRequest: [(name: String, value: String)]
@@ -67,11 +77,12 @@ package struct ForwardedCredentials: Sendable {
     /// - Parameters:
     ///   - cookies: value of the `Cookie` header to send: the forwarded cookies only. Empty means none.
     ///   - authorization: value of the `Authorization` header to send.
+    ///   - further: other headers that say who the caller is.
     ///   - perRequest: further headers, already filtered by the caller; never hop-by-hop ones.
-    ///   - partition: what `CredentialPartition` makes of the same cookies and authorization, where it is known; nil: it
-    ///     is computed.
+    ///   - partition: what `CredentialPartition` makes of the same credentials, where it is known; nil: it is computed.
     package init(
-        cookies: String?, authorization: String?, perRequest: [(name: String, value: String)] = [],
+        cookies: String?, authorization: String?, further: [(name: String, value: String)] = [],
+        perRequest: [(name: String, value: String)] = [],
         partition: CredentialPartition? = nil
     ) {
         var credentials: [(name: String, value: String)] = []
@@ -79,8 +90,9 @@ package struct ForwardedCredentials: Sendable {
         if let authorization, !authorization.isEmpty {
             credentials.append((name: "Authorization", value: authorization))
         }
-        self.credentials = credentials
+        self.credentials = credentials + further
         self.perRequest = perRequest
-        self.partition = partition ?? CredentialPartition(cookies: cookies, authorization: authorization)
+        self.partition =
+            partition ?? CredentialPartition(cookies: cookies, authorization: authorization, further: further)
     }
 }

@@ -17,7 +17,7 @@ extension EndToEnd {
             /// Whatever was secret: no log and no metric may hold it.
             var secrets: [String] = []
 
-            static func start(_ settings: JSONObject) async throws -> Pair {
+            static func start(_ settings: JSONObject, forward: JSONValue? = nil) async throws -> Pair {
                 let directory = try TemporaryDirectory("identity")
                 let database = directory.path("chat.sqlite")
                 try await DemoDatabase.shared.copy(to: database)
@@ -27,6 +27,7 @@ extension EndToEnd {
                     try JSONValue(parsing: Array(Data(contentsOf: URL(filePath: Checkout.path("gateway.json")))))
                     .object ?? [:]
                 document["toolServer"] = .object(settings)
+                if let forward { document["forward"] = forward }
                 let configuration = try directory.write(JSONValue.object(document).text, to: "gateway.json")
                 let toolServer = try await RunningService.start(
                     .toolServer,
@@ -167,6 +168,39 @@ extension EndToEnd {
             _ = try await pair.run("user", "enable", "alice")
             #expect(try await !isAlice(fourth))
             #expect(try await chat.chat(["type": "get_user_info"], headers: bearer(key)).status == 200)
+            try await pair.stop()
+        }
+
+        @Test func aProxysUsersReachTheToolsThroughTheGateway() async throws {
+            var pair = try await Pair.start(
+                [
+                    "identity": ["trustedHeader", "apiKey"], "requireAuthentication": true,
+                    "trustedHeader": [
+                        "peers": ["127.0.0.1"], "secret": "the end-to-end proxy's secret", "users": "directory",
+                    ],
+                ],
+                forward: [
+                    "headers": ["X-Auth-User", "X-Auth-Secret", "X-API-Key"],
+                    "credentials": ["X-Auth-User", "X-Auth-Secret", "X-API-Key"],
+                ])
+            pair.secrets = ["the end-to-end proxy's secret"]
+            let chat = pair.gateway.client
+            func who(_ headers: Headers) async throws -> HTTPTestResponse {
+                try await chat.chat(["type": "get_user_info"], headers: headers)
+            }
+            let secret = ("X-Auth-Secret", "the end-to-end proxy's secret")
+            for _ in 0..<3 {
+                for name in ["alice", "bob"] {
+                    let answer = try await who([("X-Auth-User", name), secret])
+                    #expect(answer.replies?.first?["username"]?.string == name, "\(answer.status) \(answer.text)")
+                }
+            }
+            #expect(try await who([]).status == 401)
+            #expect(try await who([("X-Auth-User", "alice")]).status == 401)
+            #expect(try await who([("X-Auth-User", "nobody-at-all"), secret]).status == 401)
+            let key = try await pair.run("key", "create", "program", "--user", "bob")
+            pair.secrets.append(String(key.dropFirst(8)))
+            #expect(try await who([("X-API-Key", key)]).replies?.first?["username"] == "bob")
             try await pair.stop()
         }
 

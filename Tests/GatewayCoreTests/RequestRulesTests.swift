@@ -1,5 +1,6 @@
 import Configuration
 import JSON
+import MCPClient
 import NIOCore
 import NIOHTTP1
 import Testing
@@ -43,6 +44,31 @@ import Testing
             try rules())
         #expect(facts.authorization == nil)
         #expect(facts.forwarded.isEmpty)
+    }
+
+    @Test func callersAreToldApartByTheHeadersThatSayWhoTheyAre() throws {
+        let named = try rules([
+            "headers": ["X-API-Key", "X-Auth-User", "Accept-Language"], "credentials": ["x-api-key", "X-Auth-User"],
+        ])
+        var cache = PartitionCache()
+        func credentials(_ headers: HTTPHeaders, _ rules: ForwardRules) -> ForwardedCredentials {
+            RequestFacts(headers, rules).credentials(&cache)
+        }
+        let one = credentials(["X-API-Key": "1", "Accept-Language": "pl"], named)
+        #expect(one.credentials.map(\.value) == ["1"])
+        #expect(one.perRequest.map(\.value) == ["pl"])
+        #expect(one.partition == credentials(["X-API-Key": "1", "Accept-Language": "de"], named).partition)
+        #expect(one.partition != credentials(["X-API-Key": "2"], named).partition)
+        #expect(one.partition != credentials(["X-Auth-User": "1"], named).partition)
+        #expect(credentials(["Accept-Language": "pl"], named).partition == .anonymous)
+        let hidden: HTTPHeaders = ["Connection": "X-API-Key", "X-API-Key": "1"]
+        #expect(credentials(hidden, named).partition == .anonymous)
+        // What does not go upstream tells nobody apart there.
+        #expect(credentials(["X-API-Key": "1"], try rules()).partition == .anonymous)
+    }
+
+    @Test func aCredentialThatIsNotForwardedIsAMistake() {
+        #expect(throws: ConfigurationErrors.self) { try rules(["credentials": ["X-Auth-User"]]) }
     }
 
     @Test func whatIsNotNamedStays() throws {

@@ -20,6 +20,27 @@ import Testing
                 != CredentialPartition(cookies: "a", authorization: "bc"))
     }
 
+    @Test func otherHeadersThatSayWhoTheCallerIsCountToo() {
+        func partition(_ further: [(name: String, value: String)], authorization: String? = nil) -> CredentialPartition
+        {
+            ForwardedCredentials(cookies: nil, authorization: authorization, further: further).partition
+        }
+        let one = partition([(name: "X-API-Key", value: "1")])
+        #expect(one == partition([(name: "x-api-key", value: "1")]))
+        #expect(one != partition([(name: "X-API-Key", value: "2")]))
+        #expect(one != partition([(name: "X-Auth-User", value: "1")]))
+        #expect(one != partition([(name: "X-API-Key", value: "1")], authorization: "a"))
+        #expect(one != partition([], authorization: "x-api-key1"))
+        #expect(one != .anonymous)
+        #expect(
+            partition([(name: "a", value: "bc"), (name: "d", value: "e")])
+                != partition([(name: "a", value: "b"), (name: "cd", value: "e")]))
+        let sent = ForwardedCredentials(
+            cookies: "c=1", authorization: "a", further: [(name: "X-API-Key", value: "1")],
+            perRequest: [(name: "Accept-Language", value: "de")])
+        #expect(sent.credentials.map(\.name) == ["Cookie", "Authorization", "X-API-Key"])
+    }
+
     @Test func emptyMeansAnonymous() {
         #expect(ForwardedCredentials(cookies: "", authorization: "").partition == .anonymous)
         #expect(ForwardedCredentials(cookies: "", authorization: nil).credentials.isEmpty)

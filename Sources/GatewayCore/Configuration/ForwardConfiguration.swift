@@ -1,12 +1,15 @@
 import Configuration
 
 /// What of a request goes upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
-/// `Accept-Language` and the trace headers).
+/// `Accept-Language` and the trace headers); and `credentials` (default `X-API-Key`), those of the headers that say who
+/// the caller is, as `Authorization` always does.
 package struct ForwardConfiguration: Hashable, Sendable {
     /// Cookies by name; names of cookies are case-sensitive.
     package let cookies: [String]
     /// Headers by name.
     package let headers: [String]
+    /// Those of the headers that callers with different values of are different callers.
+    package let credentials: [String]
 
     static let defaultHeaders = ["Authorization", "Accept-Language", "traceparent", "tracestate", "baggage"]
 
@@ -15,6 +18,13 @@ package struct ForwardConfiguration: Hashable, Sendable {
         headers = reader.strings("headers", default: Self.defaultHeaders, "Names of the headers that go upstream.")
         for name in headers where Self.isRefused(name) {
             reader.fail("headers", expected: "an end-to-end header's name", found: "\"\(name)\"")
+        }
+        credentials = reader.strings(
+            "credentials", default: ["X-API-Key"],
+            "Those of the headers that say who the caller is, besides Authorization.")
+        let forwarded = Set(headers.map { $0.lowercased() })
+        for name in credentials where reader.isPresent("credentials") && !forwarded.contains(name.lowercased()) {
+            reader.fail("credentials", expected: "names that are in forward.headers too", found: "\"\(name)\"")
         }
     }
 

@@ -5,6 +5,8 @@ package struct ForwardRules: Sendable {
     private let cookies: [[UInt8]]
     /// Lower case. Headers that the gateway treats by themselves (`Authorization`, `traceparent`) are flags instead.
     private let headers: [[UInt8]]
+    /// Lower case: those of the headers that say who the caller is.
+    private let credentials: Set<String>
     /// Bit n: some header in `headers` is n bytes long. Most headers of a request are skipped by this alone.
     private let lengths: UInt64
     let forwardsAuthorization: Bool
@@ -16,6 +18,8 @@ package struct ForwardRules: Sendable {
         forwardsAuthorization = names.contains("authorization")
         forwardsTraceparent = names.contains("traceparent")
         headers = names.subtracting(["authorization", "traceparent"]).sorted().map { Array($0.utf8) }
+        credentials = names.intersection(configuration.credentials.map { $0.lowercased() })
+            .subtracting(["authorization", "traceparent"])
         lengths = headers.reduce(0) { $0 | 1 << UInt64(min($1.count, 63)) }
     }
 
@@ -27,6 +31,11 @@ package struct ForwardRules: Sendable {
             candidate.count == utf8.count
                 && zip(candidate, utf8).allSatisfy { $0 == ($1 >= 0x41 && $1 <= 0x5A ? $1 | 0x20 : $1) }
         }
+    }
+
+    /// Whether a header that goes upstream says who the caller is.
+    func identifiesCaller(_ name: String) -> Bool {
+        !credentials.isEmpty && credentials.contains(name.lowercased())
     }
 
     /// The named cookies of a `Cookie` header, in its order; nil when it has none of them.

@@ -18,6 +18,8 @@ struct RequestFacts {
     private(set) var authorization: String?
     /// The headers forwarded as they are.
     private(set) var forwarded: [(name: String, value: String)] = []
+    /// Those of them that say who the caller is, besides cookies and `Authorization`.
+    private var identifying: [(name: String, value: String)] = []
     /// Valid, and present only where it is forwarded.
     private(set) var traceparent: String?
     private(set) var origin: String?
@@ -56,7 +58,9 @@ struct RequestFacts {
                 fetchSite = value
                 if rules.forwards(name) { forwarded.append((name: name, value: value)) }
             default:
-                if rules.forwards(name) { forwarded.append((name: name, value: value)) }
+                guard rules.forwards(name) else { continue }
+                forwarded.append((name: name, value: value))
+                if rules.identifiesCaller(name) { identifying.append((name: name, value: value)) }
             }
         }
         requestID = RequestIdentifier.accept(callersID)
@@ -66,6 +70,7 @@ struct RequestFacts {
     /// A header that `Connection` names belongs to this connection, whatever else it is.
     private mutating func dropNominated() {
         forwarded.removeAll { nominated.contains($0.name.lowercased()) }
+        identifying.removeAll { nominated.contains($0.name.lowercased()) }
         if nominated.contains("authorization") { authorization = nil }
         if nominated.contains("cookie") { cookies = nil }
         if nominated.contains("traceparent") { traceparent = nil }
@@ -73,6 +78,11 @@ struct RequestFacts {
 
     func credentials(_ partitions: inout PartitionCache) -> ForwardedCredentials {
         if cookies == nil, authorization == nil, forwarded.isEmpty { return .anonymous }
+        guard identifying.isEmpty else {
+            let others = forwarded.filter { header in !identifying.contains { $0.name == header.name } }
+            return ForwardedCredentials(
+                cookies: cookies, authorization: authorization, further: identifying, perRequest: others)
+        }
         return ForwardedCredentials(
             cookies: cookies, authorization: authorization, perRequest: forwarded,
             partition: partitions.partition(cookies: cookies, authorization: authorization))
