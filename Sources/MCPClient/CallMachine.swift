@@ -179,6 +179,9 @@ struct CallMachine {
         if failure.isRefusal {
             if let at = policy.backoff.next(now: now, deadline: policy.deadline) {
                 state = .pausing(connection)
+                // A server that went away after the session was renewed, with its last breath perhaps, comes back
+                // without it: a 404 then is news, and still proves that nothing ran.
+                renewed = false
                 return .wait(until: at)
             }
         } else if failure.sent {
@@ -187,6 +190,7 @@ struct CallMachine {
             let transport = failure.kind == .broken || failure.kind == .refused || failure.kind == .garbled
             if policy.mayRunTwice, transport, !replayed, now < policy.deadline {
                 replayed = true
+                renewed = false
                 return send(connection, now)
             }
         }

@@ -33,6 +33,31 @@ extension CallMachineTests {
         #expect(pauses.reduce(0, +) > 1500)
     }
 
+    @Test func aServerThatForgetsTwiceInARestartCostsNoRead() throws {
+        // The old process had ended its sessions, gave a new one, and went away before the call reached it.
+        var machine = Self.sent()
+        #expect(discards(machine.answered(Self.status(404), now: Self.at(1))) === Self.legacy)
+        #expect(isSend(machine.connected(Self.renewed, waited: true, now: Self.at(5)), over: Self.renewed))
+        guard case .wait(let until) = machine.failed(Self.refused, now: Self.at(6)) else {
+            Issue.record("not tried again")
+            return
+        }
+        #expect(isSend(machine.resumed(now: until), over: Self.renewed))
+        #expect(discards(machine.answered(Self.status(404), now: Self.at(200))) === Self.renewed)
+        #expect(isSend(machine.connected(Self.legacy, waited: true, now: Self.at(205)), over: Self.legacy))
+        _ = try success(machine.answered(Self.result(), now: Self.at(210)))
+    }
+
+    @Test func aReadWhoseSecondSessionDiesWithTheConnectionIsServedToo() throws {
+        var machine = Self.sent(twice: true)
+        _ = machine.answered(Self.status(404), now: Self.at(1))
+        _ = machine.connected(Self.renewed, waited: true, now: Self.at(5))
+        #expect(isSend(machine.failed(Self.broken, now: Self.at(6)), over: Self.renewed))
+        #expect(discards(machine.answered(Self.status(404), now: Self.at(7))) === Self.renewed)
+        #expect(isSend(machine.connected(Self.legacy, waited: true, now: Self.at(8)), over: Self.legacy))
+        _ = try success(machine.answered(Self.result(), now: Self.at(9)))
+    }
+
     @Test func theWindowNeverPassesTheDeadline() throws {
         var machine = Self.sent(timeout: .milliseconds(60))
         guard case .wait = machine.failed(Self.refused, now: Self.at(0)) else {
