@@ -51,6 +51,7 @@ final class EasyHandle {
         var unixSocketPath: String?
         var tls: CurlTLS?
         var proxy: String?
+        var isPlain = false
     }
 
     /// - Returns: nil when libcurl is out of memory.
@@ -93,6 +94,8 @@ final class EasyHandle {
         ccurl_easy_setopt_long(easy, CURLOPT_MAXAGE_CONN, reactor.configuration.idleAgeSeconds)
         // nil must mean no proxy; without this libcurl reads http_proxy from the environment.
         ccurl_easy_setopt_string(easy, CURLOPT_PROXY, "")
+        // nil would mean to look for no_proxy in the environment, twice for each transfer.
+        ccurl_easy_setopt_string(easy, CURLOPT_NOPROXY, "")
         ccurl_easy_set_write_callback(easy, LibcurlCallback.body, context)
         ccurl_easy_set_header_callback(easy, LibcurlCallback.headerLine, context)
         ccurl_easy_set_read_callback(easy, LibcurlCallback.requestBody, context)
@@ -110,13 +113,16 @@ final class EasyHandle {
         exchange = Exchange()
         exchange.lastActivity = now
         errorBuffer[0] = 0
-        if applied.tls != request.tls || applied.proxy != request.proxy {
+        let isPlain = isPlain(request)
+        if applied.tls != request.tls || applied.proxy != request.proxy || applied.isPlain != isPlain {
             // A null pointer does not bring the built-in CA path back; a reset does, and keeps connections.
             curl_easy_reset(easy)
             applied = AppliedOptions()
             setConstantOptions()
             applied.tls = request.tls
             applied.proxy = request.proxy
+            applied.isPlain = isPlain
+            if isPlain { forgetAuthorities() }
             if let tls = request.tls { set(tls) }
             if let proxy = request.proxy { ccurl_easy_setopt_string(easy, CURLOPT_PROXY, proxy) }
         }
@@ -145,6 +151,19 @@ final class EasyHandle {
         let hasBody = applied.bodyKind == .bytes || applied.bodyKind == .upload
         headerList.fill(request.headers, hasBody: hasBody)
         return ccurl_easy_setopt_list(easy, CURLOPT_HTTPHEADER, headerList.first)
+    }
+
+    /// Whether certain that nothing of the transfer is encrypted.
+    private func isPlain(_ request: CurlRequest) -> Bool {
+        guard request.tls == nil, request.proxy == nil else { return false }
+        return applied.url == request.url ? applied.isPlain : request.url.hasPrefix("http://")
+    }
+
+    /// libcurl copies the paths of the trusted authorities for every transfer, also where it needs none.
+    private func forgetAuthorities() {
+        for option in [CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH] {
+            ccurl_easy_setopt_string(easy, option, nil)
+        }
     }
 
     /// Parsed once: of a text, libcurl parses and checks each part anew for every transfer.

@@ -252,7 +252,6 @@ import Testing
 
     @Test func noAnswerGoesToAnotherClientWhateverTheUpstreamDoes() async throws {
         let turn = Mutex(0)
-        let alien = #"{"jsonrpc":"2.0","id":1,"result":{"structuredContent":{"results":"alien"}}}"#
         let upstream = try await FakeToolServer { call in
             let number = turn.withLock { turn in
                 turn += 1
