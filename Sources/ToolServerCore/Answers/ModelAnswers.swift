@@ -90,6 +90,6 @@ extension ProviderChain {
         self.init(
             providers: configuration.providers.map {
                 ChatCompletionsProvider(configuration: $0, engine: engine, metrics: metrics, logger: logger)
-            }, logger: logger)
+            }, coolDown: configuration.coolDown, logger: logger)
     }
 }

@@ -23,6 +23,18 @@ struct ProviderFailure: Error {
     /// Whether another provider may answer where this one did not.
     var mayFailOver = true
 
+    /// Whether the next request is likely to fare no better: the provider is away, overloaded, or refuses us.
+    var isProvidersFault: Bool {
+        switch reason {
+        case .unreachable, .timeout, .rateLimited, .broken: mayFailOver
+        case .status: status.map { [401, 402, 403, 404, 408].contains($0) || $0 >= 500 } ?? true
+        case .unreadable, .refused, .busy, .tooLarge: false
+        }
+    }
+
+    /// Nothing was asked of the provider, or nothing that it could have answered.
+    var saysNothing: Bool { reason == .busy || reason == .broken }
+
     init(_ reason: Reason, _ message: String, isRetryable: Bool = false) {
         self.reason = reason
         self.message = message

@@ -15,7 +15,7 @@ import Configuration
 /// | `tools.maxCalls` | 16 | tool calls for one answer |
 /// | `tools.maxTokens` | 100000 | tokens for one answer, as counted by the provider or estimated |
 /// | `tools.maxResult` | 16 KiB | most of one tool's result that the model gets |
-/// | `tools.timeout` | 60 s | for the whole answer, without the time that people take to confirm |
+/// | `tools.timeout` | 25 s | for the whole answer, without the time that people take to confirm |
 package struct AgentConfiguration: Sendable {
     /// What happens when the model calls a tool that changes something.
     package enum Writes: String, CaseIterable, Sendable {
@@ -65,7 +65,7 @@ package struct AgentConfiguration: Sendable {
         maxCalls = 16
         maxTokens = 100_000
         maxResult = 16 << 10
-        timeout = .seconds(60)
+        timeout = .seconds(25)
     }
 
     /// Reads the keys from the `ai` section.

@@ -8,12 +8,15 @@ import Configuration
 /// | key | default | meaning |
 /// |---|---|---|
 /// | `fallbacks` | `[]` | providers asked in order when the ones before them give nothing |
+/// | `coolDown` | 30 s | how long a provider that failed is asked after the others; 0: it keeps its place |
 /// | others | | ``AgentConfiguration`` |
 package struct AnswerConfiguration: Sendable {
     /// Asked in order; never empty.
     package var providers: [ProviderConfiguration]
     /// How questions are put to the model.
     package var agent = AgentConfiguration()
+    /// How long a provider that failed is asked after the others; zero: it keeps its place.
+    package var coolDown = Duration.seconds(30)
 
     /// One provider, everything else standard.
     package init(_ provider: ProviderConfiguration) {
@@ -31,10 +34,14 @@ package struct AnswerConfiguration: Sendable {
             number += 1
             return ProviderConfiguration($0, name: "fallback\(number)", environment: false)
         }
+        let coolDown = reader.duration(
+            "coolDown", default: .seconds(30), in: .zero ... .seconds(3600),
+            "How long a provider that failed is asked after the others; 0: it keeps its place.")
         let agent = AgentConfiguration(reader)
         guard let primary else { return nil }
         self.init(primary)
         providers += fallbacks.compactMap(\.self)
         self.agent = agent
+        self.coolDown = coolDown
     }
 }

@@ -15,9 +15,9 @@ package import JSON
 /// | `parameters` | `{}` | further members of the request, such as `temperature` |
 /// | `proxy`, `proxyFile` | – | URL of an HTTP proxy |
 /// | `connectTimeout` | 5 s | |
-/// | `firstTokenTimeout` | 30 s | until a streamed answer begins |
-/// | `idleTimeout` | 30 s | longest pause of a streamed answer |
-/// | `timeout` | 60 s | whole call, with everything that is tried again |
+/// | `firstTokenTimeout` | 20 s | until a streamed answer begins |
+/// | `idleTimeout` | 20 s | longest pause of a streamed answer |
+/// | `timeout` | 25 s | whole call, with everything that is tried again; below the 30 s that the gateway's types wait |
 /// | `retries` | 2 | how often a failed request is sent again before anything was answered |
 /// | `maxConcurrent` | 512 | requests at a time; later ones wait |
 /// | `maxAnswer` | 4 MiB | largest response |
@@ -64,9 +64,10 @@ package struct ProviderConfiguration: Sendable {
         headers = []
         parameters = [:]
         connectTimeout = .seconds(5)
-        firstTokenTimeout = .seconds(30)
-        idleTimeout = .seconds(30)
-        timeout = .seconds(60)
+        firstTokenTimeout = .seconds(20)
+        idleTimeout = .seconds(20)
+        // The gateway's shipped types give up after 30 s: until then the caller is told what was wrong.
+        timeout = .seconds(25)
         retries = 2
         maxConcurrent = 512
         maxAnswer = 4 << 20

@@ -89,7 +89,8 @@ import Testing
             working.server.stop()
         }
         let chain = ProviderChain(
-            providers: [broken.model(), working.model { $0.name = "second" }], logger: Logger(label: "test"))
+            providers: [broken.model(), working.model { $0.name = "second" }], coolDown: .zero,
+            logger: Logger(label: "test"))
         for count in 1...3 {
             let pieces = Pieces()
             #expect(try await chain.answer("q", onDelta: pieces.onDelta) == "from the second")

@@ -129,6 +129,18 @@ import Testing
         }
     }
 
+    @Test(arguments: [true, false])
+    func aHugeAnswerIsAnErrorAndTheNextOneIsNot(streamed: Bool) async throws {
+        let fake = try await FakeProvider([.text(String(repeating: "long ", count: 100_000)), .text("short")])
+        defer { fake.server.stop() }
+        let model = fake.model { $0.maxAnswer = 64 << 10 }
+        let onDelta = streamed ? Pieces().onDelta : nil
+        await #expect(throws: AnswerError("the provider's answer is too large")) {
+            try await model.answer("q", onDelta: onDelta)
+        }
+        #expect(try await model.answer("q", onDelta: onDelta) == "short")
+    }
+
     @Test func anAnswerWithoutEndIsCutOff() async throws {
         let event = "data: {\"choices\":[{\"delta\":{\"content\":\"\(String(repeating: "x", count: 1000))\"}}]}\n\n"
         let fake = try await FakeProvider([
