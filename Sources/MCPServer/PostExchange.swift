@@ -66,8 +66,9 @@ final class PostExchange: RequestChannel {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 state.withLock { $0.phase = .waiting(continuation) }
-                cancellation.bind(start())
+                // Before the work begins, which may be done at once.
                 if !form.acceptsJSON { promote() }
+                cancellation.bind(start())
                 if Task.isCancelled { desert() }
             }
         } onCancel: {

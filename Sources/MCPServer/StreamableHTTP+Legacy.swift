@@ -149,7 +149,8 @@ extension StreamableHTTP {
             exchange.finish(Envelope.error(call.id, .invalidRequest(text)), cancelled: [], status: status)
             return nil
         }
-        let task = Task {
+        // On this thread until it waits for something: a call that never does wakes nobody up.
+        let task = Task.immediate {
             let document: [UInt8]? =
                 switch await server.answer(call, context) {
                 case .result(let result): Envelope.result(call.id, result)

@@ -31,7 +31,8 @@ extension StreamableHTTP {
         }
         let token = exchanges.add(exchange, now: clock.now)
         return await exchange.response {
-            let task = Task {
+            // On this thread until it waits for something: a call that never does wakes nobody up.
+            let task = Task.immediate {
                 let (document, status) = await self.answer(call, context)
                 self.exchanges.remove(token)
                 exchange.finish(document, cancelled: Self.cancelled(call.id), status: status)
