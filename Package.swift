@@ -117,6 +117,12 @@ let package = Package(
             name: "ConformanceClient",
             dependencies: ["MCPClient", "MCP", "JSON", "CurlTransport", logging, nio("NIOPosix")],
             path: "Tests/ConformanceClient", swiftSettings: settings),
+        .executableTarget(
+            name: "ConfirmingServer",
+            dependencies: [
+                "ToolServerCore", "MCPServer", "MCP", "JSON", "Configuration", "Observability", logging,
+            ],
+            path: "Tests/ConfirmingServer", swiftSettings: settings),
         tests("JSON", []),
         tests("MCP", ["JSON"]),
         tests("Configuration", ["JSON"]),

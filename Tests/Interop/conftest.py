@@ -1,4 +1,5 @@
 """Starts the built executables for the interoperability tests, on free ports, and stops what it started."""
+import http.server
 import json
 import os
 import pathlib
@@ -184,6 +185,74 @@ def passing(conformance_server, record):
     process = start_gateway(f"http://{behind}/mcp").wait("main", "admin")
     yield f"http://{record(process.addresses['main'])}/mcp/", record.at(behind)
     assert process.stop() == 0
+
+
+class Provider:
+    """A chat-completions endpoint: `turn(messages)` gives a text, or the (name, arguments) of a tool to call."""
+
+    def __init__(self, turn):
+        self.bodies, outer = [], self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                outer.bodies.append(body)
+                answer = turn(body["messages"])
+                message = {"role": "assistant", "content": answer}
+                if not isinstance(answer, str):
+                    name, arguments = answer
+                    message = {"role": "assistant", "content": None, "tool_calls": [{
+                        "id": "call", "type": "function",
+                        "function": {"name": name, "arguments": json.dumps(arguments)}}]}
+                data = json.dumps({"choices": [{"index": 0, "message": message}]}).encode()
+                self.send_response(200)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/v1"
+
+
+class Notes:
+    """The tool-server with a tool that writes a note, and a model that wants to write one for everybody who asks."""
+
+    def __init__(self, file):
+        self.file = file
+        file.touch()
+
+        def turn(messages):
+            if messages[-1]["role"] == "user":
+                return "note", {"text": messages[-1]["content"]}
+            return f"The tool said: {messages[-1]['content']}"
+
+        self.provider = Provider(turn)
+        self.process = Process("ConfirmingServer", environment={
+            "NOTES": str(file), "AI_BASE_URL": self.provider.url, "AI_MODEL": "test", "AI_API_KEY": "test"})
+        self.process.wait("main", ready=False)
+
+    def written(self):
+        return self.file.read_text().splitlines()
+
+    def stop(self):
+        self.provider.server.shutdown()
+        assert self.process.stop() == 0
+
+
+@pytest.fixture
+def notes(tmp_path, record):
+    notes = Notes(tmp_path / "notes")
+    notes.url = f"http://{record(notes.process.addresses['main'])}/mcp/"
+    yield notes
+    notes.stop()
 
 
 @pytest.fixture
