@@ -277,7 +277,7 @@ def first_tokens(stack):
     print(f"first token, one stream at a time: p50 {share(late, .5):.2f} ms, p99 {share(late, .99):.2f} ms")
 
 
-def cancel(stack):
+def cancel(stack, options):
     late = []
     for number in range(50):
         client = Client(stack.port, f"cancel{number}", 10_000)
@@ -339,7 +339,7 @@ def load(stack, options):
     for name in processes:
         print(f"  {name}: {spent[name] * 100:.0f}% of a core, "
               f"{(largest[name] - before[name]) / options.streams / 1024:.1f} KiB for each stream")
-    left = leave(stack, clients)
+    left = leave(stack, [client for client in clients if not client.done])
     print(f"  all leave at once: the provider is left after p50 {share(left, .5):.1f} ms, p99 {share(left, .99):.1f} ms")
 
 
@@ -355,7 +355,7 @@ def main():
         stack = Stack(options, pathlib.Path(directory))
         try:
             first_tokens(stack)
-            cancel(stack)
+            cancel(stack, options)
             load(stack, options)
         finally:
             stack.stop()
