@@ -103,10 +103,11 @@ struct CheckCommand: AsyncParsableCommand {
 
 struct SchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "schema", abstract: "Prints the JSON Schema of the configuration file.")
+        commandName: "schema", abstract: "Prints the JSON Schema of the configuration file.",
+        discussion: "With the executable tool-server beside this one, also of the section that it reads.")
 
     func run() {
-        print(GatewayConfiguration.schema().prettyText)
+        print(GatewayConfiguration.schema(toolServer: ToolServerSchema.read()).prettyText)
     }
 }
 

@@ -17,6 +17,7 @@ struct ToolServerCommand: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
             CallCommand.self, CheckCommand.self, DocumentsCommand.self, KeyCommand.self,
+            ConfigurationSchemaCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 

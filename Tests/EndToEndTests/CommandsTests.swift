@@ -100,5 +100,32 @@ extension EndToEnd {
             let shipped = try JSONValue(parsing: Array(Checkout.text("gateway.json").utf8))
             #expect(rules.validate(shipped).isEmpty)
         }
+
+        /// Of both processes' sections: the keys come from the executable that reads them.
+        @Test func theSchemaKnowsTheToolServersKeys() async throws {
+            let schema = try JSONValue(parsing: Array(try await gateway("schema").output.utf8))
+            let section = try #require(schema["properties"]?["toolServer"])
+            #expect(section["properties"]?["database"]?["x-environment"] == "TOOL_SERVER_DATABASE")
+            #expect(section["properties"]?["ai"]?["properties"]?["model"]?["description"]?.string != nil)
+            let own = try JSONValue(parsing: Array(try await toolServer("schema").output.utf8))
+            #expect(own["properties"] == section["properties"])
+            let rules = try JSONSchema(schema)
+            for example in ["deploy/examples/django/gateway.json", "deploy/examples/strangler/gateway.json"] {
+                let document = try JSONValue(parsing: Array(Checkout.text(example).utf8))
+                #expect(rules.validate(document).isEmpty, "\(example): \(rules.validate(document))")
+            }
+            let misspelt: JSONValue = ["toolServer": ["databse": "x"]]
+            #expect(!rules.validate(misspelt).isEmpty)
+        }
+
+        @Test func theGatewaysSchemaNeedsNoToolServer() async throws {
+            let directory = try TemporaryDirectory("alone")
+            let alone = directory.path("gateway")
+            try FileManager.default.copyItem(atPath: BuiltProduct.gateway.path, toPath: alone)
+            let schema = try await ChildProcess.run(.init(alone, ["schema"]))
+            #expect(schema.succeeded, "\(schema.error)")
+            let section = try JSONValue(parsing: Array(schema.output.utf8))["properties"]?["toolServer"]
+            #expect(section?["properties"] == nil && section?["type"] == "object")
+        }
     }
 }

@@ -28,7 +28,7 @@ package enum OpenAPIDocument {
             let entry = catalogs[type.upstream]?[type.tool]
             schemas[name] = request(type, isDefault: type.name == chat.defaultType, entry: entry)
             alternatives.append(["$ref": .string("#/components/schemas/\(name)")])
-            examples[type.name] = ["value": example(type)]
+            examples[type.name] = ["value": example(type, entry)]
         }
         if chat.unknownTypes != nil {
             schemas["Request"] = [
@@ -80,10 +80,26 @@ package enum OpenAPIDocument {
         return .object(schema)
     }
 
-    private static func example(_ type: ChatTypeConfiguration) -> JSONValue {
+    private static func example(_ type: ChatTypeConfiguration, _ entry: ToolCatalog.Entry?) -> JSONValue {
         var example: JSONObject = ["type": .string(type.name)]
-        for argument in type.arguments where argument.constant == nil { example[argument.source] = "text" }
+        for argument in type.arguments where argument.isRequired && argument.constant == nil {
+            example[argument.source] = value(entry?.definition.inputSchema["properties"]?[argument.target] ?? [:])
+        }
         return .object(example)
+    }
+
+    /// A value that a schema describes: one that it names itself, else any of its type.
+    private static func value(_ schema: JSONValue) -> JSONValue {
+        if let known = schema["examples"]?.array?.first ?? schema["default"] ?? schema["enum"]?.array?.first {
+            return known
+        }
+        return switch schema["type"]?.string {
+        case "integer", "number": 1
+        case "boolean": true
+        case "array": []
+        case "object": [:]
+        default: "text"
+        }
     }
 
     /// - Parameter isOpen: Whether types that are not listed are served too.

@@ -190,7 +190,19 @@ package struct GatewayConfiguration: Sendable {
     }
 
     /// The JSON Schema of `gateway.json`, for editors.
-    package static func schema() -> JSONValue {
-        ConfigurationReader.schema(title: "gateway.json", environmentPrefix: "GATEWAY") { GatewayConfiguration($0) }
+    ///
+    /// - Parameter toolServer: The schema of the section that the other process reads; nil: it may hold anything.
+    package static func schema(toolServer: JSONValue? = nil) -> JSONValue {
+        let schema = ConfigurationReader.schema(title: "gateway.json", environmentPrefix: "GATEWAY") {
+            GatewayConfiguration($0)
+        }
+        guard var section = toolServer?.object, var root = schema.object, var properties = root["properties"]?.object
+        else { return schema }
+        section["$schema"] = nil
+        section["title"] = nil
+        section["description"] = "The tool-server's section."
+        properties["toolServer"] = .object(section)
+        root["properties"] = .object(properties)
+        return .object(root)
     }
 }

@@ -56,3 +56,20 @@ package struct LimitsConfiguration: Hashable, Sendable {
             "Between the comments that keep a silent event stream open.")
     }
 }
+
+extension LimitsConfiguration {
+    /// The keys that the listener and the engines are made with: a change of theirs waits for a restart.
+    func fixedKeys(changedFrom old: LimitsConfiguration) -> [String] {
+        let fixed: [(key: String, isSame: (LimitsConfiguration, LimitsConfiguration) -> Bool)] = [
+            ("headerBytes", { $0.headerBytes == $1.headerBytes }),
+            ("headerCount", { $0.headerCount == $1.headerCount }),
+            ("headerTimeout", { $0.headerTimeout == $1.headerTimeout }),
+            ("bodyTimeout", { $0.bodyTimeout == $1.bodyTimeout }),
+            ("idleTimeout", { $0.idleTimeout == $1.idleTimeout }),
+            ("writeTimeout", { $0.writeTimeout == $1.writeTimeout }),
+            ("connections", { $0.connections == $1.connections }),
+            ("upstreamConnections", { $0.upstreamConnections == $1.upstreamConnections }),
+        ]
+        return fixed.filter { !$0.isSame(old, self) }.map(\.key)
+    }
+}

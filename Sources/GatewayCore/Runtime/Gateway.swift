@@ -299,18 +299,7 @@ package final class Gateway: Sendable {
         if old.admin != new.admin { fixed.append("admin") }
         if old.workers != new.workers { fixed.append("workers") }
         if old.tracing != new.tracing { fixed.append("tracing") }
-        // The listener and the engines are made with these.
-        let limits: [(key: String, isSame: (LimitsConfiguration, LimitsConfiguration) -> Bool)] = [
-            ("headerBytes", { $0.headerBytes == $1.headerBytes }),
-            ("headerCount", { $0.headerCount == $1.headerCount }),
-            ("headerTimeout", { $0.headerTimeout == $1.headerTimeout }),
-            ("bodyTimeout", { $0.bodyTimeout == $1.bodyTimeout }),
-            ("idleTimeout", { $0.idleTimeout == $1.idleTimeout }),
-            ("writeTimeout", { $0.writeTimeout == $1.writeTimeout }),
-            ("connections", { $0.connections == $1.connections }),
-            ("upstreamConnections", { $0.upstreamConnections == $1.upstreamConnections }),
-        ]
-        fixed += limits.filter { !$0.isSame(old.limits, new.limits) }.map { "limits.\($0.key)" }
+        fixed += new.limits.fixedKeys(changedFrom: old.limits).map { "limits.\($0)" }
         for key in fixed { logger.warning("change needs a restart", metadata: ["config.key": "\(key)"]) }
     }
 

@@ -259,6 +259,13 @@ package struct ToolServerConfiguration: Sendable {
         try reader.finish()
     }
 
+    /// The JSON Schema of the section, for editors.
+    package static func schema() -> JSONValue {
+        ConfigurationReader.schema(title: "toolServer", environmentPrefix: "TOOL_SERVER") {
+            ToolServerConfiguration($0)
+        }
+    }
+
     private static func withoutPassword(_ url: String) -> String {
         guard let at = url.lastIndex(of: "@"), let scheme = url.firstRange(of: "://") else { return "\"\(url)\"" }
         guard scheme.upperBound < at else { return "\"\(url)\"" }

@@ -86,6 +86,7 @@ struct SearchAnyTool: TypedTool {
             var schema = try JSONSchemaReflection.schema(of: Arguments.self)
             if var properties = schema["properties"]?.object, var model = properties["model"]?.object {
                 model["description"] = .string("What to search: \(models).")
+                model["examples"] = .array(registry.searchModels.prefix(1).map { .string($0) })
                 properties["model"] = .object(model)
                 var object = schema.object ?? [:]
                 object["properties"] = .object(properties)
