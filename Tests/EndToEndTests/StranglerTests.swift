@@ -207,3 +207,34 @@ extension EndToEnd {
         }
     }
 }
+
+extension EndToEnd {
+    /// The first step of a migration changes nothing: every recorded request gets through the gateway what it gets from
+    /// the backend itself.
+    @Suite(.legacyStack(.legacy)) struct InFrontOfTheOldBackend {
+        @Test func everyRecordedRequestIsAnsweredAsByTheBackendItself() async throws {
+            let backend = try LegacyStack.current.gateway
+            let directory = try TemporaryDirectory("front")
+            let configuration: JSONValue = [
+                "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "errors": "legacy", "passthrough": ["enabled": false],
+                "upstreams": ["old": ["kind": "chat", "url": .string(backend.url + "/api/chat/")]],
+                "chat": ["unknownTypes": ["upstream": "old"]],
+            ]
+            let front = try await RunningService.start(
+                .gateway, ["--config", directory.write(configuration.text, to: "gateway.json")])
+            try await front.ready()
+            var compared = 0
+            for recorded in ContractCase.all(upstream: "ok")
+            where recorded.json["request"]?["path"]?.string?.hasPrefix("/api/chat") == true {
+                let expected = try await recorded.send(to: backend)
+                let found = try await recorded.send(to: front)
+                #expect(found.status == expected.status, "\(recorded.id)")
+                #expect(found.mediaType == expected.mediaType, "\(recorded.id)")
+                #expect(found.text == expected.text, "\(recorded.id)")
+                compared += 1
+            }
+            #expect(compared > 70)
+            try await front.stop()
+        }
+    }
+}

@@ -23,7 +23,7 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
 /// | `seed` | string | empty | types with the same seed choose the same callers |
 ///
 /// A caller is a credential: the forwarded cookies and `Authorization`. Who has neither is told apart by the client's
-/// address, as the trusted proxies give it. The choice is the same in every process and after every restart, and a
+/// address, as the trusted proxies give it (of IPv6 the first half). The choice is the same in every process and after every restart, and a
 /// caller who has the tool keeps it when the percentage grows.
 package struct CanaryConfiguration: Hashable, Sendable {
     package let upstream: String

@@ -22,14 +22,14 @@ struct CanaryRule: Sendable {
     ///   - cookies: The forwarded part of `Cookie`.
     ///   - authorization: The forwarded `Authorization`.
     ///   - address: The client's address; it counts only for who has neither.
-    func chooses(cookies: String?, authorization: String?, address: String?) -> Bool {
+    func chooses(cookies: String?, authorization: String?, address: [UInt8]) -> Bool {
         let isAnonymous = (cookies ?? "").isEmpty && (authorization ?? "").isEmpty
+        let credential = [cookies ?? "", authorization ?? ""].map { Array($0.utf8) }
         var hash = HMAC<SHA256>(key: key)
         // Each part's length keeps it apart from the next; the kind keeps an address apart from a token.
-        for text in isAnonymous ? ["address", address ?? ""] : ["credential", cookies ?? "", authorization ?? ""] {
-            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update(data: $0) }
-            var text = text
-            text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
+        for part in isAnonymous ? [Array("address".utf8), address] : [Array("credential".utf8)] + credential {
+            withUnsafeBytes(of: UInt64(part.count).littleEndian) { hash.update(data: $0) }
+            part.withUnsafeBytes { hash.update(data: $0) }
         }
         let part = hash.finalize().withUnsafeBytes { $0.loadUnaligned(as: UInt32.self) }
         return UInt64(UInt32(littleEndian: part)) < threshold

@@ -36,11 +36,11 @@ extension ChatExchange {
     }
 
     private func isChosen(by rule: CanaryRule) -> Bool {
-        let isAnonymous = facts.cookies == nil && facts.authorization == nil
-        let proxies = view.snapshot.configuration.trustedProxies
-        return rule.chooses(
-            cookies: facts.cookies, authorization: facts.authorization,
-            address: isAnonymous ? ClientAddress.of(exchange, proxies) : nil)
+        let configuration = view.snapshot.configuration
+        let client = CallerAddress(
+            peer: exchange.remoteAddress, headers: exchange.head.headers,
+            header: configuration.rateLimits?.addressHeader ?? .forwardedFor, trusted: configuration.trustedProxies)
+        return rule.chooses(cookies: facts.cookies, authorization: facts.authorization, address: client.bytes)
     }
 
     private func callTool(_ type: ChatType, _ body: ByteBuffer) {

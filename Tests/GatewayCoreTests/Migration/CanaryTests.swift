@@ -9,7 +9,7 @@ import Testing
 /// A share of the callers on the tool, the others on the old backend.
 @Suite struct CanaryTests {
     private func chosen(_ rule: CanaryRule, of count: Int) -> Set<Int> {
-        Set((0..<count).filter { rule.chooses(cookies: "sessionid=\($0)", authorization: nil, address: nil) })
+        Set((0..<count).filter { rule.chooses(cookies: "sessionid=\($0)", authorization: nil, address: []) })
     }
 
     @Test(arguments: [0.0, 1, 10, 50, 99, 100])
@@ -30,14 +30,14 @@ import Testing
     @Test func theChoiceIsTheSameInEveryProcess() {
         let rule = CanaryRule(percent: 50, seed: "")
         let pattern = (0..<16).map {
-            rule.chooses(cookies: "sessionid=\($0)", authorization: nil, address: nil) ? "1" : "0"
+            rule.chooses(cookies: "sessionid=\($0)", authorization: nil, address: []) ? "1" : "0"
         }
         #expect(pattern.joined() == "1110011011110101")
     }
 
     @Test func theAddressCountsOnlyForWhoHasNoCredential() {
         let rule = CanaryRule(percent: 50, seed: "")
-        let addresses = (0..<64).map { "192.0.2.\($0)" }
+        let addresses = (0..<64).map { [192, 0, 2, UInt8($0)] }
         let known = Set(addresses.map { rule.chooses(cookies: "a=1", authorization: nil, address: $0) })
         #expect(known.count == 1)
         let tokens = Set(addresses.map { rule.chooses(cookies: nil, authorization: "Bearer 1", address: $0) })
