@@ -16,7 +16,7 @@ FILTER ?=
 
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
-SOURCES = Sources Tests Package.swift
+SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
 SCRIPTS = .ci/run deploy/local/packages deploy/local/run deploy/local/dev Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
 
 .PHONY: help run dev test format lint
@@ -61,7 +61,8 @@ ifneq ($(wildcard Benchmarks/Package.swift),)
 .PHONY: bench
 bench: ## Build release, run the side-by-side benchmark, print a table
 	@deploy/local/packages bench
-	swift build -c release --product gateway
+	swift build -c release --static-swift-stdlib --product gateway
+	swift build -c release --static-swift-stdlib --product Microbenchmarks
 	swift build -c release --package-path Benchmarks
 	Benchmarks/run
 endif

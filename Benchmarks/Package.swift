@@ -3,6 +3,10 @@ import PackageDescription
 
 let package = Package(
     name: "benchmarks",
+    products: [
+        .executable(name: "FixedUpstream", targets: ["FixedUpstream"]),
+        .library(name: "MallocCount", type: .dynamic, targets: ["CMallocCount"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2")
     ],
@@ -12,6 +16,8 @@ let package = Package(
             dependencies: [
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
-            ])
+            ]),
+        // Preloaded into other processes.
+        .target(name: "CMallocCount"),
     ]
 )

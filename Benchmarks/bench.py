@@ -6,11 +6,11 @@ runs are interleaved: each round loads every proxy in turn, so that a noisy neig
 medians over the rounds. CPU is user and system time of the proxy's process tree per request, from /proc: it is the
 figure that survives noise.
 
-Afterwards, of the gateway alone: what an idle keep-alive connection costs, how long it takes from start to ready, and,
-with --soak, its memory over that many requests.
+Afterwards, of the gateway alone: from start to ready, what an idle keep-alive connection costs, allocations per request,
+and its memory over --soak requests. Last come the micro-benchmarks.
 
-    bench.py --gateway PATH --upstream PATH [--envoy PATH] [--mcpo PATH] [--micro PATH] [--rounds N] [--seconds S]
-             [--soak N] [--output FILE.md]
+    bench.py --gateway PATH --upstream PATH [--envoy PATH] [--mcpo PATH] [--micro PATH] [--malloc-count PATH.so]
+             [--rounds N] [--seconds S] [--soak N] [--output FILE.md]
 """
 import argparse
 import json
@@ -264,7 +264,7 @@ def nginx(name, directory, upstream, path, body, modules="", http="", server=PRO
     return Proxy(name, ["nginx", "-p", directory, "-c", configuration], port, path, body)
 
 
-def gateway(options, directory, upstream):
+def gateway(options, directory, upstream, environment=None):
     port, admin = free_port(), free_port()
     configuration = os.path.join(directory, "gateway.json")
     with open(os.path.join(HERE, "..", "gateway.json")) as file:
@@ -276,7 +276,7 @@ def gateway(options, directory, upstream):
     return Proxy("gateway (translating)",
                  [options.gateway, "--config", configuration, "--listen", f"127.0.0.1:{port}", "--admin",
                   f"127.0.0.1:{admin}"],
-                 port, "/api/chat/", PAYLOAD, {"GATEWAY_WORKERS": "1"}, admin=admin)
+                 port, "/api/chat/", PAYLOAD, dict(environment or {}, GATEWAY_WORKERS="1"), admin=admin)
 
 
 def proxies(options, directory, upstream):
@@ -311,10 +311,11 @@ def main():
     parser.add_argument("--envoy")
     parser.add_argument("--mcpo")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=3, help="length of each run")
+    parser.add_argument("--soak", type=int, default=1_000_000, help="requests for the gateway's memory; 0: none")
     parser.add_argument("--micro", help="the executable Microbenchmarks")
+    parser.add_argument("--malloc-count", help="libMallocCount.so")
     parser.add_argument("--output", help="a Markdown file to write the tables to")
-    parser.add_argument("--soak", type=int, default=0, help="requests to send to the gateway at the end, for its memory")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         os.chmod(directory, 0o755)
@@ -324,22 +325,29 @@ def main():
         try:
             for proxy in proxies(options, directory, upstream_port):
                 running.append(proxy)
-            text = report(measure(running, options, directory), running)
-            text += "\n\n" + alone(options, directory, upstream_port)
-            if options.soak:
-                text += "\n" + soak(running[0], options.soak, directory)
-            if options.micro:
-                settings = os.path.join(HERE, "..", "gateway.json")
-                text += "\n\n" + subprocess.run(
-                    [options.micro, settings], capture_output=True, text=True, check=True).stdout.strip()
-            print(text)
-            if options.output:
-                with open(options.output, "w") as file:
-                    file.write(text + "\n")
+            figures = measure(running, options, directory)
+            sections = [machine(options), report(figures, running), ratios(figures, running)]
+            for proxy in running:
+                proxy.stop()
+            running = []
+            sections += [alone(options, directory, upstream_port), micro(options)]
         finally:
             for proxy in running:
                 proxy.stop()
             upstream.terminate()
+        text = "\n\n".join(section for section in sections if section)
+        print(text)
+        if options.output:
+            with open(options.output, "w") as file:
+                file.write("# Results\n\nWritten by `make bench`.\n\n" + text + "\n")
+
+
+def machine(options):
+    with open("/proc/cpuinfo") as file:
+        model = re.search(r"model name\s*:\s*(.*)", file.read())
+    return (f"{os.cpu_count()} cores ({model.group(1) if model else 'unknown'}) that the proxy, the upstream and wrk "
+            f"share, Linux {os.uname().release.split('-')[0]}. Medians of {options.rounds} interleaved rounds of "
+            f"{options.seconds} s.")
 
 
 def measure(running, options, directory):
@@ -347,74 +355,138 @@ def measure(running, options, directory):
     for proxy in running:
         proxy.load(32, 2, directory)
     for _ in range(options.rounds):
-        for connections in (1, 32, 256):
+        for connections in LEVELS:
             for proxy in running:
                 figures.setdefault((proxy.name, connections), []).append(
                     proxy.load(connections, options.seconds, directory))
     return figures
 
 
-def report(figures, running):
-    def median(name, connections, key):
-        return statistics.median(run[key] for run in figures[(name, connections)])
+LEVELS = (1, 32, 256)
 
+
+def median(figures, name, connections, key):
+    return statistics.median(run[key] for run in figures[(name, connections)])
+
+
+def report(figures, running):
     lines = ["| | CPU µs/request c=32 | c=256 | requests/s c=32 | p50 µs c=1 | p99 ms c=256 | peak memory | errors |",
              "|---|---|---|---|---|---|---|---|"]
     for proxy in running:
         name = proxy.name
-        errors = sum(run["errors"] for connections in (1, 32, 256) for run in figures[(name, connections)])
+        errors = sum(run["errors"] for connections in LEVELS for run in figures[(name, connections)])
         lines.append(
-            f"| {name} | {median(name, 32, 'cpu'):.1f} | {median(name, 256, 'cpu'):.1f} "
-            f"| {median(name, 32, 'rps'):,.0f} | {median(name, 1, 'p50'):.0f} | {median(name, 256, 'p99') / 1000:.1f} "
+            f"| {name} | {median(figures, name, 32, 'cpu'):.1f} | {median(figures, name, 256, 'cpu'):.1f} "
+            f"| {median(figures, name, 32, 'rps'):,.0f} | {median(figures, name, 1, 'p50'):.0f} "
+            f"| {median(figures, name, 256, 'p99') / 1000:.1f} "
             f"| {resident_bytes(proxy.process.pid, 'VmHWM') / 1e6:.0f} MB | {errors} |")
+    return "\n".join(lines)
+
+
+def ratios(figures, running):
+    """The gateway to each of the others: the medians of the rounds' own ratios, which drift of the machine leaves alone."""
+    lines = ["The gateway's figures divided by each peer's:", "",
+             "| | CPU c=32 | CPU c=256 | requests/s c=32 | p50 c=1 | p99 c=256 |", "|---|---|---|---|---|---|"]
     ours = running[0].name
-    lines += ["", "Ratios of the gateway to:", "", "| | CPU c=32 | CPU c=256 | requests/s c=32 | p50 c=1 | p99 c=256 |",
-              "|---|---|---|---|---|---|"]
     for proxy in running[1:]:
-        ratios = [median(ours, connections, key) / max(median(proxy.name, connections, key), 1e-9)
-                  for connections, key in ((32, "cpu"), (256, "cpu"), (32, "rps"), (1, "p50"), (256, "p99"))]
-        lines.append(f"| {proxy.name} | " + " | ".join(f"{ratio:.2f}" for ratio in ratios) + " |")
+        cells = []
+        for connections, key in ((32, "cpu"), (256, "cpu"), (32, "rps"), (1, "p50"), (256, "p99")):
+            pairs = zip(figures[(ours, connections)], figures[(proxy.name, connections)])
+            ratio = statistics.median(mine[key] / max(theirs[key], 1e-9) for mine, theirs in pairs)
+            cells.append(f"{ratio:.2f}" if ratio < 20 else f"{ratio:.0f}")
+        lines.append(f"| {proxy.name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def alone(options, directory, upstream):
-    """What one gateway costs at rest: a fresh one, since memory that a load has left behind would hide it."""
+    """What one gateway costs by itself. A fresh one for each figure: what a load has left behind would hide others."""
+    lines = ["Of the gateway alone:", "", "| | |", "|---|---|"]
     starts = []
     for _ in range(5):
         fresh = gateway(options, directory, upstream)
         starts.append(fresh.ready_milliseconds)
         if len(starts) < 5:
             fresh.stop()
+    lines.append(f"| from start to ready | {statistics.median(starts):.0f} ms |")
     try:
         before = resident_bytes(fresh.process.pid)
-        count = 2000
-        connections = []
-        request = (f"POST {fresh.path} HTTP/1.1\r\nHost: bench\r\nCookie: {COOKIE}\r\n"
-                   f"Content-Length: {len(fresh.body)}\r\n\r\n{fresh.body}").encode()
-        for _ in range(count):
-            connection = socket.create_connection(("127.0.0.1", fresh.port))
-            # Each has served a request: connections that never spoke cost less.
-            connection.sendall(request)
-            connection.recv(65536)
-            connections.append(connection)
-        each = (resident_bytes(fresh.process.pid) - before) / count
-        for connection in connections:
-            connection.close()
+        lines.append(f"| memory at rest after start | {before / 1e6:.1f} MB |")
+        each = idle_connection(fresh, before)
+        lines.append(f"| an idle keep-alive connection that has served a request | {each / 1024:.1f} KiB |")
     finally:
         fresh.stop()
-    return (f"From start to ready: {statistics.median(starts):.0f} ms. An idle keep-alive connection that has served a "
-            f"request: {each / 1024:.1f} KiB resident ({count} of them). At rest after start: {before / 1e6:.1f} MB.")
+    if options.soak:
+        lines += soak(options, directory, upstream)
+    if options.malloc_count:
+        lines.append(f"| allocations per request | {allocations(options, directory, upstream):.1f} |")
+    return "\n".join(lines)
 
 
-def soak(proxy, requests, directory):
+def idle_connection(proxy, before, count=2000):
+    request = (f"POST {proxy.path} HTTP/1.1\r\nHost: bench\r\nCookie: {COOKIE}\r\n"
+               f"Content-Length: {len(proxy.body)}\r\n\r\n{proxy.body}").encode()
+    connections = []
+    for _ in range(count):
+        connection = socket.create_connection(("127.0.0.1", proxy.port))
+        # Each has served a request: connections that never spoke cost less.
+        connection.sendall(request)
+        connection.recv(65536)
+        connections.append(connection)
+    each = (resident_bytes(proxy.process.pid) - before) / count
+    for connection in connections:
+        connection.close()
+    return each
+
+
+def soak(options, directory, upstream):
     """Memory after half of the requests and after all of them."""
-    sent, half = 0, None
-    while sent < requests:
-        sent += proxy.load(32, 10, directory)["requests"]
-        if half is None and sent >= requests / 2:
-            half = resident_bytes(proxy.process.pid)
-    return (f"Memory of the gateway: {half / 1e6:.1f} MB resident after half of {sent:,} requests, "
-            f"{resident_bytes(proxy.process.pid) / 1e6:.1f} MB after all.")
+    proxy = gateway(options, directory, upstream)
+    try:
+        sent, errors, half = 0, 0, None
+        while sent < options.soak:
+            run = proxy.load(32, 5, directory)
+            sent += run["requests"]
+            errors += run["errors"]
+            if half is None and sent >= options.soak / 2:
+                half = resident_bytes(proxy.process.pid)
+        whole, peak = resident_bytes(proxy.process.pid), resident_bytes(proxy.process.pid, "VmHWM")
+    finally:
+        proxy.stop()
+    return [f"| memory after half of {sent:,} requests, after all, at most | {half / 1e6:.1f}, {whole / 1e6:.1f}, "
+            f"{peak / 1e6:.1f} MB |",
+            f"| errors among them | {errors} |"]
+
+
+def allocations(options, directory, upstream):
+    """Counted in a gateway of its own, since counting takes time."""
+    path = os.path.join(directory, "malloc-count")
+    proxy = gateway(options, directory, upstream,
+                    {"LD_PRELOAD": os.path.abspath(options.malloc_count), "MALLOC_COUNT_FILE": path})
+
+    def count():
+        with open(path, "rb") as file:
+            return int.from_bytes(file.read(8), sys.byteorder)
+
+    try:
+        proxy.load(32, 1, directory)
+        before = count()
+        run = proxy.load(32, 2, directory)
+        return (count() - before) / run["requests"]
+    finally:
+        proxy.stop()
+
+
+def micro(options):
+    if not options.micro:
+        return ""
+    environment = dict(os.environ)
+    if options.malloc_count:
+        environment["LD_PRELOAD"] = os.path.abspath(options.malloc_count)
+    run = subprocess.run([options.micro, os.path.join(HERE, "..", "gateway.json")], capture_output=True, text=True,
+                         env=environment)
+    if run.returncode != 0:
+        sys.exit(f"the micro-benchmarks failed:\n{run.stdout}{run.stderr}")
+    return "The parts of the hot path that read and write text, one turn of each:\n\n" + run.stdout.strip()
 
 
 if __name__ == "__main__":
