@@ -30,7 +30,7 @@ package struct UpstreamConfiguration: Hashable, Sendable {
 
     package let name: String
     package let kind: Kind
-    /// The first server; the pass-through goes there.
+    /// The first server; the pass-through goes there while it can be reached.
     package let address: UpstreamAddress
     /// All servers, the first one included.
     package let addresses: [UpstreamAddress]

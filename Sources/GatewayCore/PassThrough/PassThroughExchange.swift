@@ -1,5 +1,6 @@
 import CurlTransport
 import HTTPServer
+import MCPClient
 import NIOCore
 import NIOHTTP1
 
@@ -16,6 +17,10 @@ final class PassThroughExchange: GatewayExchange {
     private var isDone = false
     private var headArrived = false
     private var sentAt = NIODeadline.now()
+    /// Which of the upstream's servers is asked.
+    private var server = 0
+    private var request: CurlRequest?
+    private var backoff: Backoff?
 
     init(
         _ exchange: HTTPExchange, _ shard: Shard, _ view: ShardView, _ facts: RequestFacts,
@@ -80,17 +85,48 @@ final class PassThroughExchange: GatewayExchange {
 
     private func send(_ body: CurlRequestBody?, to target: GatewayUpstream) {
         beginUpstream(target.name)
-        let path = PassThroughPath.upstreamPath(exchange.path, prefix, endpoint: target.address.endpoint)
-        let query = exchange.query.map { "?" + $0 } ?? ""
+        server = target.firstReachable
+        let address = target.servers[server].address
         var request = CurlRequest(
-            method: exchange.head.method.rawValue, url: target.address.origin + path + query,
-            unixSocketPath: target.address.socketPath, headers: PassThroughHeaders.upstream(self), timeout: .zero,
+            method: exchange.head.method.rawValue, url: url(at: address), unixSocketPath: address.socketPath,
+            headers: PassThroughHeaders.upstream(self), timeout: .zero,
             connectTimeout: target.configuration.connectTimeout,
             idleTimeout: isListening ? .zero : view.snapshot.configuration.passthrough.timeout,
             maximumResponseBytes: 0, mode: .streaming, tls: target.tls)
         request.body = body
         sentAt = .now()
+        start(request)
+    }
+
+    private func url(at address: UpstreamAddress) -> String {
+        let path = PassThroughPath.upstreamPath(exchange.path, prefix, endpoint: address.endpoint)
+        return address.origin + path + (exchange.query.map { "?" + $0 } ?? "")
+    }
+
+    private func start(_ request: CurlRequest) {
+        self.request = request
         transfer = shard.engine.start(request, on: exchange.eventLoop, receiver: self)
+    }
+
+    /// A server that refused the connection has seen nothing of the request: it is sent again, there or to the next one,
+    /// a little later, unless it was streamed. False when the window for that is over.
+    private func startsAgain(after failure: CurlError) -> Bool {
+        guard let target = view.snapshot.passThrough, var request, source == nil, failure.kind == .couldNotConnect,
+            !failure.requestSent
+        else { return false }
+        var backoff =
+            self.backoff
+            ?? Backoff(window: TimeAmount(target.configuration.retryWindow), pause: .milliseconds(25))
+        guard let at = backoff.next(now: .now(), deadline: .distantFuture) else { return false }
+        self.backoff = backoff
+        server = (server + 1) % target.servers.count
+        let address = target.servers[server].address
+        request.url = url(at: address)
+        request.unixSocketPath = address.socketPath
+        exchange.eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
+            if !isDone { start(request) }
+        }
+        return true
     }
 
     /// The client's body, a piece at a time: the next one is read when the upstream took the last.
@@ -134,6 +170,7 @@ final class PassThroughExchange: GatewayExchange {
         stop()
         transfer = nil
         source = nil
+        request = nil
     }
 }
 
@@ -142,7 +179,7 @@ extension PassThroughExchange: CurlTransferReceiver {
         guard !isDone else { return }
         headArrived = true
         upstream?.duration = .nanoseconds((NIODeadline.now() - sentAt).nanoseconds)
-        let origin = view.snapshot.passThrough?.address.origin ?? ""
+        let origin = view.snapshot.passThrough?.servers[server].address.origin ?? ""
         exchange.onWritable = { [weak self] in self?.transfer?.resume() }
         exchange.startResponse(
             status: HTTPResponseStatus(statusCode: status),
@@ -163,8 +200,9 @@ extension PassThroughExchange: CurlTransferReceiver {
 
     func transferDone(_ result: Result<CurlResponse, CurlError>) {
         guard !isDone else { return }
-        isDone = true
         transfer = nil
+        if case .failure(let failure) = result, startsAgain(after: failure) { return }
+        isDone = true
         switch result {
         case .success:
             exchange.endResponse()

@@ -87,6 +87,8 @@ package struct GatewayUpstream: Sendable {
     let load = UpstreamLoad()
 
     package var name: String { configuration.name }
+    /// The first server that the checks do not find down; where sessions live that the gateway does not hold itself.
+    var firstReachable: Int { servers.firstIndex { !$0.health.isDown } ?? 0 }
     var address: UpstreamAddress { configuration.address }
     /// Of the first server.
     package var client: MCPUpstream { servers[0].client }

@@ -109,6 +109,33 @@ import Testing
         }
     }
 
+    @Test func thePassThroughGoesToTheFirstServerThatIsUp() async throws {
+        let first = try await FakeToolServer { _ in .results("one") }
+        let second = try await FakeToolServer { _ in .results("two") }
+        defer { second.stop() }
+        let changes = upstreams(
+            first.url + "/mcp/",
+            ["urls": [.string(second.url + "/mcp/")], "retryWindow": "20s", "probeInterval": "20ms"])
+        let ping = #"{"jsonrpc":"2.0","id":1,"method":"ping"}"#
+        func pings(_ server: FakeToolServer) -> Int {
+            server.requests.filter { String(buffer: $0.body).contains("\"ping\"") }.count
+        }
+        try await TestGateway.with(first, changes) { (test) async throws in
+            await test.waitUntilReady()
+            for _ in 0..<3 { #expect(try await test.send("POST", "/mcp/", body: ping).status == 200) }
+            #expect(pings(first) == 3)
+            try await first.stopAndWait()
+            for _ in 0..<3 { #expect(try await test.send("POST", "/mcp/", body: ping).status == 200) }
+            #expect(pings(second) == 3)
+            // With none of them there, a request waits for one that comes back.
+            try await second.stopAndWait()
+            async let waiting = test.send("POST", "/mcp/", body: ping).status
+            #expect(await eventually { test.gateway.requestsInFlight > 0 })
+            try await second.restart()
+            #expect(try await waiting == 200)
+        }
+    }
+
     @Test func whatIsTooMuchWaitsAndTheRestIsRefused() async throws {
         let door = Door()
         let upstream = try await FakeToolServer { _ in
