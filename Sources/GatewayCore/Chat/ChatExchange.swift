@@ -76,9 +76,7 @@ final class ChatExchange: GatewayExchange {
 
     /// Presence is all that the gateway can tell; the tool-server checks the credential itself.
     private func accessRefusal(to type: ChatType) -> GatewayError? {
-        guard type.configuration.access == .authenticated, facts.cookies == nil, facts.authorization == nil else {
-            return nil
-        }
+        guard type.configuration.access == .authenticated, facts.isAnonymous else { return nil }
         var error = GatewayError(.unauthorized, text: "Not authenticated")
         error.challenges = ["Bearer"]
         return error

@@ -114,7 +114,7 @@ extension GatewayExchange {
         let client = CallerAddress(
             peer: exchange.remoteAddress, headers: exchange.head.headers,
             header: configuration.rateLimits?.addressHeader ?? .none, trusted: configuration.trustedProxies)
-        let partition = shard.partitions.partition(cookies: facts.cookies, authorization: facts.authorization)
+        let partition = facts.partition(&shard.partitions)
         do throws(RateLimiter.Refusal) {
             try admit(client, partition, .now())
             return nil

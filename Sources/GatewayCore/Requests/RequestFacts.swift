@@ -76,6 +76,15 @@ struct RequestFacts {
         if nominated.contains("traceparent") { traceparent = nil }
     }
 
+    /// Whether nothing that goes upstream says who the caller is.
+    var isAnonymous: Bool { cookies == nil && authorization == nil && identifying.isEmpty }
+
+    /// Which caller this is, for limits; the same as that of ``credentials(_:)``.
+    func partition(_ partitions: inout PartitionCache) -> CredentialPartition {
+        guard identifying.isEmpty else { return credentials(&partitions).partition }
+        return partitions.partition(cookies: cookies, authorization: authorization)
+    }
+
     func credentials(_ partitions: inout PartitionCache) -> ForwardedCredentials {
         if cookies == nil, authorization == nil, forwarded.isEmpty { return .anonymous }
         guard identifying.isEmpty else {

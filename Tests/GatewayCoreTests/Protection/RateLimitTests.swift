@@ -79,6 +79,19 @@ import Testing
         }
     }
 
+    @Test func aKeyIsACredentialToo() async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        let changes: JSONObject = [
+            "rateLimits": ["credential": ["requests": 1, "per": "1h"]],
+            "forward": ["headers": ["X-API-Key"], "credentials": ["X-API-Key"]],
+        ]
+        try await TestGateway.with(upstream, changes) { (test) async throws in
+            #expect(try await test.chat(Self.search, headers: [("X-API-Key", "a")]).status == 200)
+            #expect(try await test.chat(Self.search, headers: [("X-API-Key", "b")]).status == 200)
+            #expect(try await test.chat(Self.search, headers: [("X-API-Key", "a")]).status == 429)
+        }
+    }
+
     @Test func aTypeMayHaveALimitOfItsOwn() async throws {
         try await with(["types": ["ai_prompt": ["requests": 1, "per": "1h"]]]) { (test, upstream) async throws in
             let prompt = #"{"type": "ai_prompt", "message": "x"}"#
