@@ -18,8 +18,10 @@ import subprocess
 import sys
 
 COMMON = "quarterly"
-SYLLABLES = [c + v + e for c in "b d f g h k l m n p r s t v w br st tr pl gr".split()
-             for v in "a e i o u".split() for e in ["", "n", "r", "l", "s"]]
+# Letters as frequent as in English text, in percent.
+LETTERS = dict(zip("etaoinshrdlcumwfgypbvkjxqz", (
+    12.7, 9.1, 8.2, 7.5, 7.0, 6.7, 6.3, 6.1, 6.0, 4.3, 4.0, 2.8, 2.8, 2.4, 2.4, 2.2, 2.0, 2.0, 1.9, 1.5, 1.0, 0.8, 0.2,
+    0.2, 0.1, 0.1)))
 
 
 class Rows:
@@ -30,7 +32,8 @@ class Rows:
         chance = random.Random(f"words {seed}")
         words = set()
         while len(words) < 6000:
-            words.add("".join(chance.choice(SYLLABLES) for _ in range(chance.choice((2, 2, 3)))))
+            letters = chance.choices(list(LETTERS), weights=LETTERS.values(), k=chance.randint(3, 10))
+            words.add("".join(letters))
         words = sorted(words - {COMMON})
         chance.shuffle(words)
         self.vocabulary, self.tail = words[:5000], words[5000:5400]

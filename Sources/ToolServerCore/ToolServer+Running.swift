@@ -46,6 +46,21 @@ extension ToolServer {
             await shutdown()
             throw error
         }
+        if foreign != nil, configuration.indexRefresh > .zero {
+            services.append(
+                PeriodicService(name: "search indexes", interval: configuration.indexRefresh, logger: logger) {
+                    try await refreshIndexes()
+                })
+        }
+        if configuration.history.retention > .zero {
+            let retention = HistoryRetention(messages: messages, age: configuration.history.retention)
+            let logger = logger
+            services.append(
+                PeriodicService(name: "history", interval: configuration.history.sweep, logger: logger) {
+                    let removed = try await retention.sweep(now: Date())
+                    if removed > 0 { logger.info("old messages removed", metadata: ["messages": "\(removed)"]) }
+                })
+        }
         metrics.registry.addProcessMetrics()
         metrics.registry.addBuildInfo("tool_server", process.build)
         metrics.configurationInForce()

@@ -19,6 +19,10 @@ package struct ToolServer: Sendable {
     package let store: any Store
     /// Somebody else's database, if one is used.
     package let foreign: (any ForeignDatabase)?
+    /// The models and their indexes.
+    package let search: any SearchRegistry & SearchIndexing
+    /// Stored exchanges, wherever they are.
+    package let messages: any MessageStore
     /// Logging in with the store's accounts.
     package let login: LoginService
     /// Who sends a request.
@@ -95,7 +99,9 @@ package func buildToolServer(
         answers = replaceable
         replaceAnswers = { replaceable.replace(with: make($0)) }
     }
-    let search: any SearchRegistry = configuration.foreignTables.models.isEmpty ? store : foreign ?? store
+    let search: any SearchRegistry & SearchIndexing =
+        configuration.foreignTables.models.isEmpty
+        ? store : foreign?.indexedSearch(store: store, refresh: configuration.indexRefresh) ?? store
     let messages: any MessageStore =
         if configuration.foreignTables.messages != nil, let foreign {
             DividedMessages(foreign: foreign, own: store)
@@ -114,7 +120,9 @@ package func buildToolServer(
             logger: logger)
     }
     let rules = configuration.access.tools
+    var names: Set<String> = []
     func register(_ tool: some Tool) throws {
+        try names.insert(tool.definition.name)
         try server.register(
             tool: MeteredTool(tool, metrics: metrics, tracer: tracer),
             access: rules[tool.definition.name] ?? .anyone)
@@ -128,6 +136,16 @@ package func buildToolServer(
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
     try register(ChatHistoryTool(messages: messages))
+    for tool in configuration.statementTools {
+        guard !names.contains(tool.name) else {
+            throw ConfigurationErrors([
+                ConfigurationError(
+                    path: "toolServer.sqlTools.\(tool.name)", expected: "a name that no other tool has",
+                    found: "\"\(tool.name)\"")
+            ])
+        }
+        try register(StatementTool(tool, runner: foreign ?? store))
+    }
     server.registerCompany(documents: store, registry: search, rules: rules)
     try configuration.checkRules(against: server.toolDefinitions(for: .allowedEverything).map(\.name))
 
@@ -139,7 +157,8 @@ package func buildToolServer(
         configuration: configuration, login: login, keys: store, foreign: foreign, directory: directory,
         engine: engine, logger: logger, now: now)
     return ToolServer(
-        server: server, store: store, foreign: foreign, login: login, identity: identity.chain, directory: directory,
+        server: server, store: store, foreign: foreign, search: search, messages: messages, login: login,
+        identity: identity.chain, directory: directory,
         metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
         replaceAnswers: replaceAnswers, tracer: tracer, verificationKeys: identity.verificationKeys,
         metadata: ResourceMetadata(configuration), ambientHeaders: identity.ambientHeaders, logger: logger)
@@ -149,12 +168,18 @@ extension ToolServerConfiguration {
     /// Opens somebody else's database where the configuration uses one, and compares the names with its schema.
     /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
     package func openForeign() throws -> (any ForeignDatabase)? {
-        guard !foreignTables.isEmpty, case .file(let path) = database else { return nil }
+        // With a state database the other one is somebody else's, even where only statements read it.
+        guard !foreignTables.isEmpty || (stateDatabase != nil && !statementTools.isEmpty),
+            case .file(let path) = database
+        else { return nil }
         return try ForeignSQLite(path: path, tables: foreignTables)
     }
 }
 
 extension ToolServer {
+    /// What is kept of one user.
+    package var personalData: PersonalData { PersonalData(store: store, foreign: foreign, messages: messages) }
+
     /// Releases the store, the threads and the connections. For uses without ``run()``.
     package func shutdown() async {
         await engine?.shutdown()

@@ -1,33 +1,36 @@
 import ArgumentParser
-import Configuration
+import Foundation
 import ToolServerCore
 
 struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
-        abstract: "Compare the configuration with the database: tables, columns, and whether they can be read.")
+        abstract:
+            "Compare the configuration with the database: models, indexes, statements, and whether they can be read.")
 
     @OptionGroup var settings: SettingsOptions
 
     func run() async throws {
         let configuration = try settings.load()
-        guard let foreign = try configuration.openForeign() else {
-            print("nothing to compare: the configuration uses the server's own tables only")
-            return
+        let toolServer = try settings.buildForChecking(configuration)
+        do {
+            for line in try await toolServer.check() { print(line) }
+        } catch {
+            await toolServer.shutdown()
+            throw error
         }
-        // A statement can fail where the names exist, such as on a view over a table that is gone.
-        for model in foreign.searchModels {
-            do {
-                _ = try await foreign.search(model: model, query: "", columns: .all, limit: 1)
-            } catch is SearchRefusal {
-                // For logged-in callers only.
-            } catch {
-                try? await foreign.close()
-                throw Complaint("toolServer.search.models.\(model): \(error)")
-            }
-            print("model \(model): ok")
+        await toolServer.shutdown()
+    }
+}
+
+extension SettingsOptions {
+    /// A tool-server that makes nothing: where our own database is not there yet, an empty one in memory stands for it.
+    fileprivate func buildForChecking(_ configuration: ToolServerConfiguration) throws -> ToolServer {
+        guard case .file(let path) = configuration.ownDatabase, !FileManager.default.fileExists(atPath: path) else {
+            return try build(configuration)
         }
-        for line in configuration.foreignTables.summary { print(line) }
-        try await foreign.close()
+        let foreign = try configuration.openForeign()
+        return try buildToolServer(
+            configuration: configuration, foreign: foreign, logger: ProcessLog.start(configuration).logger)
     }
 }

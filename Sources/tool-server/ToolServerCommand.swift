@@ -16,8 +16,8 @@ struct ToolServerCommand: AsyncParsableCommand {
         version: build.text(ToolServer.implementation.name),
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
-            CallCommand.self, CheckCommand.self, DocumentsCommand.self, KeyCommand.self,
-            ConfigurationSchemaCommand.self,
+            CallCommand.self, CheckCommand.self, DocumentsCommand.self, KeyCommand.self, IndexCommand.self,
+            ExportCommand.self, DeleteCommand.self, ConfigurationSchemaCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 

@@ -3,6 +3,12 @@ import JSON
 
 /// The `search` section: models over tables of the foreign database.
 ///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `models` | map | the server's own | see below |
+/// | `projects` | string | `projects` | what `search_projects` searches |
+/// | `indexRefresh` | duration | 30 s | how often indexes beside foreign tables are compared with them; 0: never |
+///
 /// | key of `models.KEY` | type | default | meaning |
 /// |---|---|---|---|
 /// | `table` | string | required | table or view |
@@ -20,7 +26,16 @@ struct SearchConfiguration: Sendable {
     /// What `search_projects` searches.
     let projects: String
 
+    /// How often indexes beside somebody else's tables are compared with them; zero: never.
+    let indexRefresh: Duration
+
     init(_ reader: ConfigurationReader) {
+        indexRefresh = reader.duration(
+            "indexRefresh", default: .seconds(30), in: .zero ... .seconds(86_400),
+            """
+            How often an index beside somebody else's table is compared with it. New and removed rows are seen at once, \
+            a changed text after at most twice as long. 0: never, and an index is used until the file is written to.
+            """)
         models = reader.map(
             "models", "Searchable tables of the database by the name that callers use; empty: the server's own.",
             of: "model"

@@ -17,7 +17,9 @@ package import ServiceRuntime
 /// | `trustedHeader` | section | – | ``TrustedHeaderConfiguration`` |
 /// | `tools`, `apiKeys`, … | | | ``AccessConfiguration`` |
 /// | `search` | section | – | ``SearchConfiguration`` |
+/// | `sqlTools` | map | – | ``StatementToolConfiguration`` by the tool's name |
 /// | `messages` | section | – | ``ForeignMessageTable`` |
+/// | `history` | section | – | ``HistoryConfiguration`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
 /// | `logLevel` | level | `info` | least level that is logged |
 /// | `allowedOrigins` | list | empty | other origins whose pages may post |
@@ -100,6 +102,12 @@ package struct ToolServerConfiguration: Sendable {
     package var foreignTables: ForeignTables
     /// What `search_projects` searches.
     package var projectsModel: String
+    /// How often indexes beside somebody else's tables are compared with them; zero: never.
+    package var indexRefresh: Duration
+    /// How long messages are kept.
+    var history: HistoryConfiguration
+    /// Tools that are one SQL statement each.
+    package var statementTools: [StatementToolConfiguration]
     /// Admin listener, if any.
     package var admin: String?
     /// Least level that is logged.
@@ -157,11 +165,16 @@ package struct ToolServerConfiguration: Sendable {
             SearchConfiguration($0)
         }
         projectsModel = search.projects
+        indexRefresh = search.indexRefresh
         foreignTables = ForeignTables(
             models: search.models,
             messages: reader.section("messages", "A table of the database that takes messages.") {
                 ForeignMessageTable($0)
             }, django: identity.contains(.django) ? django.tables : nil)
+        history = reader.section("history", "How long stored messages are kept.") { HistoryConfiguration($0) }
+        statementTools = reader.map("sqlTools", "Tools that are one SQL statement each, by their names.", of: "tool") {
+            StatementToolConfiguration(name: $0, $1)
+        }.map(\.value)
         let admin = reader.string(
             "admin", default: "off", "Where health and metrics are served: HOST:PORT, unix:/path or off.")
         self.admin = admin == "off" || admin.isEmpty ? nil : admin

@@ -1,12 +1,24 @@
 import Foundation
 
 /// A database that belongs to somebody else: searched, asked about sessions, and given messages where configured.
-package protocol ForeignDatabase: SearchRegistry, SearchIndexing, StatementRunner, MessageStore, DjangoRecords {
+package protocol ForeignDatabase: SearchRegistry, StatementRunner, MessageStore, DjangoRecords {
     /// Throws when the database cannot answer a trivial query; the error says why.
     func checkHealth() async throws
 
     /// Releases the database. No call may follow.
     func close() async throws
+
+    /// The search of its models with the indexes that there are: its own, or ours beside it.
+    /// - Parameters:
+    ///   - store: where indexes of ours are kept.
+    ///   - refresh: how often the indexes of ours are compared with the tables; zero: never, and an index is only used
+    ///     while nothing was changed since.
+    func indexedSearch(store: any Store, refresh: Duration) -> any SearchRegistry & SearchIndexing
+}
+
+extension ForeignDatabase where Self: SearchIndexing {
+    /// The indexes are the database's own.
+    package func indexedSearch(store: any Store, refresh: Duration) -> any SearchRegistry & SearchIndexing { self }
 }
 
 /// Messages of the site's own users go to its table; everybody else's to ours.

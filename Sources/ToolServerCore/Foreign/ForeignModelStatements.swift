@@ -7,13 +7,15 @@ struct ForeignModelStatements: Sendable {
     let read: [String]
     /// The model's order, and by its key where that leaves rows equal.
     let order: KeysetOrder
+    /// What a side index takes up; nil where the table can have none.
+    let index: SideIndexes.Source?
     private let matchesAll: String
     private let matchesDisplay: String
     private let conditions: [String]
     /// What ``conditions`` need beside `:viewer`.
     let arguments: [(name: String, value: DatabaseValue)]
 
-    init(_ model: ForeignModel, primaryKey: [String]) {
+    init(_ model: ForeignModel, primaryKey: [String], rowID: String?) {
         self.model = model
         var read = model.display.columns
         for column in model.url.columns where !read.contains(column) { read.append(column) }
@@ -29,24 +31,55 @@ struct ForeignModelStatements: Sendable {
         order = KeysetOrder(
             terms: terms.map { .init(expression: Self.column($0.column), descending: $0.descending) },
             isTotal: !key.isEmpty)
+        index = rowID.map { key in
+            let display = model.display.columns.filter { !model.columns.contains($0) }
+            return SideIndexes.Source(
+                model: model.key, table: model.table, key: key, columns: model.columns + display)
+        }
         matchesAll = Self.matches(model.columns)
         matchesDisplay = Self.matches(model.display.columns)
     }
 
     /// A statement with `:needle`, `:limit`, what ``arguments`` has, for owned models `:viewer`, and what `further`
     /// names. The columns of ``read`` come first, then those of ``order``.
-    func search(_ columns: SearchColumns, further: [String] = []) -> String {
+    /// - Parameter candidates: only rows with the keys of the JSON array `:candidates` are looked at.
+    func search(_ columns: SearchColumns, further: [String] = [], candidates: Bool = false) -> String {
         let matches =
             switch columns {
             case .all: matchesAll
             case .display: matchesDisplay
             }
+        var source = "\(SQLIdentifier(model.table)) AS row"
+        if candidates, let index {
+            // CROSS keeps the candidates outermost, whatever else the planner thinks of.
+            source =
+                "json_each(:candidates) AS candidate CROSS JOIN \(source) "
+                + "ON \(Self.column(index.key)) = candidate.value"
+        }
         return """
             SELECT \((read.map { "CAST(\(Self.column($0)) AS BLOB)" } + order.columns).joined(separator: ", "))
-            FROM \(SQLIdentifier(model.table)) AS row
+            FROM \(source)
             WHERE \((conditions + further + [matches]).joined(separator: " AND "))
             ORDER BY \(order.clause) LIMIT :limit
             """
+    }
+
+    /// Whether the rows come by the key of the index: 1 ascending, -1 descending, 0 otherwise.
+    var keyDirection: Int {
+        guard let index, let first = order.terms.first, order.isTotal, first.expression == Self.column(index.key)
+        else { return 0 }
+        return first.descending ? -1 : 1
+    }
+
+    /// The condition for keys up to the one that `:headRows` rows lead to, after `:headAfter` where a page goes on.
+    func head(goesOn: Bool) -> String {
+        guard let index else { return "TRUE" }
+        let (key, table) = (SQLIdentifier(index.key), SQLIdentifier(model.table))
+        let (order, bound, following) =
+            keyDirection < 0 ? ("DESC", "min", "<") : ("ASC", "max", ">")
+        let start = goesOn ? "WHERE \(key) \(following) :headAfter " : ""
+        return "\(Self.column(index.key)) \(following == "<" ? ">=" : "<=") (SELECT \(bound)(\(key)) FROM "
+            + "(SELECT \(key) FROM \(table) \(start)ORDER BY \(key) \(order) LIMIT :headRows))"
     }
 
     private static func matches(_ columns: [String]) -> String {

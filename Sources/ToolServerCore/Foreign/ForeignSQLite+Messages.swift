@@ -3,7 +3,9 @@ import GRDB
 
 extension ForeignSQLite {
     package func appendMessage(_ message: StoredMessage, userID: String) async throws {
-        guard let table = tables.messages, let writer, let id = DjangoIdentity.userID(ofPrincipal: userID) else {
+        guard let table = tables.messages, let writer = try connections.writer(),
+            let id = DjangoIdentity.userID(ofPrincipal: userID)
+        else {
             throw StoreError(.unsupported, "database: no table takes this user's messages")
         }
         let columns = [table.user, table.message, table.response, table.createdAt].map { "\(SQLIdentifier($0))" }
@@ -67,7 +69,7 @@ extension ForeignSQLite {
     package func deleteMessages(before date: Date, limit: Int) async throws -> Int { 0 }
 
     package func deleteMessages(userID: String) async throws -> Int {
-        guard let table = tables.messages, table.allowsDeleting, let writer,
+        guard let table = tables.messages, table.allowsDeleting, let writer = try connections.writer(),
             let id = DjangoIdentity.userID(ofPrincipal: userID)
         else {
             throw StoreError(

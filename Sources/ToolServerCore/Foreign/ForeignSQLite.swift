@@ -1,5 +1,5 @@
 import Configuration
-import Foundation
+package import Foundation
 import GRDB
 
 /// Somebody else's SQLite database. Its journal mode and schema stay as they are; it is opened for writing only where
@@ -8,44 +8,34 @@ package final class ForeignSQLite: ForeignDatabase {
     let path: String
     let tables: ForeignTables
     let models: [ForeignModelStatements]
-    /// Read-only connections.
-    let reader: DatabasePool
-    /// One connection that writes messages.
-    let writer: DatabaseQueue?
+    let scans = SearchScans()
+    let connections: ForeignConnections
 
     package var searchModels: [String] { models.map(\.model.key) }
 
     /// Opens the database and compares the configured names with its schema.
     /// - Throws: ``StoreError`` when it cannot be opened; `ConfigurationErrors` when the schema does not fit.
-    package init(path: String, tables: ForeignTables) throws {
+    package init(
+        path: String, tables: ForeignTables, busyTimeout: TimeInterval = SQLiteStore.busyTimeout
+    ) throws {
         self.path = path
         self.tables = tables
-        var configuration = GRDB.Configuration()
-        configuration.label = "foreign"
-        configuration.readonly = true
-        configuration.busyMode = .timeout(SQLiteStore.busyTimeout)
-        configuration.prepareDatabase { db in try FoldedNeedle.register(in: db) }
         do {
-            // A pool that may not write leaves the journal mode alone.
-            reader = try DatabasePool(path: path, configuration: configuration)
-            let schema = try reader.read(Self.schema)
+            connections = try ForeignConnections(
+                path: path, isWriting: tables.messages != nil, busyTimeout: busyTimeout)
+            let (encoding, schema) = try connections.reader().read { db in
+                (try String.fetchOne(db, sql: "PRAGMA encoding") ?? "", try Self.schema(db))
+            }
+            // Texts are compared by their bytes.
+            guard encoding == "UTF-8" else {
+                throw StoreError(.unsupported, "database \(path): its texts are \(encoding), not UTF-8")
+            }
             var check = ForeignSchemaCheck(schema)
             check.check(tables)
             guard check.errors.isEmpty else { throw ConfigurationErrors(check.errors) }
             models = tables.models.map { model in
-                let key = schema.first { $0.name == model.table }?.primaryKey ?? []
-                return ForeignModelStatements(model, primaryKey: key)
-            }
-            if tables.messages != nil {
-                guard FileManager.default.isWritableFile(atPath: path) else {
-                    throw StoreError(.readOnly, "cannot store messages in \(path): the file is not writable")
-                }
-                var writing = GRDB.Configuration()
-                writing.label = "foreign messages"
-                writing.busyMode = .timeout(SQLiteStore.busyTimeout)
-                writer = try DatabaseQueue(path: path, configuration: writing)
-            } else {
-                writer = nil
+                let table = schema.first { $0.name == model.table }
+                return ForeignModelStatements(model, primaryKey: table?.primaryKey ?? [], rowID: table?.rowID)
             }
         } catch let error as DatabaseError {
             throw SQLiteStore.openingError(error, at: .file(path))
@@ -57,34 +47,42 @@ package final class ForeignSQLite: ForeignDatabase {
     }
 
     package func close() async throws {
-        try reader.close()
-        try writer?.close()
+        try connections.close()
     }
 
     func read<T: Sendable>(_ body: @escaping @Sendable (Database) throws -> T) async throws -> T {
-        do { return try await reader.read(body) } catch { throw SQLiteStore.translate(error) }
+        do { return try await connections.reader().read(body) } catch { throw SQLiteStore.translate(error) }
     }
 
     private static func schema(_ db: Database) throws -> [ForeignTable] {
-        try String.fetchAll(db, sql: "SELECT name FROM sqlite_master WHERE type IN ('table', 'view') ORDER BY name")
-            .map { name in
-                // Hidden 1 are a virtual table's arguments; 2 and 3 are generated columns.
-                let columns = try Row.fetchAll(
-                    db,
-                    sql: """
-                        SELECT name, pk, "notnull" AS required, dflt_value IS NOT NULL AS has_default, hidden
-                        FROM pragma_table_xinfo(?) WHERE hidden <> 1
-                        """, arguments: [name])
-                return ForeignTable(
-                    name: name,
-                    columns: columns.map { row in
-                        let (key, hidden): (Int, Int) = (row["pk"], row["hidden"])
-                        let (required, hasDefault): (Bool, Bool) = (row["required"], row["has_default"])
-                        return ForeignTable.Column(
-                            name: row["name"], keyPosition: key,
-                            isRequired: required && !hasDefault && key == 0 && hidden == 0)
-                    })
-            }
+        try Row.fetchAll(
+            db,
+            sql: """
+                SELECT master.name, list.type = 'table' AND NOT list.wr FROM sqlite_master AS master
+                JOIN pragma_table_list AS list ON list.name = master.name AND list.schema = 'main'
+                WHERE master.type IN ('table', 'view') ORDER BY master.name
+                """
+        ).map { table in
+            let (name, hasRowID): (String, Bool) = (table[0], table[1])
+            // Hidden 1 are a virtual table's arguments; 2 and 3 are generated columns.
+            let columns = try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT name, pk, "notnull" AS required, dflt_value IS NOT NULL AS has_default, hidden, type
+                    FROM pragma_table_xinfo(?) WHERE hidden <> 1
+                    """, arguments: [name])
+            let key = columns.filter { $0["pk"] as Int > 0 }
+            let isRowID = hasRowID && key.count == 1 && (key[0]["type"] as String).uppercased() == "INTEGER"
+            return ForeignTable(
+                name: name,
+                columns: columns.map { row in
+                    let (key, hidden): (Int, Int) = (row["pk"], row["hidden"])
+                    let (required, hasDefault): (Bool, Bool) = (row["required"], row["has_default"])
+                    return ForeignTable.Column(
+                        name: row["name"], keyPosition: key,
+                        isRequired: required && !hasDefault && key == 0 && hidden == 0)
+                }, rowID: isRowID ? key[0]["name"] : nil)
+        }
     }
 }
 

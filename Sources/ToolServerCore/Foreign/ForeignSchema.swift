@@ -12,6 +12,8 @@ struct ForeignTable: Sendable {
 
     let name: String
     let columns: [Column]
+    /// The column that is SQLite's row id: an INTEGER PRIMARY KEY. Nil where there is none.
+    var rowID: String?
 
     var primaryKey: [String] {
         columns.filter { $0.keyPosition > 0 }.sorted { $0.keyPosition < $1.keyPosition }.map(\.name)

@@ -39,23 +39,32 @@ struct AdminRoutes: Sendable {
         case "/readyz" where state.isDraining.load(ordering: .relaxed):
             return .json(["status": "not ready", "reasons": ["draining"]], status: .serviceUnavailable)
         case "/readyz":
-            do {
-                try await store.checkHealth()
-                try await foreign?.checkHealth()
-                return .json(["status": "ready"])
-            } catch {
-                logger.warning("not ready", metadata: ["error": "\(error)"])
-                return .json(
-                    ["status": "not ready", "reasons": [.string("database: \(Self.reason(error))")]],
+            let reasons = await reasons()
+            return reasons.isEmpty
+                ? .json(["status": "ready"])
+                : .json(
+                    ["status": "not ready", "reasons": .array(reasons.map { .string($0) })],
                     status: .serviceUnavailable)
-            }
         case "/metrics":
             return .text(metrics.registry.exposition(), type: "text/plain; version=0.0.4; charset=utf-8")
         default: return .notFound
         }
     }
 
-    private static func reason(_ error: any Error) -> String {
-        (error as? StoreError)?.kind.rawValue ?? "unavailable"
+    /// What is missing, each by the key that configures it.
+    private func reasons() async -> [String] {
+        var checks: [(name: String, check: @Sendable () async throws -> Void)] = []
+        if let foreign { checks.append(("database", foreign.checkHealth)) }
+        checks.append((foreign == nil ? "database" : "stateDatabase", store.checkHealth))
+        var reasons: [String] = []
+        for (name, check) in checks {
+            do {
+                try await check()
+            } catch {
+                logger.warning("not ready", metadata: ["dependency": "\(name)", "error": "\(error)"])
+                reasons.append("\(name): \((error as? StoreError)?.kind.rawValue ?? "unavailable")")
+            }
+        }
+        return reasons
     }
 }

@@ -155,12 +155,13 @@ extension SQLiteStore {
 
 extension ForeignSQLite {
     package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
-        try SQLiteStatements(reader: reader).describe(statement)
+        try SQLiteStatements(reader: connections.reader()).describe(statement)
     }
 
     package func run(
         _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
     ) async throws -> StatementRows {
-        try await SQLiteStatements(reader: reader).run(statement, arguments: arguments, limit: limit, timeout: timeout)
+        try await SQLiteStatements(reader: connections.reader()).run(
+            statement, arguments: arguments, limit: limit, timeout: timeout)
     }
 }

@@ -117,6 +117,23 @@ extension SQLiteStore {
         migrator.registerMigration("4 messages by age") { db in
             try db.execute(sql: "CREATE INDEX message_at ON message (at, id)")
         }
+        migrator.registerMigration("5 indexes beside foreign tables") { db in
+            try db.execute(
+                sql: """
+                    CREATE TABLE side_index (
+                        model TEXT NOT NULL PRIMARY KEY,
+                        definition TEXT NOT NULL DEFAULT '',
+                        generation INTEGER NOT NULL DEFAULT 0,
+                        building INTEGER NOT NULL DEFAULT 0,
+                        fingerprint TEXT NOT NULL DEFAULT '',
+                        rows INTEGER NOT NULL DEFAULT 0,
+                        last_id INTEGER NOT NULL DEFAULT 0,
+                        outdated INTEGER NOT NULL DEFAULT 0,
+                        checked_at INTEGER NOT NULL DEFAULT 0,
+                        lease_until INTEGER NOT NULL DEFAULT 0
+                    ) STRICT;
+                    """)
+        }
         return migrator
     }
 

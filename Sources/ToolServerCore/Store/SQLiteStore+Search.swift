@@ -2,10 +2,6 @@ import Foundation
 import GRDB
 
 extension SQLiteStore {
-    /// How many scalars of the query the index is asked for. The rest of a longer query is compared row by row with
-    /// the few candidates: a phrase of tens of thousands of trigrams would open as many iterators.
-    private static let indexedPrefix = 32
-
     package func search(_ request: SearchRequest) async throws -> SearchPage? {
         guard let model = models.first(where: { $0.key == request.model }) else { return nil }
         let searched =
@@ -13,25 +9,42 @@ extension SQLiteStore {
             case .all: model.columns
             case .display: [model.display]
             }
-        let pattern = Self.trigramPattern(request.query, columns: searched)
-        // The index yields rows in id order, so the first matches end the walk; CROSS keeps it outermost.
-        let source =
-            pattern == nil
-            ? "\(model.table) AS row"
-            : "\(model.index) CROSS JOIN \(model.table) AS row ON row.id = \(model.index).rowid"
-        let order = KeysetOrder(
-            terms: [.init(expression: pattern == nil ? "row.id" : "\(model.index).rowid")], isTotal: true)
+        if let pattern = TrigramPhrase.expression(request.query, columns: searched) {
+            // The index yields rows in id order, so the first matches end the walk; CROSS keeps it outermost.
+            return try await search(
+                request, model, searched,
+                source: "\(model.index) CROSS JOIN \(model.table) AS row ON row.id = \(model.index).rowid",
+                id: "\(model.index).rowid", condition: "\(model.index) MATCH :pattern", ["pattern": pattern])
+        }
+        // The first rows have most letters; only a search that they do not satisfy waits for its turn to read them all.
+        var head = "id <= (SELECT max(id) FROM (SELECT id FROM \(model.table) ORDER BY id LIMIT :head))"
+        var arguments: StatementArguments = ["head": SearchScans.headRows]
+        if let after = request.after, case .integer(let last)? = after.values.first {
+            head = head.replacing("ORDER BY", with: "WHERE id > :last ORDER BY")
+            arguments += ["last": last]
+        }
+        let source = "\(model.table) AS row"
+        let page = try await search(
+            request, model, searched, source: source, id: "row.id", condition: "row." + head, arguments)
+        if page.next != nil { return page }
+        return try await scans.scan {
+            try await search(request, model, searched, source: source, id: "row.id", condition: nil, [:])
+        }
+    }
+
+    private func search(
+        _ request: SearchRequest, _ model: SearchModel, _ searched: [String], source: String, id: String,
+        condition: String?, _ further: StatementArguments
+    ) async throws -> SearchPage {
+        let order = KeysetOrder(terms: [.init(expression: id)], isTotal: true)
         var arguments: StatementArguments = [
             "needle": Data(CaseFolding.fold(utf8: request.query.utf8)), "limit": request.limit + 1,
         ]
-        var conditions: [String] = []
-        if let pattern {
-            conditions.append("\(model.index) MATCH :pattern")
-            arguments += ["pattern": pattern]
-        }
+        arguments += further
+        var conditions = condition.map { [$0] } ?? []
         if let after = request.after {
-            let (condition, values) = try order.condition(after: after)
-            conditions.append(condition)
+            let (following, values) = try order.condition(after: after)
+            conditions.append(following)
             arguments += values
         }
         let matches = searched.map { "contains_folded(row.\($0), :needle)" }
@@ -47,18 +60,5 @@ extension SQLiteStore {
                 hits: page.map { SearchHit(name: VerbatimText.read($0[0]), url: $0[1]) },
                 next: rows.count > page.count ? page.last.map { order.position(of: $0, at: 2) } : nil)
         }
-    }
-
-    /// The full-text expression for a literal substring, or `nil` when the index cannot answer: fewer than three
-    /// scalars make no trigram, and SQLite reads an expression only up to a NUL.
-    private static func trigramPattern(_ query: String, columns: [String]) -> String? {
-        let prefix = query.unicodeScalars.prefix(indexedPrefix)
-        guard prefix.count >= 3, !prefix.contains("\0") else { return nil }
-        var phrase = String.UnicodeScalarView()
-        for scalar in prefix {
-            phrase.append(scalar)
-            if scalar == "\"" { phrase.append(scalar) }
-        }
-        return "{\(columns.joined(separator: " "))} : \"\(String(phrase))\""
     }
 }

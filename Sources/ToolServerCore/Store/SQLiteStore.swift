@@ -5,11 +5,14 @@ import GRDB
 /// event loop or a thread of the cooperative pool.
 package final class SQLiteStore: Store {
     /// How long a statement waits for another process's lock, in seconds.
-    static let busyTimeout: Double = 5
+    package static let busyTimeout: Double = 5
 
     let location: DatabaseLocation
     let database: any DatabaseWriter
     let models: [SearchModel]
+    let scans = SearchScans()
+    /// The file that was opened; nil for a database in memory.
+    private let file: FileIdentity?
 
     package var searchModels: [String] { models.map(\.key) }
 
@@ -28,10 +31,12 @@ package final class SQLiteStore: Store {
             switch location {
             case .memory:
                 database = try DatabaseQueue(configuration: configuration)
+                file = nil
             case .file(let path):
                 // Owner only from the start: the file holds password hashes and messages.
                 try Self.createPrivately(path: path)
                 database = try DatabasePool(path: path, configuration: configuration)
+                file = FileIdentity(path)
             }
             try Self.migrate(database, at: location)
         } catch let error as StoreError {
@@ -42,6 +47,10 @@ package final class SQLiteStore: Store {
     }
 
     package func checkHealth() async throws {
+        // Open connections go on with a file that was moved away; what is written there is lost.
+        if case .file(let path) = location, FileIdentity(path) != file {
+            throw StoreError(.cannotOpen, "database \(path): the file was moved away or replaced")
+        }
         _ = try await read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM (SELECT 1 FROM account LIMIT 1)") }
     }
 

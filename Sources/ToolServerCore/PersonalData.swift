@@ -1,0 +1,131 @@
+package import Foundation
+import JSON
+
+/// What is kept of one user: told to whoever asks, or removed.
+package struct PersonalData: Sendable {
+    /// A user whose data is kept here.
+    package struct Subject: Sendable {
+        /// `Principal.id`.
+        package let id: String
+        /// Login name.
+        package let username: String
+        let alias: String
+        let isActive: Bool
+        /// In the store's own accounts; nil for a user of somebody else's site.
+        let accountID: Int64?
+    }
+
+    let store: any Store
+    let foreign: (any ForeignDatabase)?
+    /// Where this user's messages are.
+    let messages: any MessageStore
+
+    private static let pageSize = 200
+
+    /// The user with that name: an account of ours, else a user of the Django site.
+    package func subject(named name: String) async throws -> Subject? {
+        if let account = try await store.account(named: name) {
+            return Subject(
+                id: account.principal.id, username: account.username, alias: account.alias,
+                isActive: account.isActive, accountID: account.id)
+        }
+        guard let foreign, let id = try await foreign.djangoUserID(named: name),
+            let user = try await foreign.djangoUser(id: id)
+        else { return nil }
+        return Subject(
+            id: DjangoIdentity.principalPrefix + id, username: user.username, alias: user.alias,
+            isActive: user.isActive, accountID: nil)
+    }
+
+    /// Writes everything about a user as one JSON object, piece by piece: account, login sessions and API keys without
+    /// their secrets, messages newest first.
+    package func export(_ subject: Subject, now: Date = Date(), write: (String) throws -> Void) async throws {
+        let account: JSONValue = [
+            "id": .string(subject.id), "username": .string(subject.username), "alias": .string(subject.alias),
+            "active": .bool(subject.isActive),
+        ]
+        var sessions: [JSONValue] = []
+        if let id = subject.accountID {
+            // Those that have expired but are still stored are data, too.
+            sessions = try await store.loginSessions(accountID: id, now: Date(timeIntervalSince1970: 0)).map {
+                session in
+                [
+                    "createdAt": .string(session.createdAt.timestamp),
+                    "expiresAt": .string(session.expiresAt.timestamp),
+                ]
+            }
+        }
+        let keys = try await store.apiKeys().filter { $0.userID == subject.id }.map(Self.json)
+        try write(
+            """
+            {
+              "exportedAt": \(JSONValue.string(now.timestamp).text),
+              "account": \(account.text),
+              "sessions": \(JSONValue.array(sessions).text),
+              "keys": \(JSONValue.array(keys).text),
+              "messages": [
+            """)
+        var separator = "\n    "
+        var position: PagePosition?
+        repeat {
+            let page = try await messages.messages(userID: subject.id, limit: Self.pageSize, after: position)
+            for message in page.messages {
+                let json: JSONValue = [
+                    "message": .string(message.message), "response": .string(message.response),
+                    "at": .string(message.at.timestamp),
+                ]
+                try write(separator + json.text)
+                separator = ",\n    "
+            }
+            position = page.next
+        } while position != nil
+        try write("\n  ]\n}\n")
+    }
+
+    /// Removes a user's data: an account of ours with all that belongs to it in one transaction; of a user of somebody
+    /// else's site the messages, and its keys are revoked.
+    /// - Throws: ``StoreError`` of kind `unsupported` where the site's messages may not be removed; nothing is then.
+    package func delete(_ subject: Subject, now: Date = Date()) async throws -> DeletedUserData {
+        if let id = subject.accountID {
+            return try await store.deleteAccount(id: id, userID: subject.id) ?? DeletedUserData()
+        }
+        var deleted = DeletedUserData()
+        deleted.messages = try await messages.deleteMessages(userID: subject.id)
+        for key in try await store.apiKeys() where key.userID == subject.id && key.revokedAt == nil {
+            if try await store.revokeAPIKey(named: key.name, at: now) { deleted.keys += 1 }
+        }
+        return deleted
+    }
+
+    private static func json(_ key: APIKey) -> JSONValue {
+        var object: JSONObject = [
+            "name": .string(key.name), "scopes": .array(key.scopes.map { .string($0) }),
+            "createdAt": .string(key.createdAt.timestamp),
+        ]
+        object["expiresAt"] = key.expiresAt.map { .string($0.timestamp) }
+        object["revokedAt"] = key.revokedAt.map { .string($0.timestamp) }
+        object["lastUsedAt"] = key.lastUsedAt.map { .string($0.timestamp) }
+        return .object(object)
+    }
+}
+
+/// Removes old messages, a few in each transaction, so that nobody waits for long.
+struct HistoryRetention: Sendable {
+    let messages: any MessageStore
+    let age: Duration
+
+    private static let batch = 500
+
+    /// Returns how many were removed.
+    func sweep(now: Date) async throws -> Int {
+        let limit = now.addingTimeInterval(-(age / .seconds(1)))
+        var removed = 0
+        while true {
+            try Task.checkCancellation()
+            let count = try await messages.deleteMessages(before: limit, limit: Self.batch)
+            removed += count
+            if count < Self.batch { return removed }
+            await Task.yield()
+        }
+    }
+}

@@ -1,0 +1,35 @@
+import Configuration
+
+extension ToolServer {
+    /// Tries everything that the configuration says about the database.
+    /// - Returns: a line for each thing that is right.
+    /// - Throws: `ConfigurationErrors` with everything that is not.
+    package func check() async throws -> [String] {
+        var lines: [String] = []
+        var errors: [ConfigurationError] = []
+        // A statement can fail where the names exist, such as on a view over a table that is gone.
+        for model in search.searchModels {
+            do {
+                _ = try await search.search(model: model, query: "", columns: .all, limit: 1)
+                lines.append("model \(model): ok")
+            } catch is SearchRefusal {
+                lines.append("model \(model): ok, for logged-in callers")
+            } catch {
+                errors.append(
+                    ConfigurationError(
+                        path: "toolServer.search.models.\(model)", expected: "a table that can be read",
+                        found: "\(error)"))
+            }
+        }
+        for index in try await search.searchIndexes() {
+            let rows = index.rows.map { ", \($0) rows" } ?? ""
+            let detail = index.detail.isEmpty ? "" : ", \(index.detail)"
+            lines.append("index of \(index.model): \(index.state.rawValue)\(rows)\(detail)")
+        }
+        // A statement that does not fit kept the server from being put together.
+        for tool in configuration.statementTools { lines.append("tool \(tool.name): ok") }
+        lines += configuration.foreignTables.summary
+        guard errors.isEmpty else { throw ConfigurationErrors(errors) }
+        return lines
+    }
+}

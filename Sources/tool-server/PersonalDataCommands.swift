@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+import ToolServerCore
+
+struct ExportCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Print what is stored of one user as JSON: account, sessions, keys (without secrets), messages.")
+
+    @Argument(help: "The user name.")
+    var name: String
+
+    @OptionGroup var settings: SettingsOptions
+
+    func run() async throws {
+        try await settings.withSubject(name) { data, subject in
+            try await data.export(subject) { try FileHandle.standardOutput.write(contentsOf: Data($0.utf8)) }
+        }
+    }
+}
+
+struct DeleteCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "delete", abstract: "Remove one user's account, sessions, keys and messages for good.")
+
+    @Argument(help: "The user name.")
+    var name: String
+
+    @Flag(help: "Really remove them.")
+    var yes = false
+
+    @OptionGroup var settings: SettingsOptions
+
+    func run() async throws {
+        guard yes else { throw Complaint("nothing removed: add --yes to remove the data of \"\(name)\" for good") }
+        try await settings.withSubject(name) { data, subject in
+            let deleted = try await data.delete(subject)
+            print(
+                "removed user \(subject.username): \(deleted.sessions) sessions, \(deleted.keys) keys, "
+                    + "\(deleted.messages) messages")
+        }
+    }
+}
+
+extension SettingsOptions {
+    fileprivate func withSubject(
+        _ name: String, _ body: (PersonalData, PersonalData.Subject) async throws -> Void
+    ) async throws {
+        let configuration = try load()
+        let toolServer = try build(configuration)
+        do {
+            guard let subject = try await toolServer.personalData.subject(named: name) else {
+                throw Complaint("no user named \"\(name)\"")
+            }
+            try await body(toolServer.personalData, subject)
+        } catch {
+            await toolServer.shutdown()
+            throw error
+        }
+        await toolServer.shutdown()
+    }
+}

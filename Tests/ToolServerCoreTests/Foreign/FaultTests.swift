@@ -1,0 +1,162 @@
+import Configuration
+import Foundation
+import GRDB
+import JSON
+import Logging
+import NIOPosix
+import TestSupport
+import Testing
+
+@testable import ToolServerCore
+
+/// A database that is locked, gone, replaced, damaged or full: told as such, and over as soon as the cause is.
+@Suite struct FaultTests {
+    private func open(_ legacy: LegacyDatabase) throws -> ForeignSQLite {
+        try ForeignSQLite(path: legacy.path, tables: legacy.configuration().foreignTables, busyTimeout: 0.05)
+    }
+
+    private func kind(_ body: () async throws -> Void) async -> StoreError.Kind? {
+        do {
+            try await body()
+            return nil
+        } catch {
+            return (error as? StoreError)?.kind
+        }
+    }
+
+    private func search(_ database: ForeignSQLite) async throws {
+        let hits = try await database.search(model: "projects", query: "urgent", columns: .all, limit: 5)
+        try #require(hits?.isEmpty == false)
+    }
+
+    @Test func aLockedDatabaseIsBusyUntilItIsReleased() async throws {
+        let legacy = try LegacyDatabase()
+        let database = try open(legacy)
+        var unsafe = GRDB.Configuration()
+        unsafe.allowsUnsafeTransactions = true
+        let site = try DatabaseQueue(path: legacy.path, configuration: unsafe)
+        try await site.writeWithoutTransaction { db in try db.execute(sql: "BEGIN EXCLUSIVE") }
+        #expect(await kind { try await search(database) } == .busy)
+        #expect(await kind { try await database.checkHealth() } == .busy)
+        let message = StoredMessage(message: "m", response: "r", at: LegacyDatabase.now)
+        #expect(await kind { try await database.appendMessage(message, userID: "django:1") } == .busy)
+        try await site.writeWithoutTransaction { db in try db.execute(sql: "COMMIT") }
+        #expect(await kind { try await search(database) } == nil)
+        #expect(await kind { try await database.appendMessage(message, userID: "django:1") } == nil)
+    }
+
+    @Test func aFileThatIsMovedAwayIsMissedUntilItIsBack() async throws {
+        let legacy = try LegacyDatabase()
+        let database = try open(legacy)
+        try FileManager.default.moveItem(atPath: legacy.path, toPath: legacy.path + ".away")
+        #expect(await kind { try await search(database) } == .cannotOpen)
+        #expect(await kind { try await database.checkHealth() } == .cannotOpen)
+        #expect(!FileManager.default.fileExists(atPath: legacy.path))
+        try FileManager.default.moveItem(atPath: legacy.path + ".away", toPath: legacy.path)
+        #expect(await kind { try await search(database) } == nil)
+    }
+
+    @Test func aDamagedFileIsToldUntilItIsRepaired() async throws {
+        let legacy = try LegacyDatabase()
+        let database = try open(legacy)
+        let good = try #require(FileManager.default.contents(atPath: legacy.path))
+        func overwrite(_ data: Data) throws {
+            // In place: the same file with other bytes.
+            let file = try FileHandle(forWritingTo: URL(filePath: legacy.path))
+            try file.write(contentsOf: data)
+            try file.close()
+        }
+        try overwrite(Data(repeating: 0x2A, count: good.count))
+        #expect(await kind { try await search(database) } == .corrupt)
+        #expect(throws: (any Error).self) { try open(legacy) }
+        try overwrite(good)
+        #expect(await kind { try await search(database) } == nil)
+    }
+
+    @Test func aFullDiskLosesTheMessageButNothingElse() async throws {
+        let temporary = try TemporaryDatabase()
+        let store = try SQLiteStore(at: .file(temporary.path))
+        try await store.insertDocument(Document(title: "t", body: "b"))
+        func limit(_ pages: Int) async throws {
+            // The writer's own limit stands for the disk's end: the error is the same.
+            try await store.database.writeWithoutTransaction { db in
+                _ = try Int.fetchOne(db, sql: "PRAGMA max_page_count = \(pages)")
+            }
+        }
+        try await limit(1)
+        let message = StoredMessage(message: String(repeating: "m", count: 100_000), response: "r", at: Date())
+        #expect(await kind { try await store.appendMessage(message, userID: "local:1") } == .full)
+        #expect(try await store.messages(userID: "local:1", limit: 5).isEmpty)
+        #expect(try await store.documentTitles(limit: 5).count == 1)
+        try await limit(1 << 30)
+        try await store.appendMessage(message, userID: "local:1")
+        #expect(try await store.messages(userID: "local:1", limit: 5).count == 1)
+        try await store.close()
+    }
+
+    @Test func ourOwnFileMovedAwayIsNotHealthy() async throws {
+        let temporary = try TemporaryDatabase()
+        let store = try SQLiteStore(at: .file(temporary.path))
+        try await store.checkHealth()
+        try FileManager.default.moveItem(atPath: temporary.path, toPath: temporary.path + ".away")
+        #expect(await kind { try await store.checkHealth() } == .cannotOpen)
+        try FileManager.default.moveItem(atPath: temporary.path + ".away", toPath: temporary.path)
+        try await store.checkHealth()
+        try await store.close()
+    }
+
+    @Test func readinessNamesTheDatabaseThatIsMissing() async throws {
+        let legacy = try LegacyDatabase()
+        let configuration = try legacy.configuration(["admin": "127.0.0.1:0"])
+        let opened = try configuration.openForeign()
+        let foreign = try #require(opened)
+        let toolServer = try buildToolServer(
+            configuration: configuration, foreign: foreign, hasher: .test(), logger: Logger(label: "test"))
+        let admin = try toolServer.adminService(state: ProcessState(), group: MultiThreadedEventLoopGroup.singleton)
+        let port = try #require(try await admin.http.start().first?.port)
+        let client = HTTPTestClient("http://127.0.0.1:\(port)")
+        #expect(try await client.get("/readyz").status == 200)
+        try FileManager.default.moveItem(atPath: legacy.path, toPath: legacy.path + ".away")
+        let missing = try await client.get("/readyz")
+        #expect(missing.status == 503)
+        #expect(try missing.json["reasons"] == ["database: cannotOpen"])
+        let result = try await toolServer.server.call(
+            tool: "search_projects", arguments: ["query": "u"], principal: nil)
+        #expect(result.isError && result.text == "The database is unavailable")
+        try FileManager.default.moveItem(atPath: legacy.path + ".away", toPath: legacy.path)
+        #expect(try await client.get("/readyz").status == 200)
+        let back = try await toolServer.server.call(
+            tool: "search_projects", arguments: ["query": "u"], principal: nil)
+        #expect(!back.isError)
+        await admin.drain()
+        await toolServer.shutdown()
+    }
+
+    @Test func checkTellsWhatIsThereAndWhatIsNot() async throws {
+        let legacy = try LegacyDatabase()
+        try legacy.write { db in
+            try db.execute(
+                sql: "CREATE TABLE base (id INTEGER PRIMARY KEY, t TEXT); CREATE VIEW broken AS SELECT * FROM base")
+        }
+        let configuration = try legacy.configuration(
+            ["sqlTools": ["count": ["statement": "SELECT count(*) AS n FROM psm_project"]]],
+            models: [
+                "projects": ["table": "psm_project", "columns": ["name"], "url": "/{id}/"],
+                "broken": ["table": "broken", "columns": ["t"], "url": "/{id}/", "order": ["id"]],
+            ])
+        let opened = try configuration.openForeign()
+        let foreign = try #require(opened)
+        let toolServer = try buildToolServer(
+            configuration: configuration, foreign: foreign, hasher: .test(), logger: Logger(label: "test"))
+        let lines = try await toolServer.check()
+        for line in [
+            "model projects: ok", "model broken: ok", "index of projects: missing", "tool count: ok",
+            "messages in ai_chatmessage: ok",
+        ] { #expect(lines.contains(line), "\(lines)") }
+        #expect(lines.contains { $0.hasPrefix("index of broken: unsupported") })
+        try legacy.write { db in try db.execute(sql: "DROP TABLE base") }
+        let errors = await #expect(throws: ConfigurationErrors.self) { try await toolServer.check() }
+        #expect(errors?.description.contains("toolServer.search.models.broken") == true)
+        await toolServer.shutdown()
+    }
+}
