@@ -174,7 +174,8 @@ extension ToolServer {
                     allowedOrigins: Set(configuration.allowedOrigins),
                     allowedHosts: configuration.allowedHosts.isEmpty ? nil : Set(configuration.allowedHosts)),
                 sessionLimit: configuration.limits.maxSessions, sessionIdle: configuration.limits.sessionIdle,
-                identifiers: configuration.sessionKeys.identifiers(),
+                identifiers: configuration.sessionKeys.identifiers(
+                    ends: (store as? any SessionEnds) ?? ProcessSessionEnds()),
                 challenge: { challenge.header(for: $0) }))
         let logger = logger
         let inFlight = RequestsInFlight()

@@ -166,13 +166,18 @@ package func buildToolServer(
 
 extension ToolServerConfiguration {
     /// Opens somebody else's database where the configuration uses one, and compares the names with its schema.
+    /// - Parameter waiting: for a server, which may be told to wait for its database.
     /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
-    package func openForeign() throws -> (any ForeignDatabase)? {
+    package func openForeign(waiting: Bool = false) async throws -> (any ForeignDatabase)? {
         // With a state database the other one is somebody else's, even where only statements read it.
-        guard !foreignTables.isEmpty || (stateDatabase != nil && !statementTools.isEmpty),
-            case .file(let path) = database
-        else { return nil }
-        return try ForeignSQLite(path: path, tables: foreignTables)
+        guard !foreignTables.isEmpty || (stateDatabase != nil && !statementTools.isEmpty) else { return nil }
+        switch database {
+        case .memory: return nil
+        case .file(let path): return try ForeignSQLite(path: path, tables: foreignTables)
+        case .postgreSQL(let location):
+            return try await ForeignPostgreSQL(
+                location, settings: postgres, tables: foreignTables, waiting: waiting && databaseWait)
+        }
     }
 }
 

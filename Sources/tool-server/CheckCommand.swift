@@ -12,7 +12,7 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        let toolServer = try settings.buildForChecking(configuration)
+        let toolServer = try await settings.buildForChecking(configuration)
         do {
             for line in try await toolServer.check() { print(line) }
         } catch {
@@ -25,11 +25,11 @@ struct CheckCommand: AsyncParsableCommand {
 
 extension SettingsOptions {
     /// A tool-server that makes nothing: where our own database is not there yet, an empty one in memory stands for it.
-    fileprivate func buildForChecking(_ configuration: ToolServerConfiguration) throws -> ToolServer {
+    fileprivate func buildForChecking(_ configuration: ToolServerConfiguration) async throws -> ToolServer {
         guard case .file(let path) = configuration.ownDatabase, !FileManager.default.fileExists(atPath: path) else {
-            return try build(configuration)
+            return try await build(configuration)
         }
-        let foreign = try configuration.openForeign()
+        let foreign = try await configuration.openForeign()
         return try buildToolServer(
             configuration: configuration, foreign: foreign, logger: ProcessLog.start(configuration).logger)
     }

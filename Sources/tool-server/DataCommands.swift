@@ -11,7 +11,7 @@ struct SeedCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        let store = try configuration.openOwn()
+        let store = try await configuration.openOwn()
         let report = try await store.seed(hasher: PasswordHasher())
         for (table, rows) in report.inserted { print("added \(rows) rows to \(table)") }
         for (username, password) in report.created { print("created user \(username) with password \(password)") }
@@ -43,7 +43,7 @@ struct UserCommand: AsyncParsableCommand {
         func run() async throws {
             let configuration = try settings.load()
             let password = try NewPassword(file: passwordFile)
-            let store = try configuration.openOwn()
+            let store = try await configuration.openOwn()
             let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
             let account = try await login.createAccount(username: name, alias: alias, password: password.text)
             print("created user \(account.username)\(password.announcement)")
@@ -97,7 +97,7 @@ struct UserCommand: AsyncParsableCommand {
         func run() async throws {
             let configuration = try settings.load()
             let password = try NewPassword(file: passwordFile)
-            let store = try configuration.openOwn()
+            let store = try await configuration.openOwn()
             let account = try await configuration.account(named: name, in: store)
             let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
             try await login.changePassword(of: account, to: password.text)
@@ -129,11 +129,11 @@ private struct NewPassword {
 
 extension ToolServerConfiguration {
     /// Our own tables, for a command that puts something into them.
-    func openOwn() throws -> SQLiteStore {
+    func openOwn() async throws -> any OwnStore {
         if stateDatabase == .memory {
             throw Complaint("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
         }
-        return try SQLiteStore(at: ownDatabase)
+        return try await openStore()
     }
 
     func account(named name: String, in store: any AccountStore) async throws -> Account {
@@ -144,7 +144,7 @@ extension ToolServerConfiguration {
     }
 
     fileprivate func setActive(_ isActive: Bool, _ name: String) async throws {
-        let store = try openOwn()
+        let store = try await openOwn()
         try await store.setActive(isActive, accountID: account(named: name, in: store).id)
         try await store.close()
     }

@@ -39,7 +39,7 @@ struct DocumentsCommand: AsyncParsableCommand {
         func run() async throws {
             // All of them are read before the first is stored.
             let documents = try files.map(read)
-            let store = try SQLiteStore(at: settings.load().ownDatabase)
+            let store = try await settings.load().openStore()
             for document in documents {
                 let (id, replaced) = try await store.putDocument(document)
                 print("\(replaced > 0 ? "replaced" : "added") document \(id): \(document.title)")
@@ -73,7 +73,7 @@ struct DocumentsCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let store = try SQLiteStore(at: settings.load().ownDatabase)
+            let store = try await settings.load().openStore()
             for entry in try await store.listDocuments() {
                 print("\(entry.id)\t\(entry.passages)\t\(entry.title)\t\(entry.url)")
             }
@@ -91,7 +91,7 @@ struct DocumentsCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let store = try SQLiteStore(at: settings.load().ownDatabase)
+            let store = try await settings.load().openStore()
             var missing: [Int64] = []
             for id in ids {
                 if try await store.removeDocument(id: id) {

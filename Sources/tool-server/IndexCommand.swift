@@ -50,7 +50,7 @@ struct IndexCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let toolServer = try settings.build(settings.load())
+            let toolServer = try await settings.build(settings.load())
             do {
                 for index in try await toolServer.search.searchIndexes() {
                     print("\(index.model)\t\(index.state.rawValue)\t\(index.rows ?? 0)\t\(index.detail)")
@@ -74,7 +74,7 @@ struct IndexCommand: AsyncParsableCommand {
         guard configuration.ownDatabase != .memory else {
             throw Complaint("toolServer.stateDatabase: expected a path for an index to be kept, found :memory:")
         }
-        let toolServer = try settings.build(configuration)
+        let toolServer = try await settings.build(configuration)
         do {
             for index in try await toolServer.search.searchIndexes().filter({ model == nil || $0.model == model }) {
                 guard index.state != .unsupported || model != nil else {

@@ -94,8 +94,8 @@ extension ToolServerConfiguration {
     fileprivate func withKeys<Value>(
         _ body: (APIKeyService, UserDirectory) async throws -> Value
     ) async throws -> Value {
-        let foreign = try openForeign()
-        let store = try openOwn()
+        let foreign = try await openForeign()
+        let store = try await openOwn()
         let directory = userDirectory(store: store, foreign: foreign)
         let value = try await body(APIKeyService(keys: store, directory: directory), directory)
         try await store.close()

@@ -47,7 +47,7 @@ extension SettingsOptions {
         _ name: String, _ body: (PersonalData, PersonalData.Subject) async throws -> Void
     ) async throws {
         let configuration = try load()
-        let toolServer = try build(configuration)
+        let toolServer = try await build(configuration)
         do {
             guard let subject = try await toolServer.personalData.subject(named: name) else {
                 throw Complaint("no user named \"\(name)\"")

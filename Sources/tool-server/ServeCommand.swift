@@ -26,6 +26,9 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Where health and metrics are served: HOST:PORT or off (default: off).")
     var admin: String?
 
+    @Flag(help: "Start although PostgreSQL cannot be reached, and wait for it.")
+    var wait = false
+
     func validate() throws {
         if let port, !(0...65535).contains(port) { throw ValidationError("--port: expected 0 to 65535, found \(port)") }
     }
@@ -36,6 +39,7 @@ struct ServeCommand: AsyncParsableCommand {
         overrides["host"] = host.map { .string($0) }
         overrides["port"] = port.map { .number($0) }
         overrides["admin"] = admin.map { .string($0) }
+        if wait { overrides["databaseWait"] = true }
         let sockets = SystemdSockets()
         sockets.claim()
         let notifier = SystemdNotifier()
@@ -43,7 +47,7 @@ struct ServeCommand: AsyncParsableCommand {
         let configuration = try settings.load(overrides)
         let (logger, output) = ProcessLog.start(configuration)
         let (settings, values) = (settings, overrides)
-        try await settings.build(configuration, logger: logger).run(
+        try await settings.build(configuration, logger: logger, waiting: true).run(
             ToolServerProcess(
                 sockets: InheritedSockets(sockets), notifier: notifier, load: { try settings.load(values) },
                 logLevel: { output.level }, setLogLevel: { output.level = $0 }, redact: { output.redact($0) },

@@ -17,7 +17,7 @@ struct SessionCommand: AsyncParsableCommand {
 
         func run() async throws {
             let configuration = try settings.load()
-            let store = try configuration.openOwn()
+            let store = try await configuration.openOwn()
             let login = LoginService(
                 accounts: store, sessions: store, hasher: PasswordHasher(),
                 lifetime: configuration.login.lifetime)
@@ -40,7 +40,7 @@ struct SessionCommand: AsyncParsableCommand {
 
         func run() async throws {
             let configuration = try settings.load()
-            let store = try configuration.openOwn()
+            let store = try await configuration.openOwn()
             let account = try await configuration.account(named: name, in: store)
             for session in try await store.loginSessions(accountID: account.id, now: Date()) {
                 print("\(session.shortID)\t\(session.createdAt.commandText)\t\(session.expiresAt.commandText)")
@@ -70,7 +70,7 @@ struct SessionCommand: AsyncParsableCommand {
 
         func run() async throws {
             let configuration = try settings.load()
-            let store = try configuration.openOwn()
+            let store = try await configuration.openOwn()
             let account = try await configuration.account(named: name, in: store)
             if all {
                 print("revoked \(try await store.deleteLoginSessions(accountID: account.id)) sessions of \(name)")

@@ -18,7 +18,7 @@ struct ToolsCommand: AsyncParsableCommand {
         let configuration = try settings.load()
         // The list depends on data only where the configuration has models over somebody else's tables.
         let toolServer = try buildToolServer(
-            configuration: configuration, foreign: configuration.openForeign(),
+            configuration: configuration, foreign: await configuration.openForeign(),
             logger: ProcessLog.start(configuration).logger)
         let tools = toolServer.server.toolDefinitions(for: .allowedEverything)
         if json {
@@ -59,7 +59,7 @@ struct CallCommand: AsyncParsableCommand {
         guard let arguments = (try? JSONValue(parsing: arguments))?.object else {
             throw Complaint("arguments: expected a JSON object")
         }
-        let toolServer = try settings.build(settings.load())
+        let toolServer = try await settings.build(settings.load())
         let result: CallToolResult
         do {
             result = try await toolServer.server.call(tool: name, arguments: arguments, principal: nil)

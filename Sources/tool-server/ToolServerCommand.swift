@@ -65,7 +65,7 @@ struct SettingsOptions: ParsableArguments {
     @Option(help: "The configuration file; its toolServer section counts.")
     var config: String?
 
-    @Option(help: "The database: a path, sqlite:PATH or :memory:.")
+    @Option(help: "The database: a path, sqlite:PATH, :memory: or postgres://USER@HOST/NAME.")
     var database: String?
 
     @Sendable
@@ -82,16 +82,18 @@ struct SettingsOptions: ParsableArguments {
     }
 
     /// A tool-server on the configured store.
-    func build(_ configuration: ToolServerConfiguration) throws -> ToolServer {
-        try build(configuration, logger: ProcessLog.start(configuration).logger)
+    func build(_ configuration: ToolServerConfiguration) async throws -> ToolServer {
+        try await build(configuration, logger: ProcessLog.start(configuration).logger)
     }
 
     /// The same, logging to what is there.
-    func build(_ configuration: ToolServerConfiguration, logger: Logger) throws -> ToolServer {
+    func build(_ configuration: ToolServerConfiguration, logger: Logger, waiting: Bool = false) async throws
+        -> ToolServer
+    {
         // The foreign database first: when it does not fit, nothing of ours is made.
-        let foreign = try configuration.openForeign()
+        let foreign = try await configuration.openForeign(waiting: waiting)
         return try buildToolServer(
-            configuration: configuration, store: SQLiteStore(at: configuration.ownDatabase), foreign: foreign,
+            configuration: configuration, store: await configuration.openStore(waiting: waiting), foreign: foreign,
             logger: logger, build: ToolServerCommand.build)
     }
 }
@@ -115,6 +117,7 @@ enum ProcessLog {
         for secret in [configuration.trustedHeader.secret, configuration.access.stdioKey] {
             if let secret { output.redact(secret.value) }
         }
+        for secret in configuration.databaseSecrets { output.redact(secret) }
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
         return (Logger(label: "tool-server"), output)
     }

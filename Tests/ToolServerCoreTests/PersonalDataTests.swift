@@ -77,7 +77,7 @@ import Testing
         let configuration = try legacy.configuration([
             "messages": ["table": "ai_chatmessage", "allowDelete": .bool(isAllowed)]
         ])
-        let opened = try configuration.openForeign()
+        let opened = try await configuration.openForeign()
         let foreign = try #require(opened)
         let toolServer = try buildToolServer(
             configuration: configuration, foreign: foreign, hasher: .test(), logger: .init(label: "test"))

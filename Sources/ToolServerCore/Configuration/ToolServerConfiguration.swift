@@ -10,6 +10,8 @@ package import ServiceRuntime
 /// | `transport` | `stdio`, `http` | `stdio` | how MCP clients reach the server |
 /// | `host`, `port` | string, integer | `127.0.0.1`, 8001 | where HTTP listens; port 0 picks one |
 /// | `database` | string | `./tool-server.sqlite` | the store |
+/// | `databaseWait` | boolean | false | start although PostgreSQL cannot be reached, and wait for it |
+/// | `postgres` | section | – | ``PostgreSQLSettings`` |
 /// | `stateDatabase` | string | – | where our own tables are when `database` is somebody else's |
 /// | `identity` | list | `["builtin"]` | providers asked in order: `builtin`, `django`, `apiKey`, `jwt`, `trustedHeader` |
 /// | `django` | section | – | ``DjangoConfiguration`` |
@@ -88,6 +90,10 @@ package struct ToolServerConfiguration: Sendable {
     package var database: DatabaseLocation
     /// Where our own tables are when ``database`` is somebody else's.
     package var stateDatabase: DatabaseLocation?
+    /// Whether the server starts although a PostgreSQL database cannot be reached, and waits for it.
+    package var databaseWait: Bool
+    /// How PostgreSQL is used where a database is one of its.
+    package var postgres: PostgreSQLSettings
     /// Identity providers in the order in which they are asked.
     package var identity: [Identity]
     /// The site of the identity `django`.
@@ -143,11 +149,18 @@ package struct ToolServerConfiguration: Sendable {
         host = reader.string("host", default: "127.0.0.1", "Address to listen on with the http transport.")
         port = reader.integer("port", default: 8001, in: 0...65535, "Port to listen on; 0 picks a free one.")
         let database = reader.string(
-            "database", default: "./tool-server.sqlite", "The database: a path, sqlite:PATH or :memory:.")
+            "database", default: "./tool-server.sqlite",
+            "The database: a path, sqlite:PATH, :memory: or postgres://USER@HOST:PORT/NAME.")
         self.database = Self.location(database, "database", reader)
         let state = reader.optionalString(
             "stateDatabase", "Where the server's own tables are kept when database is somebody else's.")
         stateDatabase = state.map { Self.location($0, "stateDatabase", reader) }
+        databaseWait = reader.bool(
+            "databaseWait", default: false,
+            "Whether the server starts although its PostgreSQL database cannot be reached, and waits for it.")
+        postgres = reader.section("postgres", "How PostgreSQL is used where a database is one of its.") {
+            PostgreSQLSettings($0)
+        }
         identity = Self.identity(reader)
         let django = reader.section("django", "The site whose sessions the identity django reads.") {
             DjangoConfiguration($0)
@@ -213,6 +226,11 @@ package struct ToolServerConfiguration: Sendable {
     /// Where our own tables are.
     package var ownDatabase: DatabaseLocation { stateDatabase ?? database }
 
+    /// Passwords of the databases, for redaction.
+    package var databaseSecrets: [String] {
+        [database.password, stateDatabase?.password, postgres.password?.value].compactMap(\.self)
+    }
+
     /// Somebody else's tables and ours must not meet in one database: ours change its journal mode and its schema.
     private func checkForeign(_ reader: ConfigurationReader) {
         if identity.contains(.django), django.secretKey == nil {
@@ -249,7 +267,9 @@ package struct ToolServerConfiguration: Sendable {
         do {
             return try DatabaseLocation(parsing: text)
         } catch {
-            reader.fail(key, expected: "a path, sqlite:PATH or :memory:", found: withoutPassword(text))
+            reader.fail(
+                key, expected: "a path, sqlite:PATH, :memory: or postgres://USER@HOST:PORT/NAME",
+                found: withoutPassword(text))
             return .memory
         }
     }
@@ -280,6 +300,8 @@ package struct ToolServerConfiguration: Sendable {
     }
 
     private static func withoutPassword(_ url: String) -> String {
+        // libpq takes a password in two places, and where a URL cannot be read neither is certain.
+        if url.hasPrefix("postgres") { return "\"\(url.prefix { $0 != ":" })://…\"" }
         guard let at = url.lastIndex(of: "@"), let scheme = url.firstRange(of: "://") else { return "\"\(url)\"" }
         guard scheme.upperBound < at else { return "\"\(url)\"" }
         return "\"\(url[..<scheme.upperBound])…\(url[at...])\""

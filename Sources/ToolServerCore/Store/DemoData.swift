@@ -98,18 +98,9 @@ enum DemoData {
     }
 }
 
-/// What loading the demo data did.
-package struct SeedReport: Sendable {
-    /// Rows that were not there before, by table.
-    package let inserted: [(table: String, rows: Int)]
-    /// Users made now, with the only copy of their passwords.
-    package let created: [(username: String, password: String)]
-}
-
-extension SQLiteStore {
-    /// Loads the demo data; rows that are there stay as they are. Users get random passwords, told once in the report.
-    package func seed(hasher: PasswordHasher) async throws -> SeedReport {
-        let inserted = try await write { db in
+extension SQLiteStore: OwnStore {
+    package func insertDemoRows() async throws -> [(table: String, rows: Int)] {
+        try await write { db in
             var counts: [(table: String, rows: Int)] = []
             func count(_ table: String, _ insert: () throws -> Void) throws {
                 let before = db.totalChangesCount
@@ -151,13 +142,5 @@ extension SQLiteStore {
             }
             return counts
         }
-        var created: [(username: String, password: String)] = []
-        let login = LoginService(accounts: self, sessions: self, hasher: hasher)
-        for (username, alias) in [("alice", "Al"), ("bob", "")] where try await account(named: username) == nil {
-            let password = String(SessionToken().text.prefix(20))
-            _ = try await login.createAccount(username: username, alias: alias, password: password)
-            created.append((username, password))
-        }
-        return SeedReport(inserted: inserted, created: created)
     }
 }

@@ -70,6 +70,9 @@ struct QuestionWords {
 
     private var words: [String] = []
 
+    /// In lower case, each once.
+    var list: [String] { words }
+
     init(_ question: String) {
         var seen: Set<String> = []
         var word = String.UnicodeScalarView()
@@ -97,7 +100,7 @@ struct QuestionWords {
 
 extension String {
     /// Blocks of text between blank lines, trimmed, without empty ones.
-    fileprivate var paragraphs: [String] {
+    var paragraphs: [String] {
         var paragraphs: [String] = []
         var lines: [Substring] = []
         func finish() {

@@ -37,6 +37,8 @@ package final class SQLiteStore: Store {
                 try Self.createPrivately(path: path)
                 database = try DatabasePool(path: path, configuration: configuration)
                 file = FileIdentity(path)
+            case .postgreSQL:
+                throw StoreError(.unsupported, "database: \(location) is no SQLite database")
             }
             try Self.migrate(database, at: location)
         } catch let error as StoreError {

@@ -310,7 +310,8 @@ package struct Passage: Hashable, Sendable {
 package struct StoreError: Error, Hashable, CustomStringConvertible {
     /// What went wrong, as a bounded set for metrics.
     package enum Kind: String, Sendable {
-        case duplicate, busy, full, readOnly, cannotOpen, corrupt, newerSchema, unsupported, timeout, other
+        case duplicate, busy, full, readOnly, cannotOpen, unavailable, corrupt, newerSchema, unsupported, timeout
+        case other
     }
 
     /// The class of failure.

@@ -13,13 +13,13 @@ import Testing
             document: JSONValue(parsing: #"{"toolServer":\#(section)}"#), environment: environment)
     }
 
-    @Test func byDefaultOnlyOurOwnTablesAreUsed() throws {
+    @Test func byDefaultOnlyOurOwnTablesAreUsed() async throws {
         let configuration = try read("{}", environment: [:])
         #expect(configuration.identity == [.builtin])
         #expect(configuration.foreignTables.isEmpty)
         #expect(configuration.stateDatabase == nil)
         #expect(configuration.ownDatabase == configuration.database)
-        #expect(try configuration.openForeign().map { _ in true } == nil)
+        #expect(try await configuration.openForeign().map { _ in true } == nil)
     }
 
     @Test func aDjangoSiteIsConfiguredWithItsTables() throws {

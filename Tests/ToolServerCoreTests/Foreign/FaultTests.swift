@@ -108,7 +108,7 @@ import Testing
     @Test func readinessNamesTheDatabaseThatIsMissing() async throws {
         let legacy = try LegacyDatabase()
         let configuration = try legacy.configuration(["admin": "127.0.0.1:0"])
-        let opened = try configuration.openForeign()
+        let opened = try await configuration.openForeign()
         let foreign = try #require(opened)
         let toolServer = try buildToolServer(
             configuration: configuration, foreign: foreign, hasher: .test(), logger: Logger(label: "test"))
@@ -144,7 +144,7 @@ import Testing
                 "projects": ["table": "psm_project", "columns": ["name"], "url": "/{id}/"],
                 "broken": ["table": "broken", "columns": ["t"], "url": "/{id}/", "order": ["id"]],
             ])
-        let opened = try configuration.openForeign()
+        let opened = try await configuration.openForeign()
         let foreign = try #require(opened)
         let toolServer = try buildToolServer(
             configuration: configuration, foreign: foreign, hasher: .test(), logger: Logger(label: "test"))

@@ -85,7 +85,7 @@ import Testing
         let legacy = try LegacyDatabase()
         let configuration = try legacy.configuration()
         let server = try buildToolServer(
-            configuration: configuration, foreign: configuration.openForeign(), provider: EchoProvider(),
+            configuration: configuration, foreign: await configuration.openForeign(), provider: EchoProvider(),
             hasher: .test(), logger: Logger(label: "test"), now: { LegacyDatabase.now })
         let credentials = PresentedCredentials(cookieHeaders: ["sessionid=" + LegacyDatabase.alice])
         guard case .principal(let alice) = try await server.identity.identify(credentials) else {
@@ -115,7 +115,7 @@ import Testing
             "tasks": ["table": "psm_task", "columns": ["title"], "url": "/psm/task/{id}/"]
         ])
         let server = try buildToolServer(
-            configuration: configuration, foreign: configuration.openForeign(), hasher: .test(),
+            configuration: configuration, foreign: await configuration.openForeign(), hasher: .test(),
             logger: Logger(label: "test"))
         let names = server.server.toolDefinitions(for: nil).map(\.name)
         #expect(!names.contains("search_projects"))

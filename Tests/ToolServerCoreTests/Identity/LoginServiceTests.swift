@@ -1,5 +1,4 @@
 import Foundation
-import GRDB
 import MCPServer
 import NIOConcurrencyHelpers
 import Testing
@@ -7,61 +6,81 @@ import Testing
 @testable import ToolServerCore
 
 @Suite struct LoginServiceTests {
-    private let store: SQLiteStore
-    private let login: LoginService
-    private let clock = NIOLockedValueBox(Date(timeIntervalSince1970: 1_790_000_000))
+    /// A store of an engine with a login service on it, and its clock.
+    private struct Fixture {
+        let store: any OwnStore
+        let login: LoginService
+        let clock = NIOLockedValueBox(Date(timeIntervalSince1970: 1_790_000_000))
 
-    init() throws {
-        let clock = clock
-        store = try SQLiteStore(at: .memory)
-        login = LoginService(
-            accounts: store, sessions: store, hasher: try .test(), lifetime: .seconds(100),
-            now: { clock.withLockedValue { $0 } })
+        init(_ engine: Engine) async throws {
+            let clock = clock
+            store = try await engine.store()
+            login = LoginService(
+                accounts: store, sessions: store, hasher: try .test(), lifetime: .seconds(100),
+                now: { clock.withLockedValue { $0 } })
+        }
+
+        func advance(_ seconds: Double) {
+            clock.withLockedValue { $0 += seconds }
+        }
     }
 
-    private func advance(_ seconds: Double) {
-        clock.withLockedValue { $0 += seconds }
-    }
-
-    @Test func theRightPasswordOpensASession() async throws {
+    @Test(arguments: Engine.allCases)
+    func theRightPasswordOpensASession(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         _ = try await login.createAccount(username: "ada", alias: "A", password: "correct horse")
         let (account, token) = try await login.login(username: "ada", password: "correct horse", replacing: nil)
         #expect(account.username == "ada")
         #expect(try await login.account(token)?.id == account.id)
     }
 
-    @Test(arguments: [
-        ("ada", "wrong horse"), ("ada", ""), ("Ada", "correct horse"), ("nobody", "correct horse"), ("", ""),
-        ("ada", "correct horse\0"), ("ada' --", "x"),
-    ])
-    func wrongCredentialsAreRefused(username: String, password: String) async throws {
+    @Test(
+        arguments: Engine.allCases,
+        [
+            ("ada", "wrong horse"), ("ada", ""), ("Ada", "correct horse"), ("nobody", "correct horse"), ("", ""),
+            ("ada", "correct horse\0"), ("ada' --", "x"),
+        ])
+    func wrongCredentialsAreRefused(engine: Engine, example: (String, String)) async throws {
+        let (username, password) = example
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         await #expect(throws: LoginService.Failure.wrongCredentials) {
             try await login.login(username: username, password: password, replacing: nil)
         }
     }
 
-    @Test func anInactiveAccountIsRefusedAndItsSessionsAreWorthNothing() async throws {
+    @Test(arguments: Engine.allCases)
+    func anInactiveAccountIsRefusedAndItsSessionsAreWorthNothing(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let (_, token) = try await login.login(username: "ada", password: "correct horse", replacing: nil)
-        try await store.write { try $0.execute(sql: "UPDATE account SET is_active = 0") }
+        try await store.change("UPDATE account SET is_active = \(engine == .sqlite ? "0" : "false")")
         #expect(try await login.account(token) == nil)
         await #expect(throws: LoginService.Failure.wrongCredentials) {
             try await login.login(username: "ada", password: "correct horse", replacing: nil)
         }
     }
 
-    @Test func sessionsExpire() async throws {
+    @Test(arguments: Engine.allCases)
+    func sessionsExpire(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let token = try await login.openSession(for: account)
-        advance(99)
+        fixture.advance(99)
         #expect(try await login.account(token) != nil)
-        advance(1)
+        fixture.advance(1)
         #expect(try await login.account(token) == nil)
         #expect(try await store.deleteExpiredLoginSessions(now: login.now()) == 1)
     }
 
-    @Test func loggingInRotatesTheSession() async throws {
+    @Test(arguments: Engine.allCases)
+    func loggingInRotatesTheSession(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let old = try await login.openSession(for: account)
         let other = try await login.openSession(for: account)
@@ -72,7 +91,10 @@ import Testing
         #expect(try await login.account(other) != nil)
     }
 
-    @Test func aPresentedTokenIsNeverAdopted() async throws {
+    @Test(arguments: Engine.allCases)
+    func aPresentedTokenIsNeverAdopted(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         // Session fixation: whoever plants a token before the login does not share it afterwards.
         _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let planted = SessionToken()
@@ -81,7 +103,10 @@ import Testing
         #expect(try await login.account(planted) == nil)
     }
 
-    @Test func loggingOutEndsTheSession() async throws {
+    @Test(arguments: Engine.allCases)
+    func loggingOutEndsTheSession(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let token = try await login.openSession(for: account)
         try await login.logout(token)
@@ -89,14 +114,20 @@ import Testing
         try await login.logout(token)
     }
 
-    @Test func aNewPasswordEndsAllSessions() async throws {
+    @Test(arguments: Engine.allCases)
+    func aNewPasswordEndsAllSessions(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let token = try await login.openSession(for: account)
         try await store.updatePasswordHash("x", accountID: account.id)
         #expect(try await login.account(token) == nil)
     }
 
-    @Test func disablingAnAccountEndsItsSessionsForGood() async throws {
+    @Test(arguments: Engine.allCases)
+    func disablingAnAccountEndsItsSessionsForGood(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let token = try await login.openSession(for: account)
         try await store.setActive(false, accountID: account.id)
@@ -107,7 +138,10 @@ import Testing
         #expect(try await login.account(token) == nil)
     }
 
-    @Test func noSessionOpensForAnAccountThatChangedMeanwhile() async throws {
+    @Test(arguments: Engine.allCases)
+    func noSessionOpensForAnAccountThatChangedMeanwhile(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         let read = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let kept = try await login.openSession(for: read)
         try await store.updatePasswordHash("other", accountID: read.id)
@@ -121,40 +155,55 @@ import Testing
         #expect(try await store.loginSessions(accountID: read.id, now: .distantPast).isEmpty)
     }
 
-    @Test func theSessionsOfAnAccountAreListedAndEndedTogether() async throws {
+    @Test(arguments: Engine.allCases)
+    func theSessionsOfAnAccountAreListedAndEndedTogether(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         let ada = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let bob = try await login.createAccount(username: "bob", alias: "", password: "correct horse")
         let first = try await login.openSession(for: ada)
-        advance(10)
+        fixture.advance(10)
         let second = try await login.openSession(for: ada)
         let other = try await login.openSession(for: bob)
         let listed = try await store.loginSessions(accountID: ada.id, now: login.now())
         #expect(listed.map(\.digest) == [second.digest, first.digest])
         #expect(listed.first?.expiresAt.timeIntervalSince(listed[0].createdAt) == 100)
-        advance(95)
+        fixture.advance(95)
         #expect(try await store.loginSessions(accountID: ada.id, now: login.now()).map(\.digest) == [second.digest])
         #expect(try await store.deleteLoginSessions(accountID: ada.id) == 2)
         #expect(try await login.account(second) == nil)
         #expect(try await login.account(other) != nil)
     }
 
-    @Test func theDatabaseHoldsNeitherTokensNorPasswords() async throws {
+    @Test(arguments: Engine.allCases)
+    func theDatabaseHoldsNeitherTokensNorPasswords(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let (store, login) = (fixture.store, fixture.login)
         let account = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let token = try await login.openSession(for: account)
         #expect(account.passwordHash.hasPrefix("scrypt$16$8$1$"))
         #expect(!account.passwordHash.contains("correct horse"))
-        let digests = try await store.read { try Data.fetchAll($0, sql: "SELECT digest FROM login_session") }
-        #expect(digests == [Data(token.digest)])
+        let digest = engine == .sqlite ? "lower(hex(digest))" : "encode(digest, 'hex')"
+        let digests = try await store.column("SELECT \(digest) FROM login_session")
+        #expect(digests == [token.digest.map { String(format: "%02x", $0) }.joined()])
     }
 
-    @Test(arguments: [("", "long enough"), ("a b", "long enough"), ("a\u{1}", "long enough"), ("ada", "short")])
-    func unfitNamesAndPasswordsAreRefused(username: String, password: String) async throws {
+    @Test(
+        arguments: Engine.allCases,
+        [("", "long enough"), ("a b", "long enough"), ("a\u{1}", "long enough"), ("ada", "short")])
+    func unfitNamesAndPasswordsAreRefused(engine: Engine, example: (String, String)) async throws {
+        let (username, password) = example
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         await #expect(throws: AccountRuleViolation.self) {
             try await login.createAccount(username: username, alias: "", password: password)
         }
     }
 
-    @Test func aTakenNameIsADuplicate() async throws {
+    @Test(arguments: Engine.allCases)
+    func aTakenNameIsADuplicate(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         _ = try await login.createAccount(username: "ada", alias: "", password: "correct horse")
         let error = await #expect(throws: StoreError.self) {
             try await login.createAccount(username: "ada", alias: "", password: "correct horse")
@@ -162,7 +211,10 @@ import Testing
         #expect(error?.kind == .duplicate)
     }
 
-    @Test func theCookieTellsWhoItIs() async throws {
+    @Test(arguments: Engine.allCases)
+    func theCookieTellsWhoItIs(engine: Engine) async throws {
+        let fixture = try await Fixture(engine)
+        let login = fixture.login
         let account = try await login.createAccount(username: "ada", alias: "A", password: "correct horse")
         let token = try await login.openSession(for: account)
         let identity = IdentityChain([LoginCookieIdentity(login: login)])

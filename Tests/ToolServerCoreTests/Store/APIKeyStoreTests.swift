@@ -12,8 +12,9 @@ import Testing
             createdAt: start + Double(byte), expiresAt: start + 1000)
     }
 
-    @Test func keysComeBackAsTheyWereStored() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func keysComeBackAsTheyWereStored(engine: Engine) async throws {
+        let store = try await engine.store()
         let keys = [key("two", 2, scopes: ["records:read", "chat"], userID: "local:3"), key("one", 1)]
         for key in keys { try await store.insertAPIKey(key) }
         #expect(try await store.apiKeys() == keys.reversed())
@@ -22,8 +23,9 @@ import Testing
         #expect(try await store.apiKey(digest: []) == nil)
     }
 
-    @Test func aNameIsFreeAgainOnceItsKeyIsRevoked() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func aNameIsFreeAgainOnceItsKeyIsRevoked(engine: Engine) async throws {
+        let store = try await engine.store()
         try await store.insertAPIKey(key("ci", 1))
         let error = await #expect(throws: StoreError.self) { try await store.insertAPIKey(key("ci", 2)) }
         #expect(error?.kind == .duplicate)
@@ -33,8 +35,9 @@ import Testing
         #expect(try await store.apiKeys().map(\.revokedAt) == [start + 5, nil])
     }
 
-    @Test func theLatestUseIsKept() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func theLatestUseIsKept(engine: Engine) async throws {
+        let store = try await engine.store()
         let ci = key("ci", 1)
         try await store.insertAPIKey(ci)
         for seconds in [10.0, 30, 20] { try await store.noteUse(ofAPIKey: ci.digest, at: start + seconds) }

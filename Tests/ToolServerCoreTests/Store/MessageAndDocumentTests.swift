@@ -4,8 +4,9 @@ import Testing
 @testable import ToolServerCore
 
 @Suite struct MessageTests {
-    @Test func messagesComeNewestFirstAndOnlyOnesOwn() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func messagesComeNewestFirstAndOnlyOnesOwn(engine: Engine) async throws {
+        let store = try await engine.store()
         for number in 1...60 {
             let message = StoredMessage(
                 message: "m\(number)", response: "r\(number)", at: Date(timeIntervalSince1970: Double(number)))
@@ -17,8 +18,9 @@ import Testing
         #expect(try await store.messages(userID: "nobody", limit: 50).isEmpty)
     }
 
-    @Test func messagesOfOneInstantKeepTheirOrder() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func messagesOfOneInstantKeepTheirOrder(engine: Engine) async throws {
+        let store = try await engine.store()
         let at = Date(timeIntervalSince1970: 1_790_000_000.123)
         for number in 1...3 {
             try await store.appendMessage(StoredMessage(message: "\(number)", response: "", at: at), userID: "u")
@@ -28,9 +30,9 @@ import Testing
         #expect(stored.allSatisfy { abs($0.at.timeIntervalSince(at)) < 0.001 })
     }
 
-    @Test(arguments: ["a\0b\u{1}c", "🚀\u{2028}", "'; --", String(repeating: "x", count: 1 << 20)])
-    func textComesBackWhole(text: String) async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases, ["a\0b\u{1}c", "🚀\u{2028}", "'; --", String(repeating: "x", count: 1 << 20)])
+    func textComesBackWhole(engine: Engine, text: String) async throws {
+        let store = try await engine.store()
         try await store.appendMessage(StoredMessage(message: text, response: text + "!", at: Date()), userID: "u")
         let stored = try #require(try await store.messages(userID: "u", limit: 1).first)
         #expect(stored.message == text)
@@ -47,8 +49,8 @@ import Testing
 }
 
 @Suite struct DocumentTests {
-    private func store() async throws -> SQLiteStore {
-        let store = try SQLiteStore(at: .memory)
+    private func store(_ engine: Engine) async throws -> any OwnStore {
+        let store = try await engine.store()
         try await store.insertDocument(
             Document(title: "Holiday Policy", body: "Employees have 28 days of leave.\n\nRequests go to the team lead.")
         )
@@ -57,48 +59,55 @@ import Testing
         return store
     }
 
-    @Test func theBestPassageComesFirst() async throws {
-        let passages = try await store().passages(matching: "How many days of holiday?", limit: 3)
+    @Test(arguments: Engine.allCases)
+    func theBestPassageComesFirst(engine: Engine) async throws {
+        let passages = try await store(engine).passages(matching: "How many days of holiday?", limit: 3)
         #expect(
             passages.first
                 == Passage(
                     title: "Holiday Policy", url: "/ai/document/1/", text: "Employees have 28 days of leave."))
     }
 
-    @Test func wordsMatchInTheirOtherForms() async throws {
-        let passages = try await store().passages(matching: "REQUESTING leaves", limit: 5)
+    @Test(arguments: Engine.allCases)
+    func wordsMatchInTheirOtherForms(engine: Engine) async throws {
+        let passages = try await store(engine).passages(matching: "REQUESTING leaves", limit: 5)
         #expect(Set(passages.map(\.title)) == ["Holiday Policy", "Backups"])
         #expect(passages.contains { $0.text == "Requests go to the team lead." })
     }
 
-    @Test(arguments: ["", "the of and", "?!", "\"", "zzzz", "AND OR NOT", "title:", "\0"])
-    func questionsWithoutAKnownWordMatchNothing(question: String) async throws {
-        #expect(try await store().passages(matching: question, limit: 3).isEmpty)
+    @Test(arguments: Engine.allCases, ["", "the of and", "?!", "\"", "zzzz", "AND OR NOT", "title:", "\0"])
+    func questionsWithoutAKnownWordMatchNothing(engine: Engine, question: String) async throws {
+        #expect(try await store(engine).passages(matching: question, limit: 3).isEmpty)
     }
 
-    @Test func aMegabyteOfQuestionIsAnsweredToo() async throws {
+    @Test(arguments: Engine.allCases)
+    func aMegabyteOfQuestionIsAnsweredToo(engine: Engine) async throws {
         let question = "leave " + String(repeating: "lorem ipsum dolor ", count: 60_000)
-        #expect(try await !store().passages(matching: question, limit: 3).isEmpty)
+        #expect(try await !store(engine).passages(matching: question, limit: 3).isEmpty)
     }
 
-    @Test func answersQuoteTheirSources() async throws {
-        let answer = try await DocumentAnswers(documents: store()).answer("When do backups run?", onDelta: nil)
+    @Test(arguments: Engine.allCases)
+    func answersQuoteTheirSources(engine: Engine) async throws {
+        let answer = try await DocumentAnswers(documents: await store(engine)).answer(
+            "When do backups run?", onDelta: nil)
         #expect(answer.hasPrefix("From the documents:"))
         #expect(answer.contains("“Backups run at two.”\n— Backups (/wiki/backups)"))
     }
 
-    @Test func withoutAMatchTheDocumentsAreListed() async throws {
-        let answer = try await DocumentAnswers(documents: store()).answer("zzzz", onDelta: nil)
+    @Test(arguments: Engine.allCases)
+    func withoutAMatchTheDocumentsAreListed(engine: Engine) async throws {
+        let answer = try await DocumentAnswers(documents: await store(engine)).answer("zzzz", onDelta: nil)
         #expect(answer.contains("No document matches"))
         #expect(answer.contains("- Holiday Policy (/ai/document/1/)"))
-        let empty = try await DocumentAnswers(documents: SQLiteStore(at: .memory)).answer("zzzz", onDelta: nil)
+        let empty = try await DocumentAnswers(documents: await engine.store()).answer("zzzz", onDelta: nil)
         #expect(empty.contains("no documents yet"))
     }
 }
 
 @Suite struct DemoDataTests {
-    @Test func seedingTwiceChangesNothing() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func seedingTwiceChangesNothing(engine: Engine) async throws {
+        let store = try await engine.store()
         let hasher = try PasswordHasher.test()
         let first = try await store.seed(hasher: hasher)
         #expect(first.inserted.map(\.table) == ["project", "task", "customer", "document"])
@@ -109,8 +118,9 @@ import Testing
         await hasher.shutdown()
     }
 
-    @Test func theUrgentProjectIsAmongTheFirstFive() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func theUrgentProjectIsAmongTheFirstFive(engine: Engine) async throws {
+        let store = try await engine.store()
         let hasher = try PasswordHasher.test()
         _ = try await store.seed(hasher: hasher)
         let hits = try #require(
@@ -125,8 +135,9 @@ import Testing
         await hasher.shutdown()
     }
 
-    @Test func theSeededPasswordsLogIn() async throws {
-        let store = try SQLiteStore(at: .memory)
+    @Test(arguments: Engine.allCases)
+    func theSeededPasswordsLogIn(engine: Engine) async throws {
+        let store = try await engine.store()
         let hasher = try PasswordHasher.test()
         let report = try await store.seed(hasher: hasher)
         let login = LoginService(accounts: store, sessions: store, hasher: hasher)

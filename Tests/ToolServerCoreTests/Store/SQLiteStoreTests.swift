@@ -14,7 +14,7 @@ import Testing
         #expect(try DatabaseLocation(parsing: text) == expected)
     }
 
-    @Test(arguments: ["", "sqlite:", "mysql://h/db", "postgres://u:p@h/db", "a\0b"])
+    @Test(arguments: ["", "sqlite:", "mysql://h/db", "postgres://u:%zz@h/db", "postgres://h/db?nope=1", "a\0b"])
     func locationsThatCannotBeUsedAreRefused(text: String) {
         #expect(throws: StoreError.self) { try DatabaseLocation(parsing: text) }
     }

@@ -224,7 +224,7 @@ import Testing
                 "messages": [:], "identity": ["builtin"],
                 "sqlTools": ["count": ["statement": "SELECT count(*) AS n FROM psm_project"]],
             ], models: [:])
-        let opened = try configuration.openForeign()
+        let opened = try await configuration.openForeign()
         let foreign = try #require(opened)
         let toolServer = try buildToolServer(
             configuration: configuration, foreign: foreign, hasher: .test(), logger: .init(label: "test"))

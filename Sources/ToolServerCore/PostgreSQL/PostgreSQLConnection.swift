@@ -1,0 +1,430 @@
+import CPostgres
+import Foundation
+
+/// One connection, used by one thread. Statements block that thread, but never beyond their deadline, and a signal on
+/// ``wake`` cancels them.
+final class PostgreSQLConnection {
+    /// Statements kept prepared on a connection.
+    static let preparedLimit = 64
+    /// What the server may need to end a statement that was told to.
+    private static let grace: Duration = .seconds(5)
+
+    private let handle: OpaquePointer
+    private let wake: WakeSignal
+    /// Names of prepared statements by text, and the order of their last use.
+    private var prepared: [String: String] = [:]
+    private var recent: [String] = []
+    private var statementNumber = 0
+    private(set) var lastUsed = ContinuousClock.now
+    /// How long the server may work on a statement; nil: as long as it takes.
+    private(set) var statementTimeout: Duration?
+
+    /// Connects.
+    /// - Parameter readOnly: whether the server refuses every write of this connection.
+    /// - Throws: ``PostgreSQLFailure``; `CancellationError` when ``wake`` is signalled.
+    init(
+        _ location: PostgreSQLLocation, settings: PostgreSQLSettings, readOnly: Bool, wake: WakeSignal
+    ) throws {
+        self.wake = wake
+        handle = try Self.connect(location, settings: settings, wake: wake)
+        // All properties are set, so that the deinitialiser closes the handle when this throws.
+        statementTimeout = settings.connectTimeout
+        try script(Self.session(readOnly: readOnly, timeout: settings.statementTimeout))
+        statementTimeout = settings.statementTimeout
+        guard parameter("server_encoding") == "UTF8" else {
+            throw StoreError(
+                .unsupported, "database: its encoding is \(parameter("server_encoding") ?? "unknown"); UTF8 is needed")
+        }
+    }
+
+    deinit { PQfinish(handle) }
+
+    // MARK: State
+
+    /// Whether the server has not closed the connection meanwhile, as far as can be told without asking it.
+    var isOpen: Bool {
+        guard PQstatus(handle) == CONNECTION_OK else { return false }
+        var socket = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+        guard poll(&socket, 1, 0) > 0 else { return true }
+        // A parameter's change or a notice; or the end.
+        return PQconsumeInput(handle) == 1 && PQstatus(handle) == CONNECTION_OK
+            && socket.revents & Int16(POLLHUP | POLLERR) == 0 && !isEnded
+    }
+
+    /// Whether a read would give the end of the stream.
+    private var isEnded: Bool {
+        var byte: UInt8 = 0
+        return recv(PQsocket(handle), &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 0
+    }
+
+    /// Whether it is outside of any transaction, ready for the next user.
+    var isIdle: Bool { PQstatus(handle) == CONNECTION_OK && PQtransactionStatus(handle) == PQTRANS_IDLE }
+
+    /// The server's version, such as 150020.
+    var serverVersion: Int { Int(PQserverVersion(handle)) }
+
+    private func parameter(_ name: String) -> String? { PQparameterStatus(handle, name).map { String(cString: $0) } }
+
+    // MARK: Statements
+
+    /// Runs a statement that is kept prepared, and gives each row to `row`.
+    /// - Returns: the number of rows that the statement changed or gave.
+    /// - Throws: ``PostgreSQLFailure``, what `row` throws, or `CancellationError`.
+    @discardableResult
+    func execute(
+        _ sql: String, _ values: [PostgreSQLValue] = [], row: (PostgreSQLRow) throws -> Void = { _ in }
+    ) throws -> Int {
+        let name = try statement(sql)
+        do {
+            return try send(values, row) { count, pointers, lengths, formats in
+                PQsendQueryPrepared(handle, name, count, pointers, lengths, formats, PostgreSQLCodes.textFormat)
+            }
+        } catch let failure as PostgreSQLFailure {
+            // Gone with a DISCARD, or made for a table of another shape: the next use prepares it anew.
+            if failure.code == "26000" || failure.code == "0A000" { forget(sql) }
+            throw failure
+        }
+    }
+
+    /// The same for a statement that is planned for these values.
+    @discardableResult
+    func executeOnce(
+        _ sql: String, _ values: [PostgreSQLValue] = [], row: (PostgreSQLRow) throws -> Void = { _ in }
+    ) throws -> Int {
+        try send(values, row) { count, pointers, lengths, formats in
+            PQsendQueryParams(
+                handle, sql, count, nil, pointers, lengths, formats, PostgreSQLCodes.textFormat)
+        }
+    }
+
+    /// The rows of a prepared statement.
+    func rows<T>(
+        _ sql: String, _ values: [PostgreSQLValue] = [], _ read: (PostgreSQLRow) throws -> T
+    ) throws -> [T] {
+        var rows: [T] = []
+        try execute(sql, values) { rows.append(try read($0)) }
+        return rows
+    }
+
+    /// The first row of a prepared statement.
+    func first<T>(
+        _ sql: String, _ values: [PostgreSQLValue] = [], _ read: (PostgreSQLRow) throws -> T
+    ) throws -> T? {
+        try rows(sql, values, read).first
+    }
+
+    /// The result columns of a statement that is not run: name and type, the latter as the server's number.
+    func describe(_ sql: String) throws -> [(name: String, type: UInt32)] {
+        let name = try statement(sql)
+        try started(PQsendDescribePrepared(handle, name))
+        var columns: [(name: String, type: UInt32)] = []
+        try finish { _ in
+        } shape: { result in
+            columns = (0..<PQnfields(result)).map { index in
+                (PQfname(result, index).map { String(cString: $0) } ?? "", PQftype(result, index))
+            }
+        }
+        return columns
+    }
+
+    /// Runs statements without parameters, separated by semicolons.
+    func script(_ sql: String) throws {
+        try started(PQsendQuery(handle, sql))
+        try finish()
+    }
+
+    /// Commits what `body` does, or nothing of it.
+    func transaction<T>(readOnly: Bool = false, _ body: () throws -> T) throws -> T {
+        try script(readOnly ? "BEGIN READ ONLY" : "BEGIN")
+        do {
+            let value = try body()
+            try script("COMMIT")
+            return value
+        } catch {
+            if PQstatus(handle) == CONNECTION_OK, PQtransactionStatus(handle) != PQTRANS_IDLE {
+                try? rollBack()
+            }
+            throw error
+        }
+    }
+
+    /// Undoes what `body` did when it fails, and goes on in the transaction around it.
+    func savepoint<T>(_ body: () throws -> T) throws -> T {
+        try script("SAVEPOINT inner_step")
+        do {
+            let value = try body()
+            try script("RELEASE SAVEPOINT inner_step")
+            return value
+        } catch {
+            try script("ROLLBACK TO SAVEPOINT inner_step")
+            throw error
+        }
+    }
+
+    /// Runs `body` with another limit on the server's time for a statement; nil: none.
+    func withStatementTimeout<T>(_ timeout: Duration?, _ body: () throws -> T) throws -> T {
+        let before = statementTimeout
+        try script("SET statement_timeout = \(timeout?.inMilliseconds ?? 0)")
+        statementTimeout = timeout
+        defer {
+            statementTimeout = before
+            // The signal was for what ended, not for this.
+            wake.clear()
+            if PQstatus(handle) == CONNECTION_OK {
+                try? script("SET statement_timeout = \(before?.inMilliseconds ?? 0)")
+            }
+        }
+        return try body()
+    }
+
+    /// Rolls back although the job may be cancelled: the signal must not cancel this as well.
+    private func rollBack() throws {
+        wake.clear()
+        try script("ROLLBACK")
+    }
+
+    // MARK: Prepared statements
+
+    private func statement(_ sql: String) throws -> String {
+        if let name = prepared[sql] {
+            if recent.last != sql, let index = recent.firstIndex(of: sql) {
+                recent.remove(at: index)
+                recent.append(sql)
+            }
+            return name
+        }
+        if recent.count >= Self.preparedLimit, let oldest = recent.first, let name = prepared[oldest] {
+            // Not in a failed transaction, where this would fail too: then the statement fails anyway.
+            try script("DEALLOCATE \(name)")
+            forget(oldest)
+        }
+        statementNumber += 1
+        let name = "s\(statementNumber)"
+        try started(PQsendPrepare(handle, name, sql, 0, nil))
+        try finish()
+        prepared[sql] = name
+        recent.append(sql)
+        return name
+    }
+
+    private func forget(_ sql: String) {
+        prepared[sql] = nil
+        recent.removeAll { $0 == sql }
+    }
+
+    // MARK: Sending and waiting
+
+    private typealias Send = (
+        Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
+    ) -> Int32
+
+    private func send(
+        _ values: [PostgreSQLValue], _ row: (PostgreSQLRow) throws -> Void, _ send: Send
+    ) throws -> Int {
+        // One buffer for all values; nothing in it moves while libpq reads it.
+        let encoded = values.map(\.encoded)
+        var bytes: [UInt8] = []
+        var offsets: [Int?] = []
+        for value in encoded {
+            offsets.append(value == nil ? nil : bytes.count)
+            if let value { bytes += value }
+        }
+        // An empty bytea still needs an address.
+        bytes.append(0)
+        let lengths = encoded.map { Int32($0?.count ?? 0) }
+        let formats = values.map(\.format)
+        let sent = bytes.withUnsafeBytes { buffer in
+            let base = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
+            let pointers = offsets.map { offset in offset.flatMap { base?.advanced(by: $0) } }
+            return send(Int32(values.count), pointers, lengths, formats)
+        }
+        try started(sent)
+        return try finish(row)
+    }
+
+    private func started(_ sent: Int32) throws {
+        guard sent == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
+    }
+
+    /// Waits for all results of what was sent. The first error counts, also one of `row`.
+    @discardableResult
+    private func finish(
+        _ row: (PostgreSQLRow) throws -> Void = { _ in }, shape: (OpaquePointer) -> Void = { _ in }
+    ) throws -> Int {
+        lastUsed = .now
+        var failure: (any Error)?
+        var count = 0
+        let deadline = statementTimeout.map { ContinuousClock.now + $0 + Self.grace }
+        var cancelled: ContinuousClock.Instant?
+        while true {
+            while PQisBusy(handle) == 1 {
+                switch wait(for: POLLIN, until: cancelled ?? deadline, watching: cancelled == nil) {
+                case .ready:
+                    guard PQconsumeInput(handle) == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
+                case .woken:
+                    cancel()
+                    cancelled = ContinuousClock.now + Self.grace
+                case .timedOut:
+                    guard cancelled == nil else {
+                        abandon()
+                        throw PostgreSQLFailure(disconnected: "the server does not answer")
+                    }
+                    cancel()
+                    cancelled = ContinuousClock.now + Self.grace
+                }
+            }
+            guard let result = PQgetResult(handle) else { break }
+            defer { PQclear(result) }
+            switch PQresultStatus(result) {
+            case PGRES_TUPLES_OK:
+                let rows = PQntuples(result)
+                count = Int(rows)
+                guard failure == nil else { continue }
+                do {
+                    for index in 0..<rows { try row(PostgreSQLRow(result: result, row: index)) }
+                } catch {
+                    failure = error
+                }
+            case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+                shape(result)
+                count = PQcmdTuples(result).flatMap { Int(String(cString: $0)) } ?? 0
+            default:
+                failure = failure ?? PostgreSQLFailure(result: result, connection: handle)
+                if PQstatus(handle) != CONNECTION_OK { throw failure ?? CancellationError() }
+            }
+        }
+        lastUsed = .now
+        if let failure { throw failure }
+        return count
+    }
+
+    /// Asks the server to end the statement; it answers on the connection as usual.
+    private func cancel() {
+        guard let request = PQgetCancel(handle) else { return }
+        defer { PQfreeCancel(request) }
+        var buffer = [CChar](repeating: 0, count: 256)
+        _ = PQcancel(request, &buffer, Int32(buffer.count))
+    }
+
+    /// Makes the connection unusable where the server may still be working.
+    private func abandon() {
+        shutdown(PQsocket(handle), Int32(SHUT_RDWR))
+        _ = PQconsumeInput(handle)
+    }
+
+    private enum Waited { case ready, woken, timedOut }
+
+    private func wait(for events: Int32, until deadline: ContinuousClock.Instant?, watching: Bool) -> Waited {
+        Self.wait(
+            socket: PQsocket(handle), for: events, until: deadline, wake: watching ? wake : nil)
+    }
+
+    private static func wait(
+        socket: Int32, for events: Int32, until deadline: ContinuousClock.Instant?, wake: WakeSignal?
+    ) -> Waited {
+        while true {
+            var descriptors = [
+                pollfd(fd: socket, events: Int16(events), revents: 0),
+                pollfd(fd: wake?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
+            ]
+            var limit: Int32 = -1
+            if let deadline {
+                let left = ContinuousClock.now.duration(to: deadline)
+                if left <= .zero { return .timedOut }
+                limit = Int32(min(left.inMilliseconds + 1, 3_600_000))
+            }
+            let count = poll(&descriptors, 2, limit)
+            if count < 0, errno != EINTR { return .ready }
+            guard count > 0 else { continue }
+            if descriptors[0].revents != 0 { return .ready }
+            if descriptors[1].revents != 0 { return .woken }
+        }
+    }
+
+    private var lastMessage: String { Self.message(of: handle) }
+
+    private static func message(of handle: OpaquePointer) -> String {
+        let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
+        let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+            .joined(separator: "; ")
+        return line.isEmpty ? "the connection was lost" : line
+    }
+
+    // MARK: Connecting
+
+    private static func connect(
+        _ location: PostgreSQLLocation, settings: PostgreSQLSettings, wake: WakeSignal
+    ) throws -> OpaquePointer {
+        // What the URL says wins over these, not over the last.
+        var parameters = [
+            "fallback_application_name": "tool-server", "keepalives_idle": "30", "keepalives_interval": "10",
+            "tcp_user_timeout": "30000",
+        ]
+        parameters.merge(location.parameters) { _, given in given }
+        parameters["client_encoding"] = "UTF8"
+        if let password = location.password ?? settings.password { parameters["password"] = password.value }
+        let keywords = parameters.keys.sorted()
+        var names: [UnsafePointer<CChar>?] = []
+        var values: [UnsafePointer<CChar>?] = []
+        for keyword in keywords {
+            names.append(UnsafePointer(strdup(keyword)))
+            values.append(UnsafePointer(strdup(parameters[keyword] ?? "")))
+        }
+        defer { for pointer in names + values { free(UnsafeMutablePointer(mutating: pointer)) } }
+        guard let handle = PQconnectStartParams(names + [nil], values + [nil], 0) else {
+            throw PostgreSQLFailure(disconnected: "out of memory")
+        }
+        // Notices would go to standard error, which is the log.
+        _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
+        do {
+            try waitForConnection(handle, until: .now + settings.connectTimeout, wake: wake)
+        } catch {
+            PQfinish(handle)
+            throw error
+        }
+        return handle
+    }
+
+    private static func waitForConnection(
+        _ handle: OpaquePointer, until deadline: ContinuousClock.Instant, wake: WakeSignal
+    ) throws {
+        var events = POLLOUT
+        while PQstatus(handle) != CONNECTION_BAD {
+            switch wait(socket: PQsocket(handle), for: events, until: deadline, wake: wake) {
+            case .ready: break
+            case .woken: throw CancellationError()
+            case .timedOut: throw PostgreSQLFailure(disconnected: "connecting took too long")
+            }
+            switch PQconnectPoll(handle) {
+            case PGRES_POLLING_OK: return
+            case PGRES_POLLING_READING: events = POLLIN
+            case PGRES_POLLING_WRITING: events = POLLOUT
+            default: throw PostgreSQLFailure(disconnected: message(of: handle))
+            }
+        }
+        throw PostgreSQLFailure(disconnected: message(of: handle))
+    }
+
+    /// What every connection is told first.
+    private static func session(readOnly: Bool, timeout: Duration) -> String {
+        """
+        SET statement_timeout = \(timeout.inMilliseconds);
+        SET idle_in_transaction_session_timeout = '60s';
+        SET standard_conforming_strings = on;
+        SET bytea_output = hex;
+        SET datestyle = 'ISO, YMD';
+        SET timezone = 'UTC';
+        SET jit = off;
+        SET max_parallel_workers_per_gather = 0;
+        \(readOnly ? "SET default_transaction_read_only = on;" : "")
+        """
+    }
+}
+
+extension Duration {
+    /// Rounded up, so that a positive duration never becomes none.
+    var inMilliseconds: Int64 {
+        let (seconds, attoseconds) = components
+        return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
+    }
+}

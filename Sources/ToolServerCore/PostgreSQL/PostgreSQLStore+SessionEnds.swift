@@ -1,0 +1,28 @@
+package import Foundation
+package import MCPServer
+
+/// Ends of sealed MCP sessions, for all servers that share the database.
+extension PostgreSQLStore: SessionEnds {
+    package func record(_ name: [UInt8], until expiry: Date, now: Date) {
+        recentEnds.record(name, until: expiry, now: now)
+        // Nobody waits for it: until it is stored, the end counts for this server alone.
+        Task {
+            try await write { connection in
+                try connection.execute(
+                    "INSERT INTO ended_session (name, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+                    [.bytes(name), .instant(expiry)])
+                try connection.execute("DELETE FROM ended_session WHERE expires_at <= $1", [.instant(now)])
+            }
+        }
+    }
+
+    /// A database that cannot be asked counts as a yes: the client then opens another session, which harms nobody.
+    package func contains(_ name: [UInt8]) async -> Bool {
+        if await recentEnds.contains(name) { return true }
+        let found = try? await read { connection in
+            try connection.first("SELECT true FROM ended_session WHERE name = $1", [.bytes(name)]) { $0.bool(0) }
+                ?? false
+        }
+        return found ?? true
+    }
+}

@@ -1,0 +1,27 @@
+import CPostgres
+import Glibc
+
+/// Wakes the thread of a connection out of its wait.
+final class WakeSignal: Sendable {
+    /// Readable while the signal is set.
+    let descriptor: Int32
+
+    init() throws {
+        descriptor = cpostgres_eventfd()
+        guard descriptor >= 0 else {
+            throw PostgreSQLFailure(disconnected: "eventfd: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    func set() {
+        var one: UInt64 = 1
+        _ = write(descriptor, &one, 8)
+    }
+
+    func clear() {
+        var value: UInt64 = 0
+        _ = read(descriptor, &value, 8)
+    }
+}

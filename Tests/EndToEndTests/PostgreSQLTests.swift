@@ -1,0 +1,105 @@
+import Foundation
+import JSON
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// The tool-server with its data in PostgreSQL.
+    @Suite struct PostgreSQL {
+        private func toolServer(_ arguments: String...) async throws -> ChildProcess.Finished {
+            try await ChildProcess.run(.init(BuiltProduct.toolServer.path, arguments))
+        }
+
+        @Test func everyCommandTakesTheURL() async throws {
+            let url = try await PostgreSQLServer.shared().urlOfNewSchema()
+            let first = try await toolServer("seed", "--database", url)
+            #expect(first.succeeded, "\(first.error)")
+            #expect(first.output.contains("created user alice with password"))
+            #expect(try await toolServer("seed", "--database", url).output == "nothing to add\n")
+            #expect(try await toolServer("user", "add", "carol", "--alias", "C", "--database", url).succeeded)
+            let twice = try await toolServer("user", "add", "carol", "--database", url)
+            #expect(twice.exit == .status(1))
+            #expect(twice.errorLines == ["tool-server: an account named \"carol\" exists already"])
+            let session = try await toolServer("session", "new", "carol", "--database", url)
+            #expect(session.succeeded, "\(session.error)")
+            let documents = try await toolServer("documents", "list", "--database", url)
+            #expect(documents.output.contains("Holiday and Leave Policy"))
+            let called = try await toolServer(
+                "call", "search_any", #"{"model":"projects","query":"URGENT"}"#, "--database", url)
+            #expect(called.output.contains("/psm/project/123/"))
+
+            // Two servers on one database: what one is told, the other knows.
+            let one = try await RunningService.toolServer(database: url)
+            let other = try await RunningService.toolServer(database: url)
+            let cookie = session.output.trimmingCharacters(in: .newlines)
+            for server in [one, other] {
+                let user = try await server.client.post(
+                    "/mcp/get_user_info", "{}", headers: [("Cookie", "sessionid=" + cookie)])
+                #expect(user.text.contains(#""username":"carol""#), "\(user.text)")
+            }
+            try await one.stop()
+            try await other.stop()
+        }
+
+        @Test func theServerStartsWithoutItsDatabaseWhenToldToWait() async throws {
+            let database = try await PostgreSQLServer()
+            try await database.start()
+            let url = database.url()
+            try await database.stop()
+            let refused = try await toolServer("serve", "--transport", "http", "--port", "0", "--database", url)
+            #expect(refused.exit == .status(1))
+            #expect(refused.errorLines.last?.hasPrefix("tool-server: cannot open database postgres://") == true)
+
+            let server = try await RunningService.start(
+                .toolServer,
+                [
+                    "serve", "--transport", "http", "--port", "0", "--admin", "127.0.0.1:0", "--wait", "--database",
+                    url,
+                ])
+            let notReady = try await server.admin.get("/readyz")
+            #expect(notReady.status == 503)
+            #expect(notReady.text.contains("database: unavailable"))
+            let call = try await server.client.post("/mcp/search_any", #"{"model":"projects","query":"a"}"#)
+            #expect(call.text.contains("The database is unavailable"), "\(call.text)")
+            let member = try await server.client.post(
+                "/mcp/get_user_info", "{}", headers: [("Cookie", "sessionid=" + String(repeating: "a", count: 43))])
+            #expect(member.status == 503, "\(member.text)")
+
+            try await database.start()
+            try await server.ready()
+            let found = try await server.client.post("/mcp/search_any", #"{"model":"projects","query":"a"}"#)
+            #expect(found.status == 200, "\(found.text)")
+
+            // And again, without being told.
+            try await database.stop()
+            #expect(try await server.admin.get("/readyz").status == 503)
+            try await database.start()
+            try await server.ready()
+            try await server.stop()
+            try await database.stop()
+        }
+
+        @Test func theDjangoExampleRunsOnPostgreSQL() async throws {
+            let url = try await PostgreSQLServer.shared().urlOfNewSchema()
+            try await PostgreSQLServer.shared().sql(
+                """
+                CREATE TABLE django_session (
+                    session_key varchar(40) PRIMARY KEY, session_data text NOT NULL, expire_date timestamptz NOT NULL)
+                """, url: url)
+            let directory = try TemporaryDirectory("django")
+            let check = try await ChildProcess.run(
+                .init(
+                    BuiltProduct.toolServer.path,
+                    ["check", "--config", Checkout.path("deploy/examples/django/gateway.json"), "--database", url],
+                    environment: [
+                        "DJANGO_SECRET_KEY": "key", "TOOL_SERVER_STATE_DATABASE": directory.path("state.sqlite"),
+                    ]))
+            #expect(check.exit == .status(1))
+            // The site's other tables are missing, and each is named.
+            for table in ["psm_project", "ai_chatmessage", "ai_user"] {
+                #expect(check.error.contains(table), "\(check.error)")
+            }
+            #expect(!check.error.contains("django_session"))
+        }
+    }
+}
