@@ -80,7 +80,7 @@ import Testing
             let line = #"gateway_routed_requests_total{type="history",side="chat",outcome="\#(outcome)"}"#
             #expect(await eventually { migration.metric(line) == 1 })
             let requests = #"gateway_requests_total{type="history",tool="",status="\#(status)",outcome="\#(outcome)"}"#
-            #expect(migration.metric(requests) == 1)
+            #expect(await eventually { migration.metric(requests) == 1 })
         }
     }
 
@@ -138,7 +138,7 @@ import Testing
                 #expect(response.json?["executed"] == "no")
             }
             #expect(await eventually { migration.test.gateway.status[upstream: "old"]?.isReachable == false })
-            #expect(migration.metric(#"gateway_upstream_breaker_state{upstream="old"}"#) == 2)
+            #expect(await eventually { migration.metric(#"gateway_upstream_breaker_state{upstream="old"}"#) == 2 })
             // The check closes the breaker before the pause is over.
             try await migration.old.restart()
             let returned = await eventually { (try? await migration.chat(#"{"type":"history"}"#).status) == 200 }

@@ -45,8 +45,14 @@ import Testing
         } _: { (migration) async throws in
             #expect(try await migration.chat(payload).text.contains("old"))
             #expect(await eventually { migration.metric(result("differ")) == 1 })
-            #expect(migration.metric(#"gateway_shadow_differences_total{type="search",kind="value"}"#) == 1)
-            #expect(migration.metric(#"gateway_shadow_differences_total{type="search",kind="missing"}"#) == 1)
+            #expect(
+                await eventually {
+                    migration.metric(#"gateway_shadow_differences_total{type="search",kind="value"}"#) == 1
+                })
+            #expect(
+                await eventually {
+                    migration.metric(#"gateway_shadow_differences_total{type="search",kind="missing"}"#) == 1
+                })
         }
     }
 
