@@ -177,7 +177,9 @@ struct IndexCandidates: Sendable {
                     record.definition == source.definition
                 else { return nil }
                 let isFresh = record.fingerprint == fingerprint
-                if !isFresh, Date().timeIntervalSince(record.checkedAt) > lag { return nil }
+                // Another file in its place may have nothing in common with it.
+                let isSameFile = FileFingerprint.isSameFile(record.fingerprint, fingerprint)
+                if !isFresh, !isSameFile || Date().timeIntervalSince(record.checkedAt) > lag { return nil }
                 let table = SideIndexRecord.text(record.generation)
                 let keys = try Int64.fetchAll(
                     db.cachedStatement(

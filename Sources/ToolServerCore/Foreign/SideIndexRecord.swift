@@ -70,4 +70,9 @@ enum FileFingerprint {
             return "\(status.st_ino):\(status.st_size):\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
         }.joined(separator: "|")
     }
+    /// Whether two fingerprints are of one file, changed or not.
+    static func isSameFile(_ first: String, _ second: String) -> Bool {
+        let ends: (Character) -> Bool = { $0 != ":" }
+        return first.prefix(while: ends) == second.prefix(while: ends)
+    }
 }

@@ -56,6 +56,23 @@ import Testing
         #expect(await kind { try await search(database) } == nil)
     }
 
+    @Test func aFileThatIsReplacedIsReadAsItIsNow() async throws {
+        let legacy = try LegacyDatabase()
+        let database = try open(legacy)
+        try await search(database)
+        let other = try LegacyDatabase()
+        try other.write { db in try db.execute(sql: "UPDATE psm_project SET name = 'Replaced urgent'") }
+        try #require(rename(other.path, legacy.path) == 0)
+        let hits = try await database.search(model: "projects", query: "urgent", columns: .all, limit: 1)
+        #expect(hits?.first?.name == "Replaced urgent")
+        let message = StoredMessage(message: "to the new one", response: "r", at: LegacyDatabase.now)
+        try await database.appendMessage(message, userID: "django:1")
+        let count = try legacy.write { db in
+            try Int.fetchOne(db, sql: "SELECT count(*) FROM ai_chatmessage WHERE message = 'to the new one'")
+        }
+        #expect(count == 1)
+    }
+
     @Test func aDamagedFileIsToldUntilItIsRepaired() async throws {
         let legacy = try LegacyDatabase()
         let database = try open(legacy)

@@ -175,6 +175,18 @@ import Testing
         #expect(try await fixture.names("Note 300") == ["Note 300"])
     }
 
+    @Test func anIndexIsNotUsedForAnotherFileInItsPlace() async throws {
+        let fixture = try Fixture()
+        _ = try await fixture.build()
+        let copy = fixture.legacy.path + ".copy"
+        try FileManager.default.copyItem(atPath: fixture.legacy.path, toPath: copy)
+        let other = try DatabaseQueue(path: copy)
+        try await other.write { db in try db.execute(sql: "UPDATE note SET body = 'rewritten' WHERE id = 2") }
+        try other.close()
+        try #require(rename(copy, fixture.legacy.path) == 0)
+        #expect(try await fixture.names("rewritten") == ["Note 1"])
+    }
+
     @Test func onlyOneMakesAnIndexAtATime() async throws {
         let fixture = try Fixture()
         _ = try await fixture.build()
