@@ -107,8 +107,9 @@ def test_a_killed_tool_server_fails_no_read_and_runs_no_write_twice(cluster, whi
         server.start()
         reads.progress(50), writes.progress(10)
     assert not reads.failures(), str(reads.failures()[0])
-    # What was in flight on it when it died: at most one call of each client.
-    assert len(writes.failures()) <= 2, [str(failure) for failure in writes.failures()]
+    # What was in flight on it when it died, or was sent on a connection before its end was known there: at most one call
+    # of each client at each gateway.
+    assert len(writes.failures()) <= 4, [str(failure) for failure in writes.failures()]
     check_messages(
         cluster, writes, lambda answer: answer.status in (502, 504) and answer.problem()["executed"] == "unknown")
 
@@ -125,9 +126,10 @@ def test_a_killed_gateway_fails_only_what_it_was_doing(cluster, which):
         # nginx leaves out for a while what failed.
         eventually(gateway.serves, "nginx does not ask the gateway again", gateway.service.log)
         reads.progress(50), writes.progress(10)
-    # nginx answers 502 for a gateway that is gone; each client had at most one request there.
+    # nginx answers 502 for a gateway that is gone: each client had at most one request there, and at most one more was
+    # sent on a connection before nginx knew its end.
     failures = reads.failures() + writes.failures()
-    assert len(failures) <= 6, [str(failure) for failure in failures]
+    assert len(failures) <= 12, [str(failure) for failure in failures]
     for failure in failures:
         assert failure.status == 502 and not failure.is_ours, str(failure)
     check_messages(cluster, writes, lambda answer: not answer.is_ours)
