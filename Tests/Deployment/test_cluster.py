@@ -96,16 +96,22 @@ def check_messages(cluster, load, may_be_unknown):
                 assert times == 0, f"said not to have run: {answer}"
 
 
+def killed_under_load(cluster, process, name, is_back=lambda: True):
+    """The reads and the writes of clients that went on while a process was killed and started again."""
+    with (Load(cluster.address, searches(), 4, cluster.cookie) as reads,
+          Load(cluster.address, Messages(name), 2, cluster.cookie) as writes):
+        reads.progress(50), writes.progress(10)
+        process.service.stop(signal.SIGKILL)
+        reads.progress(50), writes.progress(10)
+        process.start()
+        eventually(is_back, f"{name} is not asked again", process.service.log)
+        reads.progress(50), writes.progress(10)
+    return reads, writes
+
+
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_killed_tool_server_fails_no_read_and_runs_no_write_twice(cluster, which):
-    server = cluster.tool_servers[which]
-    with (Load(cluster.address, searches(), 4, cluster.cookie) as reads,
-          Load(cluster.address, Messages(f"tool-server {which}"), 2, cluster.cookie) as writes):
-        reads.progress(50), writes.progress(10)
-        server.service.stop(signal.SIGKILL)
-        reads.progress(50), writes.progress(10)
-        server.start()
-        reads.progress(50), writes.progress(10)
+    reads, writes = killed_under_load(cluster, cluster.tool_servers[which], f"tool-server {which}")
     assert not reads.failures(), str(reads.failures()[0])
     # What was in flight on it when it died, or was sent on a connection before its end was known there: at most one call
     # of each client at each gateway.
@@ -117,15 +123,8 @@ def test_a_killed_tool_server_fails_no_read_and_runs_no_write_twice(cluster, whi
 @pytest.mark.parametrize("which", [0, 1])
 def test_a_killed_gateway_fails_only_what_it_was_doing(cluster, which):
     gateway = cluster.gateways[which]
-    with (Load(cluster.address, searches(), 4, cluster.cookie) as reads,
-          Load(cluster.address, Messages(f"gateway {which}"), 2, cluster.cookie) as writes):
-        reads.progress(50), writes.progress(10)
-        gateway.service.stop(signal.SIGKILL)
-        reads.progress(50), writes.progress(10)
-        gateway.start()
-        # nginx leaves out for a while what failed.
-        eventually(gateway.serves, "nginx does not ask the gateway again", gateway.service.log)
-        reads.progress(50), writes.progress(10)
+    # nginx leaves out for a while what failed.
+    reads, writes = killed_under_load(cluster, gateway, f"gateway {which}", gateway.serves)
     # nginx answers 502 for a gateway that is gone: each client had at most one request there, and at most one more was
     # sent on a connection before nginx knew its end.
     failures = reads.failures() + writes.failures()
