@@ -151,7 +151,7 @@ let package = Package(
             "GatewayCore",
             [
                 "JSON", "MCP", "MCPClient", "Configuration", "CurlTransport", "HTTPServer", "Observability",
-                "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded"),
             ]),
         tests(
             "ToolServerCore",

@@ -7,20 +7,8 @@ import Testing
 
 /// Any payload in: valid arguments, or an error of the table, out. The payloads are random and the same in every run.
 @Suite struct TranslatorPropertyTests {
-    /// SplitMix64.
-    private struct Generator: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state &+= 0x9E37_79B9_7F4A_7C15
-            var z = state
-            z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-            z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-            return z ^ (z >> 31)
-        }
-    }
-
     private struct Payloads {
-        var random: Generator
+        var random: SplitMix
 
         private static let keys = [
             "type", "type", "type", "message", "query", "model", "__proto__", "constructor", "", "t\\u0079pe",
@@ -92,7 +80,7 @@ import Testing
     }
 
     private func payloads(_ seed: UInt64, _ count: Int) -> [[UInt8]] {
-        var payloads = Payloads(random: Generator(state: seed))
+        var payloads = Payloads(random: SplitMix(seed: seed))
         return (0..<count).map { _ in payloads.next() }
     }
 

@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 @testable import JSON
@@ -124,7 +125,7 @@ struct ValueTests {
             #"{"a":[1,2.5e3,{"b":"x\u00e9\ud83d\ude00"}],"c":null,"d":true,"é":"😀"}"#,
             #"[[],{},"\\\"",-0.0,1E+2,false,"aaaaaaaaaaaaaaaaaaaaaaaa"]"#,
         ].map { Array($0.utf8) }
-        var generator = SplitMix(state: 42)
+        var generator = SplitMix(seed: 42)
         var accepted = 0
         for round in 0..<20_000 {
             var bytes = seeds[round % seeds.count]
@@ -144,18 +145,5 @@ struct ValueTests {
             #expect(try JSONValue(parsing: value.serialized) == value)
         }
         #expect(accepted > 500)
-    }
-}
-
-/// A small seeded generator: the same mutations on every run.
-struct SplitMix: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ (mixed >> 31)
     }
 }

@@ -110,7 +110,7 @@ final class UpstreamGate<Caller: GateCaller> {
     func call(
         _ request: Caller.Call, accepted: (() -> Void)? = nil, completion: @escaping (Outcome) -> Void
     ) -> Handle? {
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         let admission = state.admit(now: now, health: health)
         publish()
         switch admission {
@@ -141,10 +141,9 @@ final class UpstreamGate<Caller: GateCaller> {
         case .overloaded:
             completion(.refused(Self.overloaded("queue is full")))
         case .unreachable:
-            // Servers that were there a moment ago may be back in another.
             let call = GateCall(request, gate: self, completion)
             call.isQueued = false
-            if callers.count > 1, let lastReached, pause(call, since: lastReached, now) {
+            if waitForServers(call, now) {
                 accepted?()
                 return .held(call)
             }
@@ -153,29 +152,32 @@ final class UpstreamGate<Caller: GateCaller> {
         return nil
     }
 
-    /// Sends a call that may have to go to another server: one that provably did not reach its server does.
+    /// Sends a call that may have to go to another server.
     private func run(_ call: GateCall<Caller>, on server: Int) {
         show(server)
         guard let request = call.request else { return }
         call.isQueued = false
         call.tries += 1
-        call.running = callers[server].send(request) { [self] outcome in
+        let number = call.tries
+        let running = callers[server].send(request) { [self] outcome in
             ended(server, outcome)
-            if let next = Caller.elsewhere(request, after: outcome), repeated(call, with: next, after: outcome) {
+            if !call.isCancelled, let next = Caller.elsewhere(request, after: outcome),
+                repeated(call, with: next, after: outcome)
+            {
                 return
             }
             call.finish(.answered(outcome))
             startWaiting()
         }
-        // It may be over by now.
-        if call.request == nil { call.running = nil }
+        // By now it may be over, pause, or be with another server.
+        if call.request != nil, call.tries == number { call.running = running }
     }
 
     /// Gives a call to another server, or to any of them after a pause once all were asked; false when there is no time
-    /// for that.
+    /// for that, or when the only server's caller has tried again by itself.
     private func repeated(_ call: GateCall<Caller>, with request: Caller.Call, after answer: Caller.Answer) -> Bool {
-        let now = NIODeadline.now()
-        guard now < request.deadline else { return false }
+        let now = eventLoop.now
+        guard now < request.deadline, callers.count > 1 || !Caller.retriesRefusals else { return false }
         call.request = request
         call.lastAnswer = answer
         if call.tries < callers.count, case .run(let other) = state.again(now: now, health: health) {
@@ -186,7 +188,14 @@ final class UpstreamGate<Caller: GateCaller> {
         return pause(call, since: now, now)
     }
 
-    /// Tries again a little later; false when the window for that is over.
+    /// Servers that were there a moment ago may be back in another; false when they were not.
+    private func waitForServers(_ call: GateCall<Caller>, _ now: NIODeadline) -> Bool {
+        guard callers.count > 1, let lastReached else { return false }
+        return pause(call, since: lastReached, now)
+    }
+
+    /// Tries again a little later; false when the window for that is over. Meanwhile the call keeps its place: given back,
+    /// the place would be another's when the pause ends.
     /// - Parameter since: when the window began, for the call's first pause.
     private func pause(_ call: GateCall<Caller>, since: NIODeadline, _ now: NIODeadline) -> Bool {
         guard let at = call.nextTry(since: since, now: now, window: upstream.configuration.retryWindow) else {
@@ -194,13 +203,20 @@ final class UpstreamGate<Caller: GateCaller> {
         }
         call.tries = 0
         call.running = nil
+        call.isPausing = true
+        state.hold()
+        publish()
         call.expiry = eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
-            guard call.request != nil else { return }
-            let now = NIODeadline.now()
+            // Cancelled, it has given the place back already.
+            guard call.isPausing else { return }
+            call.isPausing = false
+            state.release()
+            let now = eventLoop.now
             if case .run(let server) = state.again(now: now, health: health) {
                 publish()
                 run(call, on: server)
             } else if !pause(call, since: now, now) {
+                publish()
                 call.finish(call.lastAnswer.map { .answered($0) } ?? .refused(Self.unreachable))
                 startWaiting()
             }
@@ -208,8 +224,17 @@ final class UpstreamGate<Caller: GateCaller> {
         return true
     }
 
+    /// The caller does not want a call any more that pauses.
+    fileprivate func leavePause(_ call: GateCall<Caller>) {
+        call.isPausing = false
+        state.release()
+        publish()
+        call.finish(.answered(Caller.cancelled))
+        startWaiting()
+    }
+
     private func ended(_ server: Int, _ answer: Caller.Answer) {
-        let now = NIODeadline.now()
+        let now = eventLoop.now
         let verdict = Caller.verdict(answer)
         if verdict == .reached { lastReached = now }
         state.end(server: server, verdict, now: now)
@@ -233,15 +258,16 @@ final class UpstreamGate<Caller: GateCaller> {
                 queue.removeFirst()
                 continue
             }
-            let now = NIODeadline.now()
+            let now = eventLoop.now
             guard let admission = state.resume(now: now, health: health) else { return }
             publish()
             queue.removeFirst()
             call.queued = .nanoseconds((now - call.queuedAt).nanoseconds)
             call.expiry?.cancel()
+            call.isQueued = false
             if case .run(let server) = admission {
                 run(call, on: server)
-            } else {
+            } else if !waitForServers(call, now) {
                 call.finish(.refused(Self.unreachable))
             }
         }
@@ -276,6 +302,10 @@ final class GateCall<Caller: GateCaller> {
     private var completion: ((UpstreamGate<Caller>.Outcome) -> Void)?
     fileprivate var expiry: Scheduled<Void>?
     fileprivate var isQueued = true
+    /// Between two tries.
+    fileprivate var isPausing = false
+    /// Its answer is not wanted any more, and it is not sent again.
+    fileprivate var isCancelled = false
     fileprivate var queuedAt = NIODeadline.uptimeNanoseconds(0)
     /// How long it waited.
     fileprivate var queued = Duration.zero
@@ -321,11 +351,13 @@ final class GateCall<Caller: GateCaller> {
     }
 
     fileprivate func cancel() {
-        if let running { return running.cancel() }
+        isCancelled = true
         if isQueued {
             gate.leaveQueue(self, .answered(Caller.cancelled))
+        } else if isPausing {
+            gate.leavePause(self)
         } else {
-            finish(.answered(Caller.cancelled))
+            running?.cancel()
         }
     }
 }

@@ -62,6 +62,12 @@ struct UpstreamGateState {
         return .wait
     }
 
+    /// A call that has ended, and pauses before it is sent again, keeps its place until `release`.
+    mutating func hold() { outstanding += 1 }
+
+    /// The pause is over: `again` takes the place, or it is free.
+    mutating func release() { outstanding -= 1 }
+
     /// A place for a call that has just ended without having reached its server.
     mutating func again(now: NIODeadline, health: (Int) -> Health) -> Admission { run(now, health) }
 

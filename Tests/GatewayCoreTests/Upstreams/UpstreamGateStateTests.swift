@@ -72,6 +72,22 @@ import Testing
         #expect(gate.outstanding == 2)
     }
 
+    @Test func aPlaceThatIsHeldIsNobodyElses() {
+        var gate = gate(servers: 2, concurrency: 1, queue: 1)
+        #expect(gate.admit(now: now, health: healthy) == .run(server: 0))
+        #expect(gate.admit(now: now, health: healthy) == .wait)
+        gate.end(server: 0, .unreachable, now: now)
+        gate.hold()
+        #expect(gate.outstanding == 1)
+        #expect(gate.outstandingByServer == [0, 0])
+        #expect(gate.resume(now: now, health: healthy) == nil)
+        gate.release()
+        #expect(gate.again(now: now, health: healthy) == .run(server: 1))
+        #expect(gate.resume(now: now, health: healthy) == nil)
+        gate.end(server: 1, .reached, now: now)
+        #expect(gate.resume(now: now, health: healthy) == .run(server: 0))
+    }
+
     @Test func shardsShareTheBounds() {
         let policy = UpstreamGateState.Policy(
             concurrency: 10, queue: 0, breaker: CircuitBreaker.Policy(failures: 1, pause: .seconds(1)))
