@@ -29,12 +29,13 @@ package struct CallToolResult: Hashable, Sendable {
 
     /// A failure: `text` first, for the model.
     ///
-    /// - Parameter status: HTTP status, 400...499, that a gateway may answer with (`_meta["dev.chatgateway/status"]`).
+    /// - Parameter status: HTTP status that a gateway may answer with (`_meta["dev.chatgateway/status"]`); others than
+    ///   those of ``mayDeclare(_:)`` are left out.
     package static func error(
         _ text: String, structured: JSONValue? = nil, status: Int? = nil
     ) -> CallToolResult {
         var meta: JSONObject = [:]
-        if let status, (400...499).contains(status) { meta[MCPMeta.status] = .number(status) }
+        if let status, mayDeclare(status) { meta[MCPMeta.status] = .number(status) }
         return CallToolResult(content: [.text(text)], structuredContent: structured, isError: true, meta: meta)
     }
 
@@ -56,11 +57,15 @@ package struct CallToolResult: Hashable, Sendable {
         content.compactMap(\.text).joined(separator: "\n")
     }
 
-    /// The declared HTTP status of an error, nil unless 400...499.
+    /// The declared HTTP status of an error, nil unless ``mayDeclare(_:)`` allows it.
     package var status: Int? {
-        guard let status = meta[MCPMeta.status]?.int, (400...499).contains(status) else { return nil }
+        guard let status = meta[MCPMeta.status]?.int, Self.mayDeclare(status) else { return nil }
         return status
     }
+
+    /// Whether a tool may declare that HTTP status for its error: 4xx, or 503 for what it cannot do now and may be able
+    /// to do soon. Any other 5xx would blame the upstream for an answer that it gave.
+    package static func mayDeclare(_ status: Int) -> Bool { (400...499).contains(status) || status == 503 }
 
     /// The result as `version` knows it. Structured content that the revision cannot carry stays in the text.
     package func json(for version: MCPVersion) -> JSONValue {

@@ -26,7 +26,8 @@ package struct ToolError: Error, Hashable, CustomStringConvertible {
     package let text: String
     /// Comes as `structuredContent`.
     package let structured: JSONObject?
-    /// HTTP status that suits the failure (4xx); comes in `_meta["dev.chatgateway/status"]`.
+    /// HTTP status that suits the failure: 4xx, or 503 for "not now, try again"; comes in
+    /// `_meta["dev.chatgateway/status"]`.
     package let status: Int?
 
     package init(_ text: String, structured: JSONObject? = nil, status: Int? = nil) {

@@ -60,10 +60,26 @@ extension EndToEnd {
             #expect(notReady.status == 503)
             #expect(notReady.text.contains("database: unavailable"))
             let call = try await server.client.post("/mcp/search_any", #"{"model":"projects","query":"a"}"#)
+            #expect(call.status == 503)
             #expect(call.text.contains("The database is unavailable"), "\(call.text)")
+            let cookie = String(repeating: "a", count: 43)
             let member = try await server.client.post(
-                "/mcp/get_user_info", "{}", headers: [("Cookie", "sessionid=" + String(repeating: "a", count: 43))])
+                "/mcp/get_user_info", "{}", headers: [("Cookie", "sessionid=" + cookie)])
             #expect(member.status == 503, "\(member.text)")
+            let gateway = try await RunningService.gateway(upstream: "http://\(server.address)/mcp/")
+            let asked: [(JSONValue, String?)] = [
+                (["type": "search_any", "model": "projects", "query": "a"], nil), (["type": "get_user_info"], cookie),
+                (["type": "chat", "message": "a"], nil), (["type": "chat", "message": "a"], cookie),
+            ]
+            for (payload, cookie) in asked {
+                let response = try await gateway.client.chat(payload, cookie: cookie)
+                #expect(response.status == 503)
+                #expect(response.header("Retry-After") == "1")
+                #expect(try response.json == ["error": "The database is unavailable"])
+            }
+            // The tool-server answers: it is no upstream that is down.
+            #expect(try await gateway.admin.get("/readyz").status == 200)
+            try await gateway.stop()
 
             try await database.start()
             try await server.ready()

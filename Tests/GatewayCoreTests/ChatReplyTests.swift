@@ -142,11 +142,32 @@ import Testing
                 == #"[{"error":{"code":1}}]"#)
     }
 
-    @Test(arguments: [(404, true, 404), (404, false, 400), (500, true, 400), (200, true, 400), (399, true, 400)])
+    @Test(arguments: [
+        (404, true, 404), (404, false, 400), (500, true, 400), (200, true, 400), (399, true, 400), (502, true, 400),
+        (504, true, 400), (503, false, 503), (503, true, 503),
+    ])
     func aDeclaredStatusCountsWhereTheTypeAllowsIt(_ declared: Int, _ isUsed: Bool, _ status: Int) throws {
         let type = try type(Self.list, useToolStatus: isUsed)
         let meta = "\"_meta\":{\"dev.chatgateway/status\":\(declared)}"
         let result = "{\"isError\":true,\(meta),\"content\":[{\"type\":\"text\",\"text\":\"x\"}]}"
         #expect(try outcome(type, result) == "tool_error \(status): x")
+    }
+
+    @Test func whatCannotBeDoneNowSaysWhenToTryAgain() throws {
+        let result = #"{"isError":true,"_meta":{"dev.chatgateway/status":503},"content":[{"type":"text","text":"x"}]}"#
+        let message = ByteBuffer(string: result)
+        let slice = try message.withUnsafeReadableBytes { bytes in
+            var scanner = JSONScanner(bytes)
+            return try scanner.document()
+        }
+        guard case .failure(let error) = ChatReply.make(try type(Self.list), message: message, result: slice) else {
+            Issue.record("no error")
+            return
+        }
+        #expect(error.retryAfter == "1")
+        #expect(error.executed == .yes)
+        let response = GatewayErrorResponse(error, style: .legacy, wantsProblem: false, requestID: "r")
+        #expect(response.status.code == 503)
+        #expect(response.headers["Retry-After"] == ["1"])
     }
 }

@@ -121,7 +121,9 @@ package enum OpenAPIDocument {
             ]
         ]
         for status in Set(GatewayErrorLabel.allCases.map(\.facts.status)).union([500]).sorted() {
-            let labels = GatewayErrorLabel.allCases.filter { $0.facts.status == status }
+            let labels = GatewayErrorLabel.allCases.filter {
+                $0.facts.status == status || ($0 == .toolError && status == 503)
+            }
             let names = labels.map(\.rawValue).joined(separator: ", ")
             responses["\(status)"] = [
                 "description": .string("Label: \(names)."),

@@ -1,4 +1,5 @@
 package import JSON
+import MCP
 package import NIOCore
 
 /// Turns a tool's result into `{"type":T,"replies":…}`, around the upstream's own bytes.
@@ -198,7 +199,14 @@ package enum ChatReply {
 
     private static func toolError(_ text: String?, _ parts: ToolResultParts, _ type: ChatType) -> GatewayError {
         var error = GatewayError(.toolError, text: text, executed: .yes)
-        if type.configuration.useToolStatus { error.declaredStatus = parts.declaredStatus }
+        guard let status = parts.declaredStatus else { return error }
+        if status == 503 {
+            // Not now: no fault of the request, whatever the type says about statuses that blame it.
+            error.declaredStatus = status
+            error.retryAfter = "1"
+        } else if type.configuration.useToolStatus {
+            error.declaredStatus = status
+        }
         return error
     }
 }
@@ -235,7 +243,7 @@ struct ToolResultParts {
     private(set) var structured: JSONSlice?
     private(set) var content: JSONSlice?
     private(set) var isError = false
-    /// A 4xx status that the tool declares.
+    /// The status that the tool declares: 4xx or 503.
     private(set) var declaredStatus: Int?
 
     init(_ result: JSONSlice, in bytes: UnsafeRawBufferPointer) {
@@ -253,7 +261,7 @@ struct ToolResultParts {
             return true
         }
         if let meta, let status = JSONScanner.member("dev.chatgateway/status", of: meta, in: bytes),
-            let code = Int(JSONText.source(status, in: bytes)), (400...499).contains(code)
+            let code = Int(JSONText.source(status, in: bytes)), CallToolResult.mayDeclare(code)
         {
             declaredStatus = code
         }

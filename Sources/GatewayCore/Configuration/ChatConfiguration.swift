@@ -51,7 +51,7 @@ package struct ChatConfiguration: Hashable, Sendable {
 /// | `missing` | string | `Missing A or B` | the answer when a required field is missing |
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
-/// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's |
+/// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
 /// | `access` | `anonymous`, `authenticated` | `anonymous` | whether a request must bring a credential |
 package struct ChatTypeConfiguration: Hashable, Sendable {
     package let name: String
@@ -86,7 +86,8 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
             "From the request's first byte to the answer, sessions and replays included.")
         reply = reader.section("reply", "How the tool's result becomes replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
-            "useToolStatus", default: false, "Whether a 4xx status that the tool declares for its error is used.")
+            "useToolStatus", default: false,
+            "Whether a 4xx status that the tool declares for its error is used; 503 always is.")
         access = reader.choice(
             "access", default: Access.anonymous,
             "authenticated: a request without a forwarded cookie or Authorization is 401, and nothing is sent upstream."

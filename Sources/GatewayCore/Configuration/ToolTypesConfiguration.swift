@@ -11,7 +11,7 @@ import Configuration
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer |
 /// | `limit` | integer | 100 | types at most; further tools are left out |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
-/// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's |
+/// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
 package struct ToolTypesConfiguration: Hashable, Sendable {
     package let upstream: String
     package let allow: [NamePattern]
@@ -32,7 +32,8 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
         limit = reader.integer("limit", default: 100, in: 1...1000, "Types at most; further tools are left out.")
         reply = reader.section("reply", "How a tool's result becomes replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
-            "useToolStatus", default: false, "Whether a 4xx status that a tool declares for its error is used.")
+            "useToolStatus", default: false,
+            "Whether a 4xx status that a tool declares for its error is used; 503 always is.")
     }
 
     /// Whether a tool may be a type.

@@ -16,7 +16,7 @@ package struct GatewayError: Error, Hashable, Sendable {
     package let label: GatewayErrorLabel
     /// The text for people; the label's own text when nil.
     package var text: String?
-    /// A 4xx status that replaces the label's; tools may declare one for their errors.
+    /// A status that replaces the label's: tools may declare a 4xx or 503 for their errors.
     package var declaredStatus: Int?
     /// Whether the tool ran.
     package var executed: Executed

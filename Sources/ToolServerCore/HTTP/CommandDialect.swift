@@ -73,7 +73,10 @@ struct CommandDialect: Sendable {
         switch await call(tool, arguments, principal: principal, traceparent: traceparent, noun: "tool") {
         case .failure(let refusal): return refusal.reply
         case .success(let result):
-            if result.isError { return .error(result.errorText, status: .badRequest) }
+            if result.isError {
+                if result.status == 503 { return .rejected(503, nil, result.errorText) }
+                return .error(result.errorText, status: .badRequest)
+            }
             return .json(result.structuredContent ?? ["result": .string(result.text)])
         }
     }

@@ -35,6 +35,7 @@ struct HTTPReply: Sendable {
     static func rejected(_ status: Int, _ wwwAuthenticate: String?, _ message: String) -> HTTPReply {
         var headers = HTTPHeaders()
         if let wwwAuthenticate { headers.add(name: "WWW-Authenticate", value: wwwAuthenticate) }
+        if status == 503 { headers.add(name: "Retry-After", value: "2") }
         return error(message, status: HTTPResponseStatus(statusCode: status), headers: headers)
     }
 

@@ -43,17 +43,18 @@ struct ToolServerRoutes: Sendable {
 
     /// A request to the MCP endpoint: JSON-RPC of both eras, or the old dialect.
     private func message(_ request: AsyncHTTPRequest) async -> MCPHTTPResponse {
-        let principal: Principal?
-        switch await authenticate(request) {
-        case .anonymous: principal = nil
-        case .principal(let known): principal = known
-        case .rejected(let status, let wwwAuthenticate, let message):
-            return HTTPReply.rejected(status, wwwAuthenticate, message).response
-        }
-        let mapped = MCPHTTPRequest(
+        let authentication = await authenticate(request)
+        var mapped = MCPHTTPRequest(
             method: request.head.method.rawValue, path: String(request.path),
             headers: MCPHTTPHeaders(request.head.headers.map { (name: $0.name, value: $0.value) }),
-            body: Array(request.body.readableBytesView), principal: principal)
+            body: Array(request.body.readableBytesView))
+        switch authentication {
+        case .anonymous: break
+        case .principal(let known): mapped.principal = known
+        case .rejected(let status, let wwwAuthenticate, let message):
+            if status == 503, let answer = streamable.unavailable(mapped, message) { return answer }
+            return HTTPReply.rejected(status, wwwAuthenticate, message).response
+        }
         return await streamable.handle(mapped) { [dialect] request, body in
             await dialect.run(body, principal: request.principal, traceparent: request.headers["traceparent"])?
                 .response

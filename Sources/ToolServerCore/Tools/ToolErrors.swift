@@ -11,7 +11,8 @@ extension ToolError {
 
     static let notAuthenticated = ToolError("Not authenticated")
 
-    /// Turns the store's failures into tool errors that say what the caller can do; the details go to the log.
+    /// Turns the store's failures into tool errors that say what the caller can do; the details go to the log. What
+    /// may well succeed a moment later is declared as 503.
     static func translating<Value>(
         _ context: ToolContext, _ body: () async throws -> Value
     ) async throws -> Value {
@@ -22,15 +23,16 @@ extension ToolError {
         } catch SearchRefusal.invalidPosition {
             throw PageCursor.invalid
         } catch SearchRefusal.tooManyScans {
-            throw ToolError("Too many searches are running, try again or search for three letters or more")
+            throw ToolError(
+                "Too many searches are running, try again or search for three letters or more", status: 503)
         } catch let error as StoreError {
             context.logger.error(
                 "store failed", metadata: ["error.kind": "\(error.kind.rawValue)", "error": "\(error)"])
             switch error.kind {
-            case .busy: throw ToolError("The database is busy, try again")
+            case .busy: throw ToolError("The database is busy, try again", status: 503)
             case .full: throw ToolError("The database is full")
             case .timeout: throw ToolError("The database took too long")
-            default: throw ToolError("The database is unavailable")
+            default: throw ToolError("The database is unavailable", status: 503)
             }
         }
     }

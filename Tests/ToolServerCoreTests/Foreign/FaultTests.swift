@@ -139,7 +139,7 @@ import Testing
         #expect(try missing.json["reasons"] == ["database: cannotOpen"])
         let result = try await toolServer.server.call(
             tool: "search_projects", arguments: ["query": "u"], principal: nil)
-        #expect(result.isError && result.text == "The database is unavailable")
+        #expect(result.isError && result.text == "The database is unavailable" && result.status == 503)
         try FileManager.default.moveItem(atPath: legacy.path + ".away", toPath: legacy.path)
         #expect(try await client.get("/readyz").status == 200)
         let back = try await toolServer.server.call(

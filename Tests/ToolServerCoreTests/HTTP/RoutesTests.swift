@@ -202,6 +202,47 @@ import Testing
         }
     }
 
+    /// The server is alive and has an answer, so a gateway need not take it for broken.
+    @Test func aToolCallWhoseCallerCannotBeToldIsAnErrorOfTheTool() async throws {
+        try await serving { client, fixture in
+            let cookie = try await cookie(fixture, fixture.alice)
+            try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session") }
+            let call = #"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"echo","arguments":{}"#
+            let modern = call + #","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#
+            for (body, isModern) in [(call + "}}", false), (modern, true)] {
+                let response = try await client.post(
+                    "/mcp/", body, headers: [cookie, ("Accept", "application/json, text/event-stream")])
+                #expect(response.status == 200)
+                let document = try response.json
+                #expect(document["id"] == "c")
+                #expect(document["result"]?["isError"] == true)
+                #expect(document["result"]?["content"]?.array?.first?["text"] == "The database is unavailable")
+                #expect(document["result"]?["_meta"]?["dev.chatgateway/status"] == 503)
+                #expect(document["result"]?["resultType"] == (isModern ? "complete" : nil))
+            }
+            for other in [#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, "{}", "["] {
+                let response = try await client.post("/mcp/", other, headers: [cookie])
+                #expect(response.status == 503)
+                #expect(response.header("Retry-After") == "2")
+            }
+        }
+    }
+
+    @Test func aPlainCallSaysWhenToTryAgain() async throws {
+        try await serving { client, fixture in
+            try await fixture.store.write { try $0.execute(sql: "ALTER TABLE project RENAME TO away") }
+            let call = #"{"model":"projects","query":"x"}"#
+            let plain = try await client.post("/mcp/search_any", call)
+            #expect(plain.status == 503)
+            #expect(plain.header("Retry-After") == "2")
+            #expect(try plain.json == ["error": "The database is unavailable"])
+            // The old dialect knows one status for whatever a tool says.
+            let old = try await client.post("/mcp/", #"{"command":"search_any","arguments":\#(call)}"#)
+            #expect(old.status == 200)
+            #expect(try old.json == ["error": "The database is unavailable"])
+        }
+    }
+
     @Test func requestsAreBoundedAndUnknownPathsNotFound() async throws {
         try await serving(["toolServer": ["limits": ["maxBody": "1KiB"]]]) { client, _ in
             let large = try await client.post(

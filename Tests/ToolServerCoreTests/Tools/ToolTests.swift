@@ -170,6 +170,7 @@ import Testing
         let history = try await fixture.call("chat_history", as: fixture.alice)
         #expect(history.isError)
         #expect(history.text == "The database is unavailable")
+        #expect(history.status == 503)
     }
 
     @Test func progressCarriesTheDeltas() async throws {
