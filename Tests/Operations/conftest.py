@@ -6,6 +6,7 @@ import sys
 import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+import observed as watched  # noqa: E402
 import services  # noqa: E402
 
 
@@ -40,3 +41,13 @@ def pair(database):
     yield tools, front
     assert front.stop() == 0
     assert tools.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def observed(database, tmp_path_factory):
+    """A pair with every part that has metrics; see observed.py."""
+    both = watched.Observed(tmp_path_factory.mktemp("observed"), database)
+    both.ask()
+    both.ask()
+    yield both
+    both.stop()

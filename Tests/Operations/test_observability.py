@@ -1,17 +1,13 @@
 """The rules, the dashboard and the runbook fit what the processes really expose."""
 import json
 import re
-import shutil
-import subprocess
 
 import pytest
 import yaml
 
 import promql
 import services
-from services import ROOT, chat, eventually, request
-from test_processes import FakeProvider
-from test_tracing import Collector
+from services import ROOT, chat, request
 
 RULES = ROOT / "deploy/prometheus/rules.yml"
 DASHBOARD = ROOT / "deploy/grafana/dashboard.json"
@@ -35,39 +31,14 @@ def queries():
 
 
 @pytest.fixture(scope="module")
-def metrics(database, tmp_path_factory):
-    """What both expose when every part that has metrics is in use."""
-    directory = tmp_path_factory.mktemp("observed")
-    certificate = directory / "certificate.pem"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-days", "30", "-subj", "/CN=x", "-keyout", directory / "key.pem", "-out", certificate],
-                   check=True, capture_output=True)
-    document = json.loads((ROOT / "gateway.json").read_text())
-    document["certificates"] = [str(certificate)]
-    document["rateLimits"] = {"types": {"history": {"requests": 1, "per": "1h"}}}
-    (directory / "gateway.json").write_text(json.dumps(document))
-    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": Collector().url,
-                   "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret-of-the-collector"}
-    tools = services.tool_server(database, environment=environment | {
-        "AI_BASE_URL": FakeProvider().url, "AI_MODEL": "m", "AI_API_KEY": "key-of-the-test"})
-    tools.listening()
-    front = services.gateway(tools.addresses["main"], config=directory / "gateway.json", environment=environment)
-    front.ready()
-    address = front.addresses["main"]
-    assert chat(address, {"type": "search_any", "model": "projects", "query": "urgent"})[0] == 200
-    assert chat(address, {"type": "search_any", "model": "planets", "query": "x"})[0] == 400
-    assert chat(address, {"message": "Hello"})[0] == 200
-    assert request(address, "GET", "/mcp/session/new")[0] == 200
-    assert [chat(address, {"type": "history"})[0] for _ in range(2)] == [400, 429]
-    exposed = promql.exposition(front.metrics()) | {}
-    for name, labels in promql.exposition(tools.metrics()).items():
+def metrics(observed):
+    """The names that both expose, with the values of their labels."""
+    exposed = promql.exposition(observed.front.metrics())
+    for name, labels in promql.exposition(observed.tools.metrics()).items():
         known = exposed.setdefault(name, {})
         for label, values in labels.items():
             known.setdefault(label, set()).update(values)
-    exposed["up"] = {}
-    yield exposed
-    assert front.stop() == 0
-    assert tools.stop() == 0
+    return exposed | {"up": {}}
 
 
 def test_every_query_asks_for_what_is_there(metrics):
@@ -84,12 +55,6 @@ def test_every_query_asks_for_what_is_there(metrics):
                     assert set(value.split("|")) <= {"chat-gateway", "chat-tool-server"}, f"{title}: job {value}"
         labels = set().union(promql.TARGET_LABELS, *(metrics[name] for name, _ in found))
         assert promql.grouped_labels(expression) <= labels, f"{title}: grouped by what is not there"
-        for panel in panels():
-            for target in panel["targets"]:
-                wanted = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
-                kept = promql.grouped_labels(target["expr"]) or promql.TARGET_LABELS | set().union(
-                    *(metrics[name] for name, _ in promql.selectors(target["expr"])))
-                assert wanted <= kept, f"{panel['title']}: the legend names {wanted - kept}"
     assert count > 60
 
 
@@ -109,12 +74,6 @@ def test_values_that_the_queries_name_exist(metrics):
 def test_the_selectors_of_an_expression_are_found():
     found = promql.selectors('sum by (a) (rate(x_total{b="c|d", e!~"f"}[5m])) / on (g) y > 0.1 and time() - z < 14 * 9')
     assert found == [("x_total", [("b", "=", "c|d"), ("e", "!~", "f")]), ("y", []), ("z", [])]
-
-
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
-def test_promtool_takes_the_rules():
-    done = subprocess.run(["promtool", "check", "rules", RULES], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_dashboard_is_one():

@@ -231,9 +231,18 @@ class FakeProvider:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 seen.append((body["model"], self.headers["Authorization"]))
-                answer = json.dumps({"choices": [{"message": {"role": "assistant", "content": "Hi"}}]}).encode()
+                usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
+                stream = body.get("stream", False)
+                part = {"role": "assistant", "content": "Hi"}
+                if body["messages"][-1]["content"] == "Search first":
+                    function = {"name": "search_projects", "arguments": '{"query": "urgent"}'}
+                    part = {"role": "assistant", "content": None,
+                            "tool_calls": [{"index": 0, "id": "1", "type": "function", "function": function}]}
+                answer = json.dumps({"choices": [{"delta" if stream else "message": part}], "usage": usage}).encode()
+                if stream:
+                    answer = b"data: " + answer + b"\n\ndata: [DONE]\n\n"
                 self.send_response(200)
-                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Type", "text/event-stream" if stream else "application/json")
                 self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
                 self.wfile.write(answer)
