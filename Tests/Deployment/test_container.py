@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import pytest
 import yaml
 
 from services import BIN, ROOT
@@ -27,6 +28,29 @@ def test_the_image_is_built_with_the_packages_that_a_build_installs():
 def test_what_is_copied_into_the_image_exists():
     for source in re.findall(r"^COPY (?!--from)(\S+) ", DOCKERFILE, re.M):
         assert (ROOT / source).exists(), source
+
+
+@pytest.mark.parametrize("commit, wanted", [("ab" * 20, [f'-Xcxx -DBUILD_COMMIT="{"ab" * 20}"']), ("", [])])
+def test_the_commit_reaches_the_compiler(tmp_path, commit, wanted):
+    (command,) = re.findall(r"^ARG BUILD_COMMIT=$\n^RUN (.*?)(?=^\S)", DOCKERFILE + "END", re.S | re.M)
+    (swift := tmp_path / "swift").write_text('#!/bin/sh\necho "$*" >> "$LOG"\n')
+    swift.chmod(0o755)
+    for name in ("mkdir", "cp"):
+        (tmp_path / name).symlink_to("/bin/true")
+    subprocess.run(["sh", "-ec", command], check=True, cwd=tmp_path, env={
+        "PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "BUILD_COMMIT": commit})
+    calls = (tmp_path / "log").read_text().splitlines()
+    assert calls == [" ".join([f"build -c release --product {name}", *wanted]) for name in ("gateway", "tool-server")]
+    for service in ("gateway", "tool-server"):
+        assert COMPOSE["services"][service]["build"]["args"] == {"BUILD_COMMIT": "${BUILD_COMMIT:-}"}
+
+
+def test_crashes_are_symbolised_as_in_the_units():
+    (unit,) = set(re.findall(r"^Environment=SWIFT_BACKTRACE=(.+)$",
+                             (ROOT / "deploy/systemd/chat-gateway.service").read_text(), re.M))
+    (image,) = re.findall(r"^ENV SWIFT_BACKTRACE=(.+)$", DOCKERFILE, re.M)
+    path = image.removeprefix(unit + ",swift-backtrace=")
+    assert path != image and re.search(rf"^COPY --from=build \S+ {path}$", DOCKERFILE, re.M)
 
 
 def test_the_composition_names_what_exists():
