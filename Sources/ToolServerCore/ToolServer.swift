@@ -80,6 +80,11 @@ package func buildToolServer(
         info: ToolServer.implementation,
         instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
         configuration: MCPServerConfiguration(stateKey: configuration.sessionKeys.stateKey), logger: logger)
+    let tracer = configuration.tracing.map {
+        SpanExporter(
+            $0, name: ToolServer.implementation.name, prefix: "tool_server", build: build, metrics: metrics.registry,
+            logger: logger)
+    }
     var engine: CurlEngine?
     var replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
     let answers: any AnswerProvider
@@ -92,7 +97,8 @@ package func buildToolServer(
         let make: @Sendable (AnswerConfiguration?) -> any AnswerProvider = { ai in
             guard let ai else { return DocumentAnswers(documents: store) }
             return ModelAnswers(
-                model: ProviderChain(configuration: ai, engine: made, metrics: aiMetrics, logger: logger),
+                model: ProviderChain(
+                    configuration: ai, engine: made, metrics: aiMetrics, tracer: tracer, logger: logger),
                 configuration: ai.agent, documents: store, server: server, metrics: aiMetrics, logger: logger)
         }
         let replaceable = ReplaceableAnswers(make(configuration.ai))
@@ -114,11 +120,6 @@ package func buildToolServer(
         memory: ConversationMemory(
             messages: messages, maximumExchanges: agent.historyExchanges, maximumTokens: agent.historyTokens),
         now: now)
-    let tracer = configuration.tracing.map {
-        SpanExporter(
-            $0, name: ToolServer.implementation.name, prefix: "tool_server", build: build, metrics: metrics.registry,
-            logger: logger)
-    }
     let rules = configuration.access.tools
     var names: Set<String> = []
     func register(_ tool: some Tool) throws {

@@ -6,6 +6,7 @@ import Logging
 import MCP
 import NIOCore
 import Observability
+import ServiceRuntime
 import Synchronization
 
 /// An AI provider over HTTP that speaks the OpenAI-compatible chat-completions protocol.
@@ -13,6 +14,7 @@ final class ChatCompletionsProvider: LanguageModel {
     let configuration: ProviderConfiguration
     private let engine: CurlEngine
     private let metrics: AnswerMetrics
+    private let tracer: SpanExporter?
     private let logger: Logger
     private let slots: ProviderSlots
     private let errorText: ErrorText
@@ -20,10 +22,14 @@ final class ChatCompletionsProvider: LanguageModel {
     private let unsupported = Mutex<Set<ChatCompletion.Extra>>([])
 
     /// A provider that sends its requests through the engine.
-    init(configuration: ProviderConfiguration, engine: CurlEngine, metrics: AnswerMetrics, logger: Logger) {
+    init(
+        configuration: ProviderConfiguration, engine: CurlEngine, metrics: AnswerMetrics, tracer: SpanExporter? = nil,
+        logger: Logger
+    ) {
         self.configuration = configuration
         self.engine = engine
         self.metrics = metrics
+        self.tracer = tracer
         self.logger = logger
         slots = ProviderSlots(limit: configuration.maxConcurrent)
         errorText = ErrorText(configuration)
@@ -116,6 +122,7 @@ final class ChatCompletionsProvider: LanguageModel {
     ) async throws -> ModelReply {
         let name = configuration.name
         let start = ContinuousClock.now
+        let spanStart = NIODeadline.now()
         metrics.active.with(name).add(1)
         defer {
             metrics.active.with(name).add(-1)
@@ -129,6 +136,7 @@ final class ChatCompletionsProvider: LanguageModel {
                 metrics.tokens.with(name, "prompt").increment(by: UInt64(usage.prompt))
                 metrics.tokens.with(name, "completion").increment(by: UInt64(usage.completion))
             }
+            tracer?.record(configuration, from: spanStart, usage: reply.usage)
             return reply
         } catch {
             let failure: ProviderFailure
@@ -142,9 +150,11 @@ final class ChatCompletionsProvider: LanguageModel {
             }
             if Task.isCancelled {
                 metrics.requests.with(name, "cancelled").increment()
+                tracer?.record(configuration, from: spanStart, error: "cancelled")
                 throw CancellationError()
             }
             metrics.requests.with(name, failure.reason.rawValue).increment()
+            tracer?.record(configuration, from: spanStart, error: failure.reason.rawValue, status: failure.status)
             throw failure
         }
     }

@@ -2,6 +2,7 @@ import CurlTransport
 import JSON
 import Logging
 import MCPServer
+import ServiceRuntime
 
 /// Answers with a language model: with the documents' passages at hand, the conversation so far, and the caller's tools.
 struct ModelAnswers: AnswerProvider {
@@ -86,10 +87,14 @@ struct ModelAnswers: AnswerProvider {
 
 extension ProviderChain {
     /// The configured providers, in their order.
-    init(configuration: AnswerConfiguration, engine: CurlEngine, metrics: AnswerMetrics, logger: Logger) {
+    init(
+        configuration: AnswerConfiguration, engine: CurlEngine, metrics: AnswerMetrics, tracer: SpanExporter? = nil,
+        logger: Logger
+    ) {
         self.init(
             providers: configuration.providers.map {
-                ChatCompletionsProvider(configuration: $0, engine: engine, metrics: metrics, logger: logger)
+                ChatCompletionsProvider(
+                    configuration: $0, engine: engine, metrics: metrics, tracer: tracer, logger: logger)
             }, coolDown: configuration.coolDown, logger: logger)
     }
 }
