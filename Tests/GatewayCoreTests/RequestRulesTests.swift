@@ -108,6 +108,17 @@ import Testing
                 == "session;dur=0.000, upstream;dur=0.000, total;dur=0.000")
         #expect(
             ServerTiming.text(session: .zero, upstream: .seconds(1 << 50), totalNanoseconds: .max).utf8.count <= 112)
+        #expect(
+            ServerTiming.text(
+                session: .zero, upstream: .milliseconds(3), totalNanoseconds: 4_000_000, queue: .milliseconds(1),
+                connect: .microseconds(250))
+                == "session;dur=0.000, upstream;dur=3.000, total;dur=4.000, queue;dur=1.000, connect;dur=0.250")
+        let longest = Duration.seconds(1 << 50)
+        #expect(
+            ServerTiming.text(
+                session: longest, upstream: longest, totalNanoseconds: .max, queue: longest, connect: longest
+            )
+            .hasSuffix(", connect;dur=9999999999.999"))
     }
 
     @Test(arguments: [

@@ -92,6 +92,29 @@ def test_readiness_turns_false_first(start, running):
     assert service.process.wait(20) == 0
 
 
+def test_what_does_not_end_within_the_limit_is_ended(database, running):
+    asked, ended = threading.Event(), threading.Event()
+    provider = FakeProvider(before=lambda: (asked.set(), ended.wait(60)))
+    limits = {"GATEWAY_DRAIN_TIMEOUT": "500ms", "TOOL_SERVER_DRAIN": "500ms"}
+    tools = running(services.tool_server(database, environment=limits | {
+        "AI_BASE_URL": provider.url, "AI_MODEL": "m", "AI_API_KEY": "key-of-the-test"})).listening()
+    front = running(services.gateway(tools.addresses["main"], environment=limits))
+    front.ready()
+    answers = []
+    client = threading.Thread(target=lambda: answers.append(
+        chat(front.addresses["main"], {"type": "ai_prompt", "message": "Hello"})))
+    client.start()
+    try:
+        assert asked.wait(20)
+        # The type's own limit is 30 s.
+        assert front.stop() == 0
+        client.join(10)
+        assert not client.is_alive() and answers[0][0] != 200
+        assert tools.stop() == 0
+    finally:
+        ended.set()
+
+
 def test_the_log_level_changes_while_serving(start, running):
     service = running(start()).listening()
     assert json.loads(service.admin("GET", "/loglevel")[2]) == {"level": "info"}
@@ -215,13 +238,44 @@ def test_the_access_log_has_the_phases(pair):
     for key in ("queue.ms", "session.ms", "connect.ms", "first_byte.ms", "upstream.ms", "duration_ms"):
         assert isinstance(line[key], (int, float)) and line[key] >= 0, key
     assert line["session.reused"] is True
-    assert re.fullmatch(r"session;dur=[\d.]+, upstream;dur=[\d.]+, total;dur=[\d.]+", headers["Server-Timing"])
+    assert re.fullmatch(r"session;dur=[\d.]+, upstream;dur=[\d.]+, total;dur=[\d.]+(, connect;dur=[\d.]+)?",
+                        headers["Server-Timing"])
+
+
+def test_a_call_that_waits_for_a_place_says_how_long(database, running):
+    asked, ended = threading.Event(), threading.Event()
+    provider = FakeProvider(before=lambda: (asked.set(), ended.wait(60)))
+    tools = running(services.tool_server(database, environment={
+        "AI_BASE_URL": provider.url, "AI_MODEL": "m", "AI_API_KEY": "key-of-the-test"})).listening()
+    front = running(services.gateway(tools.addresses["main"], environment={
+        "GATEWAY_UPSTREAMS_TOOLS_CONCURRENCY": "1", "GATEWAY_UPSTREAMS_TOOLS_QUEUE_TIMEOUT": "20s"}))
+    front.ready()
+    answers = {}
+
+    def ask(name):
+        answers[name] = chat(
+            front.addresses["main"], {"type": "ai_prompt", "message": "Hello"}, {"X-Request-Id": name})
+
+    clients = [threading.Thread(target=ask, args=(name,)) for name in ("first", "second")]
+    clients[0].start()
+    assert asked.wait(20)
+    clients[1].start()
+    eventually(lambda: 'gateway_upstream_queue_length{upstream="tools"} 1\n' in front.metrics(), what="the queue")
+    ended.set()
+    for client in clients:
+        client.join(20)
+    lines = {entry["http.request_id"]: entry for entry in eventually(
+        lambda: [entry for entry in front.messages("request")] if len(front.messages("request")) == 2 else None)}
+    for name, waited in (("first", False), ("second", True)):
+        status, headers, _ = answers[name]
+        assert status == 200
+        assert ("queue;dur=" in headers["Server-Timing"]) == waited == (lines[name]["queue.ms"] > 0)
 
 
 class FakeProvider:
     """An OpenAI-compatible provider that notes model and key."""
 
-    def __init__(self):
+    def __init__(self, before=lambda: None):
         from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
         seen = self.seen = []
 
@@ -231,6 +285,7 @@ class FakeProvider:
             def do_POST(self):
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 seen.append((body["model"], self.headers["Authorization"]))
+                before()
                 usage = {"prompt_tokens": 3, "completion_tokens": 1, "total_tokens": 4}
                 stream = body.get("stream", False)
                 part = {"role": "assistant", "content": "Hi"}
@@ -244,8 +299,11 @@ class FakeProvider:
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream" if stream else "application/json")
                 self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                self.wfile.write(answer)
+                try:
+                    self.end_headers()
+                    self.wfile.write(answer)
+                except OSError:
+                    pass  # Nobody waits any more.
 
             def log_message(self, *arguments):
                 pass

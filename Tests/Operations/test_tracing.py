@@ -64,6 +64,9 @@ def test_a_call_is_one_trace_and_is_flushed_at_the_end(database, running):
     assert tool["parentSpanId"] == client["spanId"]
     assert [server["kind"], client["kind"], tool["kind"]] == [2, 3, 2]
     assert [event["name"] for event in client["events"]] == ["session", "upstream"]
+    told = attributes(client)
+    assert (told["peer.service"], told["mcp.era"], told["mcp.replays"]) == ("tools", "modern", 0)
+    assert told["mcp.session.reused"] is True and told["gen_ai.tool.name"] == "search_projects"
     # In the order of time, as far as one clock goes.
     times = [int(span[key]) for span, key in ((server, "startTimeUnixNano"), (client, "startTimeUnixNano"),
                                               (tool, "startTimeUnixNano"), (tool, "endTimeUnixNano"),
@@ -72,6 +75,78 @@ def test_a_call_is_one_trace_and_is_flushed_at_the_end(database, running):
     line = next(entry for entry in front.messages("request") if entry["http.request_id"] == "traced-1")
     assert (line["trace.id"], line["span.id"]) == (trace, server["spanId"])
     assert "s3cret-of-the-collector" not in "".join(front.lines + tools.lines)
+
+
+def attributes(span):
+    found = {}
+    for entry in span["attributes"]:
+        ((kind, value),) = entry["value"].items()
+        found[entry["key"]] = int(value) if kind == "intValue" else value
+    return found
+
+
+def test_a_replay_is_told_everywhere(database, running):
+    collector, socket = Collector(), services.listening_socket()
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "GATEWAY_UPSTREAMS_TOOLS_ERA": "legacy",
+                   "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret-of-the-collector"}
+
+    def tool_server():
+        return running(services.tool_server(database, sockets={"main": socket})).listening("main")
+
+    tools = tool_server()
+    front = running(services.gateway(tools.addresses["main"], environment=environment))
+    front.ready()
+    assert chat(front.addresses["main"], {"type": "search_projects", "query": "urgent"}, {"X-Request-Id": "r-1"})[0] == 200
+    # The next one has a key of its own, and knows none of the sessions.
+    assert tools.stop() == 0
+    tool_server()
+    status, headers, _ = chat(
+        front.addresses["main"], {"type": "search_projects", "query": "urgent"}, {"X-Request-Id": "r-2"})
+    assert status == 200
+    first, second = (eventually(lambda: [entry for entry in front.messages("request")
+                                         if entry["http.request_id"] == name], what="the line")[0]
+                     for name in ("r-1", "r-2"))
+    assert (first["upstream.era"], first["upstream.replays"]) == ("legacy", 0)
+    assert (second["upstream"], second["upstream.era"], second["upstream.replays"]) == ("tools", "legacy", 1)
+    assert second["session.reused"] is False
+    assert 'gateway_upstream_replays_total{upstream="tools"} 1\n' in front.metrics()
+    assert front.stop() == 0
+    (span,) = [span for span in collector.spans.values()
+               if span["name"] == "tools/call search_projects" and attributes(span)["mcp.replays"] == 1]
+    told = attributes(span)
+    assert (told["peer.service"], told["mcp.era"], told["mcp.session.reused"]) == ("tools", "legacy", False)
+    assert "replay" in [event["name"] for event in span["events"]]
+
+
+def test_what_the_model_is_asked_is_part_of_the_trace(database, running):
+    from test_processes import FakeProvider
+    collector, provider = Collector(), FakeProvider()
+    environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+                   "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret-of-the-collector"}
+    tools = running(services.tool_server(database, environment=environment | {
+        "AI_BASE_URL": provider.url, "AI_MODEL": "tiny", "AI_API_KEY": "key-of-the-test"})).listening()
+    front = running(services.gateway(tools.addresses["main"], environment=environment))
+    front.ready()
+    assert chat(front.addresses["main"], {"message": "Search first"})[0] == 200
+    assert front.stop() == 0
+    assert tools.stop() == 0
+    ours = list(collector.spans.values())
+    (tool,) = [span for span in ours if span["service"] == "tool-server" and span["name"] == "tools/call chat"]
+    models = [span for span in ours if span["name"] == "chat tiny"]
+    (search,) = [span for span in ours if span["name"] == "tools/call search_projects"]
+    # Asked, a tool called at its wish, asked again.
+    assert len(models) == 2
+    for span in [*models, search]:
+        assert (span["traceId"], span["parentSpanId"]) == (tool["traceId"], tool["spanId"])
+    port = int(provider.url.split(":")[2].split("/")[0])
+    for span in models:
+        assert span["kind"] == 3
+        told = attributes(span)
+        assert told["gen_ai.operation.name"] == "chat" and told["gen_ai.request.model"] == "tiny"
+        assert (told["gen_ai.usage.input_tokens"], told["gen_ai.usage.output_tokens"]) == (3, 1)
+        assert (told["server.address"], told["server.port"]) == ("127.0.0.1", port)
+    text = json.dumps(ours)
+    assert "Search first" not in text and "key-of-the-test" not in text and "urgent" not in text
 
 
 def test_a_collector_that_is_away_changes_nothing(database, running):

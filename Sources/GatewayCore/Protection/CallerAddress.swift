@@ -16,15 +16,35 @@ struct CallerAddress: Hashable, Sendable {
         peer: SocketAddress?, headers: HTTPHeaders, header: RateLimitConfiguration.AddressHeader,
         trusted: TrustedProxies
     ) {
-        var bytes = peer.flatMap { TrustedProxies.Range.bytes($0) } ?? []
-        if header != .none, trusted.contains(peer) {
-            for text in Self.hops(headers, header).reversed() {
-                guard let hop = Self.address(text) else { break }
-                bytes = hop
-                if !trusted.contains(bytes: hop) { break }
-            }
-        }
+        let bytes =
+            Self.forwarded(peer, headers, header, trusted) ?? peer.flatMap { TrustedProxies.Range.bytes($0) } ?? []
         self.bytes = bytes.count == 16 ? Array(bytes[..<8]) : bytes
+    }
+
+    /// The whole address for people to read; nil for a Unix socket's peer without a header to believe.
+    static func text(
+        peer: SocketAddress?, headers: HTTPHeaders, header: RateLimitConfiguration.AddressHeader,
+        trusted: TrustedProxies
+    ) -> String? {
+        forwarded(peer, headers, header, trusted).flatMap(text(of:)) ?? peer?.ipAddress
+    }
+
+    private static func forwarded(
+        _ peer: SocketAddress?, _ headers: HTTPHeaders, _ header: RateLimitConfiguration.AddressHeader,
+        _ trusted: TrustedProxies
+    ) -> [UInt8]? {
+        guard header != .none, headers.contains(name: header.rawValue), trusted.contains(peer) else { return nil }
+        var bytes: [UInt8]?
+        for text in hops(headers, header).reversed() {
+            guard let hop = address(text) else { break }
+            bytes = hop
+            if !trusted.contains(bytes: hop) { break }
+        }
+        return bytes
+    }
+
+    private static func text(of bytes: [UInt8]) -> String? {
+        try? SocketAddress(packedIPAddress: ByteBuffer(bytes: bytes), port: 0).ipAddress
     }
 
     /// From the client to the last proxy.

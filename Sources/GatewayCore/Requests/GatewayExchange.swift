@@ -103,7 +103,8 @@ class GatewayExchange {
             let total = (NIODeadline.now() - exchange.start).nanoseconds
             var text = ServerTiming.text(
                 session: upstream?.timings?.session, upstream: upstream?.timings?.upstream ?? upstream?.duration,
-                totalNanoseconds: total)
+                totalNanoseconds: total, queue: upstream?.timings?.queue ?? .zero,
+                connect: upstream?.timings?.connect ?? .zero)
             if let side { text += ", route;desc=\"\(side.rawValue)\"" }
             headers.add(name: "Server-Timing", value: text)
         }
@@ -187,7 +188,11 @@ class GatewayExchange {
             "http.response_bytes": .stringConvertible(summary.responseBytes),
             "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route),
         ]
-        if let address = exchange.remoteAddress?.ipAddress { metadata["client.address"] = .string(address) }
+        let configuration = view.snapshot.configuration
+        let address = CallerAddress.text(
+            peer: exchange.remoteAddress, headers: exchange.head.headers,
+            header: configuration.rateLimits?.addressHeader ?? .forwardedFor, trusted: configuration.trustedProxies)
+        if let address { metadata["client.address"] = .string(address) }
         if let type {
             metadata["type"] = .string(type.name)
             metadata["tool"] = .string(type.tool)

@@ -1,15 +1,24 @@
-/// The `Server-Timing` header: `session;dur=0.412, upstream;dur=3.201, total;dur=3.950`, in milliseconds.
+/// The `Server-Timing` header: `session;dur=0.412, upstream;dur=3.201, total;dur=3.950`, in milliseconds; then
+/// `queue` and `connect` where there was any.
 enum ServerTiming {
     /// - Parameters:
     ///   - session: Waiting for a session; nil counts as zero.
     ///   - upstream: The upstream's answer; nil counts as zero.
     ///   - total: From the request's first byte to now, in nanoseconds.
-    static func text(session: Duration?, upstream: Duration?, totalNanoseconds total: Int64) -> String {
-        String(unsafeUninitializedCapacity: 112) { buffer in
+    ///   - queue: Waiting for a place at the upstream, before all else.
+    ///   - connect: Opening a connection, a part of `upstream`.
+    static func text(
+        session: Duration?, upstream: Duration?, totalNanoseconds total: Int64, queue: Duration = .zero,
+        connect: Duration = .zero
+    ) -> String {
+        let isUsual = queue == .zero && connect == .zero
+        return String(unsafeUninitializedCapacity: isUsual ? 112 : 176) { buffer in
             var writer = Writer(buffer: buffer)
             writer.append("session;dur=", session?.nanoseconds ?? 0)
             writer.append(", upstream;dur=", upstream?.nanoseconds ?? 0)
             writer.append(", total;dur=", total)
+            if queue > .zero { writer.append(", queue;dur=", queue.nanoseconds) }
+            if connect > .zero { writer.append(", connect;dur=", connect.nanoseconds) }
             return writer.count
         }
     }
@@ -21,7 +30,7 @@ enum ServerTiming {
         /// A name and a time with three digits after the point.
         mutating func append(_ name: StaticString, _ nanoseconds: Int64) {
             name.withUTF8Buffer { for byte in $0 { append(byte) } }
-            // Ten digits of milliseconds are a hundred days; the buffer holds three such numbers.
+            // Ten digits of milliseconds are a hundred days; the buffer holds as many such numbers as there are names.
             let micros = UInt64(min(max(nanoseconds, 0) / 1000, 9_999_999_999_999))
             append(digitsOf: micros / 1000, atLeast: 1)
             append(UInt8(ascii: "."))

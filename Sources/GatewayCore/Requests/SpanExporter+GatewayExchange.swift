@@ -46,6 +46,7 @@ extension SpanExporter {
         }
         if let era = upstream.era { attributes.append(("mcp.era", .string(era == .modern ? "modern" : "legacy"))) }
         if let reused = upstream.sessionReused { attributes.append(("mcp.session.reused", .bool(reused))) }
+        attributes.append(("mcp.replays", .int(upstream.replays)))
         if let timings = upstream.timings {
             // The phases follow one another; each event is its end.
             var time = upstream.start
