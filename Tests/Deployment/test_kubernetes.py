@@ -92,13 +92,14 @@ def arguments(name, replaced):
 
 def test_the_pods_run_as_the_manifests_start_them(tmp_path):
     secret = objects("Secret")["chat-tool-server"]["stringData"]
-    environment = {}
+    environment = {variable["name"]: variable["value"] for variable in container("gateway")["env"]}
+    assert environment
     for variable in container("tool-server")["env"]:
         key = variable["valueFrom"]["secretKeyRef"]["key"]
         assert key in secret
         if not variable["valueFrom"]["secretKeyRef"].get("optional"):
             environment[variable["name"]] = str(tmp_path / "chat.sqlite")
-    assert environment, "the database is named by the environment"
+    assert "TOOL_SERVER_DATABASE" in environment, "the database is named by the environment"
 
     port = free_port()
     places = {"/etc/chat-gateway/gateway.json": str(ROOT / "gateway.json"), "8001": str(port),
