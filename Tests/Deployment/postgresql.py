@@ -1,4 +1,4 @@
-"""A private PostgreSQL cluster on a free port."""
+"""A private PostgreSQL cluster on a port of its own."""
 
 import os
 import pwd
@@ -16,37 +16,44 @@ PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lamb
 class PostgreSQL:
     """The cluster; it can be stopped, killed and started again on the same port."""
 
-    def __init__(self):
+    def __init__(self, host="127.0.0.1", prefix=()):
+        """`prefix` is put before the server's command: a namespace to run in, where `host` is an address."""
         assert PROGRAMS, "PostgreSQL's server is not installed (deploy/local/packages test)"
         self._directory = Path(tempfile.mkdtemp(prefix="chat-postgresql-"))
         # The server refuses to run as root.
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
             shutil.chown(self._directory, self._user)
-        self.port = free_port()
+        self.host, self._prefix, self.port = host, prefix, free_port()
         self._run("initdb", "--pgdata", self._data, "--username", "chat", "--auth", "trust", "--encoding", "UTF8",
                   "--no-locale", "--no-sync")
+        with open(self._data / "pg_hba.conf", "a") as access:
+            access.write("host all chat samenet trust\n")
         self.start()
         self.query("CREATE DATABASE chat", database="postgres")
 
     @property
     def url(self):
-        return f"postgres://chat@127.0.0.1:{self.port}/chat"
+        return f"postgres://chat@{self.host}:{self.port}/chat"
 
     @property
     def _data(self):
         return self._directory / "data"
 
     def start(self):
+        # Only root may enter a namespace; the server wants somebody else.
+        identity = {} if self._prefix else self._identity()
+        become = ["setpriv", "--reuid", self._user, "--regid", self._user, "--clear-groups"] if self._prefix else []
         self._server = subprocess.Popen(
-            [PROGRAMS / "postgres", "-D", self._data, "-p", str(self.port), "-c", "listen_addresses=127.0.0.1",
+            [*self._prefix, *become, PROGRAMS / "postgres", "-D", self._data, "-p", str(self.port),
+             "-c", f"listen_addresses={self.host}",
              "-c", f"unix_socket_directories={self._directory}", "-c", "fsync=off", "-c", "max_connections=50"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **self._identity())
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **identity)
 
         def accepts():
             assert self._server.poll() is None, "PostgreSQL ended"
             return subprocess.run(
-                [PROGRAMS / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(self.port)]).returncode == 0
+                [PROGRAMS / "pg_isready", "-q", "-h", self.host, "-p", str(self.port)]).returncode == 0
 
         eventually(accepts, "PostgreSQL does not start")
 
@@ -63,7 +70,7 @@ class PostgreSQL:
     def query(self, statement, database="chat"):
         """The rows, each a list of texts."""
         result = subprocess.run(
-            ["psql", "-X", "-A", "-t", "-F", "\x1f", "-h", "127.0.0.1", "-p", str(self.port), "-U", "chat", "-d", database,
+            ["psql", "-X", "-A", "-t", "-F", "\x1f", "-h", self.host, "-p", str(self.port), "-U", "chat", "-d", database,
              "-v", "ON_ERROR_STOP=1", "-c", statement], capture_output=True, text=True, check=True)
         return [line.split("\x1f") for line in result.stdout.splitlines()]
 

@@ -1,4 +1,4 @@
-"""A tool-server on a host of its own, a network namespace, that is cut off under load."""
+"""A tool-server, and a database, on a host of its own, a network namespace, that is cut off under load."""
 
 import json
 import os
@@ -9,6 +9,7 @@ import time
 import pytest
 
 from load import Load, searches
+from postgresql import PostgreSQL
 from services import BIN, ROOT, Service, eventually, free_port, get, is_ready
 
 NAMESPACE, LINK = f"chat{os.getpid()}", f"chat{os.getpid() % 10000}"
@@ -97,3 +98,43 @@ def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way(host, tmp_path)
     finally:
         for service in reversed(services):
             service.stop()
+
+
+def test_a_database_that_is_cut_off_is_used_again_by_itself(host, tmp_path):
+    database = PostgreSQL(THERE, host)
+    services = []
+    try:
+        subprocess.run([BIN / "tool-server", "seed", "--database", database.url], capture_output=True, check=True)
+        settings = json.loads((ROOT / "gateway.json").read_text())
+        settings["chat"]["types"]["search_any"]["timeout"] = "1s"
+        settings["toolServer"] = {"postgres": {"connectTimeout": "500ms", "wait": "500ms"}}
+        config = tmp_path / "gateway.json"
+        config.write_text(json.dumps(settings))
+        tools = Service(
+            [BIN / "tool-server", "serve", "--transport", "http", "--port", 0, "--admin", "127.0.0.1:0", "--config",
+             config, "--database", database.url])
+        services.append(tools)
+        gateway = Service([BIN / "gateway", "--config", config, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+                           "--upstream", f"http://{tools.address('main')}/mcp/"])
+        services.append(gateway)
+        admin, tools_admin = f"http://{gateway.address('admin')}", f"http://{tools.address('admin')}"
+        eventually(lambda: is_ready(f"{admin}/readyz"), "the gateway is not ready", gateway.log)
+        with Load(gateway.address("main"), searches(), 4) as load:
+            load.progress(100)
+            cut(True)
+            eventually(lambda: len(load.failures()) >= 8, "nobody noticed")
+            eventually(lambda: not is_ready(f"{tools_admin}/readyz"), "ready without a database", tools.log)
+            # The tool-server can be reached all the same.
+            assert is_ready(f"{admin}/readyz")
+            cut(False)
+            load.progress(100, within=60)
+        for failure in load.failures():
+            problem = failure.problem()
+            assert (failure.status, problem["label"]) in {(503, "tool_error"), (504, "upstream_timeout")}, str(failure)
+        assert all(answer.succeeded for answer in load.answers[-50:]), "it fails on after the line is whole again"
+        eventually(lambda: is_ready(f"{tools_admin}/readyz"), "the tool-server is not ready again", tools.log)
+    finally:
+        for service in reversed(services):
+            service.stop()
+        cut(False)
+        database.remove()

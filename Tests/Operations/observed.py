@@ -42,7 +42,8 @@ class Observed:
                        check=True, capture_output=True)
         document = json.loads((ROOT / "gateway.json").read_text())
         document["certificates"] = [str(certificate)]
-        document["rateLimits"] = {"types": {"history": {"requests": 1, "per": "1h"}}}
+        document["rateLimits"] = {"types": {"history": {"requests": 1, "per": "1h"}},
+                                  "login": {"requests": 2, "per": "1h"}}
         document["upstreams"]["old"] = {"kind": "chat", "url": OldBackend().url}
         types = document["chat"]["types"]
         types["canaried"] = types["search_projects"] | {"canary": {"upstream": "old", "percent": 50}}
@@ -69,7 +70,8 @@ class Observed:
         assert request(address, "GET", "/mcp/session/new")[0] == 200
         assert chat(address, {"type": "history"})[0] in (400, 429)
         assert chat(address, {"type": "members_only"})[0] == 401
-        assert request(address, "POST", "/auth/login", '{"username":"alice","password":"no"}')[0] == 401
+        # Two attempts, then no more.
+        assert request(address, "POST", "/auth/login", '{"username":"alice","password":"no"}')[0] in (401, 429)
         assert chat(address, {"type": "shadowed", "query": "urgent"})[0] == 200
         assert chat(address, {"type": "shadowed", "query": "fail"})[0] == 500
         # Half of the callers are sent to the old backend; each stays where it is.

@@ -248,7 +248,8 @@ def test_a_call_that_waits_for_a_place_says_how_long(database, running):
     tools = running(services.tool_server(database, environment={
         "AI_BASE_URL": provider.url, "AI_MODEL": "m", "AI_API_KEY": "key-of-the-test"})).listening()
     front = running(services.gateway(tools.addresses["main"], environment={
-        "GATEWAY_UPSTREAMS_TOOLS_CONCURRENCY": "1", "GATEWAY_UPSTREAMS_TOOLS_QUEUE_TIMEOUT": "20s"}))
+        "GATEWAY_WORKERS": "1", "GATEWAY_UPSTREAMS_TOOLS_CONCURRENCY": "1",
+        "GATEWAY_UPSTREAMS_TOOLS_QUEUE_TIMEOUT": "20s"}))
     front.ready()
     answers = {}
 

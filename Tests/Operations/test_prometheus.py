@@ -11,6 +11,7 @@ import urllib.request
 import pytest
 import yaml
 
+import services
 from services import ROOT, eventually, free_port
 from test_observability import RULES, alerts, panels
 
@@ -51,6 +52,7 @@ class Prometheus:
             [program("prometheus"), f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}",
              f"--web.listen-address={self.address}", "--log.level=warn"],
             stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT)
+        eventually(self.is_ready, 60, "Prometheus ready")
         eventually(self.scrapes, 60, "both targets scraped")
 
     def ask(self, path, **parameters):
@@ -71,11 +73,12 @@ class Prometheus:
         assert data["resultType"] == "vector", expression
         return [(series["metric"], float(series["value"][1])) for series in data["result"]]
 
+    def is_ready(self):
+        assert self.process.poll() is None, self.output()
+        return services.request(self.address, "GET", "/-/ready")[0] == 200
+
     def scrapes(self):
-        try:
-            targets = self.ask("targets")["activeTargets"]
-        except OSError:
-            return False
+        targets = self.ask("targets")["activeTargets"]
         return len(targets) == 2 and all(target["health"] == "up" for target in targets)
 
     def output(self):
