@@ -80,8 +80,10 @@ struct PostgreSQLOrder: Sendable {
 struct PostgreSQLSearch: Sendable {
     /// Scalars of the query in which trigrams are looked for.
     private static let indexedPrefix = 256
+    /// Rows that the index may name for a search to ask it first; reading more would cost more than walking.
+    private static let fewCandidates = 2000.0
 
-    /// The first rows in order; nil where that is no shorter than ``walk``.
+    /// The first rows in order; nil where that is no shorter than ``walk``, or where they hardly have enough.
     private(set) var head: String?
     /// Through the trigram index; nil where that does not know the query.
     private(set) var indexed: String?
@@ -128,7 +130,15 @@ struct PostgreSQLSearch: Sendable {
         var conditions = source.conditions
         if let after { conditions.append(try source.order.condition(after: after, &parameters)) }
 
-        let needle = source.fold(parameters.bind(.text(query)) + "::text")
+        // The server's folding costs as much as all the rest. ASCII, which most queries are, folds alike everywhere.
+        let isASCII = query.utf8.allSatisfy { $0 < 0x80 }
+        func folded(_ text: String) -> String {
+            isASCII
+                ? parameters.bind(.text(text.lowercased())) + "::text"
+                : source.fold(parameters.bind(.text(text)) + "::text")
+        }
+        // In a subquery, as otherwise a prepared statement folds the query again for every row.
+        let needle = isASCII ? folded(query) : "(SELECT \(folded(query)))"
         let tests = source.searched.map { "strpos(\($0), \(needle)) > 0" }
         let match = "(\(tests.joined(separator: " OR ")))"
         let count = parameters.bind(.integer(Int64(limit + 1)))
@@ -140,7 +150,12 @@ struct PostgreSQLSearch: Sendable {
         }
         walk =
             "\(select) FROM \(source.table) AS row \(filtered(conditions + [match])) ORDER BY \(clause) LIMIT \(count)"
-        if source.isOrderIndexed {
+        let choice = source.trigrams?.rarest(of: scalars.prefix(Self.indexedPrefix))
+        let isRare =
+            choice.map {
+                $0.expectedRows <= Self.fewCandidates && $0.share * Double(walkedFirst) * 2 <= Double(limit)
+            } ?? false
+        if source.isOrderIndexed, !isRare {
             head = """
                 \(select) FROM (SELECT * FROM \(source.table) AS row \(filtered(conditions))
                     ORDER BY \(clause) LIMIT \(walkedFirst)) AS row
@@ -148,9 +163,9 @@ struct PostgreSQLSearch: Sendable {
                 """
         }
         values = parameters.values
-        let trigrams = source.trigrams?.rarest(of: scalars.prefix(Self.indexedPrefix)) ?? []
+        let trigrams = choice?.trigrams ?? []
         if !trigrams.isEmpty {
-            let patterns = trigrams.map { source.fold(parameters.bind(.text("%\($0)%")) + "::text") }
+            let patterns = trigrams.map { folded("%\($0)%") }
             let found =
                 source.read.enumerated().map { "\($1) AS value\($0)" }
                 + ordering.enumerated().map { "\($1) AS key\($0)" }

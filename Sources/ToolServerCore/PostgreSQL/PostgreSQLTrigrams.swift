@@ -28,22 +28,32 @@ struct PostgreSQLTrigrams: Sendable {
         }
     }
 
-    /// The rarest trigrams of a query, rarest first, in the query's own letters; empty when it has none.
-    func rarest(of query: some Collection<Unicode.Scalar>) -> [String] {
+    /// What an index is asked for.
+    struct Choice: Equatable {
+        /// Rarest first, in the query's own letters; empty when the query has none.
+        var trigrams: [String] = []
+        /// The share of rows, from 0 to 1, that have the rarest of them.
+        var share = 1.0
+        /// Rows that have all of them.
+        var expectedRows: Double
+    }
+
+    /// The rarest trigrams of a query.
+    func rarest(of query: some Collection<Unicode.Scalar>) -> Choice {
         var candidates: [UInt64: (text: String, share: Double)] = [:]
         Self.forEach(query) { key, text in
             let share = (Double(counts[key] ?? 0) + 0.3) / Double(max(rows, 1))
             candidates[key] = (text, min(share, 1))
         }
-        var expected = max(total, 1)
-        var chosen: [String] = []
+        var choice = Choice(expectedRows: max(total, 1))
         for candidate in candidates.values.sorted(by: { ($0.share, $0.text) < ($1.share, $1.text) }) {
-            chosen.append(candidate.text)
+            if choice.trigrams.isEmpty { choice.share = candidate.share }
+            choice.trigrams.append(candidate.text)
             // Trigrams of one word come together: the next one tells less than its share says.
-            expected *= chosen.count == 1 ? candidate.share : candidate.share.squareRoot()
-            if chosen.count == Self.maximum || expected <= Self.fewRows { break }
+            choice.expectedRows *= choice.trigrams.count == 1 ? candidate.share : candidate.share.squareRoot()
+            if choice.trigrams.count == Self.maximum || choice.expectedRows <= Self.fewRows { break }
         }
-        return chosen
+        return choice
     }
 
     /// Runs of three letters or digits, which is what the index knows, folded for the key.

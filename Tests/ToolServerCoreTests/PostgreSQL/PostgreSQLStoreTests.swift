@@ -164,10 +164,15 @@ import Testing
     @Test func theRarestTrigramsAreChosen() {
         var trigrams = PostgreSQLTrigrams(total: 100_000)
         for number in 0..<1000 { trigrams.add(number < 3 ? "common rare" : "common words") }
-        #expect(trigrams.rarest(of: "common RARE".unicodeScalars).allSatisfy { ["RAR", "ARE"].contains($0) })
-        #expect(trigrams.rarest(of: "new".unicodeScalars) == ["new"])
-        #expect(trigrams.rarest(of: "ab %_ cd".unicodeScalars).isEmpty)
-        #expect(trigrams.rarest(of: String(repeating: "common ", count: 30).unicodeScalars).count <= 3)
+        let rare = trigrams.rarest(of: "common RARE".unicodeScalars)
+        #expect(rare.trigrams.allSatisfy { ["RAR", "ARE"].contains($0) })
+        #expect(rare.share < 0.01)
+        #expect(trigrams.rarest(of: "new".unicodeScalars).trigrams == ["new"])
+        #expect(
+            trigrams.rarest(of: "ab %_ cd".unicodeScalars) == .init(trigrams: [], share: 1, expectedRows: 100_000))
+        let common = trigrams.rarest(of: String(repeating: "common ", count: 30).unicodeScalars)
+        #expect(common.trigrams.count <= 3)
+        #expect(common.share > 0.9 && common.expectedRows > 10_000)
     }
 
     @Test(arguments: [
