@@ -69,52 +69,6 @@ extension ForeignPostgreSQL {
         return try await PostgreSQLStatements(pool: reader)
             .run(statement, arguments: arguments, limit: limit, timeout: timeout)
     }
-
-    // MARK: Indexes
-
-    package func searchIndexes() async throws -> [SearchIndexStatus] {
-        let models = try await models().models
-        return try await read { connection in
-            try models.map { entry in
-                let state = try PostgreSQLIndexes.state(of: PostgreSQLModels.index(entry.model), connection)
-                return switch state {
-                case .valid: SearchIndexStatus(model: entry.model.key, state: .maintained, detail: "by PostgreSQL")
-                case .invalid:
-                    SearchIndexStatus(model: entry.model.key, state: .missing, detail: "its making did not end")
-                case .missing: SearchIndexStatus(model: entry.model.key, state: .missing)
-                }
-            }
-        }
-    }
-
-    /// Makes an index on the table itself, which its owner must allow: the one thing beside messages that is written.
-    package func buildSearchIndex(
-        model key: String, progress: @escaping @Sendable (IndexProgress) -> Void
-    ) async throws -> IndexReport {
-        let models = try await models()
-        guard let model = models.models.first(where: { $0.model.key == key })?.model else {
-            throw StoreError(.unsupported, "no model \"\(key)\"")
-        }
-        defer { indexes.forget() }
-        let definition = model.columns.map { column in
-            "(\(models.fold("\(SQLIdentifier(column))::text"))) gin_trgm_ops"
-        }
-        return try await PostgreSQLStore.translating {
-            try await PostgreSQLIndexes.build(
-                PostgreSQLModels.index(model), on: definition.joined(separator: ", "),
-                table: "\(SQLIdentifier(model.table))", builder: writer, watcher: reader, progress: progress)
-        }
-    }
-
-    package func updateSearchIndex(
-        model key: String, progress: @escaping @Sendable (IndexProgress) -> Void
-    ) async throws -> IndexReport {
-        guard let status = try await searchIndexes().first(where: { $0.model == key }) else {
-            throw StoreError(.unsupported, "no model \"\(key)\"")
-        }
-        if status.state == .missing { return try await buildSearchIndex(model: key, progress: progress) }
-        return IndexReport(rows: nil, changed: 0, note: "kept current by PostgreSQL")
-    }
 }
 
 extension PostgreSQLValue {

@@ -26,10 +26,10 @@ final class PostgreSQLConnection {
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings, readOnly: Bool, wake: WakeSignal
     ) throws {
         self.wake = wake
-        handle = try Self.connect(location, settings: settings, wake: wake)
+        handle = try PostgreSQLSession.open(location, settings: settings, wake: wake)
         // All properties are set, so that the deinitialiser closes the handle when this throws.
         statementTimeout = settings.connectTimeout
-        try script(Self.session(readOnly: readOnly, timeout: settings.statementTimeout))
+        try script(PostgreSQLSession.script(readOnly: readOnly, timeout: settings.statementTimeout))
         statementTimeout = settings.statementTimeout
         guard parameter("server_encoding") == "UTF8" else {
             throw StoreError(
@@ -134,8 +134,16 @@ final class PostgreSQLConnection {
     }
 
     /// Commits what `body` does, or nothing of it.
-    func transaction<T>(readOnly: Bool = false, _ body: () throws -> T) throws -> T {
-        try script(readOnly ? "BEGIN READ ONLY" : "BEGIN")
+    /// - Parameter limit: on the server's time for each statement of `body`; nil: the connection's own.
+    func transaction<T>(
+        readOnly: Bool = false, statementTimeout limit: Duration? = nil, _ body: () throws -> T
+    ) throws -> T {
+        let before = statementTimeout
+        defer { statementTimeout = before }
+        // One round trip for both; the limit ends with the transaction.
+        let local = limit.map { "; SET LOCAL statement_timeout = \($0.inMilliseconds)" } ?? ""
+        try script((readOnly ? "BEGIN READ ONLY" : "BEGIN") + local)
+        if let limit { statementTimeout = limit }
         do {
             let value = try body()
             try script("COMMIT")
@@ -312,119 +320,9 @@ final class PostgreSQLConnection {
         _ = PQconsumeInput(handle)
     }
 
-    private enum Waited { case ready, woken, timedOut }
-
-    private func wait(for events: Int32, until deadline: ContinuousClock.Instant?, watching: Bool) -> Waited {
-        Self.wait(
-            socket: PQsocket(handle), for: events, until: deadline, wake: watching ? wake : nil)
+    private func wait(for events: Int32, until deadline: ContinuousClock.Instant?, watching: Bool) -> SocketWait {
+        SocketWait(socket: PQsocket(handle), for: events, until: deadline, wake: watching ? wake : nil)
     }
 
-    private static func wait(
-        socket: Int32, for events: Int32, until deadline: ContinuousClock.Instant?, wake: WakeSignal?
-    ) -> Waited {
-        while true {
-            var descriptors = [
-                pollfd(fd: socket, events: Int16(events), revents: 0),
-                pollfd(fd: wake?.descriptor ?? -1, events: Int16(POLLIN), revents: 0),
-            ]
-            var limit: Int32 = -1
-            if let deadline {
-                let left = ContinuousClock.now.duration(to: deadline)
-                if left <= .zero { return .timedOut }
-                limit = Int32(min(left.inMilliseconds + 1, 3_600_000))
-            }
-            let count = poll(&descriptors, 2, limit)
-            if count < 0, errno != EINTR { return .ready }
-            guard count > 0 else { continue }
-            if descriptors[0].revents != 0 { return .ready }
-            if descriptors[1].revents != 0 { return .woken }
-        }
-    }
-
-    private var lastMessage: String { Self.message(of: handle) }
-
-    private static func message(of handle: OpaquePointer) -> String {
-        let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
-        let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
-            .joined(separator: "; ")
-        return line.isEmpty ? "the connection was lost" : line
-    }
-
-    // MARK: Connecting
-
-    private static func connect(
-        _ location: PostgreSQLLocation, settings: PostgreSQLSettings, wake: WakeSignal
-    ) throws -> OpaquePointer {
-        // What the URL says wins over these, not over the last.
-        var parameters = [
-            "fallback_application_name": "tool-server", "keepalives_idle": "30", "keepalives_interval": "10",
-            "tcp_user_timeout": "30000",
-        ]
-        parameters.merge(location.parameters) { _, given in given }
-        parameters["client_encoding"] = "UTF8"
-        if let password = location.password ?? settings.password { parameters["password"] = password.value }
-        let keywords = parameters.keys.sorted()
-        var names: [UnsafePointer<CChar>?] = []
-        var values: [UnsafePointer<CChar>?] = []
-        for keyword in keywords {
-            names.append(UnsafePointer(strdup(keyword)))
-            values.append(UnsafePointer(strdup(parameters[keyword] ?? "")))
-        }
-        defer { for pointer in names + values { free(UnsafeMutablePointer(mutating: pointer)) } }
-        guard let handle = PQconnectStartParams(names + [nil], values + [nil], 0) else {
-            throw PostgreSQLFailure(disconnected: "out of memory")
-        }
-        // Notices would go to standard error, which is the log.
-        _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
-        do {
-            try waitForConnection(handle, until: .now + settings.connectTimeout, wake: wake)
-        } catch {
-            PQfinish(handle)
-            throw error
-        }
-        return handle
-    }
-
-    private static func waitForConnection(
-        _ handle: OpaquePointer, until deadline: ContinuousClock.Instant, wake: WakeSignal
-    ) throws {
-        var events = POLLOUT
-        while PQstatus(handle) != CONNECTION_BAD {
-            switch wait(socket: PQsocket(handle), for: events, until: deadline, wake: wake) {
-            case .ready: break
-            case .woken: throw CancellationError()
-            case .timedOut: throw PostgreSQLFailure(disconnected: "connecting took too long")
-            }
-            switch PQconnectPoll(handle) {
-            case PGRES_POLLING_OK: return
-            case PGRES_POLLING_READING: events = POLLIN
-            case PGRES_POLLING_WRITING: events = POLLOUT
-            default: throw PostgreSQLFailure(disconnected: message(of: handle))
-            }
-        }
-        throw PostgreSQLFailure(disconnected: message(of: handle))
-    }
-
-    /// What every connection is told first.
-    private static func session(readOnly: Bool, timeout: Duration) -> String {
-        """
-        SET statement_timeout = \(timeout.inMilliseconds);
-        SET idle_in_transaction_session_timeout = '60s';
-        SET standard_conforming_strings = on;
-        SET bytea_output = hex;
-        SET datestyle = 'ISO, YMD';
-        SET timezone = 'UTC';
-        SET jit = off;
-        SET max_parallel_workers_per_gather = 0;
-        \(readOnly ? "SET default_transaction_read_only = on;" : "")
-        """
-    }
-}
-
-extension Duration {
-    /// Rounded up, so that a positive duration never becomes none.
-    var inMilliseconds: Int64 {
-        let (seconds, attoseconds) = components
-        return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000
-    }
+    private var lastMessage: String { PostgreSQLSession.message(of: handle) }
 }

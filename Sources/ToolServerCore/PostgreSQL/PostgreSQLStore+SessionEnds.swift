@@ -1,5 +1,5 @@
 package import Foundation
-package import MCPServer
+import MCPServer
 
 /// Ends of sealed MCP sessions, for all servers that share the database.
 extension PostgreSQLStore: SessionEnds {

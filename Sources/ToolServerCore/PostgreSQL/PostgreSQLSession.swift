@@ -1,0 +1,83 @@
+import CPostgres
+import Foundation
+
+/// How a connection begins, and what every connection is told first.
+enum PostgreSQLSession {
+    /// Connects.
+    /// - Throws: ``PostgreSQLFailure``; `CancellationError` when `wake` is signalled.
+    static func open(
+        _ location: PostgreSQLLocation, settings: PostgreSQLSettings, wake: WakeSignal
+    ) throws -> OpaquePointer {
+        // What the URL says wins over these, not over the last.
+        var parameters = [
+            "fallback_application_name": "tool-server", "keepalives_idle": "30", "keepalives_interval": "10",
+            "tcp_user_timeout": "30000",
+        ]
+        parameters.merge(location.parameters) { _, given in given }
+        parameters["client_encoding"] = "UTF8"
+        if let password = location.password ?? settings.password { parameters["password"] = password.value }
+        let keywords = parameters.keys.sorted()
+        var names: [UnsafePointer<CChar>?] = []
+        var values: [UnsafePointer<CChar>?] = []
+        for keyword in keywords {
+            names.append(UnsafePointer(strdup(keyword)))
+            values.append(UnsafePointer(strdup(parameters[keyword] ?? "")))
+        }
+        defer { for pointer in names + values { free(UnsafeMutablePointer(mutating: pointer)) } }
+        guard let handle = PQconnectStartParams(names + [nil], values + [nil], 0) else {
+            throw PostgreSQLFailure(disconnected: "out of memory")
+        }
+        // Notices would go to standard error, which is the log.
+        _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
+        do {
+            try waitForConnection(handle, until: .now + settings.connectTimeout, wake: wake)
+        } catch {
+            PQfinish(handle)
+            throw error
+        }
+        return handle
+    }
+
+    private static func waitForConnection(
+        _ handle: OpaquePointer, until deadline: ContinuousClock.Instant, wake: WakeSignal
+    ) throws {
+        var events = POLLOUT
+        while PQstatus(handle) != CONNECTION_BAD {
+            switch SocketWait(socket: PQsocket(handle), for: events, until: deadline, wake: wake) {
+            case .ready: break
+            case .woken: throw CancellationError()
+            case .timedOut: throw PostgreSQLFailure(disconnected: "connecting took too long")
+            }
+            switch PQconnectPoll(handle) {
+            case PGRES_POLLING_OK: return
+            case PGRES_POLLING_READING: events = POLLIN
+            case PGRES_POLLING_WRITING: events = POLLOUT
+            default: throw PostgreSQLFailure(disconnected: message(of: handle))
+            }
+        }
+        throw PostgreSQLFailure(disconnected: message(of: handle))
+    }
+
+    /// What every connection is told first.
+    static func script(readOnly: Bool, timeout: Duration) -> String {
+        """
+        SET statement_timeout = \(timeout.inMilliseconds);
+        SET idle_in_transaction_session_timeout = '60s';
+        SET standard_conforming_strings = on;
+        SET bytea_output = hex;
+        SET datestyle = 'ISO, YMD';
+        SET timezone = 'UTC';
+        SET jit = off;
+        SET max_parallel_workers_per_gather = 0;
+        \(readOnly ? "SET default_transaction_read_only = on;" : "")
+        """
+    }
+
+    /// libpq's last message, on one line.
+    static func message(of handle: OpaquePointer) -> String {
+        let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
+        let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
+            .joined(separator: "; ")
+        return line.isEmpty ? "the connection was lost" : line
+    }
+}
