@@ -62,6 +62,11 @@ extension ForeignPostgreSQL {
         try PostgreSQLStatements(pool: reader).describe(statement)
     }
 
+    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+        _ = try await models()
+        return try await PostgreSQLStatements(pool: reader).columns(of: statement)
+    }
+
     package func run(
         _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
     ) async throws -> StatementRows {

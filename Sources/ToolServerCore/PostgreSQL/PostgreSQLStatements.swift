@@ -3,28 +3,39 @@ struct PostgreSQLStatements: Sendable {
     let pool: PostgreSQLPool
 
     func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
-        let own = Self.text(statement)
-        let wrapped = Self.wrapped(statement)
         do {
-            return try pool.runBlocking { connection in
-                // As it is written, for the server's own words about what is wrong.
-                let columns = try connection.describe(own)
-                // As a table to select from: there it cannot be a statement that changes rows. Run for no rows at all,
-                // which is when the server looks for writes and locks.
-                do {
-                    let values = statement.parameters.map { _ in PostgreSQLValue.null } + [.integer(0)]
-                    try connection.transaction(readOnly: true) { _ = try connection.execute(wrapped, values) }
-                } catch let failure as PostgreSQLFailure
-                    where ["25006", "42601", "0A000"].contains(failure.code)
-                {
-                    throw StatementRefusal.writes
-                }
-                return columns.map { StatementColumn(name: $0.name, type: Self.type($0.type)) }
-            }
+            return try pool.runBlocking { try Self.columns(of: statement, $0) }
         } catch let failure as PostgreSQLFailure {
-            guard Self.isOfTheStatement(failure) else { throw failure.storeError }
-            throw StatementRefusal.rejected(failure.primary)
+            throw Self.refusal(describing: failure)
         }
+    }
+
+    func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+        do {
+            return try await pool.run { try Self.columns(of: statement, $0) }
+        } catch let failure as PostgreSQLFailure {
+            throw Self.refusal(describing: failure)
+        }
+    }
+
+    private static func columns(
+        of statement: ReadOnlyStatement, _ connection: PostgreSQLConnection
+    ) throws -> [StatementColumn] {
+        // As it is written, for the server's own words about what is wrong.
+        let columns = try connection.describe(text(statement))
+        // As a table to select from: there it cannot be a statement that changes rows. Run for no rows at all, which is
+        // when the server looks for writes and locks.
+        do {
+            let values = statement.parameters.map { _ in PostgreSQLValue.null } + [.integer(0)]
+            try connection.transaction(readOnly: true) { _ = try connection.execute(wrapped(statement), values) }
+        } catch let failure as PostgreSQLFailure where ["25006", "42601", "0A000"].contains(failure.code) {
+            throw StatementRefusal.writes
+        }
+        return columns.map { StatementColumn(name: $0.name, type: type($0.type)) }
+    }
+
+    private static func refusal(describing failure: PostgreSQLFailure) -> any Error {
+        isOfTheStatement(failure) ? StatementRefusal.rejected(failure.primary) : failure.storeError
     }
 
     func run(
@@ -34,15 +45,13 @@ struct PostgreSQLStatements: Sendable {
         let values = arguments.map(PostgreSQLValue.init) + [.integer(Int64(limit) + 1)]
         do {
             return try await pool.run { connection in
-                try connection.withStatementTimeout(timeout) {
-                    var rows: [[StoreValue]] = []
-                    try connection.transaction(readOnly: true) {
-                        _ = try connection.execute(wrapped, values) { row in
-                            rows.append((0..<row.count).map { Self.value(row, $0) })
-                        }
+                var rows: [[StoreValue]] = []
+                try connection.transaction(readOnly: true, statementTimeout: timeout) {
+                    _ = try connection.execute(wrapped, values) { row in
+                        rows.append((0..<row.count).map { Self.value(row, $0) })
                     }
-                    return StatementRows(rows: Array(rows.prefix(limit)), truncated: rows.count > limit)
                 }
+                return StatementRows(rows: Array(rows.prefix(limit)), truncated: rows.count > limit)
             }
         } catch let failure as PostgreSQLFailure {
             if failure.code == "25006" { throw StatementRefusal.writes }
@@ -127,6 +136,11 @@ extension PostgreSQLValue {
 extension PostgreSQLStore {
     package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
         try PostgreSQLStatements(pool: pool).describe(statement)
+    }
+
+    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+        try await prepare()
+        return try await PostgreSQLStatements(pool: pool).columns(of: statement)
     }
 
     package func run(

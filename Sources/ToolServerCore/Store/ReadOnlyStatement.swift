@@ -6,6 +6,9 @@ package protocol StatementRunner: Sendable {
     ///   the database cannot be asked now.
     func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn]
 
+    /// The same for a server that is at work: blocks nothing.
+    func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn]
+
     /// Runs a statement. Whatever it does, nothing is written.
     ///
     /// - Parameters:

@@ -7,18 +7,24 @@ struct SQLiteStatements: Sendable {
     let reader: any DatabaseReader
 
     func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
+        do { return try reader.read { try Self.columns(of: statement, in: $0) } } catch { throw Self.refusal(error) }
+    }
+
+    func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
         do {
-            return try reader.read { db in
-                let prepared = try Self.prepare(statement, in: db)
-                return (0..<prepared.columnCount).map { index in
-                    StatementColumn(
-                        name: prepared.columnNames[index],
-                        type: sqlite3_column_decltype(prepared.sqliteStatement, CInt(index))
-                            .flatMap { Self.type(declared: String(cString: $0)) })
-                }
-            }
+            return try await reader.read { try Self.columns(of: statement, in: $0) }
         } catch {
             throw Self.refusal(error)
+        }
+    }
+
+    private static func columns(of statement: ReadOnlyStatement, in db: Database) throws -> [StatementColumn] {
+        let prepared = try prepare(statement, in: db)
+        return (0..<prepared.columnCount).map { index in
+            StatementColumn(
+                name: prepared.columnNames[index],
+                type: sqlite3_column_decltype(prepared.sqliteStatement, CInt(index))
+                    .flatMap { type(declared: String(cString: $0)) })
         }
     }
 
@@ -145,6 +151,10 @@ extension SQLiteStore {
         try SQLiteStatements(reader: database).describe(statement)
     }
 
+    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+        try await SQLiteStatements(reader: database).columns(of: statement)
+    }
+
     package func run(
         _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
     ) async throws -> StatementRows {
@@ -156,6 +166,10 @@ extension SQLiteStore {
 extension ForeignSQLite {
     package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
         try SQLiteStatements(reader: connections.reader()).describe(statement)
+    }
+
+    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+        try await SQLiteStatements(reader: connections.reader()).columns(of: statement)
     }
 
     package func run(

@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import MCP
 import MCPServer
+import Synchronization
 
 /// A tool that is one SQL statement of the configuration. Values are bound, never written into the statement.
 struct StatementTool: Tool {
@@ -10,62 +11,60 @@ struct StatementTool: Tool {
 
     private let configuration: StatementToolConfiguration
     private let statement: ReadOnlyStatement
-    private let columns: [StatementColumn]
+    private let learnt: LearntColumns
     private let runner: any StatementRunner
 
-    /// Compares the statement with the database, as far as that can be asked.
-    /// - Throws: `ConfigurationErrors` naming the key; ``StoreError`` when the database cannot be asked for the columns
-    ///   and the configuration does not declare them.
+    /// Compares the statement with the database. Where the server may start before its database, the first call that
+    /// reaches it does.
+    /// - Throws: `ConfigurationErrors` naming the key; ``StoreError`` when the database is there and cannot be asked for
+    ///   the columns, and the configuration does not declare them.
     init(_ configuration: StatementToolConfiguration, runner: any StatementRunner) throws {
-        let path = "toolServer.sqlTools.\(configuration.name)"
         guard let statement = configuration.statement else {
-            throw Self.refusal("\(path).statement", "one statement that only reads", "nothing")
+            throw configuration.refusal("statement", "one statement that only reads", "nothing")
         }
-        let found = try Self.columns(of: statement, configuration, runner, path)
+        var known: [StatementColumn]?
+        do {
+            known = try configuration.columns(found: try runner.describe(statement))
+        } catch let refusal as StatementRefusal {
+            throw configuration.refusal("statement", "a statement that the database takes", refusal.description)
+        } catch let error as StoreError
+            where error.kind == .unavailable || !configuration.columns.isEmpty && error.kind != .unsupported
+        {
+            // Nothing is known yet.
+        }
         self.configuration = configuration
         self.statement = statement
         self.runner = runner
-        let declared = Dictionary(configuration.columns.map { ($0.name, $0.type) }, uniquingKeysWith: { $1 })
-        columns = found.map { StatementColumn(name: $0.name, type: declared[$0.name] ?? $0.type) }
-        definition = Self.definition(configuration, columns)
-    }
-
-    private static func columns(
-        of statement: ReadOnlyStatement, _ configuration: StatementToolConfiguration, _ runner: any StatementRunner,
-        _ path: String
-    ) throws -> [StatementColumn] {
-        do {
-            let found = try runner.describe(statement)
-            try check(found, against: configuration.columns, path)
-            return found
-        } catch let refusal as StatementRefusal {
-            throw Self.refusal("\(path).statement", "a statement that the database takes", refusal.description)
-        } catch let error as StoreError where !configuration.columns.isEmpty && error.kind != .unsupported {
-            // The server may start before its database; a statement that does not fit is then told when it is called.
-            return configuration.columns
-        }
+        learnt = LearntColumns(known)
+        definition = Self.definition(configuration, known ?? configuration.columns)
     }
 
     func call(_ arguments: JSONObject, context: ToolContext) async throws -> CallToolResult {
         let values = try configuration.bound(arguments, in: statement)
-        let found = try await ToolError.translating(context) {
+        let (columns, found) = try await ToolError.translating(context) {
+            () async throws -> ([StatementColumn], StatementRows) in
             do {
-                return try await runner.run(
+                // First: a statement that would write is not run at all.
+                let columns = try await learnt.columns {
+                    try configuration.columns(found: try await runner.columns(of: statement))
+                }
+                let rows = try await runner.run(
                     statement, arguments: values, limit: configuration.limit, timeout: configuration.timeout)
-            } catch let refusal as StatementRefusal {
+                return (columns, rows)
+            } catch let error where error is StatementRefusal || error is ConfigurationErrors {
                 // A table or column that is gone, or a value that the statement cannot use; names stay in the log.
                 context.logger.error(
-                    "statement refused", metadata: ["tool": "\(configuration.name)", "error": "\(refusal)"])
-                throw ToolError("The statement of \(configuration.name) failed")
+                    "statement refused", metadata: ["tool": "\(configuration.name)", "error": "\(error)"])
+                throw configuration.failure
             }
         }
-        var result: JSONObject = ["results": .array(try found.rows.map(row))]
+        var result: JSONObject = ["results": .array(try found.rows.map { try row($0, columns) })]
         if found.truncated { result["truncated"] = true }
         return .structured(.object(result))
     }
 
-    private func row(_ values: [StoreValue]) throws -> JSONValue {
-        guard values.count == columns.count else { throw ToolError("The statement of \(configuration.name) failed") }
+    private func row(_ values: [StoreValue], _ columns: [StatementColumn]) throws -> JSONValue {
+        guard values.count == columns.count else { throw configuration.failure }
         var object: JSONObject = [:]
         for (column, value) in zip(columns, values) {
             guard let json = value.json(as: column.type) else {
@@ -90,13 +89,16 @@ struct StatementTool: Tool {
         for column in columns {
             fields[column.name] = column.type.map { ["type": [.string($0.rawValue), "null"]] } ?? .object([:])
         }
-        let item: JSONValue = [
-            "type": "object", "properties": .object(fields), "required": .array(columns.map { .string($0.name) }),
-        ]
+        var item: JSONObject = ["type": "object"]
+        // Without its database a server knows no columns that are not declared.
+        if !columns.isEmpty {
+            item["properties"] = .object(fields)
+            item["required"] = .array(columns.map { .string($0.name) })
+        }
         let output: JSONValue = [
             "type": "object",
             "properties": [
-                "results": ["type": "array", "items": item, "maxItems": .number(configuration.limit)],
+                "results": ["type": "array", "items": .object(item), "maxItems": .number(configuration.limit)],
                 "truncated": ["type": "boolean", "description": "Whether rows were left out."],
             ],
             "required": ["results"],
@@ -106,26 +108,50 @@ struct StatementTool: Tool {
             description: configuration.description, inputSchema: .object(input), outputSchema: output,
             annotations: .lookUp)
     }
+}
 
-    private static func check(
-        _ found: [StatementColumn], against declared: [StatementColumn], _ path: String
-    ) throws {
-        let names = found.map(\.name)
-        if Set(names).count != names.count || names.contains("") {
-            throw refusal("\(path).statement", "result columns with a name each", names.joined(separator: ", "))
-        }
-        guard !declared.isEmpty, Set(declared.map(\.name)) != Set(names) else { return }
-        throw refusal(
-            "\(path).columns", "the statement's columns: " + names.joined(separator: ", "),
-            declared.map(\.name).joined(separator: ", "))
+/// The result columns of a statement, once the database was asked for them.
+private final class LearntColumns: Sendable {
+    private let known: Mutex<[StatementColumn]?>
+
+    init(_ known: [StatementColumn]?) {
+        self.known = Mutex(known)
     }
 
-    private static func refusal(_ path: String, _ expected: String, _ found: String) -> ConfigurationErrors {
-        ConfigurationErrors([ConfigurationError(path: path, expected: expected, found: found)])
+    func columns(_ ask: () async throws -> [StatementColumn]) async throws -> [StatementColumn] {
+        if let known = known.withLock({ $0 }) { return known }
+        let columns = try await ask()
+        known.withLock { $0 = columns }
+        return columns
     }
 }
 
 extension StatementToolConfiguration {
+    /// What callers are told when the statement cannot be run.
+    fileprivate var failure: ToolError { ToolError("The statement of \(name) failed") }
+
+    fileprivate func refusal(_ key: String, _ expected: String, _ found: String) -> ConfigurationErrors {
+        ConfigurationErrors([
+            ConfigurationError(path: "toolServer.sqlTools.\(name).\(key)", expected: expected, found: found)
+        ])
+    }
+
+    /// The statement's columns with the declared types.
+    /// - Throws: `ConfigurationErrors` when other columns are declared, or some have no name of their own.
+    fileprivate func columns(found: [StatementColumn]) throws -> [StatementColumn] {
+        let names = found.map(\.name)
+        if Set(names).count != names.count || names.contains("") {
+            throw refusal("statement", "result columns with a name each", names.joined(separator: ", "))
+        }
+        guard columns.isEmpty || Set(columns.map(\.name)) == Set(names) else {
+            throw refusal(
+                "columns", "the statement's columns: " + names.joined(separator: ", "),
+                columns.map(\.name).joined(separator: ", "))
+        }
+        let declared = Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { $1 })
+        return found.map { StatementColumn(name: $0.name, type: declared[$0.name] ?? $0.type) }
+    }
+
     /// What the statement's parameters are bound to.
     /// - Throws: ``ToolError`` for a number that no 64-bit integer holds.
     func bound(_ given: JSONObject, in statement: ReadOnlyStatement) throws(ToolError) -> [StoreValue] {
