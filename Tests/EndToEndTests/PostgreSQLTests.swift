@@ -50,12 +50,18 @@ extension EndToEnd {
             #expect(refused.exit == .status(1))
             #expect(refused.errorLines.last?.hasPrefix("tool-server: cannot open database postgres://") == true)
 
+            let directory = try TemporaryDirectory("wait")
+            let configuration = try directory.write(
+                #"{"toolServer":{"sqlTools":{"people":{"statement":"SELECT count(*) AS n FROM account"}}}}"#,
+                to: "gateway.json")
             let server = try await RunningService.start(
                 .toolServer,
                 [
                     "serve", "--transport", "http", "--port", "0", "--admin", "127.0.0.1:0", "--wait", "--database",
-                    url,
+                    url, "--config", configuration,
                 ])
+            let tools = try await MCPTestClient(server.client).modernResult("tools/list", id: 1)["tools"]
+            #expect(tools?.array?.contains { $0["name"] == "people" } == true)
             let notReady = try await server.admin.get("/readyz")
             #expect(notReady.status == 503)
             #expect(notReady.text.contains("database: unavailable"))
@@ -63,6 +69,8 @@ extension EndToEnd {
             #expect(call.status == 503)
             #expect(call.text.contains("The database is unavailable"), "\(call.text)")
             let cookie = String(repeating: "a", count: 43)
+            let people = try await server.client.post("/mcp/people", "{}")
+            #expect(people.text.contains("The database is unavailable"), "\(people.text)")
             let member = try await server.client.post(
                 "/mcp/get_user_info", "{}", headers: [("Cookie", "sessionid=" + cookie)])
             #expect(member.status == 503, "\(member.text)")
@@ -85,6 +93,7 @@ extension EndToEnd {
             try await server.ready()
             let found = try await server.client.post("/mcp/search_any", #"{"model":"projects","query":"a"}"#)
             #expect(found.status == 200, "\(found.text)")
+            #expect(try await server.client.post("/mcp/people", "{}").json == ["results": [["n": 0]]])
 
             // And again, without being told.
             try await database.stop()
@@ -93,6 +102,37 @@ extension EndToEnd {
             try await server.ready()
             try await server.stop()
             try await database.stop()
+        }
+
+        @Test func thePasswordInTheURLIsNeverLogged() async throws {
+            let certificates = try await Certificates.make()
+            let database = try await PostgreSQLServer()
+            let port = try freePort()
+            let (password, wrong) = ("s3cret-7c19", "wr0ng-5d2e")
+            try await database.start(port: port, certificates, password: password)
+            func url(_ password: String) -> String {
+                "postgres://\(PostgreSQLServer.user):\(password)@localhost:\(port)/postgres?sslmode=verify-full"
+                    + "&sslrootcert=\(certificates.path("authority.pem"))"
+            }
+            let refused = try await toolServer("seed", "--database", url(wrong))
+            #expect(refused.exit == .status(1))
+            #expect(refused.error.contains("password authentication failed"), "\(refused.error)")
+            #expect(!refused.error.contains(wrong))
+
+            let server = try await RunningService.start(
+                .toolServer,
+                ["serve", "--transport", "http", "--port", "0", "--admin", "127.0.0.1:0", "--database", url(password)],
+                environment: ["TOOL_SERVER_LOG_LEVEL": "trace"])
+            try await server.ready()
+            let search = #"{"model":"projects","query":"a"}"#
+            #expect(try await server.client.post("/mcp/search_any", search).status == 200)
+            try await database.stop()
+            #expect(try await server.client.post("/mcp/search_any", search).status == 503)
+            #expect(try await server.admin.get("/readyz").text.contains("database: unavailable"))
+            let metrics = try await server.admin.get("/metrics").text
+            try await server.stop()
+            #expect(server.process.log.contains("store failed"))
+            for text in [server.process.log, metrics] { #expect(!text.contains(password)) }
         }
 
         @Test func theDjangoExampleRunsOnPostgreSQL() async throws {

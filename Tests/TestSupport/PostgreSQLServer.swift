@@ -99,6 +99,29 @@ package final class PostgreSQLServer: Sendable {
         guard isReady else { throw ProcessError("PostgreSQL does not start\n\(started.log)") }
     }
 
+    /// Starts the server so that it takes connections over TCP as well, to 127.0.0.1 and as `localhost`, under TLS alone
+    /// and with this password alone.
+    package func start(port: Int, _ certificates: Certificates, password: String) async throws {
+        func install(_ content: Data, _ name: String) throws -> String {
+            // Where and as the server wants its keys.
+            let path = directory.path(name)
+            try content.write(to: URL(filePath: path))
+            chmod(path, 0o600)
+            if let user = Self.unprivileged { chown(path, user.id, user.group) }
+            return path
+        }
+        func install(_ name: String) throws -> String {
+            try install(Data(contentsOf: URL(filePath: certificates.path(name))), name)
+        }
+        let rules = "local all all trust\nhostssl all all 127.0.0.1/32 scram-sha-256\n"
+        try await start([
+            "listen_addresses": "127.0.0.1", "port": "\(port)", "ssl": "on",
+            "ssl_cert_file": install("localhost.pem"), "ssl_key_file": install("localhost.key"),
+            "hba_file": install(Data(rules.utf8), "hba.conf"),
+        ])
+        try await sql("ALTER ROLE \(Self.user) PASSWORD '\(password)'", url: url(["port": "\(port)"]))
+    }
+
     /// Ends the server in an orderly way; sessions are ended first.
     package func stop() async throws {
         guard let running = process.withLock({ $0 }) else { return }

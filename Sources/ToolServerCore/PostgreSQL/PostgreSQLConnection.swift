@@ -43,12 +43,16 @@ final class PostgreSQLConnection {
 
     /// Whether the server has not closed the connection meanwhile, as far as can be told without asking it.
     var isOpen: Bool {
-        guard PQstatus(handle) == CONNECTION_OK else { return false }
-        var socket = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
-        guard poll(&socket, 1, 0) > 0 else { return true }
-        // A parameter's change or a notice; or the end.
-        return PQconsumeInput(handle) == 1 && PQstatus(handle) == CONNECTION_OK
-            && socket.revents & Int16(POLLHUP | POLLERR) == 0 && !isEnded
+        // A parameter's change or a notice; or the end, which under TLS stands behind the server's last words.
+        for _ in 0..<16 {
+            guard PQstatus(handle) == CONNECTION_OK else { return false }
+            var socket = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+            guard poll(&socket, 1, 0) > 0 else { return true }
+            guard PQconsumeInput(handle) == 1, socket.revents & Int16(POLLHUP | POLLERR) == 0, !isEnded else {
+                return false
+            }
+        }
+        return false
     }
 
     /// Whether a read would give the end of the stream.

@@ -215,7 +215,7 @@ import Testing
     @Test func encryptionThatTheServerDoesNotOfferIsNotDoneWithout() async throws {
         // A Unix socket is never encrypted, so the server is asked over TCP, where nobody listens with TLS.
         let listener = try await PostgreSQLServer()
-        let port = try FreePort.pick()
+        let port = try freePort()
         try await listener.start(["listen_addresses": "127.0.0.1", "port": "\(port)"])
         let plain = "postgres://\(PostgreSQLServer.user)@127.0.0.1:\(port)/postgres"
         let store = try await PostgreSQLStore(at: PostgreSQLLocation(parsing: plain), settings: .test)
@@ -225,24 +225,5 @@ import Testing
         }
         #expect(error?.description.contains("SSL") == true)
         try await listener.stop()
-    }
-}
-
-/// A port that was free a moment ago, for a server that cannot choose one itself.
-private enum FreePort {
-    static func pick() throws -> UInt16 {
-        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-        defer { close(descriptor) }
-        var address = sockaddr_in()
-        address.sin_family = sa_family_t(AF_INET)
-        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
-        let bound = withUnsafeMutablePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { pointer in
-                bind(descriptor, pointer, length) == 0 && getsockname(descriptor, pointer, &length) == 0
-            }
-        }
-        guard bound else { throw ProcessError("no free port") }
-        return UInt16(bigEndian: address.sin_port)
     }
 }
