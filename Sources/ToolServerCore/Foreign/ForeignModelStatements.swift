@@ -15,7 +15,7 @@ struct ForeignModelStatements: Sendable {
     /// What ``conditions`` need beside `:viewer`.
     let arguments: [(name: String, value: DatabaseValue)]
 
-    init(_ model: ForeignModel, primaryKey: [String], rowID: String?) {
+    init(_ model: ForeignModel, primaryKey: [String], rowNumber: ForeignTable.RowNumber?) {
         self.model = model
         var read = model.display.columns
         for column in model.url.columns where !read.contains(column) { read.append(column) }
@@ -31,10 +31,11 @@ struct ForeignModelStatements: Sendable {
         order = KeysetOrder(
             terms: terms.map { .init(expression: Self.column($0.column), descending: $0.descending) },
             isTotal: !key.isEmpty)
-        index = rowID.map { key in
+        index = rowNumber.map { number in
             let display = model.display.columns.filter { !model.columns.contains($0) }
             return SideIndexes.Source(
-                model: model.key, table: model.table, key: key, columns: model.columns + display)
+                model: model.key, table: model.table, key: number.column, isKeyKept: number.isKept,
+                columns: model.columns + display)
         }
         matchesAll = Self.matches(model.columns)
         matchesDisplay = Self.matches(model.display.columns)

@@ -35,7 +35,7 @@ package final class ForeignSQLite: ForeignDatabase {
             guard check.errors.isEmpty else { throw ConfigurationErrors(check.errors) }
             models = tables.models.map { model in
                 let table = schema.first { $0.name == model.table }
-                return ForeignModelStatements(model, primaryKey: table?.primaryKey ?? [], rowID: table?.rowID)
+                return ForeignModelStatements(model, primaryKey: table?.primaryKey ?? [], rowNumber: table?.rowNumber)
             }
         } catch let error as DatabaseError {
             throw SQLiteStore.openingError(error, at: .file(path))
@@ -71,8 +71,6 @@ package final class ForeignSQLite: ForeignDatabase {
                     SELECT name, pk, "notnull" AS required, dflt_value IS NOT NULL AS has_default, hidden, type
                     FROM pragma_table_xinfo(?) WHERE hidden <> 1
                     """, arguments: [name])
-            let key = columns.filter { $0["pk"] as Int > 0 }
-            let isRowID = hasRowID && key.count == 1 && (key[0]["type"] as String).uppercased() == "INTEGER"
             return ForeignTable(
                 name: name,
                 columns: columns.map { row in
@@ -81,8 +79,24 @@ package final class ForeignSQLite: ForeignDatabase {
                     return ForeignTable.Column(
                         name: row["name"], keyPosition: key,
                         isRequired: required && !hasDefault && key == 0 && hidden == 0)
-                }, rowID: isRowID ? key[0]["name"] : nil)
+                }, rowNumber: hasRowID ? rowNumber(columns) : nil)
         }
+    }
+
+    private static func rowNumber(_ columns: [Row]) -> ForeignTable.RowNumber? {
+        let key = columns.filter { $0["pk"] as Int > 0 }
+        if key.count == 1, (key[0]["type"] as String).uppercased() == "INTEGER" {
+            return ForeignTable.RowNumber(column: key[0]["name"], isKept: true)
+        }
+        // A column of that name hides the number.
+        let taken = Set(columns.map { ($0["name"] as String).lowercased() })
+        return ["rowid", "_rowid_", "oid"].first { !taken.contains($0) }
+            .map { ForeignTable.RowNumber(column: $0, isKept: false) }
+    }
+
+    /// Changes with every change of the schema, and with every VACUUM.
+    func schemaVersion() async throws -> Int64 {
+        try await read { db in try Int64.fetchOne(db, sql: "PRAGMA schema_version") ?? 0 }
     }
 }
 

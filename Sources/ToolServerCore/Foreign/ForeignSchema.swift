@@ -10,10 +10,18 @@ struct ForeignTable: Sendable {
         let isRequired: Bool
     }
 
+    /// What SQLite numbers a table's rows by.
+    struct RowNumber: Hashable, Sendable {
+        /// The INTEGER PRIMARY KEY, or one of SQLite's own names for the number.
+        let column: String
+        /// Whether a row keeps its number: VACUUM may give others where no INTEGER PRIMARY KEY holds them.
+        let isKept: Bool
+    }
+
     let name: String
     let columns: [Column]
-    /// The column that is SQLite's row id: an INTEGER PRIMARY KEY. Nil where there is none.
-    var rowID: String?
+    /// SQLite's numbers of the rows. Nil where there are none: in views, and in tables WITHOUT ROWID.
+    var rowNumber: RowNumber?
 
     var primaryKey: [String] {
         columns.filter { $0.keyPosition > 0 }.sorted { $0.keyPosition < $1.keyPosition }.map(\.name)

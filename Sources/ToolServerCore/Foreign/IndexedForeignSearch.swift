@@ -33,11 +33,16 @@ struct IndexedForeignSearch: SearchRegistry, SearchIndexing {
         let names = columns.compactMap { source.columns.firstIndex(of: $0) }.map { "c\($0)" }
         guard let pattern = TrigramPhrase.expression(search.request.query, columns: names) else { return nil }
         let candidates = IndexCandidates(
-            source: source, pattern: pattern, fingerprint: FileFingerprint.of(foreign.path), indexes: indexes, lag: lag)
+            source: source, pattern: pattern, definition: try await indexes.definition(of: source),
+            fingerprint: FileFingerprint.of(foreign.path), indexes: indexes, lag: lag)
         let direction = search.statements.keyDirection
-        return direction == 0
+        let page =
+            direction == 0
             ? try await sorted(search, candidates)
             : try await walked(search, candidates, ascending: direction > 0)
+        // The rows may have got other numbers between the look into the index and that into the table.
+        if !source.isKeyKept, try await indexes.definition(of: source) != candidates.definition { return nil }
+        return page
     }
 
     /// Rows in an order of their own: all candidates, sorted by the statement.
@@ -92,8 +97,10 @@ struct IndexedForeignSearch: SearchRegistry, SearchIndexing {
             }
             let state: SearchIndexStatus.State
             let detail: String
-            if record.definition != source.definition {
-                (state, detail) = (.stale, "made for other columns")
+            if try await record.definition != indexes.definition(of: source) {
+                (state, detail) = (
+                    .stale, source.isKeyKept ? "made for other columns" : "made for other columns or another schema"
+                )
             } else if record.fingerprint == FileFingerprint.of(foreign.path) {
                 (state, detail) = (.fresh, "")
             } else {
@@ -118,7 +125,7 @@ struct IndexedForeignSearch: SearchRegistry, SearchIndexing {
         return try await translating { try await indexes.update(source, progress: progress) }
     }
 
-    private static let unsupported = "the table has no INTEGER PRIMARY KEY"
+    private static let unsupported = "the rows of a view and of a table WITHOUT ROWID have no numbers"
 
     private func source(of model: String) throws -> SideIndexes.Source {
         guard let statements = foreign.models.first(where: { $0.model.key == model }) else {
@@ -139,6 +146,8 @@ struct IndexedForeignSearch: SearchRegistry, SearchIndexing {
 struct IndexCandidates: Sendable {
     let source: SideIndexes.Source
     let pattern: String
+    /// The table's, from before the search.
+    let definition: String
     /// The foreign file's, from before the search.
     let fingerprint: String
     let indexes: SideIndexes
@@ -174,7 +183,7 @@ struct IndexCandidates: Sendable {
         do {
             return try await indexes.state.read { db in
                 guard let record = try SideIndexRecord(db, model: source.model), record.generation != 0,
-                    record.definition == source.definition
+                    record.definition == definition
                 else { return nil }
                 let isFresh = record.fingerprint == fingerprint
                 // Another file in its place may have nothing in common with it.

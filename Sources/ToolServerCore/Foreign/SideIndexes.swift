@@ -10,12 +10,12 @@ struct SideIndexes: Sendable {
     struct Source: Hashable, Sendable {
         let model: String
         let table: String
-        /// The INTEGER PRIMARY KEY, which orders the index as well.
+        /// The column of the rows' numbers, which order the index as well.
         let key: String
+        /// Whether a row keeps its number for good.
+        let isKeyKept: Bool
         /// Searched columns, first those of `search_any`.
         let columns: [String]
-
-        var definition: String { ([table, key] + columns).joined(separator: "\u{1F}") }
 
         var select: String {
             let names = columns.map { "\(SQLIdentifier($0))" }.joined(separator: ", ")
@@ -34,6 +34,14 @@ struct SideIndexes: Sendable {
     /// A run that dies is forgotten after so long.
     private static let lease: TimeInterval = 120
 
+    /// What an index of the table as it is now is an index of; one of another definition says nothing about its rows.
+    func definition(of source: Source) async throws -> String {
+        var parts = [source.table, source.key] + source.columns
+        // Numbers that may be given anew are those of one version of the schema.
+        if !source.isKeyKept { parts.append("\(try await foreign.schemaVersion())") }
+        return parts.joined(separator: "\u{1F}")
+    }
+
     func record(of source: Source) async throws -> SideIndexRecord? {
         try await state.read { db in try SideIndexRecord(db, model: source.model) }
     }
@@ -42,7 +50,9 @@ struct SideIndexes: Sendable {
     func build(_ source: Source, progress: @escaping @Sendable (IndexProgress) -> Void) async throws -> IndexReport {
         try await leased(source) {
             let started = Date()
+            // As all of this is from before the first row is read, a change meanwhile makes the index outdated.
             let fingerprint = FileFingerprint.of(path)
+            let definition = try await self.definition(of: source)
             let generation = try await state.write { db in
                 let record = try SideIndexRecord(db, model: source.model)
                 // What a maker left behind that died.
@@ -63,7 +73,7 @@ struct SideIndexes: Sendable {
                             last_id = ?, outdated = 0, checked_at = ? WHERE model = ?
                         """,
                     arguments: [
-                        generation, source.definition, fingerprint, filled.rows, filled.lastID, started.milliseconds,
+                        generation, definition, fingerprint, filled.rows, filled.lastID, started.milliseconds,
                         source.model,
                     ])
                 try SideIndexRecord.drop(old, in: db)
@@ -75,7 +85,7 @@ struct SideIndexes: Sendable {
     /// Takes up what differs; builds where there is no index of that definition, or where much of it is outdated.
     func update(_ source: Source, progress: @escaping @Sendable (IndexProgress) -> Void) async throws -> IndexReport {
         guard let record = try await record(of: source), record.generation != 0,
-            record.definition == source.definition, record.outdated <= 1000 + record.rows / 4
+            try await record.definition == definition(of: source), record.outdated <= 1000 + record.rows / 4
         else { return try await build(source, progress: progress) }
         return try await leased(source) {
             let started = Date()

@@ -19,7 +19,14 @@ import Testing
                 try db.execute(
                     sql: """
                         CREATE TABLE note (id INTEGER PRIMARY KEY, title TEXT, body TEXT, owner INTEGER, rank INTEGER);
-                        CREATE TABLE keyed (code TEXT PRIMARY KEY, title TEXT);
+                        CREATE TABLE coded (
+                            code TEXT PRIMARY KEY, title TEXT, body TEXT, owner INTEGER, rank INTEGER, rowid TEXT);
+                        CREATE TABLE paired (
+                            a INTEGER, b TEXT, title TEXT, body TEXT, owner INTEGER, rank INTEGER, PRIMARY KEY (b, a));
+                        CREATE TABLE bare (code TEXT, title TEXT, body TEXT);
+                        CREATE TABLE keyed (code TEXT PRIMARY KEY, title TEXT) WITHOUT ROWID;
+                        CREATE TABLE hidden (rowid TEXT PRIMARY KEY, _RowID_ TEXT, OID TEXT, title TEXT);
+                        CREATE VIEW seen AS SELECT id, title FROM note;
                         """)
                 for id in 1...rows {
                     try db.execute(
@@ -28,6 +35,12 @@ import Testing
                             id * 2, "Note \(id)", id % 7 == 0 ? nil : "common Łódź \(id) %_\"'", id % 2 + 1, id % 10,
                         ])
                 }
+                try db.execute(
+                    sql: """
+                        INSERT INTO coded SELECT 'c' || id, title, body, owner, rank, 'none' FROM note ORDER BY id % 7, id;
+                        INSERT INTO paired SELECT id, 'p' || id, title, body, owner, rank FROM note ORDER BY id % 7, id;
+                        INSERT INTO bare SELECT 'b' || id, title, body FROM note;
+                        """)
             }
             store = try SQLiteStore(at: .memory)
             var full: JSONObject = ["table": "note", "columns": ["title", "body"], "url": "/{id}/"]
@@ -76,6 +89,10 @@ import Testing
         [:], ["order": ["-id"]], ["order": ["rank", "-title"]], ["order": ["-rank"]],
         ["filter": ["rank": [1, 2, 3]]], ["visibility": "owner", "owner": "owner"],
         ["display": "{title} ({rank})", "columns": ["body"]],
+        ["table": "coded", "url": "/{code}/"], ["table": "coded", "url": "/{code}/", "order": ["-rank", "title"]],
+        ["table": "paired", "url": "/{a}/{b}/"],
+        ["table": "paired", "url": "/{a}/", "visibility": "owner", "owner": "owner"],
+        ["table": "bare", "url": "/{code}/", "key": ["code"]],
     ]
 
     @Test(arguments: shapes)
@@ -218,8 +235,47 @@ import Testing
         #expect(tables == ["side_row_8"])
     }
 
-    @Test func tablesWithoutARowNumberHaveNoIndex() async throws {
-        let fixture = try Fixture(["table": "keyed", "columns": ["title"], "url": "/{code}/"])
+    @Test func anIndexIsNotUsedOnceTheRowsMayHaveOtherNumbers() async throws {
+        let fixture = try Fixture(["table": "bare", "url": "/{code}/", "key": ["code"]])
+        _ = try await fixture.build()
+        let number = "SELECT rowid FROM bare WHERE title = 'Note 250'"
+        let before = try fixture.legacy.write { db in try Int64.fetchOne(db, sql: number) }
+        try fixture.legacy.write { db in try db.execute(sql: "DELETE FROM bare WHERE title < 'Note 2'") }
+        try await DatabaseQueue(path: fixture.legacy.path).vacuum()
+        // Otherwise this proves nothing.
+        #expect(try fixture.legacy.write { db in try Int64.fetchOne(db, sql: number) } != before)
+        #expect(try await fixture.names("Note 250") == ["Note 250"])
+        #expect(try await fixture.names("note 29") == fixture.scanned("note 29"))
+        #expect(try await fixture.search.searchIndexes().first?.state == .stale)
+        let left = try await fixture.update()
+        #expect(left.rows == left.changed)
+        #expect(try await fixture.search.searchIndexes().first?.state == .fresh)
+        #expect(try await fixture.names("Note 250") == ["Note 250"])
+        try await fixture.hollow()
+        #expect(try await fixture.names("Note 250").isEmpty)
+    }
+
+    @Test func rowsWithTextKeysThatChangedAreFoundAsTheyAre() async throws {
+        let fixture = try Fixture(["table": "coded", "url": "/{code}/"])
+        _ = try await fixture.build()
+        try fixture.legacy.write { db in
+            try db.execute(sql: "UPDATE coded SET code = 'moved', title = 'renamed' WHERE code = 'c20'")
+            try db.execute(sql: "DELETE FROM coded WHERE code = 'c40'")
+            try db.execute(sql: "INSERT INTO coded (code, title) VALUES ('a', 'Note brand new')")
+        }
+        #expect(try await fixture.names("brand new") == ["Note brand new"])
+        #expect(try await fixture.names("Note 20") == fixture.scanned("Note 20"))
+        #expect(try await fixture.update() == IndexReport(rows: 300, changed: 3))
+        #expect(try await fixture.names("renamed") == ["renamed"])
+    }
+
+    @Test(arguments: [
+        ["table": "keyed", "columns": ["title"], "url": "/{code}/"] as JSONObject,
+        ["table": "hidden", "columns": ["title"], "url": "/{rowid}/"],
+        ["table": "seen", "columns": ["title"], "url": "/{id}/", "order": ["id"]],
+    ])
+    func tablesWithoutRowNumbersHaveNoIndex(model: JSONObject) async throws {
+        let fixture = try Fixture(model)
         #expect(try await fixture.search.searchIndexes().first?.state == .unsupported)
         let error = await #expect(throws: StoreError.self) { try await fixture.build() }
         #expect(error?.kind == .unsupported)
