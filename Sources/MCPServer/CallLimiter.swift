@@ -97,5 +97,5 @@ package final class CallLimiter: Sendable {
     }
 
     /// Calls that hold a place now.
-    var running: Int { state.withLock { $0.running } }
+    package var running: Int { state.withLock { $0.running } }
 }
