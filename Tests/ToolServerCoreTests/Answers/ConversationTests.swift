@@ -67,7 +67,7 @@ import Testing
     @Test func aBrokenHistoryDoesNotKeepTheAnswerBack() async throws {
         let fixture = try await AgentFixture([.text("x")])
         defer { fixture.stop() }
-        try await fixture.tools.store.write { try $0.execute(sql: "DROP TABLE message") }
+        try await fixture.tools.store.change("DROP TABLE message")
         let result = try await fixture.tools.call("chat", ["message": "hello"], as: fixture.tools.alice)
         #expect(result.structuredContent == ["results": "x"])
     }

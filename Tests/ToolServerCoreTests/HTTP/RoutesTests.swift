@@ -194,7 +194,7 @@ import Testing
     @Test func whenIdentityCannotBeToldNobodyIsServedAsAnonymous() async throws {
         try await serving { client, fixture in
             let cookie = try await cookie(fixture, fixture.alice)
-            try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session") }
+            try await fixture.store.change("DROP TABLE login_session")
             #expect(try await client.post("/mcp/echo", #"{"message":"x"}"#, headers: [cookie]).status == 503)
             #expect(
                 try await client.post("/mcp/", #"{"command":"get_user_info"}"#, headers: [cookie]).status == 503)
@@ -206,7 +206,7 @@ import Testing
     @Test func aToolCallWhoseCallerCannotBeToldIsAnErrorOfTheTool() async throws {
         try await serving { client, fixture in
             let cookie = try await cookie(fixture, fixture.alice)
-            try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session") }
+            try await fixture.store.change("DROP TABLE login_session")
             let call = #"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"echo","arguments":{}"#
             let modern = call + #","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}}"#
             for (body, isModern) in [(call + "}}", false), (modern, true)] {
@@ -230,7 +230,7 @@ import Testing
 
     @Test func aPlainCallSaysWhenToTryAgain() async throws {
         try await serving { client, fixture in
-            try await fixture.store.write { try $0.execute(sql: "ALTER TABLE project RENAME TO away") }
+            try await fixture.store.change("ALTER TABLE project RENAME TO away")
             let call = #"{"model":"projects","query":"x"}"#
             let plain = try await client.post("/mcp/search_any", call)
             #expect(plain.status == 503)
@@ -293,7 +293,8 @@ import Testing
         #expect(try await client.get("/readyz").json["reasons"] == ["draining"])
         #expect(try await client.get("/healthz").status == 200)
         state.isDraining.store(false, ordering: .relaxed)
-        try await fixture.store.write { try $0.execute(sql: "DROP TABLE login_session; DROP TABLE account") }
+        try await fixture.store.change("DROP TABLE login_session")
+        try await fixture.store.change("DROP TABLE account")
         let notReady = try await client.get("/readyz")
         #expect(notReady.status == 503)
         #expect(try notReady.json["reasons"]?[0]?.string?.contains("database") == true)

@@ -1,5 +1,4 @@
 import Foundation
-import GRDB
 import JSON
 import MCP
 import MCPServer
@@ -34,9 +33,9 @@ import Testing
         try #require(await fixture.call(tool, arguments, as: account).structuredContent?["nextCursor"]?.string)
     }
 
-    @Test(arguments: ["urgent", "u", ""])
-    func pagesTogetherAreTheWholeResult(query: String) async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases, ["urgent", "u", ""])
+    func pagesTogetherAreTheWholeResult(engine: Engine, query: String) async throws {
+        let fixture = try await ToolFixture(on: engine)
         let pages = try await pages(fixture, "search_any", ["model": "projects", "query": .string(query)], limit: 3)
         #expect(pages.map(\.count) == [3, 3, 1])
         #expect(pages.joined().compactMap { $0["name"]?.string } == (1...7).map { "Urgent \($0)" })
@@ -44,13 +43,13 @@ import Testing
         #expect(names.map(\.count) == [7])
     }
 
-    @Test func pagesNeitherRepeatNorSkipWhenRowsComeAndGo() async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases)
+    func pagesNeitherRepeatNorSkipWhenRowsComeAndGo(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
         let pages = try await pages(fixture, "search_projects", ["query": "urgent"], limit: 3) {
-            try await fixture.store.write { db in
-                try db.execute(sql: "INSERT INTO project (id, name) VALUES (-1, 'Urgent first'), (9, 'Urgent last')")
-                try db.execute(sql: "DELETE FROM project WHERE id IN (1, 3, 5)")
-            }
+            try await fixture.store.change(
+                "INSERT INTO project (id, name) VALUES (-1, 'Urgent first'), (9, 'Urgent last')")
+            try await fixture.store.change("DELETE FROM project WHERE id IN (1, 3, 5)")
         }
         #expect(
             pages.joined().compactMap(\.string) == [
@@ -65,9 +64,9 @@ import Testing
         #expect(result.structuredContent?["results"]?.array?.count == 5)
     }
 
-    @Test(arguments: [0, -1, 101, 1 << 40])
-    func limitsOutsideTheBoundsAreArgumentErrors(limit: Int) async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases, [0, -1, 101, 1 << 40])
+    func limitsOutsideTheBoundsAreArgumentErrors(engine: Engine, limit: Int) async throws {
+        let fixture = try await ToolFixture(on: engine)
         await #expect(throws: ToolCallRefusal.self) {
             try await fixture.call("search_any", ["model": "projects", "query": "u", "limit": .number(limit)])
         }
@@ -76,8 +75,9 @@ import Testing
         }
     }
 
-    @Test func aCursorIsOnlyGoodForTheCallThatGaveIt() async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases)
+    func aCursorIsOnlyGoodForTheCallThatGaveIt(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
         let arguments: JSONObject = ["model": "projects", "query": "urgent", "limit": 2]
         let cursor = try await cursor(fixture, "search_any", arguments)
         func isRefused(_ tool: String, _ changes: JSONObject, as account: Account? = nil) async throws -> Bool {
@@ -103,8 +103,9 @@ import Testing
         }
     }
 
-    @Test func historyIsPagedNewestFirstAndOnlyOnesOwn() async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases)
+    func historyIsPagedNewestFirstAndOnlyOnesOwn(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
         for number in 1...7 {
             for account in [fixture.alice, fixture.bob] {
                 try await fixture.store.appendMessage(

@@ -12,7 +12,8 @@ import Testing
     private static let find: JSONObject = [
         "statement": """
         SELECT id, name, description AS note, id * 1.5 AS weight, id > 3 AS late FROM project
-        WHERE instr(lower(name), lower(:text)) > 0 AND id >= :first AND (:kind IS NULL OR description = :kind)
+        WHERE length(replace(lower(name), lower(:text), '')) < length(name) AND id >= :first
+            AND (:kind IS NULL OR description = :kind)
         ORDER BY id
         """,
         "title": "Find", "description": "Finds projects.",
@@ -24,16 +25,19 @@ import Testing
         "limit": 3,
     ]
 
-    private func fixture(tools: JSONObject) async throws -> ToolFixture {
-        try await ToolFixture(document: ["toolServer": ["sqlTools": .object(tools)]])
+    private func fixture(on engine: Engine = .sqlite, tools: JSONObject) async throws -> ToolFixture {
+        try await ToolFixture(on: engine, document: ["toolServer": ["sqlTools": .object(tools)]])
     }
 
-    private func fixture(_ changes: JSONObject = [:], named name: String = "find") async throws -> ToolFixture {
-        try await fixture(tools: [name: .object(Self.find.merging(changes))])
+    private func fixture(
+        on engine: Engine = .sqlite, _ changes: JSONObject = [:], named name: String = "find"
+    ) async throws -> ToolFixture {
+        try await fixture(on: engine, tools: [name: .object(Self.find.merging(changes))])
     }
 
-    @Test func aStatementIsAToolLikeAnyOther() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: Engine.allCases)
+    func aStatementIsAToolLikeAnyOther(engine: Engine) async throws {
+        let fixture = try await fixture(on: engine)
         let tool = try #require(fixture.toolServer.server.toolDefinitions(for: nil).first { $0.name == "find" })
         #expect(tool.title == "Find")
         #expect(tool.description == "Finds projects.")
@@ -79,8 +83,9 @@ import Testing
         #expect(result.structuredContent?["results"]?[0]?["late"] == 1)
     }
 
-    @Test func leftOutArgumentsAreNullOrTheirDefaults() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: Engine.allCases)
+    func leftOutArgumentsAreNullOrTheirDefaults(engine: Engine) async throws {
+        let fixture = try await fixture(on: engine)
         let planned = try await fixture.call("find", ["text": "Urgent 1", "kind": "planned"])
         #expect(planned.structuredContent?["results"]?.array?.count == 1)
         let done = try await fixture.call("find", ["text": "Urgent 1", "kind": "done"])
@@ -99,8 +104,9 @@ import Testing
         await #expect(throws: ToolCallRefusal.self) { try await fixture.call("find", arguments) }
     }
 
-    @Test func anIntegerOutOfRangeIsAnArgumentError() async throws {
-        let fixture = try await fixture()
+    @Test(arguments: Engine.allCases)
+    func anIntegerOutOfRangeIsAnArgumentError(engine: Engine) async throws {
+        let fixture = try await fixture(on: engine)
         for text in ["9223372036854775808", "1e30", "-9223372036854775809"] {
             let parsed = try JSONValue(parsing: #"{"text":"a","first":\#(text)}"#)
             let arguments = try #require(parsed.object)
@@ -118,19 +124,24 @@ import Testing
         "%' OR 1=1 --", "\\'", "\0'", ":text", "?1", "$1", "/*", "--", "a') --", "\u{2019} OR 1=1", "x'27'",
     ]
 
-    @Test(arguments: hostile)
-    func valuesAreNeverPartOfTheStatement(text: String) async throws {
+    @Test(arguments: Engine.allCases, hostile)
+    func valuesAreNeverPartOfTheStatement(engine: Engine, text: String) async throws {
+        let type = engine == .sqlite ? "typeof(:text)" : "CAST(pg_typeof(:text) AS text)"
         let statement: JSONObject = [
-            "statement": "SELECT :text AS text, :again AS again, typeof(:text) AS type",
+            "statement": .string("SELECT :text AS text, :again AS again, \(type) AS type"),
             "arguments": ["text": [:], "again": ["default": .string(text)]],
         ]
-        let fixture = try await fixture(tools: ["give": .object(statement), "find": .object(Self.find)])
+        let fixture = try await fixture(on: engine, tools: ["give": .object(statement), "find": .object(Self.find)])
         let given = try await fixture.call("give", ["text": .string(text)])
+        guard engine == .sqlite || !text.contains("\0") else {
+            // PostgreSQL has no text with NUL in it.
+            #expect(given.isError && given.text == "The statement of give failed")
+            return
+        }
         #expect(
             given.structuredContent == ["results": [["text": .string(text), "again": .string(text), "type": "text"]]])
         #expect(try await fixture.call("find", ["text": .string(text)]).structuredContent == ["results": []])
-        let count = try await fixture.store.read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM project") }
-        #expect(count == 7)
+        #expect(try await fixture.store.column("SELECT CAST(count(*) AS text) FROM project") == ["7"])
     }
 
     private static let senseless: [(JSONObject, String)] = [
@@ -193,13 +204,23 @@ import Testing
         #expect(try await !fixture.call("search_projects", ["query": "u"]).isError)
     }
 
-    @Test func aTableThatDisappearsIsAToolErrorUntilItIsBack() async throws {
-        let fixture = try await fixture()
-        try await fixture.store.write { db in try db.execute(sql: "ALTER TABLE project RENAME TO gone") }
+    @Test(
+        arguments: Engine.allCases,
+        [
+            ("ALTER TABLE project RENAME TO gone", "ALTER TABLE gone RENAME TO project"),
+            (
+                "ALTER TABLE project RENAME COLUMN description TO gone",
+                "ALTER TABLE project RENAME COLUMN gone TO description"
+            ),
+        ])
+    func whatDisappearsIsAToolErrorUntilItIsBack(engine: Engine, example: (String, String)) async throws {
+        let (change, undo) = example
+        let fixture = try await fixture(on: engine)
+        try await fixture.store.change(change)
         let result = try await fixture.call("find", ["text": "urgent"])
         #expect(result.isError)
         #expect(result.text == "The statement of find failed")
-        try await fixture.store.write { db in try db.execute(sql: "ALTER TABLE gone RENAME TO project") }
+        try await fixture.store.change(undo)
         #expect(try await !fixture.call("find", ["text": "urgent"]).isError)
     }
 

@@ -1,6 +1,5 @@
 import Configuration
 import Foundation
-import GRDB
 import JSON
 import Logging
 import MCP
@@ -9,30 +8,24 @@ import NIOConcurrencyHelpers
 
 @testable import ToolServerCore
 
-/// A tool-server in memory with two accounts and some rows.
+/// A tool-server with two accounts and some rows.
 struct ToolFixture {
-    let store: SQLiteStore
+    let store: any OwnStore
     let toolServer: ToolServer
     let alice: Account
     let bob: Account
 
     init(
-        provider: (any AnswerProvider)? = nil, document: JSONValue = .object([:]),
+        on engine: Engine = .sqlite, provider: (any AnswerProvider)? = nil, document: JSONValue = .object([:]),
         environment: [String: String] = [:]
     ) async throws {
-        store = try SQLiteStore(at: .memory)
+        store = try await engine.store()
         toolServer = try buildToolServer(
             configuration: ToolServerConfiguration(document: document, environment: environment), store: store,
             provider: provider, hasher: .test(), logger: Logger(label: "test"))
         alice = try await toolServer.login.createAccount(username: "alice", alias: "Al", password: "alice's password")
         bob = try await toolServer.login.createAccount(username: "bob", alias: "", password: "bob's password")
-        try await store.write { db in
-            for number in 1...7 {
-                try db.execute(
-                    sql: "INSERT INTO project (id, name, description) VALUES (?, ?, 'planned')",
-                    arguments: [number, "Urgent \(number)"])
-            }
-        }
+        try await store.insert(projects: (1...7).map { ("Urgent \($0)", "planned") })
         try await store.insertDocument(Document(title: "Leave", body: "Everybody has 28 days of leave."))
     }
 

@@ -32,8 +32,9 @@ import Testing
         #expect(search.inputSchema["properties"]?["model"]?["enum"] == nil)
     }
 
-    @Test func resultsObeyTheirOutputSchemas() async throws {
-        let fixture = try await ToolFixture(provider: EchoProvider())
+    @Test(arguments: Engine.allCases)
+    func resultsObeyTheirOutputSchemas(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine, provider: EchoProvider())
         let calls: [(String, JSONObject)] = [
             ("echo", ["message": "m"]), ("search_projects", ["query": "urgent"]),
             ("search_any", ["model": "projects", "query": "urgent"]), ("get_user_info", [:]),
@@ -55,8 +56,9 @@ import Testing
         #expect(result.structuredContent == ["Echo": "Hello \0🚀"])
     }
 
-    @Test func searchesFindFiveAtMost() async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases)
+    func searchesFindFiveAtMost(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
         let projects = try await fixture.call("search_projects", ["query": "URGENT"])
         #expect(projects.structuredContent == ["results": .array((1...5).map { .string("Urgent \($0)") })])
         #expect(
@@ -74,8 +76,9 @@ import Testing
         #expect(result.structuredContent?["models"] == ["projects", "tasks", "customers", "documents"])
     }
 
-    @Test func argumentsOfTheWrongTypeNameTheirField() async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases)
+    func argumentsOfTheWrongTypeNameTheirField(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
         let calls: [(JSONObject, String)] = [
             (["model": "projects", "query": 100], "query"), (["model": "projects"], "query"),
             (["model": ["projects"], "query": "x"], "model"),
@@ -94,8 +97,9 @@ import Testing
         }
     }
 
-    @Test func usersSeeThemselvesAndNobodyElse() async throws {
-        let fixture = try await ToolFixture()
+    @Test(arguments: Engine.allCases)
+    func usersSeeThemselvesAndNobodyElse(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
         let alice = try await fixture.call("get_user_info", as: fixture.alice)
         #expect(alice.structuredContent == ["results": ["username": "alice", "alias": "Al"]])
         let bob = try await fixture.call("get_user_info", as: fixture.bob)
@@ -123,10 +127,11 @@ import Testing
         }
     }
 
-    @Test(arguments: [("ai_prompt", "prompt"), ("chat", "message")])
-    func answersAreStoredForWhoeverIsLoggedIn(tool: String, argument: String) async throws {
+    @Test(arguments: Engine.allCases, [("ai_prompt", "prompt"), ("chat", "message")])
+    func answersAreStoredForWhoeverIsLoggedIn(engine: Engine, call: (tool: String, argument: String)) async throws {
+        let (tool, argument) = call
         let provider = EchoProvider()
-        let fixture = try await ToolFixture(provider: provider)
+        let fixture = try await ToolFixture(on: engine, provider: provider)
         let prompt = " Explain\0 Q2 \u{200B}"
         let result = try await fixture.call(tool, [argument: .string(prompt)], as: fixture.alice)
         #expect(result.structuredContent == ["results": .string("Echo: " + prompt)])
@@ -144,8 +149,9 @@ import Testing
             try await fixture.call("chat_history", as: fixture.bob).structuredContent == ["results": []])
     }
 
-    @Test func historyIsTheLatestFiftyNewestFirst() async throws {
-        let fixture = try await ToolFixture(provider: EchoProvider())
+    @Test(arguments: Engine.allCases)
+    func historyIsTheLatestFiftyNewestFirst(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine, provider: EchoProvider())
         for number in 1...55 {
             _ = try await fixture.call("chat", ["message": .string("\(number)")], as: fixture.alice)
         }
@@ -154,17 +160,19 @@ import Testing
         #expect(messages == (6...55).reversed().map(String.init))
     }
 
-    @Test func aProvidersErrorIsTheToolsAndIsNotStored() async throws {
-        let fixture = try await ToolFixture(provider: EchoProvider())
+    @Test(arguments: Engine.allCases)
+    func aProvidersErrorIsTheToolsAndIsNotStored(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine, provider: EchoProvider())
         let result = try await fixture.call("ai_prompt", ["prompt": "!fail"], as: fixture.alice)
         #expect(result.isError)
         #expect(result.text == "AI error: model unavailable")
         #expect(try await fixture.store.messages(userID: fixture.alice.principal.id, limit: 5).isEmpty)
     }
 
-    @Test func anAnswerThatCannotBeStoredStillGoesOut() async throws {
-        let fixture = try await ToolFixture(provider: EchoProvider())
-        try await fixture.store.write { try $0.execute(sql: "DROP TABLE message") }
+    @Test(arguments: Engine.allCases)
+    func anAnswerThatCannotBeStoredStillGoesOut(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine, provider: EchoProvider())
+        try await fixture.store.change("DROP TABLE message")
         let result = try await fixture.call("chat", ["message": "hello"], as: fixture.alice)
         #expect(result.structuredContent == ["results": "Echo: hello"])
         let history = try await fixture.call("chat_history", as: fixture.alice)
@@ -185,8 +193,9 @@ import Testing
         #expect(seen.map(\.progress) == [1, 2])
     }
 
-    @Test func withoutAProviderTheDocumentsAnswer() async throws {
-        let result = try await ToolFixture().call("ai_prompt", ["prompt": "How many days of leave?"])
+    @Test(arguments: Engine.allCases)
+    func withoutAProviderTheDocumentsAnswer(engine: Engine) async throws {
+        let result = try await ToolFixture(on: engine).call("ai_prompt", ["prompt": "How many days of leave?"])
         let text = try #require(result.structuredContent?["results"]?.string)
         #expect(text.contains("From the documents"))
         #expect(text.contains("“Everybody has 28 days of leave.”\n— Leave (/ai/document/1/)"))
