@@ -70,36 +70,18 @@ extension ForeignPostgreSQL {
         guard let table = tables.messages, let user = DjangoIdentity.userID(ofPrincipal: userID) else {
             return MessagePage(messages: [], next: nil)
         }
-        // Qualified: a bare name would order by the column of the result, which is text.
-        let at = "\(SQLIdentifier(table.table)).\(SQLIdentifier(table.createdAt))"
-        let id = "\(SQLIdentifier(table.table)).\(SQLIdentifier(table.id))"
-        let order = PostgreSQLOrder(
-            terms: [
-                .init(expression: at, descending: true),
-                .init(expression: id, descending: true, isNullable: false),
-            ], isTotal: true)
-        var parameters = PostgreSQLParameters()
-        var condition = "\(SQLIdentifier(table.user)) = \(parameters.bind(.text(user)))"
-        if let after { condition += " AND " + (try order.condition(after: after, &parameters)) }
-        let sql = """
-            SELECT \(SQLIdentifier(table.message)), \(SQLIdentifier(table.response)),
-                (extract(epoch FROM \(at)) * 1000)::bigint, \(at)::text, \(id)::text
-            FROM \(SQLIdentifier(table.table)) WHERE \(condition)
-            ORDER BY \(order.clause) LIMIT \(parameters.bind(.integer(Int64(limit + 1))))
-            """
-        let values = parameters.values
         _ = try await models()
-        let rows = try await PostgreSQLStore.translating(isLater: after != nil) {
-            try await reader.run { connection in
-                try connection.rows(sql, values) { row in
-                    let message = StoredMessage(
-                        message: row.text(0), response: row.text(1), at: Date(milliseconds: row.integer(2)))
-                    return (message, order.position(of: row, at: 3))
-                }
-            }
-        }
-        let page = rows.prefix(limit)
-        return MessagePage(messages: page.map(\.0), next: rows.count > page.count ? page.last?.1 : nil)
+        let name = "\(SQLIdentifier(table.table))"
+        let at = "\(name).\(SQLIdentifier(table.createdAt))"
+        return try await PostgreSQLMessagePage(
+            columns: """
+                \(SQLIdentifier(table.message)), \(SQLIdentifier(table.response)),
+                (extract(epoch FROM \(at)) * 1000)::bigint
+                """, of: name, user: "\(SQLIdentifier(table.user))", instant: at, isInstantNullable: true,
+            id: "\(name).\(SQLIdentifier(table.id))"
+        ) { row in
+            StoredMessage(message: row.text(0), response: row.text(1), at: Date(milliseconds: row.integer(2)))
+        }.messages(of: user, limit: limit, after: after, on: reader)
     }
 
     /// Never: how long the site keeps its messages is the site's affair.

@@ -13,28 +13,11 @@ extension PostgreSQLStore {
     }
 
     package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
-        let order = PostgreSQLOrder(
-            terms: [
-                .init(expression: "message.at", descending: true, isNullable: false),
-                .init(expression: "message.id", descending: true, isNullable: false),
-            ], isTotal: true)
-        var parameters = PostgreSQLParameters()
-        var condition = "user_id = \(parameters.bind(.text(userID)))"
-        if let after { condition += " AND " + (try order.condition(after: after, &parameters)) }
-        let count = parameters.bind(.integer(Int64(limit + 1)))
-        let sql = """
-            SELECT message.message, response, at, at::text, id::text FROM message
-            WHERE \(condition) ORDER BY \(order.clause) LIMIT \(count)
-            """
-        let values = parameters.values
         try await prepare()
-        let rows = try await Self.translating(isLater: after != nil) {
-            try await pool.run { connection in
-                try connection.rows(sql, values) { (Self.message($0), order.position(of: $0, at: 3)) }
-            }
-        }
-        let page = rows.prefix(limit)
-        return MessagePage(messages: page.map(\.0), next: rows.count > page.count ? page.last?.1 : nil)
+        return try await PostgreSQLMessagePage(
+            columns: "message.message, response, at", of: "message", user: "user_id", instant: "message.at",
+            isInstantNullable: false, id: "message.id", read: Self.message
+        ).messages(of: userID, limit: limit, after: after, on: pool)
     }
 
     package func deleteMessages(before date: Date, limit: Int) async throws -> Int {
@@ -52,7 +35,7 @@ extension PostgreSQLStore {
         }
     }
 
-    private static func message(_ row: PostgreSQLRow) -> StoredMessage {
+    @Sendable private static func message(_ row: PostgreSQLRow) -> StoredMessage {
         StoredMessage(
             message: String(decoding: row.bytes(0) ?? [], as: UTF8.self),
             response: String(decoding: row.bytes(1) ?? [], as: UTF8.self), at: Date(milliseconds: row.integer(2)))
