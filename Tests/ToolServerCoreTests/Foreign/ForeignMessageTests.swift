@@ -81,34 +81,6 @@ import Testing
         #expect(errors?.description.contains(told) == true, "\(errors?.description ?? "")")
     }
 
-    @Test func aWholeToolServerWorksOnTheForeignDatabase() async throws {
-        let legacy = try LegacyDatabase()
-        let configuration = try legacy.configuration()
-        let server = try buildToolServer(
-            configuration: configuration, foreign: await configuration.openForeign(), provider: EchoProvider(),
-            hasher: .test(), logger: Logger(label: "test"), now: { LegacyDatabase.now })
-        let credentials = PresentedCredentials(cookieHeaders: ["sessionid=" + LegacyDatabase.alice])
-        guard case .principal(let alice) = try await server.identity.identify(credentials) else {
-            Issue.record("alice is not known")
-            return
-        }
-        let user = try await server.server.call(tool: "get_user_info", arguments: [:], principal: alice)
-        #expect(user.structuredContent == ["results": ["username": "alice", "alias": "Ally"]])
-        _ = try await server.server.call(tool: "chat", arguments: ["message": "hello"], principal: alice)
-        _ = try await server.server.call(tool: "ai_prompt", arguments: ["prompt": "anonymous"], principal: nil)
-        let history = try await server.server.call(tool: "chat_history", arguments: [:], principal: alice)
-        #expect(
-            history.structuredContent == [
-                "results": [["message": "hello", "response": "Echo: hello", "at": "2027-01-15T08:00:00.000Z"]]
-            ])
-        let unknown = try await server.server.call(
-            tool: "search_any", arguments: ["model": "nope", "query": "x"], principal: nil)
-        #expect(unknown.structuredContent?["models"] == ["projects", "tasks"])
-        let definition = try #require(server.server.toolDefinitions(for: nil).first { $0.name == "search_any" })
-        #expect(definition.inputSchema["properties"]?["model"]?["description"] == "What to search: projects, tasks.")
-        await server.shutdown()
-    }
-
     @Test func withoutAModelOfProjectsThereIsNoSearchForThem() async throws {
         let legacy = try LegacyDatabase()
         let configuration = try legacy.configuration(models: [
