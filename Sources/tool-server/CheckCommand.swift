@@ -12,14 +12,10 @@ struct CheckCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        let toolServer = try await settings.buildForChecking(configuration)
-        do {
-            for line in try await toolServer.check() { print(line) }
-        } catch {
-            await toolServer.shutdown()
-            throw error
+        let lines = try await closing(settings.buildForChecking(configuration), { await $0.shutdown() }) {
+            try await $0.check()
         }
-        await toolServer.shutdown()
+        for line in lines { print(line) }
     }
 }
 
@@ -27,7 +23,7 @@ extension SettingsOptions {
     /// A tool-server that makes nothing: where our own database is not there yet, an empty one in memory stands for it.
     fileprivate func buildForChecking(_ configuration: ToolServerConfiguration) async throws -> ToolServer {
         guard case .file(let path) = configuration.ownDatabase, !FileManager.default.fileExists(atPath: path) else {
-            return try await build(configuration)
+            return try await build(configuration, logger: ProcessLog.start(configuration).logger)
         }
         let foreign = try await configuration.openForeign()
         return try buildToolServer(

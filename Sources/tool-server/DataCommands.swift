@@ -10,13 +10,10 @@ struct SeedCommand: AsyncParsableCommand {
     @OptionGroup var settings: SettingsOptions
 
     func run() async throws {
-        let configuration = try settings.load()
-        let store = try await configuration.openOwn()
-        let report = try await store.seed(hasher: PasswordHasher())
+        let report = try await settings.withOwnStore { store, _ in try await store.seed(hasher: PasswordHasher()) }
         for (table, rows) in report.inserted { print("added \(rows) rows to \(table)") }
         for (username, password) in report.created { print("created user \(username) with password \(password)") }
         if report.inserted.isEmpty, report.created.isEmpty { print("nothing to add") }
-        try await store.close()
     }
 }
 
@@ -41,13 +38,12 @@ struct UserCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let configuration = try settings.load()
             let password = try NewPassword(file: passwordFile)
-            let store = try await configuration.openOwn()
-            let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
-            let account = try await login.createAccount(username: name, alias: alias, password: password.text)
+            let account = try await settings.withOwnStore { store, _ in
+                let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
+                return try await login.createAccount(username: name, alias: alias, password: password.text)
+            }
             print("created user \(account.username)\(password.announcement)")
-            try await store.close()
         }
     }
 
@@ -61,7 +57,7 @@ struct UserCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            try await settings.load().setActive(false, name)
+            try await settings.setActive(false, name)
             print("disabled user \(name)")
         }
     }
@@ -76,7 +72,7 @@ struct UserCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            try await settings.load().setActive(true, name)
+            try await settings.setActive(true, name)
             print("enabled user \(name)")
         }
     }
@@ -95,14 +91,13 @@ struct UserCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let configuration = try settings.load()
             let password = try NewPassword(file: passwordFile)
-            let store = try await configuration.openOwn()
-            let account = try await configuration.account(named: name, in: store)
-            let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
-            try await login.changePassword(of: account, to: password.text)
+            try await settings.withOwnStore { store, configuration in
+                let account = try await configuration.account(named: name, in: store)
+                let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
+                try await login.changePassword(of: account, to: password.text)
+            }
             print("changed the password of user \(name)\(password.announcement)")
-            try await store.close()
         }
     }
 }
@@ -127,25 +122,10 @@ private struct NewPassword {
     }
 }
 
-extension ToolServerConfiguration {
-    /// Our own tables, for a command that puts something into them.
-    func openOwn() async throws -> any OwnStore {
-        if stateDatabase == .memory {
-            throw Complaint("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
-        }
-        return try await openStore()
-    }
-
-    func account(named name: String, in store: any AccountStore) async throws -> Account {
-        guard let account = try await store.account(named: name) else {
-            throw Complaint("no user named \"\(name)\" in \(ownDatabase)")
-        }
-        return account
-    }
-
+extension SettingsOptions {
     fileprivate func setActive(_ isActive: Bool, _ name: String) async throws {
-        let store = try await openOwn()
-        try await store.setActive(isActive, accountID: account(named: name, in: store).id)
-        try await store.close()
+        try await withOwnStore { store, configuration in
+            try await store.setActive(isActive, accountID: configuration.account(named: name, in: store).id)
+        }
     }
 }

@@ -39,12 +39,12 @@ struct DocumentsCommand: AsyncParsableCommand {
         func run() async throws {
             // All of them are read before the first is stored.
             let documents = try files.map(read)
-            let store = try await settings.load().openStore()
-            for document in documents {
-                let (id, replaced) = try await store.putDocument(document)
-                print("\(replaced > 0 ? "replaced" : "added") document \(id): \(document.title)")
+            try await settings.withOwnStore { store, _ in
+                for document in documents {
+                    let (id, replaced) = try await store.putDocument(document)
+                    print("\(replaced > 0 ? "replaced" : "added") document \(id): \(document.title)")
+                }
             }
-            try await store.close()
         }
 
         private func read(_ path: String) throws -> Document {
@@ -73,11 +73,9 @@ struct DocumentsCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let store = try await settings.load().openStore()
-            for entry in try await store.listDocuments() {
+            for entry in try await settings.withOwnStore({ store, _ in try await store.listDocuments() }) {
                 print("\(entry.id)\t\(entry.passages)\t\(entry.title)\t\(entry.url)")
             }
-            try await store.close()
         }
     }
 
@@ -91,16 +89,17 @@ struct DocumentsCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let store = try await settings.load().openStore()
-            var missing: [Int64] = []
-            for id in ids {
-                if try await store.removeDocument(id: id) {
-                    print("removed document \(id)")
-                } else {
-                    missing.append(id)
+            let missing = try await settings.withOwnStore { store, _ in
+                var missing: [Int64] = []
+                for id in ids {
+                    if try await store.removeDocument(id: id) {
+                        print("removed document \(id)")
+                    } else {
+                        missing.append(id)
+                    }
                 }
+                return missing
             }
-            try await store.close()
             guard missing.isEmpty else {
                 throw Complaint("no document \(missing.map(String.init).joined(separator: ", "))")
             }

@@ -50,16 +50,9 @@ struct IndexCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let toolServer = try await settings.build(settings.load())
-            do {
-                for index in try await toolServer.search.searchIndexes() {
-                    print("\(index.model)\t\(index.state.rawValue)\t\(index.rows ?? 0)\t\(index.detail)")
-                }
-            } catch {
-                await toolServer.shutdown()
-                throw error
+            for index in try await settings.withToolServer({ try await $0.search.searchIndexes() }) {
+                print("\(index.model)\t\(index.state.rawValue)\t\(index.rows ?? 0)\t\(index.detail)")
             }
-            await toolServer.shutdown()
         }
     }
 
@@ -74,8 +67,7 @@ struct IndexCommand: AsyncParsableCommand {
         guard configuration.ownDatabase != .memory else {
             throw Complaint("toolServer.stateDatabase: expected a path for an index to be kept, found :memory:")
         }
-        let toolServer = try await settings.build(configuration)
-        do {
+        try await settings.withToolServer(configuration) { toolServer in
             for index in try await toolServer.search.searchIndexes().filter({ model == nil || $0.model == model }) {
                 guard index.state != .unsupported || model != nil else {
                     print("model \(index.model): none, \(index.detail)")
@@ -91,11 +83,7 @@ struct IndexCommand: AsyncParsableCommand {
                         + "\(String(format: "%.1f", seconds)) s\(note)")
             }
             if let model, !toolServer.search.searchModels.contains(model) { throw Complaint("no model \"\(model)\"") }
-        } catch {
-            await toolServer.shutdown()
-            throw error
         }
-        await toolServer.shutdown()
     }
 }
 

@@ -33,12 +33,11 @@ struct KeyCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let configuration = try settings.load()
-            let (_, text) = try await configuration.withKeys { keys, _ in
+            let (_, text) = try await settings.withKeys { keys, _ in
                 try await keys.create(
                     name: name, scopes: scopes, user: user, lifetime: expires.flatMap(ConfigurationUnits.duration))
             }
-            if !configuration.identity.contains(.apiKey) {
+            if try !settings.load().identity.contains(.apiKey) {
                 // Not on standard output, which is the key and nothing else.
                 FileHandle.standardError.write(
                     Data("note: toolServer.identity does not have apiKey, so the key is not accepted yet\n".utf8))
@@ -56,7 +55,7 @@ struct KeyCommand: AsyncParsableCommand {
 
         func run() async throws {
             let now = Date()
-            try await settings.load().withKeys { keys, directory in
+            try await settings.withKeys { keys, directory in
                 for key in try await keys.list() {
                     var user = key.userID ?? "-"
                     if let id = key.userID, let name = try await directory.name(ofUser: id) { user = name }
@@ -83,24 +82,23 @@ struct KeyCommand: AsyncParsableCommand {
 
         func run() async throws {
             let name = name
-            let isRevoked = try await settings.load().withKeys { keys, _ in try await keys.revoke(name: name) }
+            let isRevoked = try await settings.withKeys { keys, _ in try await keys.revoke(name: name) }
             guard isRevoked else { throw Complaint("no key named \"\(name)\" is left to revoke") }
             print("revoked key \(name)")
         }
     }
 }
 
-extension ToolServerConfiguration {
+extension SettingsOptions {
     fileprivate func withKeys<Value>(
         _ body: (APIKeyService, UserDirectory) async throws -> Value
     ) async throws -> Value {
-        let foreign = try await openForeign()
-        let store = try await openOwn()
-        let directory = userDirectory(store: store, foreign: foreign)
-        let value = try await body(APIKeyService(keys: store, directory: directory), directory)
-        try await store.close()
-        try await foreign?.close()
-        return value
+        try await withOwnStore { store, configuration in
+            try await closing(configuration.openForeign(), { try await $0?.close() }) { foreign in
+                let directory = configuration.userDirectory(store: store, foreign: foreign)
+                return try await body(APIKeyService(keys: store, directory: directory), directory)
+            }
+        }
     }
 }
 

@@ -46,17 +46,11 @@ extension SettingsOptions {
     fileprivate func withSubject(
         _ name: String, _ body: (PersonalData, PersonalData.Subject) async throws -> Void
     ) async throws {
-        let configuration = try load()
-        let toolServer = try await build(configuration)
-        do {
+        try await withToolServer { toolServer in
             guard let subject = try await toolServer.personalData.subject(named: name) else {
                 throw Complaint("no user named \"\(name)\"")
             }
             try await body(toolServer.personalData, subject)
-        } catch {
-            await toolServer.shutdown()
-            throw error
         }
-        await toolServer.shutdown()
     }
 }

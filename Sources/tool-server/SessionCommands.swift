@@ -16,16 +16,16 @@ struct SessionCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let configuration = try settings.load()
-            let store = try await configuration.openOwn()
-            let login = LoginService(
-                accounts: store, sessions: store, hasher: PasswordHasher(),
-                lifetime: configuration.login.lifetime)
-            guard let account = try await store.account(named: name), account.isActive else {
-                throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")
+            let token = try await settings.withOwnStore { store, configuration in
+                let login = LoginService(
+                    accounts: store, sessions: store, hasher: PasswordHasher(),
+                    lifetime: configuration.login.lifetime)
+                guard let account = try await store.account(named: name), account.isActive else {
+                    throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")
+                }
+                return try await login.openSession(for: account)
             }
-            print(try await login.openSession(for: account).text)
-            try await store.close()
+            print(token.text)
         }
     }
 
@@ -39,13 +39,13 @@ struct SessionCommand: AsyncParsableCommand {
         @OptionGroup var settings: SettingsOptions
 
         func run() async throws {
-            let configuration = try settings.load()
-            let store = try await configuration.openOwn()
-            let account = try await configuration.account(named: name, in: store)
-            for session in try await store.loginSessions(accountID: account.id, now: Date()) {
+            let sessions = try await settings.withOwnStore { store, configuration in
+                let account = try await configuration.account(named: name, in: store)
+                return try await store.loginSessions(accountID: account.id, now: Date())
+            }
+            for session in sessions {
                 print("\(session.shortID)\t\(session.createdAt.commandText)\t\(session.expiresAt.commandText)")
             }
-            try await store.close()
         }
     }
 
@@ -69,12 +69,9 @@ struct SessionCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let configuration = try settings.load()
-            let store = try await configuration.openOwn()
-            let account = try await configuration.account(named: name, in: store)
-            if all {
-                print("revoked \(try await store.deleteLoginSessions(accountID: account.id)) sessions of \(name)")
-            } else {
+            let revoked = try await settings.withOwnStore { store, configuration in
+                let account = try await configuration.account(named: name, in: store)
+                guard !all else { return try await store.deleteLoginSessions(accountID: account.id) }
                 let sessions = try await store.loginSessions(accountID: account.id, now: Date())
                 let found = try ids.map { id in
                     guard let session = sessions.first(where: { $0.shortID == id.lowercased() }) else {
@@ -83,9 +80,9 @@ struct SessionCommand: AsyncParsableCommand {
                     return session
                 }
                 for session in found { try await store.deleteLoginSession(digest: session.digest) }
-                print("revoked \(found.count) sessions of \(name)")
+                return found.count
             }
-            try await store.close()
+            print("revoked \(revoked) sessions of \(name)")
         }
     }
 }

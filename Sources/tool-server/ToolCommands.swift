@@ -59,15 +59,9 @@ struct CallCommand: AsyncParsableCommand {
         guard let arguments = (try? JSONValue(parsing: arguments))?.object else {
             throw Complaint("arguments: expected a JSON object")
         }
-        let toolServer = try await settings.build(settings.load())
-        let result: CallToolResult
-        do {
-            result = try await toolServer.server.call(tool: name, arguments: arguments, principal: nil)
-        } catch {
-            await toolServer.shutdown()
-            throw error
+        let result = try await settings.withToolServer {
+            try await $0.server.call(tool: name, arguments: arguments, principal: nil)
         }
-        await toolServer.shutdown()
         guard !result.isError else { throw Complaint("\(name): \(result.text)") }
         print(result.structuredContent?.text ?? result.text)
     }

@@ -81,15 +81,10 @@ struct SettingsOptions: ParsableArguments {
         }
     }
 
-    /// A tool-server on the configured store.
-    func build(_ configuration: ToolServerConfiguration) async throws -> ToolServer {
-        try await build(configuration, logger: ProcessLog.start(configuration).logger)
-    }
-
-    /// The same, logging to what is there.
-    func build(_ configuration: ToolServerConfiguration, logger: Logger, waiting: Bool = false) async throws
-        -> ToolServer
-    {
+    /// A tool-server on the configured store, logging to what is there.
+    func build(
+        _ configuration: ToolServerConfiguration, logger: Logger, waiting: Bool = false
+    ) async throws -> ToolServer {
         // The foreign database first: when it does not fit, nothing of ours is made.
         let foreign = try await configuration.openForeign(waiting: waiting)
         return try buildToolServer(

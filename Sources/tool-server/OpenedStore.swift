@@ -1,0 +1,54 @@
+import ToolServerCore
+
+extension SettingsOptions {
+    /// Gives a command a tool-server on the configured store, and releases it however the command ends.
+    func withToolServer<Value>(
+        _ configuration: ToolServerConfiguration, _ body: (ToolServer) async throws -> Value
+    ) async throws -> Value {
+        try await closing(
+            build(configuration, logger: ProcessLog.start(configuration).logger), { await $0.shutdown() }, body)
+    }
+
+    /// The same with the configuration as it is loaded.
+    func withToolServer<Value>(_ body: (ToolServer) async throws -> Value) async throws -> Value {
+        try await withToolServer(load(), body)
+    }
+
+    /// Gives a command the database with our own tables, to put something into them or to look at it.
+    func withOwnStore<Value>(
+        _ body: (any OwnStore, ToolServerConfiguration) async throws -> Value
+    ) async throws -> Value {
+        let configuration = try load()
+        if configuration.stateDatabase == .memory {
+            throw Complaint("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
+        }
+        return try await closing(configuration.openStore(), { try await $0.close() }) {
+            try await body($0, configuration)
+        }
+    }
+}
+
+/// Runs a command on what was opened for it, which is closed however that ends.
+func closing<Opened, Value>(
+    _ opened: Opened, _ close: (Opened) async throws -> Void, _ body: (Opened) async throws -> Value
+) async throws -> Value {
+    let value: Value
+    do {
+        value = try await body(opened)
+    } catch {
+        // Why the command failed tells more than why closing did.
+        try? await close(opened)
+        throw error
+    }
+    try await close(opened)
+    return value
+}
+
+extension ToolServerConfiguration {
+    func account(named name: String, in store: any AccountStore) async throws -> Account {
+        guard let account = try await store.account(named: name) else {
+            throw Complaint("no user named \"\(name)\" in \(ownDatabase)")
+        }
+        return account
+    }
+}
