@@ -111,6 +111,50 @@ import Testing
         try await store.close()
     }
 
+    @Test func aDatabaseThatMayOnlyBeReadIsStillRead() async throws {
+        let temporary = try TemporaryDatabase()
+        let store = try SQLiteStore(at: .file(temporary.path))
+        try await store.insert(projects: [("Urgent", "")])
+        func setReadOnly(_ isReadOnly: Bool) async throws {
+            // Files that may not be written do not stop the user that tests run as; the error is the same.
+            try await store.database.writeWithoutTransaction { db in
+                try db.execute(sql: "PRAGMA query_only = \(isReadOnly ? 1 : 0)")
+            }
+        }
+        try await setReadOnly(true)
+        let message = StoredMessage(message: "m", response: "r", at: Date())
+        #expect(await kind { try await store.appendMessage(message, userID: "local:1") } == .readOnly)
+        #expect(try await store.messages(userID: "local:1", limit: 5).isEmpty)
+        #expect(try await store.search(model: "projects", query: "urgent", columns: .all, limit: 5)?.count == 1)
+        try await setReadOnly(false)
+        try await store.appendMessage(message, userID: "local:1")
+        #expect(try await store.messages(userID: "local:1", limit: 5).count == 1)
+        try await store.close()
+    }
+
+    @Test(arguments: Engine.allCases)
+    func sqlInEveryFieldIsText(engine: Engine) async throws {
+        let store = try await engine.store(projects: [("Urgent", "")])
+        // A name with NUL is no name in either engine.
+        for text in StatementToolTests.hostile where !text.contains("\0") {
+            let account = try await store.insertAccount(username: text, alias: text, passwordHash: text, at: Date())
+            #expect(try await store.account(named: text)?.alias == text)
+            #expect(try await store.account(named: text + " ") == nil)
+            try await store.appendMessage(
+                StoredMessage(message: text, response: text, at: Date()), userID: text)
+            #expect(try await store.messages(userID: text, limit: 5).map(\.message) == [text])
+            #expect(try await store.messages(userID: text + "'", limit: 5).isEmpty)
+            #expect(try await store.search(model: text, query: text, columns: .all, limit: 5) == nil)
+            #expect(try await store.search(model: "projects", query: text, columns: .all, limit: 5) == [])
+            try await store.insertDocument(Document(title: text, url: text, body: text))
+            #expect(try await store.documentTitles(limit: 50).last == SearchHit(name: text, url: text))
+            _ = try await store.passages(matching: text, limit: 5)
+            #expect(try await store.deleteAccount(id: account.id, userID: text)?.messages == 1)
+        }
+        #expect(try await store.column("SELECT name FROM project") == ["Urgent"])
+        try await store.close()
+    }
+
     @Test func ourOwnFileMovedAwayIsNotHealthy() async throws {
         let temporary = try TemporaryDatabase()
         let store = try SQLiteStore(at: .file(temporary.path))

@@ -148,6 +148,22 @@ import Testing
         #expect(second != nil && second != first)
     }
 
+    @Test func aServerProcessThatIsEndedInTheMiddleOfAStatementIsAnErrorAndReplaced() async throws {
+        let pool = try await pool { $0.connections = 1 }
+        let task = Task { try await pool.run { connection in _ = try connection.execute("SELECT pg_sleep(65)") } }
+        var process = ""
+        let server = try await PostgreSQLServer.shared()
+        try await eventually {
+            process = try await server.sql(
+                "SELECT pid FROM pg_stat_activity WHERE state = 'active' AND query = 'SELECT pg_sleep(65)'")
+            return !process.isEmpty
+        }
+        try await server.sql("SELECT pg_terminate_backend(\(process), 5000)")
+        let failure = await failure { try await task.value }
+        #expect(failure?.kind == .unavailable)
+        #expect(try await pool.run { try $0.first("SELECT 1") { $0.integer(0) } } == 1)
+    }
+
     @Test func preparedStatementsAreBounded() async throws {
         let pool = try await pool { $0.connections = 1 }
         let prepared = try await pool.run { connection in
