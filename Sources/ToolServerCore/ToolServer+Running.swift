@@ -202,6 +202,7 @@ extension ToolServer {
         metrics.registry.sampled("tool_server_requests_in_flight", help: "Requests begun and not finished.") {
             [MetricSample(Double(server.statistics.activeRequests))]
         }
+        metrics.registry.add([store as? any PooledDatabase, foreign as? any PooledDatabase].compactMap(\.self))
         return HTTPService(
             http: server, limit: configuration.drain,
             beforeDrain: {

@@ -4,11 +4,11 @@ import os
 import pwd
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
+import time
 from pathlib import Path
-
-from services import eventually, free_port
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None, key=lambda path: int(path.parent.name))
 
@@ -24,7 +24,10 @@ class PostgreSQL:
         self._user = "postgres" if os.getuid() == 0 else None
         if self._user:
             shutil.chown(self._directory, self._user)
-        self.host, self._prefix, self.port = host, prefix, free_port()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.host, self._prefix = host, prefix
         self._run("initdb", "--pgdata", self._data, "--username", "chat", "--auth", "trust", "--encoding", "UTF8",
                   "--no-locale", "--no-sync")
         with open(self._data / "pg_hba.conf", "a") as access:
@@ -50,12 +53,11 @@ class PostgreSQL:
              "-c", f"unix_socket_directories={self._directory}", "-c", "fsync=off", "-c", "max_connections=50"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **identity)
 
-        def accepts():
+        asking, end = [PROGRAMS / "pg_isready", "-q", "-h", self.host, "-p", str(self.port)], time.monotonic() + 30
+        while subprocess.run(asking).returncode != 0:
             assert self._server.poll() is None, "PostgreSQL ended"
-            return subprocess.run(
-                [PROGRAMS / "pg_isready", "-q", "-h", self.host, "-p", str(self.port)]).returncode == 0
-
-        eventually(accepts, "PostgreSQL does not start")
+            assert time.monotonic() < end, "PostgreSQL does not start"
+            time.sleep(0.02)
 
     def stop(self, how=signal.SIGINT):
         """SIGINT ends the sessions and shuts down; SIGQUIT ends without a checkpoint."""

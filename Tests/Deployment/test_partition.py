@@ -93,7 +93,8 @@ def test_a_server_that_is_cut_off_costs_only_what_was_on_its_way(host, tmp_path)
             eventually(lambda: calls(far_admin) > before, "it is not asked again")
             load.progress(100)
         for failure in load.failures():
-            assert failure.status == 504 and failure.problem()["executed"] == "unknown", str(failure)
+            # Or its time was over before there was a connection to send it on.
+            assert failure.status == 504 and failure.problem()["executed"] in ("unknown", "no"), str(failure)
             assert failure.began < noticed, f"although it is known to be away: {failure}"
     finally:
         for service in reversed(services):

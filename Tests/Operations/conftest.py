@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Deployment")]
 import observed as watched  # noqa: E402
 import services  # noqa: E402
 
@@ -44,9 +45,9 @@ def pair(database):
 
 
 @pytest.fixture(scope="session")
-def observed(database, tmp_path_factory):
+def observed(tmp_path_factory):
     """A pair with every part that has metrics; see observed.py."""
-    both = watched.Observed(tmp_path_factory.mktemp("observed"), database)
+    both = watched.Observed(tmp_path_factory.mktemp("observed"))
     both.ask()
     both.ask()
     yield both

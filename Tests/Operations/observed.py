@@ -5,6 +5,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import services
+from postgresql import PostgreSQL
 from services import ROOT, chat, request
 from test_processes import FakeProvider
 from test_tracing import Collector
@@ -35,7 +36,7 @@ class OldBackend:
 
 
 class Observed:
-    def __init__(self, directory, database):
+    def __init__(self, directory):
         certificate = directory / "certificate.pem"
         subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                         "-days", "30", "-subj", "/CN=x", "-keyout", directory / "key.pem", "-out", certificate],
@@ -52,7 +53,10 @@ class Observed:
         (directory / "gateway.json").write_text(json.dumps(document))
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": Collector().url,
                        "OTEL_EXPORTER_OTLP_HEADERS": "api-key=s3cret-of-the-collector"}
-        self.tools = services.tool_server(database, environment=environment | {
+        self.database = PostgreSQL()
+        subprocess.run([services.PRODUCTS / "tool-server", "seed", "--database", self.database.url], check=True,
+                       capture_output=True)
+        self.tools = services.tool_server(self.database.url, environment=environment | {
             "AI_BASE_URL": FakeProvider().url, "AI_MODEL": "m", "AI_API_KEY": "key-of-the-test"})
         self.tools.listening()
         self.front = services.gateway(
@@ -81,3 +85,4 @@ class Observed:
     def stop(self):
         assert self.front.stop() == 0
         assert self.tools.stop() == 0
+        self.database.remove()

@@ -61,6 +61,10 @@ final class PostgreSQLPool: Sendable {
     /// Connections that are open or being opened.
     var connectionCount: Int { workers.count }
 
+    /// What the connections do now.
+    /// - Parameter name: the pool's, bounded, for metrics.
+    func load(_ name: String) -> DatabaseLoad { workers.load(name) }
+
     /// Ends all connections; running statements are cancelled.
     func close() async {
         workers.stop()
@@ -139,6 +143,14 @@ private final class PostgreSQLWorkers: Sendable {
     }
 
     var count: Int { state.withLock { $0.workers } }
+
+    func load(_ name: String) -> DatabaseLoad {
+        state.withLock { state in
+            // One that has just given its job back counts as busy for a moment more.
+            let busy = min(state.running.count, state.workers)
+            return DatabaseLoad(pool: name, busy: busy, idle: state.workers - busy, waiting: state.queue.count)
+        }
+    }
 
     func submit(_ job: PostgreSQLJob) {
         enum Next { case refuse(StoreError), cancelled, start, wait, go }
