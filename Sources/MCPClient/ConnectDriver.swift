@@ -20,28 +20,12 @@ final class ConnectDriver {
         expiry = caller.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
             self.finish(.failure(MCPCallFailure(kind: .timeout, executed: .no, detail: "no connection in time")))
         }
-        let driver = NIOLoopBound(self, eventLoop: caller.eventLoop)
-        let acquisition = caller.acquire(credentials) {
-            PoolWaiter(eventLoop: caller.eventLoop) { driver.value.woken($0) }
+        caller.connect(credentials) { [self] result in
+            if case .success(let connection) = result {
+                caller.upstream.release(credentials.partition, connection, now: .now())
+            }
+            finish(result)
         }
-        switch acquisition {
-        case .ready(let connection): connected(connection)
-        case .handshake(let order): caller.run(order)
-        case .wait: break
-        }
-    }
-
-    private func woken(_ wake: PoolWake) {
-        switch wake {
-        case .ready(let connection): connected(connection)
-        case .handshake(let order): caller.run(order)
-        case .failed(let failure): finish(.failure(failure.failure))
-        }
-    }
-
-    private func connected(_ connection: UpstreamConnection) {
-        caller.upstream.release(credentials.partition, connection, now: .now())
-        finish(.success(connection))
     }
 
     private func finish(_ result: Result<UpstreamConnection, MCPCallFailure>) {

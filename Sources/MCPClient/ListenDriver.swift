@@ -49,26 +49,15 @@ final class ListenDriver: ExchangeOwner {
     }
 
     func start() {
-        let driver = NIOLoopBound(self, eventLoop: caller.eventLoop)
-        let acquisition = caller.acquire(credentials) {
-            PoolWaiter(eventLoop: caller.eventLoop) { driver.value.woken($0) }
-        }
-        switch acquisition {
-        case .ready(let connection): connected(connection)
-        case .handshake(let order): caller.run(order)
-        case .wait: break
+        caller.connect(credentials) { [self] result in
+            switch result {
+            case .success(let connection): connected(connection)
+            case .failure(let failure): finish(.refused(failure))
+            }
         }
     }
 
     func stop() { finish(.stopped) }
-
-    private func woken(_ wake: PoolWake) {
-        switch wake {
-        case .ready(let connection): connected(connection)
-        case .handshake(let order): caller.run(order)
-        case .failed(let failure): finish(.refused(failure.failure))
-        }
-    }
 
     private func connected(_ connection: UpstreamConnection) {
         // Held as long as it is listened on, so that it does not count as idle.

@@ -69,6 +69,30 @@ package final class MCPCaller {
         return acquisition
     }
 
+    /// Gets a connection, now or when the handshake is over for which every call of the partition waits.
+    /// - Parameter completion: called exactly once, perhaps before this method returns; whoever gets a connection releases
+    ///   it.
+    func connect(
+        _ credentials: ForwardedCredentials,
+        completion: @escaping (Result<UpstreamConnection, MCPCallFailure>) -> Void
+    ) {
+        let bound = NIOLoopBound((caller: self, completion: completion), eventLoop: eventLoop)
+        let acquisition = acquire(credentials) {
+            PoolWaiter(eventLoop: eventLoop) { wake in
+                switch wake {
+                case .ready(let connection): bound.value.completion(.success(connection))
+                case .handshake(let order): bound.value.caller.run(order)
+                case .failed(let failure): bound.value.completion(.failure(failure.failure))
+                }
+            }
+        }
+        switch acquisition {
+        case .ready(let connection): completion(.success(connection))
+        case .handshake(let order): run(order)
+        case .wait: break
+        }
+    }
+
     func run(_ order: HandshakeOrder) {
         HandshakeDriver(order, caller: self).start()
     }

@@ -65,16 +65,7 @@ private final class TLSServer: Sendable {
         directory = try TemporaryDirectory("tls")
         certificate = directory.path("cert.pem")
         key = directory.path("key.pem")
-        let made = try await ChildProcess.run(
-            .init(
-                "openssl",
-                [
-                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
-                    certificate,
-                ]))
-        try #require(made.succeeded, "\(made.error)")
-
+        try await OpenSSL.makeCertificate(alternativeNames: "DNS:localhost", key: key, certificate: certificate)
         let trust = trustingItself ? ["-CAfile", certificate] : []
         let process = try await ChildProcess.start(
             .init("openssl", ["s_server", "-www", "-accept", "0", "-cert", certificate, "-key", key] + trust + options))

@@ -134,34 +134,17 @@ private struct TLSPeer {
             }
             """
         }
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map { "\($0)_temp_path \(certificates.path($0));" }.joined(separator: " ")
-        try certificates.write(
-            """
-            \(getuid() == 0 ? "user root;" : "")
-            daemon off;
-            worker_processes 1;
-            pid \(certificates.path("nginx.pid"));
-            error_log stderr info;
-            events { worker_connections 256; }
-            http {
+        let process = try await NginxProcess.launch(
+            in: certificates.directory,
+            http: """
                 access_log off;
-                \(temporary)
                 \(server(ports[0], "localhost"))
                 \(server(
                     ports[1], "localhost",
                     "ssl_verify_client on; ssl_client_certificate \(certificates.path("authority.pem"));"))
                 \(server(ports[2], "elsewhere"))
                 \(server(ports[3], "localhost", "", "return 307 http://\(toolServer)/mcp/;"))
-            }
-            """, to: "nginx.conf")
-        let process = try await ChildProcess.start(
-            .init(
-                "/usr/sbin/nginx",
-                ["-p", certificates.directory.url.path, "-c", certificates.path("nginx.conf"), "-e", "stderr"],
-                deathSignal: "TERM"))
-        let listens = await eventually { (try? RawSocketClient(port: ports[3])) != nil || process.exit != nil }
-        guard listens, process.exit == nil else { throw ProcessError("nginx does not start\n\(process.log)") }
+                """, port: ports[3])
         return TLSPeer(
             certificates: certificates, process: process, plain: ports[0], mutual: ports[1], otherName: ports[2],
             redirecting: ports[3])

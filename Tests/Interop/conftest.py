@@ -14,34 +14,21 @@ import urllib.request
 
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / "Operations")]
 import schemas  # noqa: E402
 import wire  # noqa: E402
+from logged_process import LoggedProcess  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCTS = pathlib.Path(os.environ.get("PRODUCTS", ROOT / ".build" / "debug"))
 
 
-class Process:
+class Process(LoggedProcess):
     """One of our executables; its JSON log on standard error tells where it listens."""
 
     def __init__(self, name, *arguments, environment=None):
-        self.lines, self.addresses, self.name = [], {}, name
-        self.process = subprocess.Popen(
-            [str(PRODUCTS / name), *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, text=True, env=dict(os.environ, **(environment or {})))
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stderr:
-            self.lines.append(line)
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if entry.get("message") == "listening":
-                self.addresses[entry["listener"]] = entry["address"]
+        super().__init__(name, [str(PRODUCTS / name), *arguments], env=dict(os.environ, **(environment or {})))
 
     def wait(self, *listeners, ready=True):
         deadline = time.monotonic() + 30

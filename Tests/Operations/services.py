@@ -12,6 +12,8 @@ import sys
 import threading
 import time
 
+from logged_process import LoggedProcess
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PRODUCTS = pathlib.Path(os.environ.get("PRODUCTS", ROOT / ".build" / "debug"))
 
@@ -71,11 +73,10 @@ class NotifySocket:
         eventually(lambda: self.states(without=()).count(word) >= times, limit, f"{word} ({self.messages})")
 
 
-class Service:
+class Service(LoggedProcess):
     """One of our executables. `sockets` are its listening sockets by name, in the order of the descriptors."""
 
     def __init__(self, name, *arguments, sockets=None, notify=None, environment=None, executable=None):
-        self.name, self.lines, self.addresses = name, [], {}
         sockets = sockets or {}
         variables = {key: value for key, value in os.environ.items()
                      if not key.startswith(("GATEWAY_", "TOOL_SERVER_", "AI_", "OTEL_", "LISTEN_", "NOTIFY_"))}
@@ -85,23 +86,11 @@ class Service:
             variables |= {"NOTIFY_SOCKET": notify.name}
         variables |= environment or {}
         numbers = [held.fileno() for held in sockets.values()]
-        self.process = subprocess.Popen(
+        super().__init__(
+            name,
             [sys.executable, "-S", "-c", ACTIVATE, ",".join(map(str, numbers)), str(executable or PRODUCTS / name),
              *arguments],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=variables,
-            pass_fds=numbers)
-        self.reader = threading.Thread(target=self.read, daemon=True)
-        self.reader.start()
-
-    def read(self):
-        for line in self.process.stderr:
-            self.lines.append(line)
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                continue
-            if entry.get("message") == "listening":
-                self.addresses[entry["listener"]] = entry["address"]
+            env=variables, pass_fds=numbers)
 
     @property
     def log(self):

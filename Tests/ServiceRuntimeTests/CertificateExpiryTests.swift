@@ -8,15 +8,8 @@ import Testing
     /// Made by openssl.
     private func certificate(_ directory: TemporaryDirectory, days: Int) async throws -> String {
         let name = "certificate-\(days).pem"
-        let finished = try await ChildProcess.run(
-            .init(
-                "openssl",
-                [
-                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                    "\(days)", "-subj", "/CN=localhost", "-keyout", directory.path("key.pem"),
-                    "-out", directory.path(name),
-                ]))
-        guard finished.succeeded else { throw ProcessError("openssl: \(finished.error)") }
+        try await OpenSSL.makeCertificate(
+            days: days, key: directory.path("key.pem"), certificate: directory.path(name))
         return try String(contentsOfFile: directory.path(name), encoding: .utf8)
     }
 

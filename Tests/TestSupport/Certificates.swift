@@ -18,22 +18,18 @@ package struct Certificates: Sendable {
     package static func make() async throws -> Certificates {
         let certificates = Certificates(directory: try TemporaryDirectory("certificates"))
         for name in ["authority", "stranger"] {
-            try await certificates.openssl(
-                [
-                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=\(name)", "-keyout", certificates.path("\(name).key"), "-out",
-                    certificates.path("\(name).pem"),
-                ])
+            try await OpenSSL.makeCertificate(
+                for: name, key: certificates.path("\(name).key"), certificate: certificates.path("\(name).pem"))
         }
         for (file, name) in [("localhost", "localhost"), ("elsewhere", "elsewhere.example"), ("client", "gateway")] {
             let request = certificates.path("\(file).csr")
-            try await certificates.openssl(
+            try await OpenSSL.run(
                 [
                     "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=\(name)",
                     "-keyout", certificates.path("\(file).key"), "-out", request,
                 ])
             let extensions = try certificates.write("subjectAltName=DNS:\(name)\n", to: "\(file).ext")
-            try await certificates.openssl(
+            try await OpenSSL.run(
                 [
                     "x509", "-req", "-in", request, "-CA", certificates.path("authority.pem"), "-CAkey",
                     certificates.path("authority.key"), "-set_serial", "\(UInt32.random(in: 1 ... .max))", "-days", "2",
@@ -51,10 +47,5 @@ package struct Certificates: Sendable {
             """
         let finished = try await ChildProcess.run(.init("sh", ["-c", command]))
         return "sha256//" + finished.output.trimmingCharacters(in: .whitespacesAndNewlines)
-    }
-
-    private func openssl(_ arguments: [String]) async throws {
-        let finished = try await ChildProcess.run(.init("openssl", arguments))
-        guard finished.succeeded else { throw ProcessError("openssl: \(finished.error)") }
     }
 }

@@ -42,18 +42,48 @@ package final class NginxProcess: Sendable {
         let port = try freePort()
         let tlsPort = tls ? try freePort() : nil
         try layOut(in: directory, gateway: gateway, port: port, tlsPort: tlsPort)
-        if tls { try await makeCertificate(in: directory) }
+        if tls {
+            try await OpenSSL.makeCertificate(
+                alternativeNames: "DNS:localhost,IP:127.0.0.1", key: directory.path("etc/chat-gateway/privkey.pem"),
+                certificate: directory.path("etc/chat-gateway/fullchain.pem"))
+        }
+        // What Debian's own nginx.conf gives around conf.d, without its daemon and its user.
+        let process = try await launch(
+            in: directory, http: "include \(directory.path("etc"))/conf.d/*.conf;", port: port)
+        return NginxProcess(directory: directory, process: process, port: port, tlsPort: tlsPort)
+    }
+
+    /// Starts nginx with these directives in its `http` block, and whatever it writes in the directory.
+    /// - Parameter port: one that it listens on: when it does, nginx is there.
+    /// - Throws: `ProcessError` with nginx's own message when it does not start.
+    package static func launch(
+        in directory: TemporaryDirectory, http: String, port: Int
+    ) async throws -> ChildProcess {
+        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map { "\($0)_temp_path \(directory.path($0));" }.joined(separator: " ")
+        try directory.write(
+            """
+            \(getuid() == 0 ? "user root;" : "")
+            daemon off;
+            worker_processes 1;
+            pid \(directory.path("nginx.pid"));
+            error_log stderr info;
+            events { worker_connections 1024; }
+            http {
+                \(temporary)
+                \(http)
+            }
+            """, to: "nginx.conf")
         // The master passes SIGTERM on to its workers, which would survive a master that is killed.
         let process = try await ChildProcess.start(
             .init(
                 executable, ["-p", directory.url.path, "-c", directory.path("nginx.conf"), "-e", "stderr"],
                 deathSignal: "TERM"))
-        let nginx = NginxProcess(directory: directory, process: process, port: port, tlsPort: tlsPort)
         let listens = await eventually {
             (try? RawSocketClient(port: port)) != nil || process.exit != nil
         }
         guard listens, process.exit == nil else { throw ProcessError("nginx does not start\n\(process.log)") }
-        return nginx
+        return process
     }
 
     /// Reads the configuration and the certificate again, as `nginx -s reload` does.
@@ -88,22 +118,6 @@ package final class NginxProcess: Sendable {
         try directory.write(site, to: "etc/conf.d/chat-gateway.conf")
         try directory.write(Checkout.text("deploy/nginx/proxy.conf"), to: "etc/chat-gateway/proxy.conf")
         try directory.write("", to: "log/.keep")
-        let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
-            .map { "\($0)_temp_path \(directory.path($0));" }.joined(separator: " ")
-        // What Debian's own nginx.conf gives around conf.d, without its daemon and its user.
-        try directory.write(
-            """
-            \(getuid() == 0 ? "user root;" : "")
-            daemon off;
-            worker_processes 1;
-            pid \(directory.path("nginx.pid"));
-            error_log stderr info;
-            events { worker_connections 1024; }
-            http {
-                \(temporary)
-                include \(directory.path("etc"))/conf.d/*.conf;
-            }
-            """, to: "nginx.conf")
     }
 
     private static func replace(in text: String, _ replacements: [(String, String)]) throws -> String {
@@ -113,18 +127,5 @@ package final class NginxProcess: Sendable {
             text = text.replacingOccurrences(of: old, with: new)
         }
         return text
-    }
-
-    private static func makeCertificate(in directory: TemporaryDirectory) async throws {
-        let finished = try await ChildProcess.run(
-            .init(
-                "openssl",
-                [
-                    "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
-                    "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                    "-keyout", directory.path("etc/chat-gateway/privkey.pem"),
-                    "-out", directory.path("etc/chat-gateway/fullchain.pem"),
-                ]))
-        guard finished.succeeded else { throw ProcessError("openssl: \(finished.error)") }
     }
 }

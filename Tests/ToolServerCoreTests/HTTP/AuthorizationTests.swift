@@ -1,7 +1,7 @@
 import Foundation
 import JSON
 import MCPServer
-import NIOPosix
+import Synchronization
 import TestSupport
 import Testing
 
@@ -17,24 +17,6 @@ import Testing
         ],
     ]
 
-    private func serving(
-        _ settings: JSONObject, _ body: (HTTPTestClient, ToolFixture) async throws -> Void
-    ) async throws {
-        var settings = settings
-        settings["port"] = 0
-        let fixture = try await ToolFixture(
-            provider: EchoProvider(), document: .object(["toolServer": .object(settings)]))
-        let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
-        let port = try #require(try await service.http.start().first?.port)
-        do {
-            try await body(HTTPTestClient("http://127.0.0.1:\(port)"), fixture)
-        } catch {
-            await service.drain()
-            throw error
-        }
-        await service.drain()
-    }
-
     private func key(_ fixture: ToolFixture, _ scopes: String..., user: String? = nil) async throws -> (
         name: String, value: String
     ) {
@@ -47,7 +29,7 @@ import Testing
 
     @Test(arguments: ["/mcp/", "/mcp/echo", "/mcp/session/new"])
     func aWrongKeyIsRefusedEverywhereAndSaysWhy(path: String) async throws {
-        try await serving(Self.keyed) { client, _ in
+        try await ToolFixture.serving(Self.keyed) { client, _ in
             let method = path.hasSuffix("new") ? "GET" : "POST"
             let answer = try await client.send(
                 method, path, headers: [("Authorization", "Bearer " + APIKeyText().text)],
@@ -61,7 +43,7 @@ import Testing
     }
 
     @Test func aKeyCallsWhatItsScopesAllow() async throws {
-        try await serving(Self.keyed) { client, fixture in
+        try await ToolFixture.serving(Self.keyed) { client, fixture in
             let query = #"{"query":"urgent"}"#
             let plain = try await key(fixture)
             let refused = try await client.post("/mcp/search_projects", query, headers: [plain])
@@ -84,7 +66,7 @@ import Testing
     }
 
     @Test func theScopesOfCookiesMayBeLimited() async throws {
-        try await serving(Self.keyed.merging(["cookieScopes": ["chat"]])) { client, fixture in
+        try await ToolFixture.serving(Self.keyed.merging(["cookieScopes": ["chat"]])) { client, fixture in
             let session = try await fixture.toolServer.login.openSession(for: fixture.alice)
             let cookie = [("Cookie", "sessionid=\(session.text)")]
             let query = #"{"query":"urgent"}"#
@@ -93,34 +75,37 @@ import Testing
         }
     }
 
-    @Test func resourcesAndPromptsFollowTheToolsThatShowTheSame() async throws {
-        try await serving(Self.keyed) { client, fixture in
-            func read(_ uri: String, _ headers: HTTPTestClient.Headers) async throws -> HTTPTestResponse {
-                try await client.post(
-                    "/mcp/",
-                    json: [
-                        "jsonrpc": "2.0", "id": 1, "method": "resources/read",
-                        "params": [
-                            "uri": .string(uri),
-                            "_meta": [
-                                "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-                                "io.modelcontextprotocol/clientCapabilities": [:],
-                            ],
-                        ],
+    private func read(
+        _ uri: String, _ client: HTTPTestClient, _ headers: HTTPTestClient.Headers
+    ) async throws -> HTTPTestResponse {
+        try await client.post(
+            "/mcp/",
+            json: [
+                "jsonrpc": "2.0", "id": 1, "method": "resources/read",
+                "params": [
+                    "uri": .string(uri),
+                    "_meta": [
+                        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+                        "io.modelcontextprotocol/clientCapabilities": [:],
                     ],
-                    headers: headers + [
-                        ("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "resources/read"), ("Mcp-Name", uri),
-                        ("Accept", "application/json, text/event-stream"),
-                    ])
-            }
+                ],
+            ],
+            headers: headers + [
+                ("MCP-Protocol-Version", "2026-07-28"), ("Mcp-Method", "resources/read"), ("Mcp-Name", uri),
+                ("Accept", "application/json, text/event-stream"),
+            ])
+    }
+
+    @Test func resourcesAndPromptsFollowTheToolsThatShowTheSame() async throws {
+        try await ToolFixture.serving(Self.keyed) { client, fixture in
             let plain = try await key(fixture)
             let reader = try await key(fixture, "records:read")
             let records = "company://records/projects/urgent"
-            #expect(try await read(records, []).status == 401)
-            #expect(try await read(records, [plain]).status == 403)
-            #expect(try await read(records, [reader]).status == 200)
-            #expect(try await read("company://documents/1", []).status == 401)
-            #expect(try await read("company://documents/1", [plain]).status == 200)
+            #expect(try await read(records, client, []).status == 401)
+            #expect(try await read(records, client, [plain]).status == 403)
+            #expect(try await read(records, client, [reader]).status == 200)
+            #expect(try await read("company://documents/1", client, []).status == 401)
+            #expect(try await read("company://documents/1", client, [plain]).status == 200)
         }
     }
 
@@ -138,7 +123,8 @@ import Testing
     }
 
     @Test func anonymousCallersMayBeRefusedAltogether() async throws {
-        try await serving(["identity": ["builtin", "apiKey"], "requireAuthentication": true]) { client, fixture in
+        try await ToolFixture.serving(["identity": ["builtin", "apiKey"], "requireAuthentication": true]) {
+            client, fixture in
             let body = #"{"message":"x"}"#
             for path in ["/mcp/echo", "/mcp/"] {
                 let refused = try await client.post(path, body)
@@ -159,7 +145,7 @@ import Testing
     }
 
     @Test func withoutTokensARefusedToolSaysNotAuthenticatedAsEver() async throws {
-        try await serving(["tools": ["search_any": ["access": "authenticated"]]]) { client, _ in
+        try await ToolFixture.serving(["tools": ["search_any": ["access": "authenticated"]]]) { client, _ in
             let arguments = #"{"model":"projects","query":"x"}"#
             let plain = try await client.post("/mcp/search_any", arguments)
             #expect(plain.status == 400)
@@ -179,7 +165,7 @@ import Testing
             "identity": ["trustedHeader"],
             "trustedHeader": ["peers": ["127.0.0.1"], "secret": "the proxy's own secret", "users": "directory"],
         ]
-        try await serving(settings) { client, _ in
+        try await ToolFixture.serving(settings) { client, _ in
             let proxied = [("X-Auth-User", "alice"), ("X-Auth-Secret", "the proxy's own secret")]
             let known = try await client.post("/mcp/get_user_info", "", headers: proxied)
             #expect(try known.json == ["results": ["username": "alice", "alias": "Al"]])

@@ -1,7 +1,6 @@
 import Foundation
 import JSON
 import NIOConcurrencyHelpers
-import NIOPosix
 import TestSupport
 import Testing
 
@@ -18,21 +17,10 @@ import Testing
         _ jwt: JSONObject, _ settings: JSONObject = [:], _ body: (HTTPTestClient) async throws -> Void
     ) async throws {
         let section: JSONObject = [
-            "port": 0, "identity": ["jwt"], "publicURL": .string(TestIssuer.audience),
+            "identity": ["jwt"], "publicURL": .string(TestIssuer.audience),
             "jwt": .object(TestIssuer.settings(jwt)), "tools": ["search_any": ["scopes": ["records:read"]]],
         ]
-        let fixture = try await ToolFixture(
-            provider: EchoProvider(), document: .object(["toolServer": .object(section.merging(settings))]))
-        let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
-        let port = try #require(try await service.http.start().first?.port)
-        do {
-            try await body(HTTPTestClient("http://127.0.0.1:\(port)"))
-        } catch {
-            await service.drain()
-            throw error
-        }
-        await service.drain()
-        await fixture.toolServer.shutdown()
+        try await ToolFixture.serving(section.merging(settings)) { client, _ in try await body(client) }
     }
 
     private func bearer(_ issuer: TestIssuer? = nil, _ changes: JSONObject = [:]) throws -> (

@@ -15,31 +15,12 @@ import Testing
 
 /// The main and the admin port on real sockets, in this process.
 @Suite struct RoutesTests {
-    /// A tool-server that listens for as long as the body runs.
-    private func serving(
-        _ document: JSONValue = .object([:]), provider: (any AnswerProvider)? = EchoProvider(),
-        _ body: (HTTPTestClient, ToolFixture) async throws -> Void
-    ) async throws {
-        var settings = document["toolServer"]?.object ?? [:]
-        settings["port"] = 0
-        let fixture = try await ToolFixture(provider: provider, document: .object(["toolServer": .object(settings)]))
-        let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
-        let port = try #require(try await service.http.start().first?.port)
-        do {
-            try await body(HTTPTestClient("http://127.0.0.1:\(port)"), fixture)
-        } catch {
-            await service.drain()
-            throw error
-        }
-        await service.drain()
-    }
-
     private func cookie(_ fixture: ToolFixture, _ account: Account) async throws -> (name: String, value: String) {
         ("Cookie", "sessionid=" + (try await fixture.toolServer.login.openSession(for: account)).text)
     }
 
     @Test func aPlainCallAnswersWithTheStructuredResult() async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let echo = try await client.post("/mcp/echo", #"{"message":"Hello"}"#)
             #expect(echo.status == 200)
             #expect(try echo.json == ["Echo": "Hello"])
@@ -59,7 +40,7 @@ import Testing
 
     @Test(arguments: ["/mcp", "/mcp/"])
     func theOldDialectAnswersAsTheOldServerDid(path: String) async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let found = try await client.post(
                 path, #"{"command":"search_any","arguments":{"model":"projects","query":"urgent 1"}}"#)
             #expect(found.status == 200)
@@ -80,7 +61,7 @@ import Testing
     }
 
     @Test func aReadySessionCallsToolsOverMCP() async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             for method in ["GET", "HEAD"] {
                 let opened = try await client.send(method, "/mcp/session/new")
                 #expect(opened.status == 200)
@@ -102,7 +83,7 @@ import Testing
     }
 
     @Test func aLegacyRequestWithoutASessionIsRefusedWithItsID() async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let response = try await client.post(
                 "/mcp", #"{"jsonrpc":"2.0","id":"a1","method":"tools/list"}"#,
                 headers: [("Accept", "application/json, text/event-stream")])
@@ -116,7 +97,7 @@ import Testing
     }
 
     @Test func loggingInSetsACookieThatTellsWhoItIs() async throws {
-        try await serving { client, fixture in
+        try await ToolFixture.serving { client, fixture in
             let response = try await client.post(
                 "/auth/login", #"{"username":"alice","password":"alice's password"}"#)
             #expect(response.status == 200)
@@ -140,7 +121,7 @@ import Testing
     }
 
     @Test func behindTLSTheCookieIsSecure() async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let response = try await client.post(
                 "/auth/login", #"{"username":"alice","password":"alice's password"}"#,
                 headers: [("X-Forwarded-Proto", "https")])
@@ -153,7 +134,7 @@ import Testing
         (#"{"username":"alice"}"#, 400), (#"{"username":1,"password":2}"#, 400), ("[]", 400), ("{", 400), ("", 400),
     ])
     func badLoginsAreRefusedWithoutACookie(body: String, status: Int) async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let response = try await client.post("/auth/login", body)
             #expect(response.status == status)
             #expect(try response.json["error"]?.string?.isEmpty == false)
@@ -162,7 +143,7 @@ import Testing
     }
 
     @Test func foreignPagesCannotActWithTheCookie() async throws {
-        try await serving(["toolServer": ["allowedOrigins": ["https://app.example"]]]) { client, fixture in
+        try await ToolFixture.serving(["allowedOrigins": ["https://app.example"]]) { client, fixture in
             let cookie = try await cookie(fixture, fixture.alice)
             let body = #"{"command":"echo","arguments":{"message":"x"}}"#
             for path in ["/mcp/", "/mcp/echo", "/auth/logout"] {
@@ -181,7 +162,7 @@ import Testing
     }
 
     @Test func aStaleCookieIsAnonymous() async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let cookie = [("Cookie", "sessionid=\(SessionToken().text)")]
             let echo = try await client.post("/mcp/echo", #"{"message":"x"}"#, headers: cookie)
             #expect(echo.status == 200)
@@ -192,7 +173,7 @@ import Testing
     }
 
     @Test func whenIdentityCannotBeToldNobodyIsServedAsAnonymous() async throws {
-        try await serving { client, fixture in
+        try await ToolFixture.serving { client, fixture in
             let cookie = try await cookie(fixture, fixture.alice)
             try await fixture.store.change("DROP TABLE login_session")
             #expect(try await client.post("/mcp/echo", #"{"message":"x"}"#, headers: [cookie]).status == 503)
@@ -204,7 +185,7 @@ import Testing
 
     /// The server is alive and has an answer, so a gateway need not take it for broken.
     @Test func aToolCallWhoseCallerCannotBeToldIsAnErrorOfTheTool() async throws {
-        try await serving { client, fixture in
+        try await ToolFixture.serving { client, fixture in
             let cookie = try await cookie(fixture, fixture.alice)
             try await fixture.store.change("DROP TABLE login_session")
             let call = #"{"jsonrpc":"2.0","id":"c","method":"tools/call","params":{"name":"echo","arguments":{}"#
@@ -229,7 +210,7 @@ import Testing
     }
 
     @Test func aPlainCallSaysWhenToTryAgain() async throws {
-        try await serving { client, fixture in
+        try await ToolFixture.serving { client, fixture in
             try await fixture.store.change("ALTER TABLE project RENAME TO away")
             let call = #"{"model":"projects","query":"x"}"#
             let plain = try await client.post("/mcp/search_any", call)
@@ -244,7 +225,7 @@ import Testing
     }
 
     @Test func requestsAreBoundedAndUnknownPathsNotFound() async throws {
-        try await serving(["toolServer": ["limits": ["maxBody": "1KiB"]]]) { client, _ in
+        try await ToolFixture.serving(["limits": ["maxBody": "1KiB"]]) { client, _ in
             let large = try await client.post(
                 "/mcp/echo", #"{"message":""# + String(repeating: "x", count: 2000) + #""}"#)
             #expect(large.status == 413)
@@ -257,7 +238,7 @@ import Testing
     }
 
     @Test func aSaneRequestIDIsKept() async throws {
-        try await serving { client, _ in
+        try await ToolFixture.serving { client, _ in
             let kept = try await client.post("/mcp/echo", "{}", headers: [("X-Request-Id", "abc-123")])
             #expect(kept.header("X-Request-Id") == "abc-123")
             let replaced = try await client.post("/mcp/echo", "{}", headers: [("X-Request-Id", "a b\"c")])
@@ -316,7 +297,7 @@ import Testing
     }
 
     @Test func aTakenPortIsNamedAndNothingIsStarted() async throws {
-        try await serving { client, fixture in
+        try await ToolFixture.serving { client, fixture in
             let port = try #require(Int(client.base.split(separator: ":").last ?? ""))
             let configuration = try ToolServerConfiguration(
                 document: ["toolServer": ["transport": "http", "port": .number(port)]], environment: [:])

@@ -5,6 +5,9 @@ import Logging
 import MCP
 import MCPServer
 import NIOConcurrencyHelpers
+import NIOPosix
+import TestSupport
+import Testing
 
 @testable import ToolServerCore
 
@@ -27,6 +30,30 @@ struct ToolFixture {
         bob = try await toolServer.login.createAccount(username: "bob", alias: "", password: "bob's password")
         try await store.insert(projects: (1...7).map { ("Urgent \($0)", "planned") })
         try await store.insertDocument(Document(title: "Leave", body: "Everybody has 28 days of leave."))
+    }
+
+    /// A tool-server that listens for as long as the body runs.
+    /// - Parameter settings: `toolServer` of the configuration.
+    static func serving(
+        _ settings: JSONObject = [:], provider: (any AnswerProvider)? = EchoProvider(),
+        _ body: (HTTPTestClient, ToolFixture) async throws -> Void
+    ) async throws {
+        var settings = settings
+        settings["port"] = 0
+        let fixture = try await ToolFixture(provider: provider, document: ["toolServer": .object(settings)])
+        let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
+        let port = try #require(try await service.http.start().first?.port)
+        let end: () async -> Void = {
+            await service.drain()
+            await fixture.toolServer.shutdown()
+        }
+        do {
+            try await body(HTTPTestClient("http://127.0.0.1:\(port)"), fixture)
+        } catch {
+            await end()
+            throw error
+        }
+        await end()
     }
 
     func call(
