@@ -55,13 +55,13 @@ package final class MCPServer: Sendable {
         let input: JSONSchema
         let output: JSONSchema?
         let mirror: HeaderMirror
-        let access: AccessRule
+        var access: AccessRule
     }
 
     /// A prompt with who may use it.
     struct RegisteredPrompt: Sendable {
         let prompt: any PromptProvider
-        let access: AccessRule
+        var access: AccessRule
     }
 
     struct Registry: Sendable {
@@ -161,6 +161,23 @@ package final class MCPServer: Sendable {
     /// Adds a completer; the first that knows a reference answers.
     package func register(completer: @escaping Completer) {
         registry.withLock { $0.completers.append(completer) }
+    }
+
+    /// Puts other rules in force, all of them at once, for the requests that come from now on.
+    /// - Parameters:
+    ///   - tools: by name; the others are for anyone.
+    ///   - prompts: by name; the others are for anyone.
+    ///   - resources: the same resources under their new rules.
+    package func replaceAccess(
+        tools: [String: AccessRule], prompts: [String: AccessRule], resources: [any ResourceProvider]
+    ) {
+        registry.withLock { registry in
+            for name in registry.toolOrder { registry.tools[name]?.access = tools[name] ?? .anyone }
+            for name in registry.promptOrder { registry.prompts[name]?.access = prompts[name] ?? .anyone }
+            registry.resources = resources
+        }
+        // Callers may see more of them, or fewer.
+        for change in [ServerChange.tools, .prompts, .resources] { announce(change) }
     }
 
     /// The tools that a caller may call, in order of registration; `version`: only those of that revision.

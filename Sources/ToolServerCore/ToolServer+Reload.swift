@@ -2,9 +2,10 @@ import Foundation
 import JSON
 
 extension ToolServer {
-    /// Reads the configuration again and puts into force what can be while serving: the log level and the whole `ai`
-    /// section, with the keys in the files that it names; the keys of tokens' issuers are read again. What else has
-    /// changed is named in a warning and waits for a restart. A configuration with an error changes nothing.
+    /// Reads the configuration again and puts into force what can be while serving: the log level, who may call which
+    /// tool, and the whole `ai` section, with the keys in the files that it names; the keys of tokens' issuers are read
+    /// again. What else has changed is named in a warning and waits for a restart. A configuration with an error changes
+    /// nothing.
     ///
     /// - Returns: Whether it is in force.
     @discardableResult
@@ -13,6 +14,8 @@ extension ToolServer {
         let new: ToolServerConfiguration
         do {
             new = try load()
+            // A tool that waits for a restart may have its rule already.
+            try new.checkRules(against: server.toolNames + new.statementTools.map(\.name))
         } catch {
             metrics.reloads.with("failed").increment()
             metrics.reloadSucceeded.with().set(0)
@@ -21,6 +24,7 @@ extension ToolServer {
         }
         for secret in new.ai?.secrets ?? [] { process.redact(secret) }
         process.setLogLevel(new.logLevel)
+        server.replaceRules(new.access.tools, documents: store, registry: search)
         replaceAnswers?(new.ai)
         if let verificationKeys {
             // Beside the reload: an issuer that does not answer must not hold up the next signal.
@@ -48,7 +52,7 @@ extension ToolServerConfiguration {
     func fixedKeys(differingFrom other: ToolServerConfiguration) -> [String] {
         let mine = document.object ?? [:]
         let others = other.document.object ?? [:]
-        return Set(mine.keys).union(others.keys).subtracting(["logLevel", "ai"])
+        return Set(mine.keys).union(others.keys).subtracting(["logLevel", "ai", "tools"])
             .filter { mine[$0] != others[$0] }.sorted()
     }
 }

@@ -148,7 +148,7 @@ package func buildToolServer(
         try register(StatementTool(tool, runner: foreign ?? store))
     }
     server.registerCompany(documents: store, registry: search, rules: rules)
-    try configuration.checkRules(against: server.toolDefinitions(for: .allowedEverything).map(\.name))
+    try configuration.checkRules(against: server.toolNames)
 
     if case .url = configuration.jwt.keys, configuration.identity.contains(.jwt), engine == nil {
         engine = CurlEngine(label: "keys", logger: logger)

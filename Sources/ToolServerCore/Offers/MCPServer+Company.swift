@@ -4,19 +4,14 @@ import MCPServer
 extension MCPServer {
     /// Offers documents and records as resources, and prompts around them, with completion for both.
     ///
-    /// - Parameter rules: by the tool's name. Documents are bound by the rule of `ai_prompt`, which answers from them,
-    ///   records by that of `search_any`, which finds them.
+    /// - Parameter rules: by the tool's name.
     func registerCompany(
         documents: any DocumentReader & DocumentStore, registry: any SearchRegistry, rules: [String: AccessRule] = [:]
     ) {
-        let documentAccess = rules[AIPromptTool.name] ?? .anyone
-        let recordAccess = rules[SearchAnyTool.name] ?? .anyone
-        register(
-            resources: CompanyResources(
-                documents: documents, registry: registry, documentAccess: documentAccess, recordAccess: recordAccess))
-        register(prompt: SummarizeDocumentPrompt(documents: documents), access: documentAccess)
-        register(prompt: AskDocumentsPrompt(passages: documents), access: documentAccess)
-        register(prompt: FindRecordsPrompt(models: registry.searchModels), access: recordAccess)
+        register(prompt: SummarizeDocumentPrompt(documents: documents))
+        register(prompt: AskDocumentsPrompt(passages: documents))
+        register(prompt: FindRecordsPrompt(models: registry.searchModels))
+        replaceRules(rules, documents: documents, registry: registry)
         register { parameters, context in
             let typed = parameters.argumentValue.lowercased()
             switch (parameters.reference, parameters.argumentName) {
@@ -38,5 +33,34 @@ extension MCPServer {
                 return nil
             }
         }
+    }
+
+    /// All tools, whoever may call them.
+    var toolNames: [String] { toolDefinitions(for: .allowedEverything).map(\.name) }
+
+    /// Puts other rules in force, by the tool's name, for the tools and for what shows the same as they do.
+    func replaceRules(
+        _ rules: [String: AccessRule], documents: any DocumentReader, registry: any SearchRegistry
+    ) {
+        let resources = CompanyResources(documents: documents, registry: registry, rules: rules)
+        replaceAccess(
+            tools: rules,
+            prompts: [
+                SummarizeDocumentPrompt.name: resources.documentAccess,
+                AskDocumentsPrompt.name: resources.documentAccess,
+                FindRecordsPrompt.name: resources.recordAccess,
+            ], resources: [resources])
+    }
+}
+
+extension CompanyResources {
+    /// Documents are bound by the rule of `ai_prompt`, which answers from them, records by that of `search_any`, which
+    /// finds them.
+    fileprivate init(
+        documents: any DocumentReader, registry: any SearchRegistry, rules: [String: AccessRule]
+    ) {
+        self.init(
+            documents: documents, registry: registry, documentAccess: rules[AIPromptTool.name] ?? .anyone,
+            recordAccess: rules[SearchAnyTool.name] ?? .anyone)
     }
 }

@@ -96,6 +96,44 @@ import Testing
             ])
     }
 
+    @Test func aReloadPutsOtherRulesInForceAllAtOnceOrNone() async throws {
+        try await ToolFixture.serving(["identity": ["builtin", "apiKey"]]) { client, fixture in
+            let rules = Mutex<JSONObject>([:])
+            let process = ToolServerProcess(load: {
+                try ToolServerConfiguration(
+                    document: [
+                        "toolServer": [
+                            "port": 0, "identity": ["builtin", "apiKey"], "tools": .object(rules.withLock { $0 }),
+                        ]
+                    ], environment: [:])
+            })
+            let search = #"{"model":"projects","query":"urgent"}"#
+            let records = "company://records/projects/urgent"
+            func expect(_ status: Int) async throws {
+                #expect(try await client.post("/mcp/search_any", search).status == status)
+                #expect(try await read(records, client, []).status == status)
+                let seen = fixture.toolServer.server.toolDefinitions(for: nil).map(\.name)
+                #expect(seen.contains("search_any") == (status == 200))
+                #expect(seen.contains("echo"))
+            }
+            let alice = (
+                "Cookie", "sessionid=" + (try await fixture.toolServer.login.openSession(for: fixture.alice)).text
+            )
+            try await expect(200)
+            rules.withLock { $0 = ["search_any": ["access": "authenticated"]] }
+            #expect(fixture.toolServer.reload(process))
+            try await expect(401)
+            #expect(try await client.post("/mcp/search_any", search, headers: [alice]).status == 200)
+            // A name that no tool has protects nothing, so the rules before it stay.
+            rules.withLock { $0 = ["search_all": ["access": "authenticated"]] }
+            #expect(!fixture.toolServer.reload(process))
+            try await expect(401)
+            rules.withLock { $0 = [:] }
+            #expect(fixture.toolServer.reload(process))
+            try await expect(200)
+        }
+    }
+
     @Test func resourcesAndPromptsFollowTheToolsThatShowTheSame() async throws {
         try await ToolFixture.serving(Self.keyed) { client, fixture in
             let plain = try await key(fixture)
