@@ -145,7 +145,7 @@ extension ToolServer {
         let credentials = PresentedCredentials(cookieHeaders: [], authorization: "Bearer \(key.value)")
         switch try await identity.identify(credentials) {
         case .principal(let principal): return principal
-        case .rejected(let reason):
+        case .rejected(_, let reason):
             throw ConfigurationErrors([
                 .init(path: "toolServer.stdioKey", expected: "an API key that is valid", found: reason)
             ])
@@ -181,11 +181,12 @@ extension ToolServer {
         let inFlight = RequestsInFlight()
         let routes = ToolServerRoutes(
             streamable: streamable, identity: identity, dialect: dialect,
-            login: configuration.identity.contains(.builtin) ? LoginRoutes(login: login, logger: logger) : nil,
+            login: configuration.identity.contains(.builtin)
+                ? LoginRoutes(login: login, metrics: metrics, logger: logger) : nil,
             metadata: metadata, challenge: challenge,
             requiresAuthentication: configuration.access.requiresAuthentication, ambientHeaders: ambientHeaders,
             crossOrigin: CrossOriginGuard(allowedOrigins: configuration.allowedOrigins), inFlight: inFlight,
-            logger: logger)
+            metrics: metrics, logger: logger)
         let metrics = metrics
         let bodyLimit = configuration.limits.maxBody
         let server = HTTPServer(configuration: http, group: group, logger: logger) { _ in

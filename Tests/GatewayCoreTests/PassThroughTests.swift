@@ -90,6 +90,26 @@ import Testing
         }
     }
 
+    @Test func refusedCredentialsAreCountedByRouteAndReason() async throws {
+        let upstream = try await upstream { .empty($0.path.hasPrefix("/auth/") ? 401 : 403) }
+        try await TestGateway.with(upstream) { (test) async throws in
+            for _ in 0..<2 { #expect(try await test.send("POST", "/auth/login", body: "{}").status == 401) }
+            #expect(try await test.send("GET", "/mcp/").status == 403)
+            let foreign: CurlHeaders = [("Cookie", "sessionid=x"), ("Origin", "https://evil.example")]
+            #expect(try await test.chat(#"{"message":"x"}"#, headers: foreign).status == 403)
+            #expect(try await test.chat(#"{"message":"x"}"#).status == 200)
+            let lines = try await test.admin("/metrics").text.split(separator: "\n").filter {
+                $0.hasPrefix("gateway_refused_credentials_total")
+            }
+            #expect(
+                Set(lines) == [
+                    #"gateway_refused_credentials_total{route="auth",reason="unauthorized"} 2"#,
+                    #"gateway_refused_credentials_total{route="mcp",reason="forbidden"} 1"#,
+                    #"gateway_refused_credentials_total{route="chat",reason="forbidden_origin"} 1"#,
+                ])
+        }
+    }
+
     @Test func everythingEndToEndComesDown() async throws {
         let upstream = try await upstream { _ in
             .json(

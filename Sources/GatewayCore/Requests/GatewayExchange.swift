@@ -175,6 +175,10 @@ class GatewayExchange {
             shard.metrics.requests.with(route, "", "\(summary.status)", outcome).increment()
             shard.metrics.durations.with(route, "").observe(nanoseconds: nanoseconds)
         }
+        if summary.status == 401 || summary.status == 403 {
+            let reason = label ?? (summary.status == 401 ? .unauthorized : .forbidden)
+            shard.metrics.refusedCredentials.with(route, reason.rawValue).increment()
+        }
         if let upstream, upstream.replays > 0 {
             shard.metrics.replays.with(upstream.name).increment(by: UInt64(upstream.replays))
         }

@@ -18,6 +18,8 @@ package final class GatewayMetrics: Sendable {
     let reachable: MetricFamily<Gauge>
     /// By upstream: findings of the last comparison with its tools.
     let drift: MetricFamily<Gauge>
+    /// By route and reason: ours or the upstream's 401 and 403.
+    let refusedCredentials: MetricFamily<Counter>
     /// By limit.
     let rateLimited: MetricFamily<Counter>
     /// By result.
@@ -59,6 +61,10 @@ package final class GatewayMetrics: Sendable {
         drift = registry.gauge(
             "gateway_drift_findings", help: "Differences between the configured types and the upstream's tools.",
             labels: ["upstream"])
+        refusedCredentials = registry.counter(
+            "gateway_refused_credentials_total",
+            help: "Requests answered with 401 or 403, by the upstream or for their origin or tool.",
+            labels: ["route", "reason"])
         rateLimited = registry.counter(
             "gateway_rate_limited_total", help: "Requests refused by a rate limit.", labels: ["limit"])
         reloads = registry.counter(

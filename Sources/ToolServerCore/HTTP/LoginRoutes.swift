@@ -6,6 +6,7 @@ import NIOHTTP1
 /// `/auth/login` and `/auth/logout`.
 struct LoginRoutes: Sendable {
     let login: LoginService
+    let metrics: ToolServerMetrics
     let logger: Logger
 
     /// Checks `{"username", "password"}` and sets the cookie.
@@ -23,6 +24,7 @@ struct LoginRoutes: Sendable {
                 ["username": .string(account.username), "alias": .string(account.alias)],
                 headers: ["Set-Cookie": cookie(token.text, maxAge: login.lifetime, headers: headers)])
         } catch is LoginService.Failure {
+            metrics.refused(.password)
             return .error("Wrong user name or password", status: .unauthorized)
         } catch is PasswordHasher.Overloaded {
             return .error("Too many logins, try again", status: .serviceUnavailable, headers: ["Retry-After": "2"])

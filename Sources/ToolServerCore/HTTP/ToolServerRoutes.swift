@@ -21,6 +21,7 @@ struct ToolServerRoutes: Sendable {
     let ambientHeaders: [String]
     let crossOrigin: CrossOriginGuard
     let inFlight: RequestsInFlight
+    let metrics: ToolServerMetrics
     let logger: Logger
 
     func respond(_ request: AsyncHTTPRequest, _ responder: AsyncHTTPResponder, requestID: String) async {
@@ -123,10 +124,12 @@ struct ToolServerRoutes: Sendable {
             switch try await identity.identify(credentials) {
             case .none:
                 guard requiresAuthentication else { return .anonymous }
+                metrics.refused(.missing)
                 return .rejected(
                     status: 401, wwwAuthenticate: challenge.unauthenticated(), message: "Not authenticated")
             case .principal(let principal): return .principal(principal)
-            case .rejected(let reason):
+            case .rejected(let kind, let reason):
+                metrics.refused(kind)
                 logger.debug("credential refused", metadata: ["reason": "\(reason)"])
                 return .rejected(status: 401, wwwAuthenticate: challenge.invalidToken(reason), message: reason)
             }

@@ -8,7 +8,26 @@ package enum IdentityOutcome: Sendable {
     case principal(Principal)
     /// A credential of this provider's kind is wrong: the request is refused with 401. The reason goes to the client:
     /// it says what the client can do about it and repeats nothing that it sent.
-    case rejected(reason: String)
+    case rejected(RefusalKind, reason: String)
+}
+
+/// Why a credential is refused, for those who operate the server: the value is a metric's label.
+package enum RefusalKind: String, CaseIterable, Sendable {
+    /// Nothing is presented where somebody must be known.
+    case missing
+    /// It cannot be read, or is not of a kind that is accepted here.
+    case malformed
+    /// A key or a user that there is not.
+    case unknown
+    /// A login that fails; which of name, password and account is wrong is not told.
+    case password
+    /// A user that may not be served any more.
+    case disabled
+    case expired, revoked
+    /// A token whose signature, issuer, audience or other claims are wrong.
+    case invalid
+    /// A reverse proxy's header that does not come from there.
+    case untrusted
 }
 
 /// One way of telling who sent a request.
@@ -48,14 +67,14 @@ package struct IdentityChain: IdentityProvider {
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
         if !tokens.isEmpty, let token = credentials.token(keyHeader: keyHeader) {
-            if case .malformed(let reason) = token { return .rejected(reason: reason) }
+            if case .malformed(let reason) = token { return .rejected(.malformed, reason: reason) }
             for provider in tokens {
                 switch try await provider.identify(token) {
                 case .none: continue
                 case let outcome: return outcome
                 }
             }
-            return .rejected(reason: "The token is not of a kind that is accepted here")
+            return .rejected(.malformed, reason: "The token is not of a kind that is accepted here")
         }
         for provider in providers {
             switch try await provider.identify(credentials) {

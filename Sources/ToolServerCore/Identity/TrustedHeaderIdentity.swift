@@ -35,18 +35,18 @@ package final class TrustedHeaderIdentity: IdentityProvider {
         guard !names.isEmpty else { return .none }
         guard let peer = credentials.peer, configuration.peers.contains(where: { $0.contains(peer) }) else {
             warn(.peer, credentials)
-            return .rejected(reason: "The user header is accepted from the reverse proxy only")
+            return .rejected(.untrusted, reason: "The user header is accepted from the reverse proxy only")
         }
         let secrets = credentials.headers[configuration.secretHeader]
         guard let secret = configuration.secret, secrets.count == 1,
             SecretComparison.equal(Array(secrets[0].utf8), Array(secret.value.utf8))
         else {
             warn(.secret, credentials)
-            return .rejected(reason: "The user header comes without the reverse proxy's secret")
+            return .rejected(.untrusted, reason: "The user header comes without the reverse proxy's secret")
         }
         // An empty name is how proxies say that nobody is logged in.
         guard names.count == 1, names[0].count <= 150, !names[0].contains(where: \.isControl) else {
-            return .rejected(reason: "The user header is malformed")
+            return .rejected(.malformed, reason: "The user header is malformed")
         }
         let name = names[0]
         guard !name.isEmpty else { return .none }
@@ -58,8 +58,9 @@ package final class TrustedHeaderIdentity: IdentityProvider {
             }
         switch configuration.users {
         case .directory:
-            guard let user = try await directory.user(named: name), user.isActive else {
-                return .rejected(reason: "The user is unknown or disabled")
+            let user = try await directory.user(named: name)
+            guard let user, user.isActive else {
+                return .rejected(user == nil ? .unknown : .disabled, reason: "The user is unknown or disabled")
             }
             return .principal(user.principal(granted, isCookie: false))
         case .header:

@@ -142,6 +142,33 @@ import Testing
         }
     }
 
+    @Test func refusedCredentialsAreCountedByReason() async throws {
+        try await ToolFixture.serving(["identity": ["builtin", "apiKey"], "requireAuthentication": true]) {
+            client, fixture in
+            let keys = APIKeyService(keys: fixture.store, directory: fixture.toolServer.directory)
+            let (_, revoked) = try await keys.create(name: "old", scopes: [], user: nil)
+            #expect(try await fixture.store.revokeAPIKey(named: "old", at: Date()))
+            for (credential, times) in [
+                (nil, 2), ("Bearer " + APIKeyText().text, 1), ("Bearer \(revoked.text)", 3), ("Bearer a b", 1),
+            ] as [(String?, Int)] {
+                let headers: HTTPTestClient.Headers = credential.map { [("Authorization", $0)] } ?? []
+                for _ in 0..<times {
+                    #expect(try await client.post("/mcp/echo", #"{"message":"x"}"#, headers: headers).status == 401)
+                }
+            }
+            let login = #"{"username":"alice","password":"not hers"}"#
+            #expect(try await client.post("/auth/login", login).status == 401)
+            let text = fixture.toolServer.metrics.registry.exposition()
+            for (reason, count) in [
+                ("missing", 2), ("unknown", 1), ("revoked", 3), ("malformed", 1), ("password", 1), ("expired", 0),
+                ("disabled", 0), ("invalid", 0), ("untrusted", 0),
+            ] {
+                let line = #"tool_server_refused_credentials_total{reason="\#(reason)"} \#(count)"#
+                #expect(text.contains(line + "\n"), "\(line)")
+            }
+        }
+    }
+
     @Test func foreignPagesCannotActWithTheCookie() async throws {
         try await ToolFixture.serving(["allowedOrigins": ["https://app.example"]]) { client, fixture in
             let cookie = try await cookie(fixture, fixture.alice)

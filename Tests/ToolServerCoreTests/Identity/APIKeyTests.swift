@@ -39,7 +39,7 @@ import Testing
     }
 
     private func reason(_ headers: [(String, String)]) async throws -> String? {
-        guard case .rejected(let reason) = try await identify(headers) else { return nil }
+        guard case .rejected(_, let reason) = try await identify(headers) else { return nil }
         return reason
     }
 

@@ -28,7 +28,7 @@ import Testing
     }
 
     private func reason(_ outcome: IdentityOutcome) -> String? {
-        guard case .rejected(let reason) = outcome else { return nil }
+        guard case .rejected(_, let reason) = outcome else { return nil }
         return reason
     }
 

@@ -19,7 +19,7 @@ package struct JWTIdentity: TokenProvider {
             try await verify(token)
             return .principal(try await principal(try check(token.claims)))
         } catch let fault as TokenFault {
-            return .rejected(reason: fault.reason)
+            return .rejected(fault.kind, reason: fault.reason)
         }
     }
 
@@ -44,7 +44,7 @@ package struct JWTIdentity: TokenProvider {
         let now = now().timeIntervalSince1970
         let leeway = configuration.leeway / .seconds(1)
         guard let expiry = claims["exp"]?.double else { throw TokenFault("The token has no expiry") }
-        guard now < expiry + leeway else { throw TokenFault("The token has expired") }
+        guard now < expiry + leeway else { throw TokenFault("The token has expired", .expired) }
         for (name, reason) in [
             ("nbf", "The token is not valid yet"), ("iat", "The token is issued in the future"),
         ] {
@@ -66,8 +66,9 @@ package struct JWTIdentity: TokenProvider {
         let scopes = Set(scopes(claims))
         switch configuration.users {
         case .directory:
-            guard let record = try await directory.user(named: user), record.isActive else {
-                throw TokenFault("The token's user is unknown or disabled")
+            let record = try await directory.user(named: user)
+            guard let record, record.isActive else {
+                throw TokenFault("The token's user is unknown or disabled", record == nil ? .unknown : .disabled)
             }
             return record.principal(.only(scopes), isCookie: false)
         case .token:

@@ -4,8 +4,12 @@ import JSON
 /// Why a token is worth nothing; goes to the client, so it repeats nothing of the token.
 struct TokenFault: Error, Hashable {
     let reason: String
+    let kind: RefusalKind
 
-    init(_ reason: String) { self.reason = reason }
+    init(_ reason: String, _ kind: RefusalKind = .invalid) {
+        self.reason = reason
+        self.kind = kind
+    }
 }
 
 /// A JSON Web Token in its compact form (RFC 7519, RFC 7515), taken apart and not verified.
@@ -24,16 +28,18 @@ struct SignedToken {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Self.object(parts[0]), let claims = Self.object(parts[1]),
             let signature = Self.bytes(parts[2])
-        else { throw TokenFault("The token is no signed JWT") }
-        guard let algorithm = header["alg"]?.string else { throw TokenFault("The token names no algorithm") }
+        else { throw TokenFault("The token is no signed JWT", .malformed) }
+        guard let algorithm = header["alg"]?.string else {
+            throw TokenFault("The token names no algorithm", .malformed)
+        }
         if let type = header["typ"] {
             guard let text = type.string, Self.types.contains(text.lowercased()) else {
-                throw TokenFault("The token is of a type that is not accepted")
+                throw TokenFault("The token is of a type that is not accepted", .malformed)
             }
         }
         // None is understood, so each one refuses the token (RFC 7515, section 4.1.11).
         guard header["crit"] == nil else { throw TokenFault("The token has critical parameters that are not known") }
-        if let keyID = header["kid"], keyID.string == nil { throw TokenFault("The token is no signed JWT") }
+        if let keyID = header["kid"], keyID.string == nil { throw TokenFault("The token is no signed JWT", .malformed) }
         self.algorithm = algorithm
         keyID = header["kid"]?.string
         self.claims = claims

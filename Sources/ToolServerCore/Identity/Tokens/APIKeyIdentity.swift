@@ -35,21 +35,23 @@ package struct APIKeyIdentity: TokenProvider {
         case .apiKey(let text): presented = text
         case .bearer, .malformed: return .none
         }
-        guard let text = APIKeyText(presented: presented) else { return .rejected(reason: "The API key is malformed") }
+        guard let text = APIKeyText(presented: presented) else {
+            return .rejected(.malformed, reason: "The API key is malformed")
+        }
         let digest = text.digest
         // The comparison is for a store that finds more than it should.
         guard let key = try await keys.apiKey(digest: digest), SecretComparison.equal(digest, key.digest) else {
-            return .rejected(reason: "The API key is unknown")
+            return .rejected(.unknown, reason: "The API key is unknown")
         }
         switch key.state(at: now()) {
         case .active: break
-        case .revoked: return .rejected(reason: "The API key has been revoked")
-        case .expired: return .rejected(reason: "The API key has expired")
+        case .revoked: return .rejected(.revoked, reason: "The API key has been revoked")
+        case .expired: return .rejected(.expired, reason: "The API key has expired")
         }
         var principal = Principal(id: "key:\(key.name)", name: key.name, scopes: Set(key.scopes))
         if let userID = key.userID {
             guard let user = try await directory.user(id: userID), user.isActive else {
-                return .rejected(reason: "The API key's user does not exist any more or is disabled")
+                return .rejected(.disabled, reason: "The API key's user does not exist any more or is disabled")
             }
             principal = user.principal(.only(Set(key.scopes)), isCookie: false)
         }
