@@ -60,6 +60,46 @@ extension EndToEnd {
             }
         }
 
+        /// Ways to end what a user's cookie proves.
+        enum LoginEnd: CaseIterable { case logout, revocation, newPassword, disabling, deletion }
+
+        @Test(arguments: LoginEnd.allCases) func aLoginThatEndsIsOverAtEveryReplica(end: LoginEnd) async throws {
+            let url = try await PostgreSQLServer.shared().urlOfNewSchema()
+            func command(_ arguments: String...) async throws -> String {
+                let finished = try await ChildProcess.run(
+                    .init(BuiltProduct.toolServer.path, arguments + ["--database", url]))
+                #expect(finished.succeeded, "\(finished.error)")
+                return finished.output.trimmingCharacters(in: .newlines)
+            }
+            _ = try await command("user", "add", "carol")
+            let cookie = ("Cookie", "sessionid=" + (try await command("session", "new", "carol")))
+            var replicas: [RunningService] = []
+            for _ in 0..<2 {
+                replicas.append(
+                    try await RunningService.toolServer(
+                        database: url, environment: ["TOOL_SERVER_SESSION_KEY": Self.key]))
+            }
+            var mcp = MCPTestClient(replicas[0].client, headers: [cookie])
+            _ = try await mcp.initialize()
+            // Both hold the MCP session and have served its user.
+            for replica in replicas { #expect(try await user(mcp, at: replica) == "carol") }
+            switch end {
+            case .logout:
+                #expect(try await replicas[0].client.post("/auth/logout", "", headers: [cookie]).status == 200)
+            case .revocation: _ = try await command("session", "revoke", "carol", "--all")
+            case .newPassword: _ = try await command("user", "password", "carol")
+            case .disabling: _ = try await command("user", "disable", "carol")
+            case .deletion: _ = try await command("delete", "carol", "--yes")
+            }
+            for replica in replicas {
+                let answer = try await replica.client.post("/mcp/get_user_info", "{}", headers: [cookie])
+                #expect(try answer.json == ["error": "Not authenticated"])
+                let moved = MCPTestClient(replica.client, headers: mcp.headers)
+                #expect(try await moved.post("tools/list", id: 12, params: [:]).status == 404)
+                try await replica.stop()
+            }
+        }
+
         @Test func theGatewayKeepsItsSessionsOverARestart() async throws {
             try await RunningStack.with(toolServerEnvironment: ["TOOL_SERVER_SESSION_KEY": Self.key]) { stack in
                 let client = stack.gateway.client
