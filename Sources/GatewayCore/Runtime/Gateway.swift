@@ -1,50 +1,10 @@
 import CurlTransport
-package import HTTPServer
-package import Logging
-import MCPClient
+import HTTPServer
+import Logging
 package import NIOCore
 import NIOPosix
-package import Observability
-package import ServiceRuntime
+import ServiceRuntime
 import Synchronization
-
-/// What a gateway needs from outside; the defaults fit tests.
-package struct GatewayDependencies: Sendable {
-    /// Makes the process's loggers, by name.
-    package var makeLogger: @Sendable (String) -> Logger
-    package var metrics: MetricsRegistry
-    /// Reads the configuration again, for a reload.
-    package var load: @Sendable () throws -> GatewayConfiguration
-    /// Listening sockets that the process was started with.
-    package var sockets: InheritedSockets
-    /// The level in force.
-    package var logLevel: @Sendable () -> Logger.Level
-    /// Is told the level of each configuration that comes into force, and what the admin listener is asked for.
-    package var setLogLevel: @Sendable (Logger.Level) -> Void
-    package var build: BuildVersion
-
-    package init(
-        makeLogger: @escaping @Sendable (String) -> Logger = { Logger(label: $0) },
-        metrics: MetricsRegistry = MetricsRegistry(), load: @escaping @Sendable () throws -> GatewayConfiguration,
-        sockets: InheritedSockets = InheritedSockets(),
-        logLevel: @escaping @Sendable () -> Logger.Level = { .info },
-        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }, build: BuildVersion = BuildVersion()
-    ) {
-        self.makeLogger = makeLogger
-        self.metrics = metrics
-        self.load = load
-        self.sockets = sockets
-        self.logLevel = logLevel
-        self.setLogLevel = setLogLevel
-        self.build = build
-    }
-}
-
-/// Where a gateway listens.
-package struct GatewayAddresses: Sendable {
-    package let main: [SocketAddress]
-    package let admin: [SocketAddress]
-}
 
 /// The composition root: puts a gateway together, without starting anything but its threads.
 package func buildGateway(
@@ -94,13 +54,13 @@ package final class Gateway: Sendable {
     }
 
     package let status: GatewayStatus
-    private let dependencies: GatewayDependencies
+    let dependencies: GatewayDependencies
     private let group: MultiThreadedEventLoopGroup
-    private let engines: [CurlEngine]
+    let engines: [CurlEngine]
     private let shards: Shards
-    private let metrics: GatewayMetrics
+    let metrics: GatewayMetrics
     private let logger: Logger
-    private let main: HTTPServer
+    let main: HTTPServer
     private let admin: HTTPServer?
     private let loops: LoopWatch
     private let tracer: SpanExporter?
@@ -330,96 +290,5 @@ package final class Gateway: Sendable {
 
     private static func addresses(_ text: String) -> [HTTPListenAddress] {
         (try? HTTPListenAddress(parsing: text)).map { [$0] } ?? []
-    }
-
-    private func addMetrics() {
-        let registry = metrics.registry
-        let main = main
-        registry.addProcessMetrics()
-        registry.addBuildInfo("gateway", dependencies.build)
-        registry.sampled("gateway_connections", help: "Open connections of clients.") {
-            [MetricSample(Double(main.statistics.connections))]
-        }
-        registry.sampled("gateway_requests_in_flight", help: "Requests begun and not finished.") {
-            [MetricSample(Double(main.statistics.activeRequests))]
-        }
-        registry.sampled("gateway_connections_total", help: "Connections accepted.", type: "counter") {
-            [MetricSample(Double(main.statistics.acceptedConnections))]
-        }
-        registry.sampled("gateway_connections_refused_total", help: "Connections over the limit.", type: "counter") {
-            [MetricSample(Double(main.statistics.refusedConnections))]
-        }
-        registry.sampled(
-            "gateway_rate_limit_replacements_total",
-            help: "Callers forgotten while they still owed something: a sign that rateLimits.entries is too small.",
-            type: "counter", labels: ["limit"]
-        ) { [weak self] in
-            guard let limiter = self?.snapshot.limiter else { return [] }
-            return RateLimiter.Limit.allCases.map {
-                MetricSample(Double(limiter.replacements($0)), labels: [$0.rawValue])
-            }
-        }
-        let engines = engines
-        registry.sampled("gateway_upstream_connections", help: "Open connections to upstreams.") {
-            [MetricSample(Double(engines.reduce(0) { $0 + $1.statistics.openSockets }))]
-        }
-        registry.sampled("gateway_upstream_connections_opened_total", help: "Connections opened.", type: "counter") {
-            [MetricSample(Double(engines.reduce(0) { $0 + $1.statistics.openedConnections }))]
-        }
-        addSessionMetrics(registry)
-        addLoadMetrics(registry)
-    }
-
-    private func addLoadMetrics(_ registry: MetricsRegistry) {
-        registry.sampled(
-            "gateway_certificate_not_after_timestamp_seconds",
-            help: "When the first certificate of a file ends, since the epoch; 0 when the file cannot be read.",
-            labels: ["file"]
-        ) { [weak self] in
-            guard let configuration = self?.snapshot.configuration else { return [] }
-            let own = configuration.upstreams.compactMap { $0.tls?.certificateFile }
-            return Set(configuration.certificates + own).sorted().map { file in
-                MetricSample(CertificateExpiry.earliest(in: file) ?? 0, labels: [file])
-            }
-        }
-        registry.sampled("gateway_upstream_calls_in_flight", help: "Calls under way.", labels: ["upstream"]) {
-            [weak self] in
-            (self?.snapshot.loads ?? []).map { MetricSample(Double($0.load.outstanding), labels: [$0.name]) }
-        }
-        registry.sampled("gateway_upstream_queue_length", help: "Calls that wait for a place.", labels: ["upstream"]) {
-            [weak self] in
-            (self?.snapshot.loads ?? []).map { MetricSample(Double($0.load.waiting), labels: [$0.name]) }
-        }
-    }
-
-    private func addSessionMetrics(_ registry: MetricsRegistry) {
-        let measures: [(name: String, help: String, type: String, value: @Sendable (MCPUpstreamStatistics) -> Int)] = [
-            ("gateway_sessions", "Sessions held.", "gauge", { $0.sessions }),
-            ("gateway_handshakes_total", "Handshakes begun.", "counter", { $0.handshakes }),
-            ("gateway_handshakes_failed_total", "Handshakes without a session.", "counter", { $0.failedHandshakes }),
-            ("gateway_session_evictions_total", "Sessions ended for room or age.", "counter", { $0.evictions }),
-            ("gateway_sessions_stale_total", "Sessions that the upstream had forgotten.", "counter", { $0.stale }),
-        ]
-        registry.sampled(
-            "gateway_upstream_breaker_state",
-            help: "The worst state of the breakers of an upstream's servers: 0 closed, 1 half-open, 2 open.",
-            labels: ["upstream"]
-        ) { [weak self] in
-            let snapshot = self?.snapshot
-            let boards =
-                (snapshot?.upstreams ?? []).map { ($0.name, $0.servers.map(\.breakers)) }
-                + (snapshot?.backends ?? []).map { ($0.name, $0.servers.map(\.breakers)) }
-            return boards.map { name, breakers in
-                MetricSample(Double(breakers.map(\.phase.rawValue).max() ?? 0), labels: [name])
-            }
-        }
-        for (name, help, type, value) in measures {
-            registry.sampled(name, help: help, type: type, labels: ["upstream"]) { [weak self] in
-                (self?.snapshot.upstreams ?? []).map { upstream in
-                    let total = upstream.servers.reduce(0) { $0 + value($1.client.statistics) }
-                    return MetricSample(Double(total), labels: [upstream.name])
-                }
-            }
-        }
     }
 }

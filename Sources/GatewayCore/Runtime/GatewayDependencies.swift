@@ -1,0 +1,43 @@
+package import HTTPServer
+package import Logging
+package import NIOCore
+package import Observability
+package import ServiceRuntime
+
+/// What a gateway needs from outside; the defaults fit tests.
+package struct GatewayDependencies: Sendable {
+    /// Makes the process's loggers, by name.
+    package var makeLogger: @Sendable (String) -> Logger
+    package var metrics: MetricsRegistry
+    /// Reads the configuration again, for a reload.
+    package var load: @Sendable () throws -> GatewayConfiguration
+    /// Listening sockets that the process was started with.
+    package var sockets: InheritedSockets
+    /// The level in force.
+    package var logLevel: @Sendable () -> Logger.Level
+    /// Is told the level of each configuration that comes into force, and what the admin listener is asked for.
+    package var setLogLevel: @Sendable (Logger.Level) -> Void
+    package var build: BuildVersion
+
+    package init(
+        makeLogger: @escaping @Sendable (String) -> Logger = { Logger(label: $0) },
+        metrics: MetricsRegistry = MetricsRegistry(), load: @escaping @Sendable () throws -> GatewayConfiguration,
+        sockets: InheritedSockets = InheritedSockets(),
+        logLevel: @escaping @Sendable () -> Logger.Level = { .info },
+        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }, build: BuildVersion = BuildVersion()
+    ) {
+        self.makeLogger = makeLogger
+        self.metrics = metrics
+        self.load = load
+        self.sockets = sockets
+        self.logLevel = logLevel
+        self.setLogLevel = setLogLevel
+        self.build = build
+    }
+}
+
+/// Where a gateway listens.
+package struct GatewayAddresses: Sendable {
+    package let main: [SocketAddress]
+    package let admin: [SocketAddress]
+}
