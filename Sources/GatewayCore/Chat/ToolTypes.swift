@@ -1,4 +1,4 @@
-package import JSON
+import JSON
 import MCP
 package import MCPClient
 
