@@ -85,6 +85,11 @@ def test_pods_are_restricted(name):
     assert context["capabilities"] == {"drop": ["ALL"]}
 
 
+@pytest.mark.parametrize("name", ["gateway", "tool-server"])
+def test_no_service_sets_our_environment_variables(name):
+    assert pod(name)["spec"]["enableServiceLinks"] is False
+
+
 def arguments(name, replaced):
     """The container's arguments, with the places of this machine."""
     return [replaced.get(argument, argument) for argument in container(name)["args"]]
