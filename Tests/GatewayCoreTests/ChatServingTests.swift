@@ -42,6 +42,17 @@ import Testing
         }
     }
 
+    @Test(arguments: [("abc-1", ["abc-1"]), ("a b", []), (nil, [])] as [(String?, [String])])
+    func aSaneRequestIdOfTheCallerGoesUpstream(id: String?, sent: [String]) async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        try await TestGateway.with(upstream) { (test) async throws in
+            let headers: CurlHeaders = id.map { [("X-Request-Id", $0)] } ?? []
+            let response = try await test.chat(#"{"message":"x"}"#, headers: headers)
+            #expect(upstream.calls.first?.request.headers["X-Request-Id"] == sent)
+            #expect((response.headers.first(name: "X-Request-Id") == id) == !sent.isEmpty)
+        }
+    }
+
     @Test func theUpstreamsCookiesComeBack() async throws {
         let upstream = try await FakeToolServer { call in
             let message: JSONValue = [

@@ -23,11 +23,11 @@ enum PassThroughHeaders {
         if let cookies = facts.cookies { headers.append(name: "Cookie", value: cookies) }
         if let authorization = facts.authorization { headers.append(name: "Authorization", value: authorization) }
         if let traceparent = exchange.outgoingTraceparent { headers.append(name: "traceparent", value: traceparent) }
+        headers.append(name: "X-Request-Id", value: facts.requestID)
         // `Content-Type` and its like may be named in configuration too: once is enough.
         for (name, value) in facts.forwarded where !headers.contains(name: name) {
             headers.append(name: name, value: value)
         }
-        headers.append(name: "X-Request-Id", value: facts.requestID)
         appendForwarded(exchange, to: &headers)
     }
 

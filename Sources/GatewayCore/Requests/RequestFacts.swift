@@ -64,6 +64,8 @@ struct RequestFacts {
             }
         }
         requestID = RequestIdentifier.accept(callersID)
+        // One that nginx or the client follows goes on, into the log of the tool-server.
+        if requestID == callersID { forwarded.append((name: "X-Request-Id", value: requestID)) }
         if !nominated.isEmpty { dropNominated() }
     }
 
