@@ -122,7 +122,7 @@ extension TransportFailure {
             case .tooLarge: .tooLarge
             case .invalidResponse: .garbled
             }
-        self.init(kind: kind, sent: error.requestSent, detail: error.kind.rawValue)
+        self.init(kind: kind, sent: error.requestSent, detail: "\(error.kind.rawValue): \(error.message)")
     }
 }
 

@@ -40,6 +40,12 @@ import Testing
             #expect(await eventually { (try? await test.admin("/readyz").status) == 503 })
             let down = try await test.admin("/readyz").json
             #expect(down?["reasons"] == ["no upstream can be reached"])
+            // It says what was tried.
+            let isNamed = await eventually {
+                let problem = try? await test.admin("/readyz").json?["upstreams"]?["tools"]?["problem"]?.string
+                return problem?.contains("127.0.0.1 port ") == true
+            }
+            #expect(isNamed)
             try await upstream.restart()
             #expect(await eventually { (try? await test.admin("/readyz").status) == 200 })
         }
