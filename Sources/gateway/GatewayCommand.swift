@@ -46,7 +46,7 @@ struct GatewayCommand: AsyncParsableCommand {
         }
     }
 
-    private static func write(_ line: String) {
+    static func write(_ line: String) {
         FileHandle.standardError.write(Data((line + "\n").utf8))
     }
 }
@@ -93,7 +93,14 @@ struct CheckCommand: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
-        let configuration = try GatewayConfigurationFile(path: file.path).load()
+        let configuration: GatewayConfiguration
+        do {
+            configuration = try GatewayConfigurationFile(path: file.path).load()
+        } catch let failure as GatewayConfigurationFile.Failure where failure.problems.count > 1 {
+            // Somebody is mending it: every mistake on a line of its own.
+            for problem in failure.problems { GatewayCommand.write("\(failure.path): \(problem)") }
+            throw ExitCode.failure
+        }
         print("\(file.path): valid, \(configuration.chat.types.count) types")
         let check = await GatewayReport.check(configuration)
         for line in check.lines { print(line) }

@@ -84,6 +84,18 @@ import Testing
         #expect(try read(["timeout": JSONValue(parsing: text)]).timeout == expected)
     }
 
+    @Test func whatWasRefusedIsNotMissingAsWell() {
+        let reader = ConfigurationReader(document: ["tool": 5], environment: [:], environmentPrefix: "GATEWAY")
+        for key in ["tool", "model"] where reader.optionalString(key, "A name.") == nil {
+            reader.fail(key, expected: "a string", found: "nothing")
+        }
+        let errors = #expect(throws: ConfigurationErrors.self) { try reader.finish() }
+        #expect(
+            errors?.errors.map(\.description) == [
+                "tool: expected a string, found 5", "model: expected a string, found nothing",
+            ])
+    }
+
     @Test func everyErrorNamesItsPathWhatWasExpectedAndWhatWasFound() {
         let errors = failure([
             "workers": 0, "timeout": "soon", "mode": "wild", "names": [1],

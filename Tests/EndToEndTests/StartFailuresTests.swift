@@ -60,6 +60,22 @@ extension EndToEnd {
             try await fails(.gateway, ["--config", wrong], naming: "limits")
         }
 
+        @Test func checkNamesEveryMistakeOnALineOfItsOwn() async throws {
+            let directory = try TemporaryDirectory("config")
+            let path = try directory.write(
+                #"""
+                {"upstreams": {"tools": {"url": "http://127.0.0.1:1/mcp/", "concurency": 1}},
+                 "chat": {"defaultType": "a", "types": {"a": {"tool": 5}}}}
+                """#, to: "two.json")
+            let finished = try await ChildProcess.run(.init(BuiltProduct.gateway.path, ["check", "--config", path]))
+            #expect(finished.exit == .status(1))
+            #expect(
+                finished.errorLines == [
+                    "\(path): chat.types.a.tool: expected a string, found 5",
+                    #"\#(path): upstreams.tools.concurency: expected the key "concurrency", found an unknown key"#,
+                ])
+        }
+
         @Test func aDatabaseThatCannotBeOpenedIsNamed() async throws {
             let directory = try TemporaryDirectory("database")
             let text = try directory.write(String(repeating: "this is no database\n", count: 100), to: "text.sqlite")

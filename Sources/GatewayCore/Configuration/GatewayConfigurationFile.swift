@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 package import JSON
 
@@ -7,9 +8,13 @@ package struct GatewayConfigurationFile: Sendable {
     private let environment: [String: String]
     private let overrides: [String: JSONValue]
 
-    /// Why a configuration cannot be used, in one line that names the file.
+    /// Why a configuration cannot be used; its description is one line that names the file.
     package struct Failure: Error, CustomStringConvertible {
-        package let description: String
+        package let path: String
+        /// At least one, each on a line of its own.
+        package let problems: [String]
+
+        package var description: String { "\(path): \(problems.joined(separator: "; "))" }
     }
 
     /// - Parameter overrides: Values from the command line by dotted path.
@@ -33,19 +38,19 @@ package struct GatewayConfigurationFile: Sendable {
             document = try JSONValue(parsing: bytes)
         } catch {
             let line = bytes.prefix(error.offset).count { $0 == 0x0A } + 1
-            throw Failure(description: "\(path): line \(line): not JSON: \(error)")
+            throw Failure(path: path, problems: ["line \(line): not JSON: \(error)"])
         }
         do {
             return try GatewayConfiguration.read(document, environment: environment, overrides: overrides)
-        } catch {
-            throw Failure(description: "\(path): \(error)")
+        } catch let errors as ConfigurationErrors {
+            throw Failure(path: path, problems: errors.errors.map(\.description))
         }
     }
 
     /// Foundation does not tell why a file cannot be read.
     private static func read(_ path: String) throws -> [UInt8] {
         func failure() -> Failure {
-            Failure(description: "\(path): cannot be read (\(String(cString: strerror(errno))))")
+            Failure(path: path, problems: ["cannot be read (\(String(cString: strerror(errno))))"])
         }
         guard let file = fopen(path, "r") else { throw failure() }
         defer { fclose(file) }
