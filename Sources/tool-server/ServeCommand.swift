@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import HTTPServer
 import JSON
 import ServiceRuntime
@@ -45,6 +46,11 @@ struct ServeCommand: AsyncParsableCommand {
         let notifier = SystemdNotifier()
         notifier.claim()
         let configuration = try settings.load(overrides)
+        if configuration.transport == .stdio, isatty(STDIN_FILENO) == 1 {
+            // Somebody typed the bare name, and would otherwise see nothing happen.
+            let hint = "tool-server: speaking MCP on standard input and output; to listen on a port: --transport http\n"
+            FileHandle.standardError.write(Data(hint.utf8))
+        }
         let (logger, output) = ProcessLog.start(configuration)
         let (settings, values) = (settings, overrides)
         try await settings.build(configuration, logger: logger, waiting: true).run(
