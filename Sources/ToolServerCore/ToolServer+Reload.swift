@@ -17,8 +17,7 @@ extension ToolServer {
             // A tool that waits for a restart may have its rule already.
             try new.checkRules(against: server.toolNames + new.statementTools.map(\.name))
         } catch {
-            metrics.reloads.with("failed").increment()
-            metrics.reloadSucceeded.with().set(0)
+            metrics.reloads.failed()
             logger.error("reload failed", metadata: ["problem": "\(error)"])
             return false
         }
@@ -40,8 +39,7 @@ extension ToolServer {
         for key in configuration.fixedKeys(differingFrom: new) {
             logger.warning("change needs a restart", metadata: ["config.key": "toolServer.\(key)"])
         }
-        metrics.reloads.with("succeeded").increment()
-        metrics.configurationInForce()
+        metrics.reloads.reloaded()
         logger.info("reloaded")
         return true
     }

@@ -63,7 +63,7 @@ extension ToolServer {
         }
         metrics.registry.addProcessMetrics()
         metrics.registry.addBuildInfo("tool_server", process.build)
-        metrics.configurationInForce()
+        metrics.reloads.inForce()
         let loops = LoopWatch(group: group, lag: metrics.loopLag.with())
         loops.start()
         let (stop, stopping) = AsyncStream<Void>.makeStream()

@@ -29,21 +29,13 @@ final class BrokenUpstream: Sendable {
 
     private static func respond(_ request: ScriptedRequest, _ state: State) -> ScriptedResponse {
         if state == .close { return .closeBeforeResponse }
-        guard let message = try? JSONValue(parsing: Array(request.body.readableBytesView)) else { return .empty(405) }
-        guard let id = message["id"] else { return .empty(202) }
-        func response(_ result: JSONValue, headers: [(String, String)] = []) -> ScriptedResponse {
-            .json(JSONValue.object(["jsonrpc": "2.0", "id": id, "result": result]).text, headers: headers)
-        }
-        switch message["method"]?.string {
-        case "initialize":
-            return response(
-                [
-                    "protocolVersion": "2025-11-25", "capabilities": ["tools": [:]],
-                    "serverInfo": ["name": "broken", "version": "1"],
-                ], headers: [("Mcp-Session-Id", "session-\(request.index)")])
-        case "tools/list": return response(["tools": tools])
+        guard let message = ScriptedMCPMessage(request) else { return .empty(405) }
+        guard let id = message.id else { return .empty(202) }
+        switch message.method {
+        case "initialize": return message.opened()
+        case "tools/list": return message.result(["tools": tools])
         case "tools/call": break
-        case "ping": return response([:])
+        case "ping": return message.result([:])
         // A server of the era of `initialize` knows no other.
         default:
             return .json(
@@ -58,10 +50,10 @@ final class BrokenUpstream: Sendable {
         case .notJSON: return .json("<html><body>It works!</body></html>")
         case .array: return .json("[]")
         case .noResults: return .json(JSONValue.object(["jsonrpc": "2.0", "id": id]).text)
-        case .resultsNull: return response(["content": [], "structuredContent": ["result": .null]])
-        case .errorEmpty: return response(["content": [["type": "text", "text": ""]], "isError": true])
+        case .resultsNull: return message.result(["content": [], "structuredContent": ["result": .null]])
+        case .errorEmpty: return message.result(["content": [["type": "text", "text": ""]], "isError": true])
         case .errorText:
-            return response(["content": [["type": "text", "text": "quota & <b>limit</b>"]], "isError": true])
+            return message.result(["content": [["type": "text", "text": "quota & <b>limit</b>"]], "isError": true])
         }
     }
 

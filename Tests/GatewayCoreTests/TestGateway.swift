@@ -211,31 +211,25 @@ final class FakeToolServer: Sendable {
         _ request: ScriptedRequest, _ tools: JSONValue, _ recorded: Recorded,
         _ answer: @Sendable (Call) async -> Answer
     ) async -> ScriptedResponse {
-        guard let message = try? JSONValue(parsing: Array(request.body.readableBytesView)) else { return .empty(400) }
-        guard let id = message["id"] else { return .empty(202) }
-        func response(_ result: JSONValue, headers: [(String, String)] = []) -> ScriptedResponse {
-            .json(JSONValue.object(["jsonrpc": "2.0", "id": id, "result": result]).text, headers: headers)
-        }
-        switch message["method"]?.string {
+        guard let message = ScriptedMCPMessage(request) else { return .empty(400) }
+        guard let id = message.id else { return .empty(202) }
+        switch message.method {
         case "initialize":
-            return response(
-                [
-                    "protocolVersion": "2025-11-25", "capabilities": ["tools": [:]],
-                    "serverInfo": ["name": "fake", "version": "1"],
-                ], headers: [("Mcp-Session-Id", "session-\(request.index)")])
+            return message.opened()
         case "tools/list":
-            return response(["tools": tools])
+            return message.result(["tools": tools])
         case "tools/call":
+            let params = message.json["params"]
             let call = Call(
-                tool: message["params"]?["name"]?.string ?? "", arguments: message["params"]?["arguments"] ?? .null,
-                id: id, progressToken: message["params"]?["_meta"]?["progressToken"], request: request)
+                tool: params?["name"]?.string ?? "", arguments: params?["arguments"] ?? .null, id: id,
+                progressToken: params?["_meta"]?["progressToken"], request: request)
             recorded.calls.withLock { $0.append(call) }
             switch await answer(call) {
-            case .result(let result): return response(result)
+            case .result(let result): return message.result(result)
             case .response(let response): return response
             }
         default:
-            return response([:])
+            return message.result([:])
         }
     }
 

@@ -120,7 +120,8 @@ package final class Gateway: Sendable {
         let snapshot = snapshot
         dependencies.setLogLevel(snapshot.configuration.logLevel)
         status.configured(version: snapshot.version, upstreams: snapshot.configuration.upstreams.map(\.name), kept: [])
-        metrics.configurationInForce(version: snapshot.version)
+        metrics.configurationVersion.with().set(Double(snapshot.version))
+        metrics.reloads.inForce()
         let mainAddresses: [SocketAddress]
         let adminAddresses: [SocketAddress]
         do {
@@ -147,8 +148,7 @@ package final class Gateway: Sendable {
             configuration = try dependencies.load()
         } catch {
             status.reloadFailed("\(error)")
-            metrics.reloads.with("failed").increment()
-            metrics.reloadSucceeded.with().set(0)
+            metrics.reloads.failed()
             logger.error("reload failed", metadata: ["problem": "\(error)"])
             return false
         }
@@ -174,8 +174,8 @@ package final class Gateway: Sendable {
         await shards.install(new)
         watch(new)
         closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.isSame(as: upstream) } })
-        metrics.reloads.with("succeeded").increment()
-        metrics.configurationInForce(version: new.version)
+        metrics.configurationVersion.with().set(Double(new.version))
+        metrics.reloads.reloaded()
         logger.info("reloaded", metadata: ["config.version": .stringConvertible(new.version)])
         return true
     }

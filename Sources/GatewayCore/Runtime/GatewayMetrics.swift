@@ -1,6 +1,6 @@
-import Foundation
 import MCPClient
 package import Observability
+import ServiceRuntime
 
 /// The gateway's metrics. Label values are types, tools, upstreams, statuses and error labels: all bounded by the
 /// configuration and by this code, never by what clients send.
@@ -22,8 +22,7 @@ package final class GatewayMetrics: Sendable {
     let refusedCredentials: MetricFamily<Counter>
     /// By limit.
     let rateLimited: MetricFamily<Counter>
-    /// By result.
-    let reloads: MetricFamily<Counter>
+    let reloads: ReloadMetrics
     let configurationVersion: MetricFamily<Gauge>
     /// By type, side (`mcp`, `chat`) and outcome: requests that may have gone to either.
     let routed: MetricFamily<Counter>
@@ -33,9 +32,6 @@ package final class GatewayMetrics: Sendable {
     let shadows: MetricFamily<Counter>
     /// By type and ``AnswerDifference/Kind``: compared answers that have such a difference.
     let shadowDifferences: MetricFamily<Counter>
-    /// 1 when the last reload, or the start, put a configuration in force.
-    let reloadSucceeded: MetricFamily<Gauge>
-    let reloadTime: MetricFamily<Gauge>
     let loopLag: MetricFamily<Histogram>
 
     package init(_ registry: MetricsRegistry) {
@@ -67,8 +63,7 @@ package final class GatewayMetrics: Sendable {
             labels: ["route", "reason"])
         rateLimited = registry.counter(
             "gateway_rate_limited_total", help: "Requests refused by a rate limit.", labels: ["limit"])
-        reloads = registry.counter(
-            "gateway_configuration_reloads_total", help: "Reloads of the configuration by result.", labels: ["result"])
+        reloads = ReloadMetrics(registry, prefix: "gateway")
         routed = registry.counter(
             "gateway_routed_requests_total",
             help: "Requests of types that the old backend serves or shares, by who served them.",
@@ -84,21 +79,8 @@ package final class GatewayMetrics: Sendable {
             labels: ["type", "kind"])
         configurationVersion = registry.gauge(
             "gateway_configuration_version", help: "How many configurations have been in force.")
-        reloadSucceeded = registry.gauge(
-            "gateway_configuration_last_reload_successful",
-            help: "1 when the last reading of the configuration put it in force.")
-        reloadTime = registry.gauge(
-            "gateway_configuration_last_reload_success_timestamp_seconds",
-            help: "When a configuration last came into force, since the epoch.")
         loopLag = registry.histogram(
             "gateway_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
-        for result in ["succeeded", "failed"] { reloads.with(result).increment(by: 0) }
-    }
-
-    func configurationInForce(version: Int) {
-        configurationVersion.with().set(Double(version))
-        reloadSucceeded.with().set(1)
-        reloadTime.with().set(Date().timeIntervalSince1970)
     }
 
     func instruments(of type: ChatTypeConfiguration) -> TypeInstruments {

@@ -36,26 +36,16 @@ import Testing
                 }
                 return .empty(204)
             }
-            guard let message = try? JSONValue(parsing: Array(request.body.readableBytesView)) else {
-                return .empty(400)
-            }
-            let id = message["id"] ?? .null
-            func response(_ result: JSONValue, _ headers: [(String, String)] = []) -> ScriptedResponse {
-                .json(JSONValue.object(["jsonrpc": "2.0", "id": id, "result": result]).text, headers: headers)
-            }
-            if message["method"] == "initialize" {
+            guard let message = ScriptedMCPMessage(request) else { return .empty(400) }
+            if message.method == "initialize" {
                 let session = state.withLock { state in
                     state.next += 1
                     state.owners["session-\(state.next)"] = user
                     return "session-\(state.next)"
                 }
-                return response(
-                    [
-                        "protocolVersion": "2025-11-25", "capabilities": ["tools": [:]],
-                        "serverInfo": ["name": "fake", "version": "1"],
-                    ], [("Mcp-Session-Id", session)])
+                return message.opened(session: session)
             }
-            guard message["id"] != nil else { return .empty(202) }
+            guard message.id != nil else { return .empty(202) }
             let session = request.header("Mcp-Session-Id") ?? ""
             let isKnown = state.withLock { state in
                 state.calls += 1
@@ -65,11 +55,13 @@ import Testing
                 return true
             }
             guard isKnown else { return .empty(404) }
-            guard message["method"] == "tools/call" else { return response(["tools": FakeToolServer.shippedTools]) }
-            return response([
+            guard message.method == "tools/call" else {
+                return message.result(["tools": FakeToolServer.shippedTools])
+            }
+            return message.result([
                 "content": [["type": "text", "text": .string(user)]],
                 "structuredContent": [
-                    "results": ["user": .string(user), "said": message["params"]?["arguments"] ?? .null]
+                    "results": ["user": .string(user), "said": message.json["params"]?["arguments"] ?? .null]
                 ],
             ])
         }
