@@ -2,6 +2,13 @@ import Configuration
 
 extension ForeignMessageTable {
     /// Reads the `messages` section; nil when it names no table.
+    ///
+    /// | key | type | default | meaning |
+    /// |---|---|---|---|
+    /// | `table` | string | – | takes the messages of the database's own users; absent: the server's own table |
+    /// | `id`, `message`, `response` | string | the same | its columns |
+    /// | `user`, `createdAt` | string | `user_id`, `created_at` | columns as well |
+    /// | `allowDelete` | boolean | false | whether `tool-server delete` removes a user's messages from it |
     init?(_ reader: ConfigurationReader) {
         table = reader.string(
             "table", default: "",

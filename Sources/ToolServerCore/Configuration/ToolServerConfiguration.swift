@@ -54,7 +54,8 @@ package struct ToolServerConfiguration: Sendable {
         case trustedHeader
     }
 
-    /// Bounds on what clients may use.
+    /// Bounds on what clients may use: `maxBody` (default 4 MiB), `maxConnections` (10 000), `headerTimeout` (10 s),
+    /// `bodyTimeout` (30 s), `idleTimeout` (75 s), `maxSessions` (10 000) and `sessionIdle` (30 min).
     package struct Limits: Sendable {
         /// Largest request body in bytes.
         package var maxBody: Int
@@ -72,7 +73,7 @@ package struct ToolServerConfiguration: Sendable {
         package var sessionIdle: Duration
     }
 
-    /// Logging in with the store's accounts.
+    /// Logging in with the store's accounts: `lifetime` (default 14 d) and `concurrency` (2).
     package struct Login: Sendable {
         /// How long a login lasts.
         package var lifetime: Duration
