@@ -79,6 +79,11 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
 
     package func expiry(of id: String) -> Date? { open(id)?.expiry }
 
+    package func endedElsewhere(among ids: [String]) async throws -> [String] {
+        let named = Dictionary(ids.map { (Self.name(of: $0), $0) }) { first, _ in first }
+        return try await ends.endedElsewhere(among: Array(named.keys)).compactMap { named[$0] }
+    }
+
     // MARK: Contents
 
     private struct Contents {
@@ -126,6 +131,8 @@ package protocol SessionEnds: Sendable {
     func record(_ name: [UInt8], until expiry: Date, now: Date)
     /// Whether the session was ended. Asked only for sessions that the process does not hold.
     func contains(_ name: [UInt8]) async -> Bool
+    /// Those of the sessions, which the process holds, that another process has ended. Throws when it cannot tell.
+    func endedElsewhere(among names: [[UInt8]]) async throws -> [[UInt8]]
 }
 
 /// The ends that this process saw, bounded: over the bound the end whose session expires first is forgotten, so that in
@@ -166,6 +173,9 @@ package final class ProcessSessionEnds: SessionEnds {
     package func contains(_ name: [UInt8]) async -> Bool {
         state.withLock { $0.expiries[name] != nil }
     }
+
+    /// None: it shares nothing.
+    package func endedElsewhere(among names: [[UInt8]]) async throws -> [[UInt8]] { [] }
 
     var count: Int { state.withLock { $0.expiries.count } }
 }

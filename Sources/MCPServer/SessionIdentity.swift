@@ -32,10 +32,13 @@ package protocol SessionIdentifying: Sendable {
     func ended(_ id: String)
     /// When a session with this identifier is over in any case; `nil`: never.
     func expiry(of id: String) -> Date?
+    /// Those of the sessions, which this process holds, that another one has ended. Throws when it cannot tell.
+    func endedElsewhere(among ids: [String]) async throws -> [String]
 }
 
 extension SessionIdentifying {
     package func expiry(of id: String) -> Date? { nil }
+    package func endedElsewhere(among ids: [String]) async throws -> [String] { [] }
 }
 
 /// 256 random bits; nothing is recognised that this process did not issue.

@@ -158,6 +158,19 @@ package final class StreamableHTTP: Sendable {
         return nil
     }
 
+    /// Lets go of the sessions that another process has ended, which were taken up here as well. To be called again and
+    /// again where processes share their ends.
+    /// - Throws: what keeps it from telling; then every session goes on.
+    package func dropSessionsEndedElsewhere() async throws {
+        let ids = sessions.all.map(\.id)
+        for start in stride(from: 0, to: ids.count, by: Self.endsAskedAtOnce) {
+            let some = Array(ids[start..<min(start + Self.endsAskedAtOnce, ids.count)])
+            for id in try await configuration.identifiers.endedElsewhere(among: some) { sessions.remove(id)?.end() }
+        }
+    }
+
+    private static let endsAskedAtOnce = 1000
+
     func end(_ session: Session) {
         guard sessions.remove(session.id) != nil else { return }
         configuration.identifiers.ended(session.id)

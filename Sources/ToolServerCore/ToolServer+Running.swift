@@ -41,6 +41,10 @@ extension ToolServer {
                     throw error
                 }
                 services.append(service)
+                if configuration.sessionKeys.key != nil, store is any SessionEnds, let upkeep = service.upkeep {
+                    services.append(
+                        PeriodicService(name: "ended sessions", interval: .seconds(2), logger: logger, body: upkeep))
+                }
             }
         } catch {
             await shutdown()
@@ -209,7 +213,7 @@ extension ToolServer {
             beforeDrain: {
                 await inFlight.finished(within: $0)
                 streamable.shutdown()
-            })
+            }, upkeep: { try await streamable.dropSessionsEndedElsewhere() })
     }
 
     /// The admin port, not started.
@@ -270,6 +274,8 @@ struct HTTPService: Service {
     let http: HTTPServer
     let limit: Duration
     var beforeDrain: (@Sendable (Duration) async -> Void)?
+    /// To be done again and again while it serves.
+    var upkeep: (@Sendable () async throws -> Void)?
 
     func run() async throws {
         try? await gracefulShutdown()

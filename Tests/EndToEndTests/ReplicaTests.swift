@@ -100,6 +100,36 @@ extension EndToEnd {
             }
         }
 
+        @Test func aReplicaThatHoldsASessionHearsOfItsEnd() async throws {
+            let url = try await PostgreSQLServer.shared().urlOfNewSchema()
+            var replicas: [RunningService] = []
+            for _ in 0..<2 {
+                replicas.append(
+                    try await RunningService.toolServer(
+                        database: url, environment: ["TOOL_SERVER_SESSION_KEY": Self.key]))
+            }
+            func opened() async throws -> MCPTestClient {
+                var mcp = MCPTestClient(replicas[0].client)
+                _ = try await mcp.initialize()
+                return mcp
+            }
+            func status(_ mcp: MCPTestClient, at replica: RunningService) async throws -> Int {
+                try await MCPTestClient(replica.client, headers: mcp.headers).post("tools/list", id: 3, params: [:])
+                    .status
+            }
+            let (ended, alive) = (try await opened(), try await opened())
+            for mcp in [ended, alive] {
+                for replica in replicas { #expect(try await status(mcp, at: replica) == 200) }
+            }
+            #expect(try await replicas[0].client.send("DELETE", "/mcp/", headers: ended.headers).status == 204)
+            #expect(try await status(ended, at: replicas[0]) == 404)
+            #expect(try await eventually(within: .seconds(30)) { try await status(ended, at: replicas[1]) == 404 })
+            for replica in replicas {
+                #expect(try await status(alive, at: replica) == 200)
+                try await replica.stop()
+            }
+        }
+
         @Test func theGatewayKeepsItsSessionsOverARestart() async throws {
             try await RunningStack.with(toolServerEnvironment: ["TOOL_SERVER_SESSION_KEY": Self.key]) { stack in
                 let client = stack.gateway.client

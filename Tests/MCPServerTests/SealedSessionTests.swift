@@ -162,6 +162,30 @@ import Testing
         #expect(await client.delete().status == 404)
     }
 
+    /// What two processes know of each other's ends.
+    private final class SharedEnds: SessionEnds {
+        private let names = Mutex<Set<[UInt8]>>([])
+        func record(_ name: [UInt8], until expiry: Date, now: Date) { names.withLock { _ = $0.insert(name) } }
+        func contains(_ name: [UInt8]) async -> Bool { names.withLock { $0.contains(name) } }
+        func endedElsewhere(among names: [[UInt8]]) async throws -> [[UInt8]] {
+            self.names.withLock { known in names.filter(known.contains) }
+        }
+    }
+
+    @Test func aReplicaThatHoldsASessionLetsGoOfItWhenAnotherEndedIt() async throws {
+        let clock = Clock()
+        let identifiers = SealedSessionIdentifiers(secret: Self.secret, ends: SharedEnds(), now: { clock.now })
+        let (one, other) = (try fixture(identifiers, clock: clock), try fixture(identifiers, clock: clock))
+        let ids = (0..<3).map { _ in one.http.openSession(principal: nil) }
+        for id in ids { #expect(await status(other, id, nil) == 200) }
+        let session = try #require(await one.http.session(ids[1], principal: nil))
+        one.http.end(session)
+        #expect(await status(other, ids[1], nil) == 200)
+        try await other.http.dropSessionsEndedElsewhere()
+        #expect(other.http.sessionCount == 2)
+        for (number, id) in ids.enumerated() { #expect(await status(other, id, nil) == (number == 1 ? 404 : 200)) }
+    }
+
     @Test func anEvictedSessionStaysEvicted() async throws {
         let clock = Clock()
         let fixture = try fixture(identifiers(clock: clock), clock: clock, limit: 1)

@@ -25,4 +25,19 @@ extension PostgreSQLStore: SessionEnds {
         }
         return found ?? true
     }
+
+    package func endedElsewhere(among names: [[UInt8]]) async throws -> [[UInt8]] {
+        guard !names.isEmpty else { return [] }
+        let texts = names.map { name in
+            name.reduce(into: "") { $0 += ($1 < 16 ? "0" : "") + String($1, radix: 16) }
+        }
+        return try await read { connection in
+            try connection.rows(
+                """
+                SELECT name FROM ended_session
+                WHERE name = ANY (SELECT decode(text, 'hex') FROM unnest($1::text[]) AS text)
+                """, [.texts(texts)]
+            ) { $0.bytes(0) ?? [] }
+        }
+    }
 }
