@@ -6,7 +6,8 @@
 
 Engines: `foreign` is somebody else's SQLite file with an index beside it, `own` the tool-server's own SQLite tables,
 `postgres` its tables in the PostgreSQL database of --postgres, which should be empty. The rows come from search_data.py.
-The scan of the old handler is `LIKE '%…%'` (PostgreSQL: ILIKE) over the same rows in the same run.
+The scan of the old handler is what its `icontains` becomes, `LIKE '%…%'` (PostgreSQL: UPPER(…) LIKE UPPER('%…%')), over
+the same rows in the same run.
 """
 import argparse
 import concurrent.futures
@@ -108,11 +109,14 @@ def scan_sqlite(path, table, queries):
 
 def scan_postgres(url, table, queries):
     script = "\\timing on\n" + "".join(
-        f"SELECT id, name FROM {table} WHERE name ILIKE '%{query}%' OR description ILIKE '%{query}%' "
-        "ORDER BY id LIMIT 5;\n" for query in queries)
+        f"SELECT id, name FROM {table} WHERE UPPER(name::text) LIKE UPPER('%{query}%') "
+        f"OR UPPER(description::text) LIKE UPPER('%{query}%') ORDER BY id LIMIT 5;\n" for query in queries)
     output = subprocess.run(
-        ["psql", "--no-psqlrc", "--tuples-only", "--dbname", url], input=script, capture_output=True, text=True).stdout
-    return statistics.median(float(time) for time in re.findall(r"Time: ([\d.]+) ms", output))
+        [*search_data.PSQL, "--tuples-only", "--dbname", url], input=script, capture_output=True, text=True,
+        check=True).stdout
+    durations = [float(time) for time in re.findall(r"Time: ([\d.]+) ms", output)]
+    assert len(durations) == len(queries), output
+    return statistics.median(durations)
 
 
 def prepare(engine, options):
@@ -141,10 +145,13 @@ def prepare(engine, options):
         search_data.fill_sqlite(rows, path, "project")
         scan = lambda queries: scan_sqlite(path, "project", queries)
     else:
+        if not options.postgres:
+            sys.exit("--engines postgres needs --postgres URL")
         arguments, model = ["--database", options.postgres], "projects"
         subprocess.run([binary, "seed", *arguments], check=True, stdout=subprocess.DEVNULL)
-        subprocess.run(["psql", "--quiet", "--dbname", options.postgres, "--command", "TRUNCATE project CASCADE"],
-                       check=True)
+        # Without the index, which is made when the rows are there.
+        subprocess.run([*search_data.PSQL, "--dbname", options.postgres, "--command",
+                        "TRUNCATE project CASCADE; DROP INDEX IF EXISTS project_trigram"], check=True)
         search_data.fill_postgres(rows, options.postgres, "project")
         scan = lambda queries: scan_postgres(options.postgres, "project", queries)
     start = time.monotonic()
