@@ -233,6 +233,12 @@ static inline int ccurl_socket_is_closed(int socket) {
 /// Names the calling thread, cut at 15 bytes (`pthread_setname_np` would refuse a longer name).
 static inline void ccurl_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
+/// Closing the socket from now on resets its connection. Does nothing to what is no connection.
+static inline void ccurl_reset_on_close(int socket) {
+    struct linger linger = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
+}
+
 /// A socket of the kind that libcurl asks for, closed on exec.
 static inline curl_socket_t ccurl_open_socket(const struct curl_sockaddr *address) {
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);

@@ -30,6 +30,8 @@ final class CurlReactor: @unchecked Sendable {
     private var libcurlDeadline: NIODeadline?
     /// When the first idle limit may have run out.
     private var idleDeadline: NIODeadline?
+    /// What libcurl closes now is the connection of an exchange that was given up.
+    private var isAborting = false
 
     /// Idle limits are looked after at most this often.
     private static let idleGranularity = TimeAmount.milliseconds(10)
@@ -258,10 +260,12 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     /// Ends an active transfer. Taking a handle out of the multi handle in the middle of its exchange closes its
-    /// connection.
+    /// connection, before this returns.
     private func finish(_ handle: EasyHandle, _ result: Result<CurlResponse, CurlError>) {
         guard let transfer = handle.transfer else { return }
+        if case .failure = result { isAborting = true }
         curl_multi_remove_handle(multi, handle.easy)
+        isAborting = false
         active.swapAt(handle.index, active.count - 1)
         active[handle.index].index = handle.index
         active.removeLast()
@@ -294,6 +298,9 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     func socketClosing(_ socket: Int32) {
+        // A mere close looks like a client that has sent everything and still reads: the peer would work on until it
+        // next writes. A reset tells it at once.
+        if isAborting { ccurl_reset_on_close(socket) }
         sockets.closed(socket)
         counters.openSockets.store(sockets.openCount, ordering: .relaxed)
     }

@@ -249,7 +249,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         case .disconnect:
             loseExchange()
             context?.close(promise: nil)
-        case .probe: scheduleProbe(after: Self.probeDelay)
+        // A response that comes in pieces may take as long as it likes: there is no reason to wait for its end.
+        case .probe: scheduleProbe(after: machine.response == .started ? .zero : Self.probeDelay)
         }
         // Nobody may have asked for the body yet, or a piece of it is still being worked on.
         if action == .readRest, machine.phase == .exchange { scheduleProbe(after: Self.probeDelay) }

@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import Synchronization
@@ -30,6 +31,29 @@ import Testing
             }
             // A fast one, because the machine has other tests to run.
             #expect(latencies.sorted()[3] < .milliseconds(10))
+        }
+    }
+
+    @Test func whoGivesUpAnExchangeResetsItsConnection() async throws {
+        let (endings, ended) = AsyncStream.makeStream(of: Int32.self)
+        let server = try BlockingServer { connection in
+            guard connection.readRequest() != nil else { return }
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+            var byte: UInt8 = 0
+            ended.yield(recv(connection.descriptor, &byte, 1, 0) == 0 ? 0 : errno)
+        }
+        defer { server.stop() }
+        try await withEngine { engine in
+            let task = Task {
+                let response = try await engine.stream(CurlRequest(url: server.url))
+                for try await _ in response.body { withUnsafeCurrentTask { $0?.cancel() } }
+            }
+            #expect(await failure { try await task.value }?.kind == .cancelled)
+            // A mere close would be an end of the stream, as a client sends that has nothing more to say but listens.
+            for await ending in endings {
+                #expect(ending == ECONNRESET)
+                break
+            }
         }
     }
 

@@ -338,6 +338,21 @@ struct HTTPConnectionHandlerTests {
         #expect(connection.handler.summaries.map(\.status) == [200])
     }
 
+    @Test func aStreamsHalfClosedClientIsProbedAtOnce() throws {
+        let connection = try Connection()
+        try connection.send(get)
+        let exchange = connection.handler.exchanges[0]
+        exchange.startResponse(status: .ok, headers: [:])
+        exchange.write(ByteBuffer(string: "a"))
+        exchange.flush()
+        _ = try connection.written()
+        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        connection.channel.embeddedEventLoop.run()
+        #expect(try connection.written() == "0")
+        exchange.endResponse()
+        #expect(try connection.written() == "0\r\n\r\n")
+    }
+
     @Test func pipelinedRequestsOfAHalfClosedClientAreAllAnswered() throws {
         let connection = try Connection()
         try connection.send(get + get)
