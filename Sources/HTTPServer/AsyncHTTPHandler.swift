@@ -35,7 +35,8 @@ package struct AsyncHTTPRequest: Sendable {
     }
 }
 
-/// The `async` face of the server: one task per request, off the event loop, cancelled when the client leaves.
+/// The `async` face of the server: one task per request, off the event loop, cancelled when the client leaves before
+/// the response has begun.
 package final class AsyncHTTPHandler: HTTPRequestHandler {
     private let bodyLimit: Int
     private let failureHeaders: HTTPHeaders

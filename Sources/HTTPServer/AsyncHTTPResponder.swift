@@ -12,40 +12,51 @@ package struct AsyncHTTPResponder: Sendable {
         channel.onLoop { $0.respond(status: status, headers: headers, body: body) }
     }
 
-    /// Starts a streamed response and sends its head.
+    /// Starts a streamed response whose body comes from `source`, and returns at once: the stream outlives the task
+    /// that began it, so a long one costs no task.
+    ///
+    /// - Parameter whenOver: called once, on the event loop: the body is complete, or nobody will read the rest.
     package func stream(
-        status: HTTPResponseStatus, headers: HTTPHeaders = HTTPHeaders()
-    ) async -> AsyncHTTPBodyWriter {
-        channel.onLoop { exchange in
-            exchange.startResponse(status: status, headers: headers)
-            exchange.flush()
-        }
-        return AsyncHTTPBodyWriter(channel: channel)
+        status: HTTPResponseStatus, headers: HTTPHeaders = HTTPHeaders(), from source: any HTTPBodySource,
+        whenOver: @escaping @Sendable () -> Void = {}
+    ) {
+        channel.stream(status: status, headers: headers, from: source, whenOver: whenOver)
     }
 }
 
-/// Writes a streamed response's body.
-package struct AsyncHTTPBodyWriter: Sendable {
-    let channel: AsyncHTTPResponseChannel
+/// A response's body that comes when it comes.
+package protocol HTTPBodySource: Sendable {
+    /// Calls `wake`, from any thread, whenever ``take()`` may have something new to give. Called once, before that.
+    func whenReady(_ wake: @escaping @Sendable () -> Void)
+    /// What has come since the last call. Called only while the client keeps up, on the connection's event loop.
+    func take() -> HTTPBodyPiece
+    /// Nobody will read the rest: the client left, or read too slowly. Called at most once, never after the end was
+    /// taken, on the connection's event loop.
+    func abandon()
+}
 
-    /// Sends the bytes and returns when there is room for more, so that a slow reader slows the writer down.
-    ///
-    /// Throws `HTTPFailure.disconnected` once the client has left, `CancellationError` when the task was cancelled.
-    package func write(_ bytes: ByteBuffer) async throws { try await channel.write(bytes) }
-
-    /// Ends the body.
-    package func end() async { channel.onLoop { $0.endResponse() } }
-
-    /// Closes the connection, so that the client can tell that the body is incomplete.
-    package func abort() { channel.onLoop { $0.abort() } }
+/// What a ``HTTPBodySource`` gives.
+package enum HTTPBodyPiece {
+    case bytes(ByteBuffer)
+    /// Nothing yet.
+    case nothing
+    case end
 }
 
 /// An exchange that may be used from other threads: every use hops to its event loop, in order.
 final class AsyncHTTPResponseChannel: Sendable {
+    private struct Stream {
+        let source: any HTTPBodySource
+        let whenOver: @Sendable () -> Void
+    }
+
     private struct State {
         let exchange: HTTPExchange
-        var waiting: [EventLoopPromise<Void>] = []
         var hasClientLeft = false
+        /// The response goes on without the task that began it.
+        var isStreamed = false
+        /// Until it is over.
+        var stream: Stream?
     }
 
     private let eventLoop: any EventLoop
@@ -65,57 +76,62 @@ final class AsyncHTTPResponseChannel: Sendable {
         }
     }
 
-    func write(_ bytes: ByteBuffer) async throws {
-        try Task.checkCancellation()
-        let promise = eventLoop.makePromise(of: Void.self)
-        eventLoop.execute { self.write(bytes, promise) }
-        // A client that stops reading without leaving is cut off by the write timeout, which fails the promise.
-        try await promise.futureResult.get()
+    // MARK: Streams
+
+    func stream(
+        status: HTTPResponseStatus, headers: HTTPHeaders, from source: any HTTPBodySource,
+        whenOver: @escaping @Sendable () -> Void
+    ) {
+        onLoop { exchange in
+            self.state.value.isStreamed = true
+            guard !self.state.value.hasClientLeft, exchange.connection != nil, !exchange.responseStarted else {
+                source.abandon()
+                return whenOver()
+            }
+            self.state.value.stream = Stream(source: source, whenOver: whenOver)
+            exchange.onDisconnect = { self.clientLeft() }
+            exchange.onWritable = { self.pump() }
+            exchange.startResponse(status: status, headers: headers)
+            exchange.flush()
+            source.whenReady { self.eventLoop.execute { self.pump() } }
+            self.pump()
+        }
     }
 
-    private func write(_ bytes: ByteBuffer, _ promise: EventLoopPromise<Void>) {
+    /// Writes what there is, as far as the client keeps up; one that stops reading without leaving is cut off by the
+    /// write timeout.
+    private func pump() {
         let exchange = state.value.exchange
-        guard !state.value.hasClientLeft, exchange.connection != nil else {
-            promise.fail(HTTPFailure.disconnected)
-            return
+        while let stream = state.value.stream, exchange.isWritable {
+            switch stream.source.take() {
+            case .nothing: return
+            case .bytes(let bytes):
+                exchange.write(bytes)
+                exchange.flush()
+            case .end:
+                state.value.stream = nil
+                exchange.endResponse()
+                stream.whenOver()
+            }
         }
-        exchange.write(bytes)
-        exchange.flush()
-        if exchange.isWritable {
-            promise.succeed()
-        } else if exchange.connection == nil {
-            promise.fail(HTTPFailure.disconnected)
-        } else {
-            state.value.waiting.append(promise)
-            exchange.onWritable = { [weak self] in self?.release(nil) }
-        }
+        // Writing may have shown that the connection is gone.
+        if exchange.connection == nil { clientLeft() }
     }
 
     /// On the event loop.
     func clientLeft() {
         state.value.hasClientLeft = true
-        release(.disconnected)
-    }
-
-    private func release(_ failure: HTTPFailure?) {
-        let waiting = state.value.waiting
-        state.value.waiting = []
-        for promise in waiting {
-            if let failure { promise.fail(failure) } else { promise.succeed() }
-        }
+        guard let stream = state.value.stream else { return }
+        state.value.stream = nil
+        stream.source.abandon()
+        stream.whenOver()
     }
 
     func handlerReturned() {
         onLoop { exchange in
-            guard exchange.connection != nil else { return }
-            if exchange.responseStarted {
-                // Nothing if it has ended; a stream left open must not look whole.
-                exchange.abort()
-            } else {
-                let body = ByteBuffer(string: #"{"error": "Internal error"}"#)
-                exchange.respond(
-                    status: .internalServerError, headers: ["Content-Type": "application/json"], body: body)
-            }
+            guard exchange.connection != nil, !exchange.responseStarted, !self.state.value.isStreamed else { return }
+            let body = ByteBuffer(string: #"{"error": "Internal error"}"#)
+            exchange.respond(status: .internalServerError, headers: ["Content-Type": "application/json"], body: body)
         }
     }
 }

@@ -14,6 +14,7 @@
 /// | `maximumConnections` | 10 000 | beyond: 503 and close; 0 is unlimited |
 /// | `backlog` | 1024 | connections that the kernel may hold before they are accepted |
 /// | `writeBufferHighWater`, `…LowWater` | 64, 16 KiB | when `isWritable` turns false and true again |
+/// | `receiveBuffer` | 4 KiB | read at once; each connection keeps so much |
 /// | `unixSocketMode` | 0o660 | permissions of Unix-domain listening sockets |
 /// | `drainIdleGrace` | 0 s | how long a drain keeps idle connections, to answer what is already on its way |
 package struct HTTPServerConfiguration: Sendable {
@@ -43,6 +44,8 @@ package struct HTTPServerConfiguration: Sendable {
     package var writeBufferHighWater = 64 * 1024
     /// Bytes waiting at which it turns true again.
     package var writeBufferLowWater = 16 * 1024
+    /// Bytes read at once. Each connection keeps a buffer of this size, and nearly every request is smaller.
+    package var receiveBuffer = 4096
     /// File mode of a Unix-domain listening socket; set before the first connection can be made.
     package var unixSocketMode: UInt32 = 0o660
     /// How long a drain keeps idle keep-alive connections open. Zero closes them at once; a little lets a request that

@@ -61,7 +61,7 @@ package struct MCPHTTPRequest: Sendable {
 package enum MCPHTTPResponse: Sendable {
     /// The whole response. An empty body with status 202 and 204 is no body at all.
     case whole(status: Int, headers: [(String, String)], body: [UInt8])
-    /// An event stream: send the head at once, then what ``MCPResponseStream/next()`` gives.
+    /// An event stream: send the head at once, then what ``MCPResponseStream/take()`` gives.
     case stream(status: Int, headers: [(String, String)], body: MCPResponseStream)
 
     package var status: Int {

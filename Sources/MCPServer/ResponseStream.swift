@@ -2,16 +2,24 @@ import Synchronization
 
 /// The body of a streamed response: a bounded hand-over from the messages' producers to one connection.
 ///
-/// The side that owns the connection takes chunks with ``next()`` until it gives `nil`, and calls ``abandon()`` if the
-/// client leaves before. Producers push without waiting and may then wait for room.
+/// The side that owns the connection is woken when there is something to ``take()``, until that gives the end, and
+/// calls ``abandon()`` if the client leaves before. Producers push without waiting and may then wait for room.
 package final class MCPResponseStream: Sendable {
     private struct State {
         var buffer: [UInt8] = []
         var isClosed = false
         var isAbandoned = false
-        var reader: CheckedContinuation<[UInt8]?, Never>?
+        var wake: (@Sendable () -> Void)?
         var writers: [CheckedContinuation<Void, Never>] = []
         var onAbandon: (@Sendable () -> Void)?
+    }
+
+    /// What ``take()`` gives.
+    package enum Taken: Sendable {
+        case bytes([UInt8])
+        /// Nothing yet.
+        case nothing
+        case end
     }
 
     /// Bytes that may wait before producers are held back.
@@ -32,77 +40,64 @@ package final class MCPResponseStream: Sendable {
         if late { action() }
     }
 
-    /// Waits for the next bytes; everything that waits comes in one piece. `nil`: the stream has ended, or the task of
-    /// the caller was cancelled.
-    package func next() async -> [UInt8]? {
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<[UInt8]?, Never>) in
-                var writers: [CheckedContinuation<Void, Never>] = []
-                let ready: [UInt8]?? = state.withLock { state in
-                    if !state.buffer.isEmpty {
-                        defer { state.buffer = [] }
-                        swap(&writers, &state.writers)
-                        return .some(state.buffer)
-                    }
-                    if state.isClosed || state.isAbandoned || Task.isCancelled { return .some(nil) }
-                    state.reader = continuation
-                    return nil
-                }
-                for writer in writers { writer.resume() }
-                if let ready { continuation.resume(returning: ready) }
-            }
-        } onCancel: {
-            let reader = state.withLock { state in
-                defer { state.reader = nil }
-                return state.reader
-            }
-            reader?.resume(returning: nil)
+    /// Whom to wake, on any thread, when something can be taken after there was nothing; at once if it already can.
+    package func whenReady(_ wake: @escaping @Sendable () -> Void) {
+        let isReady = state.withLock { state in
+            state.wake = wake
+            return !state.buffer.isEmpty || state.isClosed || state.isAbandoned
         }
+        if isReady { wake() }
+    }
+
+    /// Everything that waits, in one piece.
+    package func take() -> Taken {
+        var writers: [CheckedContinuation<Void, Never>] = []
+        let taken = state.withLock { state -> Taken in
+            if !state.buffer.isEmpty {
+                defer { state.buffer = [] }
+                swap(&writers, &state.writers)
+                return .bytes(state.buffer)
+            }
+            guard state.isClosed || state.isAbandoned else { return .nothing }
+            state.wake = nil
+            return .end
+        }
+        for writer in writers { writer.resume() }
+        return taken
     }
 
     /// The client has left: what waits is dropped and the owner of the request is told. Idempotent.
     package func abandon() {
         var writers: [CheckedContinuation<Void, Never>] = []
-        let (reader, tell) = state.withLock {
-            state -> (CheckedContinuation<[UInt8]?, Never>?, (@Sendable () -> Void)?) in
+        let (wake, tell) = state.withLock { state -> ((@Sendable () -> Void)?, (@Sendable () -> Void)?) in
             let wasOpen = !state.isAbandoned && !state.isClosed
             state.isAbandoned = true
             state.buffer = []
             swap(&writers, &state.writers)
             defer {
-                state.reader = nil
+                state.wake = nil
                 state.onAbandon = nil
             }
-            return (state.reader, wasOpen ? state.onAbandon : nil)
+            return (state.wake, wasOpen ? state.onAbandon : nil)
         }
         for writer in writers { writer.resume() }
-        reader?.resume(returning: nil)
+        wake?()
         tell?()
     }
 
     /// Adds bytes. Never waits. Returns false when the stream is over.
     @discardableResult
     func push(_ bytes: some Collection<UInt8>) -> Bool {
-        var chunk: [UInt8]?
-        var lagging = false
-        let reader: CheckedContinuation<[UInt8]?, Never>?? = state.withLock { state in
-            if state.isClosed || state.isAbandoned { return nil }
-            if let reader = state.reader {
-                state.reader = nil
-                chunk = Array(bytes)
-                return .some(reader)
-            }
+        let (isOpen, isLagging, wake) = state.withLock { state -> (Bool, Bool, (@Sendable () -> Void)?) in
+            if state.isClosed || state.isAbandoned { return (false, false, nil) }
+            let wasEmpty = state.buffer.isEmpty
             state.buffer.append(contentsOf: bytes)
-            lagging = state.buffer.count > Self.hardLimit
-            return .some(nil)
+            return (true, state.buffer.count > Self.hardLimit, wasEmpty ? state.wake : nil)
         }
-        guard let reader else { return false }
-        if let reader, let chunk { reader.resume(returning: chunk) }
-        if lagging {
-            abandon()
-            return false
-        }
-        return true
+        wake?()
+        guard isLagging else { return isOpen }
+        abandon()
+        return false
     }
 
     /// Waits until the reader has taken enough of what was pushed, or has left.
@@ -122,15 +117,14 @@ package final class MCPResponseStream: Sendable {
     /// Ends the stream after what was pushed. Idempotent.
     func close() {
         var writers: [CheckedContinuation<Void, Never>] = []
-        let reader = state.withLock { state -> CheckedContinuation<[UInt8]?, Never>? in
+        let wake = state.withLock { state in
             state.isClosed = true
             state.onAbandon = nil
             swap(&writers, &state.writers)
-            defer { state.reader = nil }
-            return state.reader
+            return state.wake
         }
         for writer in writers { writer.resume() }
-        reader?.resume(returning: nil)
+        wake?()
     }
 
     var isOpen: Bool { state.withLock { !$0.isClosed && !$0.isAbandoned } }

@@ -15,8 +15,8 @@ package enum Authentication: Sendable {
 
 /// An MCP endpoint on ``HTTPServer``'s `async` face: maps requests, bodies, event streams and disconnects.
 ///
-/// A client that leaves cancels the task that serves it. What that means is decided by ``StreamableHTTP``: the end of
-/// the request in 2026-07-28, nothing in the legacy revisions.
+/// A client that leaves cancels the task that serves it, or abandons the stream that it reads. What that means is
+/// decided by ``StreamableHTTP``: the end of the request in 2026-07-28, nothing in the legacy revisions.
 package final class MCPHTTPEndpoint: Sendable {
     /// Bodies beyond this are answered with 413, in bytes.
     package static let defaultBodyLimit = 4 * 1024 * 1024
@@ -69,30 +69,38 @@ package final class MCPHTTPEndpoint: Sendable {
         }
     }
 
-    /// Sends a response of the library; returns when it is complete or the client has left.
-    package static func send(_ response: MCPHTTPResponse, _ responder: AsyncHTTPResponder) async {
+    /// Sends a response of the library. A streamed one goes on after this has returned.
+    ///
+    /// - Parameter whenOver: called once the response is complete or the client has left.
+    package static func send(
+        _ response: MCPHTTPResponse, _ responder: AsyncHTTPResponder, whenOver: @escaping @Sendable () -> Void = {}
+    ) async {
         let status = HTTPResponseStatus(statusCode: response.status)
         let headers = HTTPHeaders(response.headers)
         switch response {
         case .whole(_, _, let body):
             await responder.respond(status: status, headers: headers, body: ByteBuffer(bytes: body))
+            whenOver()
         case .stream(_, _, let body):
-            let writer = await responder.stream(status: status, headers: headers)
-            while let chunk = await body.next() {
-                do {
-                    try await writer.write(ByteBuffer(bytes: chunk))
-                } catch {
-                    body.abandon()
-                    return
-                }
-            }
-            // The end of the stream and the end of this task look alike here; abandoning after the end does nothing.
-            if Task.isCancelled {
-                body.abandon()
-            } else {
-                await writer.end()
+            responder.stream(status: status, headers: headers, from: ResponseBody(stream: body), whenOver: whenOver)
+        }
+    }
+
+    /// The messages of a stream as the body of its response.
+    private struct ResponseBody: HTTPBodySource {
+        let stream: MCPResponseStream
+
+        func whenReady(_ wake: @escaping @Sendable () -> Void) { stream.whenReady(wake) }
+
+        func take() -> HTTPBodyPiece {
+            switch stream.take() {
+            case .bytes(let bytes): .bytes(ByteBuffer(bytes: bytes))
+            case .nothing: .nothing
+            case .end: .end
             }
         }
+
+        func abandon() { stream.abandon() }
     }
 
     private static func reject(

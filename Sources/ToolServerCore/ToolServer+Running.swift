@@ -164,6 +164,8 @@ extension ToolServer {
         var http = HTTPServerConfiguration(
             addresses: sockets.isEmpty ? [.hostPort(configuration.host, configuration.port)] : sockets)
         http.drainIdleGrace = configuration.drainIdleGrace
+        // Requests are calls of tools, with a few headers and arguments.
+        http.receiveBuffer = 2048
         http.maximumConnections = configuration.limits.maxConnections
         http.headerTimeout = configuration.limits.headerTimeout
         http.bodyTimeout = configuration.limits.bodyTimeout

@@ -1,6 +1,7 @@
 import HTTPServer
 import NIOCore
 import NIOHTTP1
+import Synchronization
 import Testing
 
 private let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -38,26 +39,74 @@ struct AsyncHTTPHandlerTests {
         }
     }
 
-    @Test func streamsPiecesAsTheyAreWritten() async throws {
-        let gate = Events()
-        try await serve({ _, responder in
-            let writer = await responder.stream(status: .ok, headers: ["Content-Type": "text/event-stream"])
-            try? await writer.write(ByteBuffer(string: "one"))
-            _ = await gate.next()
-            try? await writer.write(ByteBuffer(string: "two"))
-            await writer.end()
-        }) { server in
+    @Test func aStreamGoesOnAfterItsTask() async throws {
+        let body = PiecesBody()
+        let events = Events()
+        try await serve(
+            events: events,
+            { _, responder in
+                responder.stream(status: .ok, headers: ["Content-Type": "text/event-stream"], from: body) {
+                    events.note("over")
+                }
+                body.add("one")
+            }
+        ) { server in
             try await blocking { [port = server.port] in
                 let client = try RawClient(port: port)
                 try client.send(get)
                 #expect(try client.readHead().headers["content-type"] == "text/event-stream")
                 #expect(try client.readChunk() == "one")
-                gate.note("go")
+                body.add("two")
                 #expect(try client.readChunk() == "two")
+                body.add("three")
+                body.end()
+                #expect(try client.readChunk() == "three")
                 #expect(try client.readChunk() == "")
-                try client.send(get)
-                #expect(try client.readHead().status == 200)
             }
+            #expect(await events.summary()?.isComplete == true)
+            #expect(await events.next() == .note("over"))
+            #expect(!body.isAbandoned)
+        }
+    }
+
+    @Test func aConnectionIsUsableAfterAStream() async throws {
+        try await serve({ _, responder in
+            let body = PiecesBody()
+            body.add("all")
+            body.end()
+            responder.stream(status: .ok, from: body)
+        }) { server in
+            try await blocking { [port = server.port] in
+                let client = try RawClient(port: port)
+                for _ in 0..<3 {
+                    try client.send(get)
+                    #expect(try client.readResponse().body == "all")
+                }
+            }
+        }
+    }
+
+    @Test func aClientThatLeavesAStreamAbandonsItsBody() async throws {
+        let body = PiecesBody()
+        let events = Events()
+        try await serve(
+            events: events,
+            { _, responder in
+                body.add("one")
+                responder.stream(status: .ok, from: body) { events.note("over") }
+            }
+        ) { server in
+            let client = try await blocking { [port = server.port] in
+                let client = try RawClient(port: port)
+                try client.send(get)
+                _ = try client.readHead()
+                #expect(try client.readChunk() == "one")
+                return LeavingClient(client)
+            }
+            client.leave()
+            #expect(await events.next() == .note("over"))
+            #expect(body.isAbandoned)
+            #expect(await events.summary()?.status == 499)
         }
     }
 
@@ -88,48 +137,81 @@ struct AsyncHTTPHandlerTests {
         }
     }
 
-    @Test func aSlowReaderSuspendsTheWriterAndThenFailsIt() async throws {
+    @Test func aClientThatDoesNotReadIsNotWrittenToAndThenCutOff() async throws {
+        let body = EndlessBody()
         let events = Events()
-        try await serve(
-            events: events,
-            { _, responder in
-                let writer = await responder.stream(status: .ok)
-                do {
-                    while true { try await writer.write(ByteBuffer(repeating: 0x61, count: 65536)) }
-                } catch HTTPFailure.disconnected {
-                    events.note("cut off")
-                } catch is CancellationError {
-                    events.note("cut off")
-                } catch {
-                    events.note("\(error)")
-                }
-            }
-        ) { server in
+        try await serve(events: events, { _, responder in responder.stream(status: .ok, from: body) }) { server in
             let client = try await blocking { [port = server.port] in
                 let client = try RawClient(port: port, receiveBuffer: 4096)
                 try client.send(get)
                 return LeavingClient(client)
             }
-            var seen: [Event] = []
-            while seen.count < 2, let event = await events.next() { seen.append(event) }
-            #expect(seen.contains(.note("cut off")))
+            #expect(await events.summary()?.isComplete == false)
+            #expect(body.count < 1000)
+            #expect(body.isAbandoned)
             client.leave()
         }
     }
 
-    @Test func anUnansweredRequestIs500AndAnOpenStreamIsCut() async throws {
-        try await serve({ request, responder in
-            guard request.path == "/stream" else { return }
-            let writer = await responder.stream(status: .ok)
-            try? await writer.write(ByteBuffer(string: "part"))
-        }) { server in
+    @Test func anUnansweredRequestIs500() async throws {
+        try await serve({ _, _ in }) { server in
             try await blocking { [port = server.port] in
                 let client = try RawClient(port: port)
                 try client.send(get)
                 #expect(try client.readResponse().status == 500)
-                try client.send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n")
-                #expect(throws: RawClientError.self) { try client.readResponse() }
             }
         }
     }
+}
+
+/// A body of the pieces that a test adds.
+private final class PiecesBody: HTTPBodySource {
+    private struct State {
+        var pieces: [String] = []
+        var hasEnded = false
+        var isAbandoned = false
+        var wake: (@Sendable () -> Void)?
+    }
+
+    private let state = Mutex(State())
+
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    func add(_ piece: String) { change { $0.pieces.append(piece) } }
+    func end() { change { $0.hasEnded = true } }
+
+    private func change(_ body: (inout sending State) -> Void) {
+        state.withLock { state in
+            body(&state)
+            return state.wake
+        }?()
+    }
+
+    func whenReady(_ wake: @escaping @Sendable () -> Void) { state.withLock { $0.wake = wake } }
+
+    func take() -> HTTPBodyPiece {
+        state.withLock { state in
+            if !state.pieces.isEmpty { return .bytes(ByteBuffer(string: state.pieces.removeFirst())) }
+            return state.hasEnded ? .end : .nothing
+        }
+    }
+
+    func abandon() { state.withLock { $0.isAbandoned = true } }
+}
+
+/// A body that always has more.
+private final class EndlessBody: HTTPBodySource {
+    private let state = Mutex((taken: 0, isAbandoned: false))
+
+    var count: Int { state.withLock { $0.taken } }
+    var isAbandoned: Bool { state.withLock { $0.isAbandoned } }
+
+    func whenReady(_ wake: @escaping @Sendable () -> Void) {}
+
+    func take() -> HTTPBodyPiece {
+        state.withLock { $0.taken += 1 }
+        return .bytes(ByteBuffer(repeating: 0x61, count: 65536))
+    }
+
+    func abandon() { state.withLock { $0.isAbandoned = true } }
 }

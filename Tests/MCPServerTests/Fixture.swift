@@ -280,6 +280,27 @@ struct Reply {
     }
 }
 
+extension MCPResponseStream {
+    /// Waits for the next bytes. `nil`: the stream has ended, or the task of the caller was cancelled.
+    func next() async -> [UInt8]? {
+        while !Task.isCancelled {
+            switch take() {
+            case .bytes(let bytes): return bytes
+            case .end: return nil
+            case .nothing:
+                let ready = OneShot<Void>()
+                whenReady { ready.set(()) }
+                await withTaskCancellationHandler {
+                    await ready.value()
+                } onCancel: {
+                    ready.set(())
+                }
+            }
+        }
+        return nil
+    }
+}
+
 /// Takes messages from a stream one at a time.
 final class StreamClient {
     private let stream: MCPResponseStream

@@ -30,9 +30,8 @@ struct ToolServerRoutes: Sendable {
             // Streams that only listen would hold a drain up for ever.
             let listens = request.head.method == .GET || request.head.headers["Mcp-Method"] == ["subscriptions/listen"]
             if !listens { inFlight.begin() }
-            defer { if !listens { inFlight.end() } }
             let response = await message(request).adding(("X-Request-Id", requestID))
-            await MCPHTTPEndpoint.send(response, responder)
+            await MCPHTTPEndpoint.send(response, responder) { if !listens { inFlight.end() } }
             return
         }
         inFlight.begin()
