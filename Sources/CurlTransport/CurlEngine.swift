@@ -17,16 +17,20 @@ package struct CurlEngineConfiguration: Sendable {
     package var maxPooledHandles: Int
     /// Streaming: bytes of one transfer that may be on their way to its receiver before its socket is left alone.
     package var streamWindow: Int
+    /// Bytes that libcurl reads at once (1 KiB to 512 KiB). Each running transfer has a buffer of this size: small ones
+    /// are for many slow streams.
+    package var receiveBuffer: Int
 
     package init(
         maxConnectionsPerHost: Int = 0, maxIdleConnections: Int = 1024, maxIdleAge: Duration = .seconds(4),
-        maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10
+        maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10, receiveBuffer: Int = 16 << 10
     ) {
         self.maxConnectionsPerHost = maxConnectionsPerHost
         self.maxIdleConnections = maxIdleConnections
         self.maxIdleAge = maxIdleAge
         self.maxPooledHandles = maxPooledHandles
         self.streamWindow = max(1, streamWindow)
+        self.receiveBuffer = receiveBuffer
     }
 
     var idleAgeSeconds: Int { max(1, maxIdleAge.milliseconds / 1000) }

@@ -92,6 +92,7 @@ final class EasyHandle {
         // A cancelled transfer must not wait for the resolver's thread: others use this one.
         ccurl_easy_setopt_long(easy, CURLOPT_QUICK_EXIT, 1)
         ccurl_easy_setopt_long(easy, CURLOPT_MAXAGE_CONN, reactor.configuration.idleAgeSeconds)
+        ccurl_easy_setopt_long(easy, CURLOPT_BUFFERSIZE, reactor.configuration.receiveBuffer)
         // nil must mean no proxy; without this libcurl reads http_proxy from the environment.
         ccurl_easy_setopt_string(easy, CURLOPT_PROXY, "")
         // nil would mean to look for no_proxy in the environment, twice for each transfer.

@@ -4,12 +4,26 @@ package import MCP
 
 extension MCPServer {
     func callTool(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
+        switch try check(params, context) {
+        case .refused(let result): render(result, context)
+        case .runs(let tool, let arguments): render(try await run(tool, arguments, context), context)
+        }
+    }
+
+    private enum CheckedCall {
+        case refused(CallToolResult)
+        case runs(RegisteredTool, JSONObject)
+    }
+
+    // Apart from what waits for the tool: whatever a function that waits has ever used, it keeps until it is over.
+    @inline(never)
+    private func check(_ params: JSONObject, _ context: ToolContext) throws -> CheckedCall {
         let name = try string("name", params)
         guard let tool = tool(name, for: context.principal, in: context.version) else {
             throw JSONRPCError.invalidParams(ToolCallRefusal.unknownTool(name).description)
         }
         if let refusal = tool.access.refusal(of: context.principal) {
-            return render(.error(refusal.description, status: refusal.status), context)
+            return .refused(.error(refusal.description, status: refusal.status))
         }
         let arguments: JSONObject
         switch params["arguments"] {
@@ -21,9 +35,9 @@ extension MCPServer {
         guard violations.isEmpty else {
             let text = ToolCallRefusal.invalidArguments(violations).description
             guard context.version.reportsBadArgumentsAsToolErrors else { throw JSONRPCError.invalidParams(text) }
-            return render(.error(text, status: 400), context)
+            return .refused(.error(text, status: 400))
         }
-        return render(try await run(tool, arguments, context), context)
+        return .runs(tool, arguments)
     }
 
     /// Calls a tool for a caller that does not speak MCP.
@@ -91,19 +105,26 @@ extension MCPServer {
         do {
             let result = try await tool.tool.call(arguments, context: context)
             return configuration.checksResults ? checked(result, tool) : result
-        } catch let error as ToolError {
+        } catch {
+            return try self.result(of: error, tool)
+        }
+    }
+
+    /// What a tool's error comes to.
+    @inline(never)
+    private func result(of error: any Error, _ tool: RegisteredTool) throws -> CallToolResult {
+        switch error {
+        case let error as ToolError:
             return .error(error.text, structured: error.structured.map { .object($0) }, status: error.status)
-        } catch let error as ClientQuestionError {
+        case let error as ClientQuestionError:
             return .error(error.description)
-        } catch let error as JSONRPCError {
+        case is JSONRPCError, is InputRequired:
             throw error
-        } catch let error as InputRequired {
-            throw error
-        } catch let error as CancellationError {
+        case is CancellationError:
             // A tool that gives up for reasons of its own has failed; only the caller's cancellation is one.
             if Task.isCancelled { throw error }
             return .error("Cancelled")
-        } catch {
+        default:
             if Task.isCancelled { throw CancellationError() }
             logger.error("tool failed", metadata: ["mcp.tool": "\(tool.definition.name)", "error": "\(error)"])
             return .error("Internal error")

@@ -136,20 +136,34 @@ extension MCPServer {
     /// Runs a request of either era.
     func answer(_ call: JSONRPCRequest, _ context: ToolContext) async -> Answer {
         do {
-            let (result, cache) = try await result(of: call, context)
-            if Task.isCancelled { return .cancelled }
-            return .result(MCPResult.complete(result, for: context.version, serverInfo: info, cache: cache))
-        } catch let error as JSONRPCError {
-            return Task.isCancelled ? .cancelled : .error(error)
-        } catch let required as InputRequired where context.version.era == .modern {
-            return inputRequired(required, call, context)
-        } catch is CancellationError {
-            return .cancelled
-        } catch let error as ToolError {
-            return .error(.internalError(error.text))
-        } catch let error as ClientQuestionError {
-            return .error(.internalError(error.description))
+            // By itself: a call may run for long, and need not hold what the other methods would use.
+            guard call.method == MCPMethod.toolsCall else {
+                let (result, cache) = try await result(of: call, context)
+                return finished(result, cache, context)
+            }
+            try checkMethod(call, in: context.version)
+            return finished(try await callTool(call.params ?? [:], context), nil, context)
         } catch {
+            return answer(call, to: error, context)
+        }
+    }
+
+    @inline(never)
+    private func finished(_ result: JSONObject, _ cache: CacheHint?, _ context: ToolContext) -> Answer {
+        if Task.isCancelled { return .cancelled }
+        return .result(MCPResult.complete(result, for: context.version, serverInfo: info, cache: cache))
+    }
+
+    @inline(never)
+    private func answer(_ call: JSONRPCRequest, to error: any Error, _ context: ToolContext) -> Answer {
+        switch error {
+        case let error as JSONRPCError: return Task.isCancelled ? .cancelled : .error(error)
+        case let required as InputRequired where context.version.era == .modern:
+            return inputRequired(required, call, context)
+        case is CancellationError: return .cancelled
+        case let error as ToolError: return .error(.internalError(error.text))
+        case let error as ClientQuestionError: return .error(.internalError(error.description))
+        default:
             if Task.isCancelled { return .cancelled }
             logger.error("request failed", metadata: ["mcp.method": "\(call.method)", "error": "\(error)"])
             return .error(.internalError)
@@ -178,18 +192,15 @@ extension MCPServer {
         }
     }
 
+    /// The result of anything but a tool call, whose refusal is a result: callers without HTTP statuses understand that.
     private func result(
         of call: JSONRPCRequest, _ context: ToolContext
     ) async throws -> (JSONObject, CacheHint?) {
         try checkMethod(call, in: context.version)
-        // A tool's refusal is a result, which callers without HTTP statuses understand.
-        if call.method != MCPMethod.toolsCall, let refusal = refusal(of: call, for: context.principal) {
-            throw refusal.error
-        }
+        if let refusal = refusal(of: call, for: context.principal) { throw refusal.error }
         let params = call.params ?? [:]
         let lists = configuration.listCache
         switch call.method {
-        case MCPMethod.toolsCall: return (try await callTool(params, context), nil)
         case MCPMethod.toolsList: return (try listTools(params, context), lists)
         case MCPMethod.promptsList: return (try listPrompts(params, context), lists)
         case MCPMethod.promptsGet: return (try await getPrompt(params, context), nil)

@@ -36,7 +36,9 @@ package struct ToolProgress: Hashable, Sendable {
 }
 
 /// One request as its tool, prompt or resource sees it.
-package struct ToolContext: Sendable {
+///
+/// A class for its size: calls pass it down through many suspended functions, and each would keep a copy.
+package final class ToolContext: Sendable {
     /// The caller; `nil`: anonymous.
     package let principal: Principal?
     /// `nil` for calls that did not come over MCP.
@@ -61,11 +63,7 @@ package struct ToolContext: Sendable {
     /// What the tool gave to the last round, intact (2026-07-28).
     package let state: JSONValue?
     let questionTimeout: Duration
-    private let lastProgress = LastProgress()
-
-    private final class LastProgress: Sendable {
-        let value = Mutex<Double?>(nil)
-    }
+    private let lastProgress = Mutex<Double?>(nil)
 
     init(
         principal: Principal?, requestID: RequestID?, version: MCPVersion, meta: JSONObject = [:],
@@ -97,7 +95,7 @@ package struct ToolContext: Sendable {
     /// Waits while the client reads too slowly.
     package func progress(_ progress: Double, total: Double? = nil, message: String? = nil) async {
         guard wantsProgress else { return }
-        let increased = lastProgress.value.withLock { last in
+        let increased = lastProgress.withLock { last in
             if let last, progress <= last { return false }
             last = progress
             return true
@@ -112,7 +110,7 @@ package struct ToolContext: Sendable {
     ///   - tool: The tool that is called next on the way to the answer.
     package func step(message: String? = nil, tool: String? = nil) async {
         guard wantsProgress, !Task.isCancelled else { return }
-        let number = lastProgress.value.withLock { last in
+        let number = lastProgress.withLock { last in
             let next = ((last ?? 0) + 1).rounded(.down)
             last = next
             return next
@@ -150,7 +148,7 @@ package struct ToolContext: Sendable {
         }
         return try await withThrowingTaskGroup(of: (String, JSONValue).self) { group in
             for question in questions {
-                group.addTask {
+                group.addTask { [self] in
                     let answer = try await session.ask(
                         question.request.method, question.request.params(for: version), timeout: questionTimeout
                     ) { message in

@@ -91,7 +91,9 @@ package func buildToolServer(
     if let provider {
         answers = provider
     } else {
-        let made = CurlEngine(label: "provider", logger: logger)
+        // Answers come token by token, many of them at a time: a large buffer for each would never be full.
+        let made = CurlEngine(
+            label: "provider", configuration: CurlEngineConfiguration(receiveBuffer: 2 << 10), logger: logger)
         engine = made
         let aiMetrics = AnswerMetrics(registry: metrics.registry)
         let make: @Sendable (AnswerConfiguration?) -> any AnswerProvider = { ai in

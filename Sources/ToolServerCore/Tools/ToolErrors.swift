@@ -18,22 +18,29 @@ extension ToolError {
     ) async throws -> Value {
         do {
             return try await body()
-        } catch SearchRefusal.notAuthenticated {
-            throw ToolError.notAuthenticated
-        } catch SearchRefusal.invalidPosition {
-            throw PageCursor.invalid
-        } catch SearchRefusal.tooManyScans {
-            throw ToolError(
+        } catch {
+            throw translated(error, context)
+        }
+    }
+
+    @inline(never)
+    private static func translated(_ error: any Error, _ context: ToolContext) -> any Error {
+        switch error {
+        case SearchRefusal.notAuthenticated: return ToolError.notAuthenticated
+        case SearchRefusal.invalidPosition: return PageCursor.invalid
+        case SearchRefusal.tooManyScans:
+            return ToolError(
                 "Too many searches are running, try again or search for three letters or more", status: 503)
-        } catch let error as StoreError {
+        case let error as StoreError:
             context.logger.error(
                 "store failed", metadata: ["error.kind": "\(error.kind.rawValue)", "error": "\(error)"])
-            switch error.kind {
-            case .busy: throw ToolError("The database is busy, try again", status: 503)
-            case .full: throw ToolError("The database is full")
-            case .timeout: throw ToolError("The database took too long")
-            default: throw ToolError("The database is unavailable", status: 503)
+            return switch error.kind {
+            case .busy: ToolError("The database is busy, try again", status: 503)
+            case .full: ToolError("The database is full")
+            case .timeout: ToolError("The database took too long")
+            default: ToolError("The database is unavailable", status: 503)
             }
+        default: return error
         }
     }
 }
