@@ -18,13 +18,17 @@ extension CurlEngine {
     }
 
     /// Starts a transfer and returns when the response's head is in.
+    /// - Parameter prepared: gets the transfer before it is started, to cancel it other than by its task.
     /// - Throws: `CurlError`; `.cancelled` when the task is cancelled before the head is in. After that, whoever reads
     ///   the body decides: letting go of the response ends the transfer.
-    package func stream(_ request: CurlRequest) async throws -> CurlStreamedResponse {
+    package func stream(
+        _ request: CurlRequest, prepared: (CurlTransfer) -> Void = { _ in }
+    ) async throws -> CurlStreamedResponse {
         var request = request
         request.mode = .streaming
         let receiver = StreamReceiver(window: configuration.streamWindow)
         let transfer = prepare(request, eventLoop: nil, manualCredit: true, receiver: receiver)
+        prepared(transfer)
         let head = try await withTaskCancellationHandler {
             try await receiver.head { transfer.post(CurlTransfer.Command.start) }
         } onCancel: {

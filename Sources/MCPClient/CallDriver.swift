@@ -104,7 +104,7 @@ final class CallDriver: ExchangeOwner {
     private func relist() {
         scheduleExpiry()
         caller.refreshCatalog(
-            credentials: upstream.catalogCredentials ?? request.credentials, deadline: request.deadline
+            credentials: upstream.catalogCredentials ?? request.credentials, deadline: machine.expiry
         ) { result in
             let former = self.request.mirrored
             if case .success(let catalog) = result, let tool = self.request.name {
@@ -164,7 +164,7 @@ final class CallDriver: ExchangeOwner {
             streaming: streaming, mayResend: request.mayRunTwice)
         begin(post, streaming: streaming)
         if request.idleTimeout != nil {
-            // While it waited for a connection only the deadline counted; now silence does too.
+            // The time that it waited for a connection is no silence of the server's.
             expiry?.cancel()
             expiry = nil
             scheduleExpiry()

@@ -9,7 +9,7 @@ import NIOCore
 struct CallMachine {
     struct Policy {
         var deadline: NIODeadline
-        /// Longest silence; progress begins it anew.
+        /// Longest silence, also before the request is sent; progress begins it anew.
         var idleTimeout: TimeAmount?
         /// The tool is annotated as read-only or idempotent by an upstream that is trusted.
         var mayRunTwice = false
@@ -69,12 +69,13 @@ struct CallMachine {
 
     /// When the driver has to call `expired` at the latest.
     var expiry: NIODeadline {
-        guard let idle = policy.idleTimeout, case .exchanging = state else { return policy.deadline }
+        guard let idle = policy.idleTimeout else { return policy.deadline }
         return min(policy.deadline, lastSign + idle)
     }
 
     mutating func start(now: NIODeadline) -> Action {
         mark = now
+        lastSign = now
         if now >= policy.deadline { return expire(now) }
         state = .acquiring(doubt: nil)
         return .acquire(discarding: nil)

@@ -26,7 +26,8 @@ package struct MCPToolCall {
     package var credentials: ForwardedCredentials
     /// End of the whole budget: handshake, waits and replays included. Nothing extends it.
     package var deadline: NIODeadline
-    /// Longest silence of the upstream; each progress notification starts it anew. nil: only the deadline counts.
+    /// Longest silence of the upstream, its session's beginning included; each progress notification starts it anew.
+    /// nil: only the deadline counts.
     package var idleTimeout: TimeAmount?
     /// Another server may have run it: this is the one time that it may be sent again.
     package var isReplay = false

@@ -113,6 +113,104 @@ import Testing
         }
     }
 
+    // MARK: How long a stream may take
+
+    /// The shipped types with these limits for `chat`.
+    private func limits(timeout: String, streamTimeout: String? = nil) throws -> JSONObject {
+        var chat = try #require(TestConfiguration.shipped()["chat"]?.object)
+        var types = try #require(chat["types"]?.object)
+        var type = try #require(types["chat"]?.object)
+        type["timeout"] = .string(timeout)
+        type["streamTimeout"] = streamTimeout.map { .string($0) }
+        types["chat"] = .object(type)
+        chat["types"] = .object(types)
+        return ["chat": .object(chat)]
+    }
+
+    /// An upstream that sends a piece so often, and so many of them before its result.
+    private func talking(every pause: Duration, times: Int) async throws -> FakeToolServer {
+        try await FakeToolServer { call in
+            .response(
+                .produce(status: 200, headers: [("Content-Type", "text/event-stream")]) { writer in
+                    for number in 1...times {
+                        try await Task.sleep(for: pause)
+                        let params: JSONObject = [
+                            "progressToken": call.progressToken ?? 0, "progress": .number(number), "message": "x",
+                        ]
+                        let message: JSONValue = [
+                            "jsonrpc": "2.0", "method": "notifications/progress", "params": .object(params),
+                        ]
+                        try await writer.write("data: \(message.text)\n\n")
+                    }
+                    let result: JSONValue = [
+                        "jsonrpc": "2.0", "id": call.id, "result": ["structuredContent": ["results": "all"]],
+                    ]
+                    try await writer.write("data: \(result.text)\n\n")
+                })
+        }
+    }
+
+    private let timedOut = #"error {"status":504,"error":"MCP error","label":"upstream_timeout"}"#
+
+    @Test func anAnswerThatGrowsMayTakeLongerThanOneThatComesWhole() async throws {
+        let upstream = try await talking(every: .milliseconds(100), times: 15)
+        try await TestGateway.with(upstream, limits(timeout: "1s")) { (test) async throws in
+            let whole = try await test.chat(#"{"message":"x"}"#)
+            #expect(whole.status == 504)
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(events(response.text).last == #"reply {"type":"chat","replies":["all"]}"#)
+            #expect(events(response.text).count == 16)
+        }
+    }
+
+    @Test(arguments: [0, 3])
+    func anAnswerThatStopsGrowingIsGivenUp(pieces: Int) async throws {
+        let upstream = try await FakeToolServer { call in
+            .response(
+                .produce(status: 200, headers: [("Content-Type", "text/event-stream")]) { writer in
+                    for number in 0..<pieces {
+                        let params: JSONObject = [
+                            "progressToken": call.progressToken ?? 0, "progress": .number(number), "message": "x",
+                        ]
+                        let message: JSONValue = [
+                            "jsonrpc": "2.0", "method": "notifications/progress", "params": .object(params),
+                        ]
+                        try await writer.write("data: \(message.text)\n\n")
+                    }
+                    // Comments are no progress.
+                    while true {
+                        try await writer.write(": keep-alive\n\n")
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                })
+        }
+        try await TestGateway.with(upstream, limits(timeout: "300ms")) { (test) async throws in
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(events(response.text).last == timedOut)
+            #expect(events(response.text).count == pieces + 1)
+            try await upstream.waitUntil { log in
+                log.abandonedResponses > 0 || log.requests.contains { $0.text.contains("notifications/cancelled") }
+            }
+        }
+    }
+
+    @Test func anAnswerThatNeverEndsIsGivenUp() async throws {
+        let upstream = try await talking(every: .milliseconds(20), times: 100_000)
+        try await TestGateway.with(upstream, limits(timeout: "10s", streamTimeout: "400ms")) { (test) async throws in
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(events(response.text).last == timedOut)
+            #expect(events(response.text).contains(#"delta {"text":"x"}"#))
+        }
+    }
+
+    @Test func anUpstreamThatDoesNotAnswerTheHandshakeIsGivenUpAtTheTypesTimeout() async throws {
+        let upstream = try await FakeToolServer(other: { _ in .hang }) { _ in .results([]) }
+        try await TestGateway.with(upstream, limits(timeout: "300ms")) { (test) async throws in
+            let response = try await test.chat(#"{"message":"x"}"#, headers: accept)
+            #expect(events(response.text).last == timedOut)
+        }
+    }
+
     @Test func aClientThatLeavesTheStreamCancelsTheCall() async throws {
         let upstream = try await FakeToolServer { _ in .response(.hang) }
         try await TestGateway.with(upstream) { (test) async throws in

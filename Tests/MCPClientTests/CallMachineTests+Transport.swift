@@ -224,6 +224,21 @@ extension CallMachineTests {
         #expect(try failure(machine.expired(now: Self.at(10_000))).kind == .timeout)
     }
 
+    @Test func theWaitForAConnectionIsSilenceToo() throws {
+        var machine = Self.machine(timeout: .seconds(600), idle: .seconds(3))
+        _ = machine.start(now: Self.start)
+        #expect(machine.expiry == Self.at(3000))
+        // What follows has its own time.
+        _ = machine.connected(Self.legacy, waited: true, now: Self.at(2000))
+        #expect(machine.expiry == Self.at(5000))
+
+        var waiting = Self.machine(timeout: .seconds(600), idle: .seconds(3))
+        _ = waiting.start(now: Self.start)
+        let failure = try failure(waiting.expired(now: Self.at(3000)))
+        #expect(failure.kind == .timeout)
+        #expect(failure.executed == .no)
+    }
+
     @Test func silenceIsATimeout() throws {
         var machine = Self.sent(idle: .seconds(3))
         #expect(try failure(machine.expired(now: Self.at(3000))).kind == .timeout)

@@ -93,6 +93,9 @@ final class ChatExchange: GatewayExchange {
             events.onOverflow = { [self] in cancel() }
             self.events = events
             request.onProgress = { events.send($0) }
+            // Who sees the answer grow waits for its end as long as it grows.
+            request.deadline = exchange.start + type.streamTimeout
+            request.idleTimeout = type.timeout
         }
         exchange.onDisconnect = { [self] in
             cancel()

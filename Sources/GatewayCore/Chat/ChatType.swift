@@ -34,8 +34,10 @@ package final class ChatType: Sendable {
     let arguments: [Argument]
     /// `{"type":T,"replies":`.
     let replyHead: [UInt8]
-    /// From the request's first byte.
+    /// From the request's first byte; of a streamed answer: to its first event, and from each to the next.
     let timeout: TimeAmount
+    /// From the request's first byte to the end of a streamed answer.
+    let streamTimeout: TimeAmount
     /// Looked up once; nil where nothing is measured.
     let instruments: TypeInstruments?
 
@@ -62,6 +64,7 @@ package final class ChatType: Sendable {
         }
         replyHead = Array("{\"type\":".utf8) + JSONText.quoted(configuration.name) + Array(",\"replies\":".utf8)
         timeout = TimeAmount(configuration.timeout)
+        streamTimeout = TimeAmount(configuration.streamTimeout)
     }
 }
 

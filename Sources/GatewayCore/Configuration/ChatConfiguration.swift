@@ -49,7 +49,8 @@ package struct ChatConfiguration: Hashable, Sendable {
 /// | `shadow` | section | – | ``ShadowConfiguration``: the old backend answers, the tool is asked too |
 /// | `arguments` | map | empty | ``ChatArgumentConfiguration`` by the tool's argument |
 /// | `missing` | string | `Missing A or B` | the answer when a required field is missing |
-/// | `timeout` | duration | 10 s | from the request's first byte to the answer |
+/// | `timeout` | duration | 10 s | from the request's first byte to the answer; of a streamed one: between events |
+/// | `streamTimeout` | duration | 10 min | from the request's first byte to the end of a streamed answer |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
 /// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
 /// | `access` | `anonymous`, `authenticated` | `anonymous` | whether a request must bring a credential |
@@ -60,6 +61,7 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
     package let arguments: [ChatArgumentConfiguration]
     package let missing: String
     package let timeout: Duration
+    package let streamTimeout: Duration
     package let reply: ChatReplyConfiguration
     package let useToolStatus: Bool
     package let canary: CanaryConfiguration?
@@ -83,7 +85,10 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
             "missing", default: Self.missing(arguments), "The answer when a required field is missing.")
         timeout = reader.duration(
             "timeout", default: .seconds(10), in: .milliseconds(1)...(.seconds(3600)),
-            "From the request's first byte to the answer, sessions and replays included.")
+            Self.timeoutDocumentation)
+        streamTimeout = reader.duration(
+            "streamTimeout", default: Self.standardStreamTimeout, in: .milliseconds(1)...(.seconds(86_400)),
+            Self.streamTimeoutDocumentation)
         reply = reader.section("reply", "How the tool's result becomes replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
             "useToolStatus", default: false,
@@ -105,6 +110,12 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
 }
 
 extension ChatTypeConfiguration {
+    static let timeoutDocumentation =
+        "From the request's first byte to the answer, sessions and replays included; of a streamed answer: to its "
+        + "first event, and from each to the next."
+    static let streamTimeoutDocumentation = "From the request's first byte to the end of a streamed answer."
+    static let standardStreamTimeout = Duration.seconds(600)
+
     /// A type that a tool gives by itself.
     init(tool: String, arguments: [ChatArgumentConfiguration], _ rules: ToolTypesConfiguration) {
         name = tool
@@ -113,6 +124,7 @@ extension ChatTypeConfiguration {
         self.arguments = arguments
         missing = Self.missing(arguments)
         timeout = rules.timeout
+        streamTimeout = rules.streamTimeout
         reply = rules.reply
         useToolStatus = rules.useToolStatus
         access = .anonymous

@@ -8,7 +8,8 @@ import Configuration
 /// | `upstream` | string | `tools` | the MCP server whose tools they are |
 /// | `allow` | list | empty | tools by name; `*` stands for any text |
 /// | `deny` | list | empty | tools that are left out all the same |
-/// | `timeout` | duration | 10 s | from the request's first byte to the answer |
+/// | `timeout` | duration | 10 s | from the request's first byte to the answer; of a streamed one: between events |
+/// | `streamTimeout` | duration | 10 min | from the request's first byte to the end of a streamed answer |
 /// | `limit` | integer | 100 | types at most; further tools are left out |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
 /// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
@@ -17,6 +18,7 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
     package let allow: [NamePattern]
     package let deny: [NamePattern]
     package let timeout: Duration
+    package let streamTimeout: Duration
     package let limit: Int
     package let reply: ChatReplyConfiguration
     package let useToolStatus: Bool
@@ -28,7 +30,10 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
             .map(NamePattern.init)
         timeout = reader.duration(
             "timeout", default: .seconds(10), in: .milliseconds(1)...(.seconds(3600)),
-            "From the request's first byte to the answer, sessions and replays included.")
+            ChatTypeConfiguration.timeoutDocumentation)
+        streamTimeout = reader.duration(
+            "streamTimeout", default: ChatTypeConfiguration.standardStreamTimeout,
+            in: .milliseconds(1)...(.seconds(86_400)), ChatTypeConfiguration.streamTimeoutDocumentation)
         limit = reader.integer("limit", default: 100, in: 1...1000, "Types at most; further tools are left out.")
         reply = reader.section("reply", "How a tool's result becomes replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(

@@ -18,21 +18,26 @@ struct AgentLoop: Sendable {
     /// - Throws: as ``AnswerProvider``.
     func answer(_ start: [JSONValue], _ context: ToolContext, onDelta: AnswerDelta?) async throws -> String {
         var progress = context.state.flatMap(AgentProgress.init(json:)) ?? AgentProgress(messages: start)
-        var deadline = ContinuousClock.now + configuration.timeout
-        let offered = tools.offered(to: context)
-        let descriptions = offered.map(AgentTools.json)
+        let time = AnswerTime(configuration, isStreamed: onDelta != nil)
+        let onDelta = onDelta.map { pass -> AnswerDelta in
+            { text in
+                await pass(text)
+                time.sign()
+            }
+        }
+        let offers = tools.offers(to: context)
         while true {
             if !progress.openCalls.isEmpty {
-                let asking = try await run(&progress, offered, context, until: deadline)
-                // People take their time, and it is not the model's.
-                deadline += asking
+                try await run(&progress, offers, context, time)
                 progress.closeTurn()
             }
             let isLast =
                 progress.steps + 1 >= configuration.maxSteps || progress.calls >= configuration.maxCalls
                 || progress.tokens >= configuration.maxTokens
             let request = ModelRequest(
-                messages: progress.messages, tools: descriptions, mayCallTools: !isLast, deadline: deadline)
+                messages: progress.messages, tools: offers.map(\.description), mayCallTools: !isLast,
+                deadline: time.end,
+                beginning: time.nextSign)
             let reply = try await turn(request, &progress, onDelta)
             if reply.toolCalls.isEmpty { break }
             guard !isLast else { throw AnswerError("the answer needed more tool calls than are allowed") }
@@ -45,12 +50,13 @@ struct AgentLoop: Sendable {
     private func turn(
         _ request: ModelRequest, _ progress: inout AgentProgress, _ onDelta: AnswerDelta?
     ) async throws -> ModelReply {
-        guard let deadline = request.deadline, deadline > .now else { throw Self.tookTooLong }
+        guard let deadline = request.deadline, !request.isLate() else { throw Self.tookTooLong }
         var passing = onDelta
         let separator = progress.text.isEmpty ? "" : "\n\n"
         if let onDelta, !separator.isEmpty {
             let first = Delivery(onDelta)
             passing = { text in
+                guard !text.isEmpty else { return await first.sign() }
                 let isFirst = !first.hasBegun
                 await first.pass(isFirst ? separator + text : text)
             }
@@ -91,15 +97,14 @@ struct AgentLoop: Sendable {
         let arguments: JSONObject
     }
 
-    /// Gives every open call a result; returns the time that was spent on asking the user.
+    /// Gives every open call a result.
     private func run(
-        _ progress: inout AgentProgress, _ offered: [ToolDefinition], _ context: ToolContext,
-        until deadline: ContinuousClock.Instant
-    ) async throws -> Duration {
+        _ progress: inout AgentProgress, _ offers: [AgentTools.Offer], _ context: ToolContext, _ time: AnswerTime
+    ) async throws {
         var reads: [Call] = []
         var writes: [Call] = []
         for invocation in progress.openCalls {
-            switch judge(invocation, offered) {
+            switch judge(invocation, offers) {
             case .failure(let refusal):
                 count("refused")
                 progress.results[invocation.id] = Self.told(error: refusal.text)
@@ -112,37 +117,36 @@ struct AgentLoop: Sendable {
                 if isReadOnly { reads.append(call) } else { writes.append(call) }
             }
         }
-        try await runTogether(reads, &progress, context, until: deadline)
-        guard !writes.isEmpty else { return .zero }
+        try await runTogether(reads, &progress, context, time)
+        guard !writes.isEmpty else { return }
         let start = ContinuousClock.now
         let verdicts = try await verdicts(on: writes, progress, context)
-        let asking = ContinuousClock.now - start
-        try await runInTurn(writes, verdicts, &progress, context, until: deadline + asking)
-        return asking
+        // People take their time, and it is not the model's.
+        time.exclude(ContinuousClock.now - start)
+        try await runInTurn(writes, verdicts, &progress, context, time)
     }
 
     private struct Refusal: Error { let text: String }
 
-    private func judge(_ call: ToolInvocation, _ offered: [ToolDefinition]) -> Result<(Call, Bool), Refusal> {
-        guard let tool = offered.first(where: { $0.name == call.name }) else {
-            let names = offered.map(\.name).joined(separator: ", ")
+    private func judge(_ call: ToolInvocation, _ offers: [AgentTools.Offer]) -> Result<(Call, Bool), Refusal> {
+        guard let tool = offers.first(where: { $0.name == call.name }) else {
+            let names = offers.map(\.name).joined(separator: ", ")
             return .failure(Refusal(text: "there is no tool named \(call.name.prefix(64)); the tools are \(names)"))
         }
         let text = call.arguments.allSatisfy(\.isWhitespace) ? "{}" : call.arguments
         guard let arguments = (try? JSONValue(parsing: text))?.object else {
             return .failure(Refusal(text: "the arguments are not a JSON object"))
         }
-        return .success((Call(invocation: call, arguments: arguments), tool.annotations?.readOnlyHint == true))
+        return .success((Call(invocation: call, arguments: arguments), tool.isReadOnly))
     }
 
     private func runTogether(
-        _ calls: [Call], _ progress: inout AgentProgress, _ context: ToolContext,
-        until deadline: ContinuousClock.Instant
+        _ calls: [Call], _ progress: inout AgentProgress, _ context: ToolContext, _ time: AnswerTime
     ) async throws {
-        for call in calls { await context.step(tool: call.invocation.name) }
+        for call in calls { await announce(call, context, time) }
         let outcomes = try await withThrowingTaskGroup(of: (Int, AgentTools.Outcome).self) { group in
             for (index, call) in calls.enumerated() {
-                group.addTask { (index, try await perform(call, context, until: deadline)) }
+                group.addTask { (index, try await perform(call, context, time)) }
             }
             return try await group.reduce(into: [Int: AgentTools.Outcome]()) { $0[$1.0] = $1.1 }
         }
@@ -153,7 +157,7 @@ struct AgentLoop: Sendable {
 
     private func runInTurn(
         _ calls: [Call], _ verdicts: [Confirmations.Verdict], _ progress: inout AgentProgress, _ context: ToolContext,
-        until deadline: ContinuousClock.Instant
+        _ time: AnswerTime
     ) async throws {
         let isAllowed = verdicts.contains { if case .allowed = $0 { true } else { false } }
         if isAllowed, !confirmations.redeem(progress.ticket) {
@@ -167,8 +171,8 @@ struct AgentLoop: Sendable {
                 count("refused")
                 progress.results[call.invocation.id] = Self.told(error: text)
             case .allowed:
-                await context.step(tool: call.invocation.name)
-                record(try await perform(call, context, until: deadline), of: call, &progress)
+                await announce(call, context, time)
+                record(try await perform(call, context, time), of: call, &progress)
             }
         }
     }
@@ -182,13 +186,16 @@ struct AgentLoop: Sendable {
         return try await confirmations.ask(calls.map { ($0.invocation, $0.arguments) }, progress, context)
     }
 
-    private func perform(
-        _ call: Call, _ context: ToolContext, until deadline: ContinuousClock.Instant
-    ) async throws -> AgentTools.Outcome {
+    private func announce(_ call: Call, _ context: ToolContext, _ time: AnswerTime) async {
+        await context.step(tool: call.invocation.name)
+        time.sign()
+    }
+
+    private func perform(_ call: Call, _ context: ToolContext, _ time: AnswerTime) async throws -> AgentTools.Outcome {
         try await withThrowingTaskGroup(of: AgentTools.Outcome?.self) { group in
             group.addTask { try await tools.call(call.invocation.name, call.arguments, within: context) }
             group.addTask {
-                try await Task.sleep(until: deadline, clock: .continuous)
+                try await Task.sleep(until: time.limit, clock: .continuous)
                 return nil
             }
             defer { group.cancelAll() }

@@ -1,25 +1,39 @@
 import JSON
 import MCP
 import MCPServer
+import Synchronization
 
 /// The server's tools as an agent loop may use them: what the caller sees, with the caller's rights, and nothing else.
-struct AgentTools: Sendable {
+final class AgentTools: Sendable {
     /// Tools that would ask the model again.
     private static let never: Set<String> = [AIPromptTool.name, ChatTool.name]
 
     // The server's tools hold the answers, and the answers this: only calls that the server runs come here.
     private unowned let server: MCPServer
     private let excluded: Set<String>
+    /// What the model was last told of each tool: the same for all who are offered it.
+    private let descriptions = Mutex<[String: (tool: ToolDefinition, json: JSONValue)]>([:])
 
     init(server: MCPServer, excluded: Set<String>) {
         self.server = server
         self.excluded = excluded.union(Self.never)
     }
 
+    /// A tool that the model is offered.
+    struct Offer: Sendable {
+        let name: String
+        /// It changes nothing.
+        let isReadOnly: Bool
+        /// In the form of the chat-completions protocol.
+        let description: JSONValue
+    }
+
     /// What the model is offered for a caller.
-    func offered(to context: ToolContext) -> [ToolDefinition] {
-        server.toolDefinitions(for: context.principal, in: context.version).filter { tool in
-            !excluded.contains(tool.name) && Self.isNameable(tool.name)
+    func offers(to context: ToolContext) -> [Offer] {
+        server.toolDefinitions(for: context.principal, in: context.version).compactMap { tool in
+            guard !excluded.contains(tool.name), Self.isNameable(tool.name) else { return nil }
+            return Offer(
+                name: tool.name, isReadOnly: tool.annotations?.readOnlyHint == true, description: description(of: tool))
         }
     }
 
@@ -48,8 +62,16 @@ struct AgentTools: Sendable {
         case failed(String)
     }
 
-    /// A tool in the form of the chat-completions protocol.
-    static func json(_ tool: ToolDefinition) -> JSONValue {
+    private func description(of tool: ToolDefinition) -> JSONValue {
+        descriptions.withLock { descriptions in
+            if let known = descriptions[tool.name], known.tool == tool { return known.json }
+            let json = Self.json(tool)
+            descriptions[tool.name] = (tool, json)
+            return json
+        }
+    }
+
+    private static func json(_ tool: ToolDefinition) -> JSONValue {
         var function: JSONObject = ["name": .string(tool.name)]
         if let description = tool.description { function["description"] = .string(description) }
         function["parameters"] = tool.inputSchema

@@ -1,6 +1,7 @@
 package import MCPServer
 
-/// Takes the pieces of an answer in order, and may wait while whoever reads them is slow.
+/// Takes the pieces of an answer in order, and may wait while whoever reads them is slow. An empty piece only says that
+/// the work goes on.
 package typealias AnswerDelta = @Sendable (String) async -> Void
 
 /// Something that answers a question in text.

@@ -27,16 +27,24 @@ package struct ModelRequest: Sendable {
     package var mayCallTools: Bool
     /// The reply must be whole by then.
     package var deadline: ContinuousClock.Instant?
+    /// A streamed reply must have begun by then.
+    package var beginning: ContinuousClock.Instant?
 
     /// A request; see the properties.
     package init(
         messages: [JSONValue], tools: [JSONValue] = [], mayCallTools: Bool = true,
-        deadline: ContinuousClock.Instant? = nil
+        deadline: ContinuousClock.Instant? = nil, beginning: ContinuousClock.Instant? = nil
     ) {
         self.messages = messages
         self.tools = tools
         self.mayCallTools = mayCallTools
         self.deadline = deadline
+        self.beginning = beginning
+    }
+
+    /// Whether nothing can come of it any more.
+    func isLate(_ now: ContinuousClock.Instant = .now) -> Bool {
+        [deadline, beginning].contains { end in end.map { $0 <= now } ?? false }
     }
 }
 

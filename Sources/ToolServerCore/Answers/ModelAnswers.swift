@@ -33,16 +33,22 @@ struct ModelAnswers: AnswerProvider {
     }
 
     func answer(_ question: Question, onDelta: AnswerDelta?) async throws -> String {
-        let usesTools = loop != nil && question.context != nil
-        var messages: [JSONValue] = []
-        let instructions = instructions(usesTools: usesTools, passages: await passages(for: question.prompt))
-        if !instructions.isEmpty { messages.append(ChatCompletion.system(instructions)) }
-        messages += question.history.map(ChatCompletion.turn)
-        messages.append(ChatCompletion.user(question.prompt))
+        let messages = messages(for: question, await passages(for: question.prompt))
         if let loop, let context = question.context {
             return try await loop.answer(messages, context, onDelta: onDelta)
         }
         return try await model.reply(to: ModelRequest(messages: messages), onDelta: onDelta).text
+    }
+
+    // Apart from what waits for the answer: whatever a function that waits has ever used, it keeps until it is over.
+    @inline(never)
+    private func messages(for question: Question, _ passages: [Passage]) -> [JSONValue] {
+        let instructions = instructions(usesTools: loop != nil && question.context != nil, passages: passages)
+        var messages: [JSONValue] = []
+        if !instructions.isEmpty { messages.append(ChatCompletion.system(instructions)) }
+        messages += question.history.map(ChatCompletion.turn)
+        messages.append(ChatCompletion.user(question.prompt))
+        return messages
     }
 
     /// The passages that fit the question; none when they cannot be had, as the model may know the answer without.

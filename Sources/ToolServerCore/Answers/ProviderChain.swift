@@ -37,23 +37,26 @@ struct ProviderChain: LanguageModel {
             } catch let failure as ProviderFailure {
                 failed = failure
                 // Who had hardly any time left cannot tell.
-                let isLate = request.deadline.map { $0 <= .now } ?? false
+                let isLate = request.isLate()
                 if failure.isProvidersFault, !(isLate && failure.reason == .timeout) {
                     rests.failed(index, retryAfter: failure.retryAfter)
                 } else if !failure.saysNothing {
                     rests.answered(index)
                 }
-                guard failure.mayFailOver, !delivery.hasBegun, !isLast else { break }
-                if isLate { break }
-                logger.warning(
-                    "asking the next provider",
-                    metadata: [
-                        "provider": "\(provider.configuration.name)",
-                        "next": "\(providers[order[place + 1]].configuration.name)",
-                    ])
+                guard failure.mayFailOver, !delivery.hasBegun, !isLast, !isLate else { break }
+                noteFailover(from: index, to: order[place + 1])
             }
         }
         throw AnswerError(failed?.message ?? "no provider is configured")
+    }
+
+    @inline(never)
+    private func noteFailover(from failed: Int, to next: Int) {
+        logger.warning(
+            "asking the next provider",
+            metadata: [
+                "provider": "\(providers[failed].configuration.name)", "next": "\(providers[next].configuration.name)",
+            ])
     }
 }
 

@@ -16,6 +16,7 @@ import Configuration
 /// | `tools.maxTokens` | 100000 | tokens for one answer, as counted by the provider or estimated |
 /// | `tools.maxResult` | 16 KiB | most of one tool's result that the model gets |
 /// | `tools.timeout` | 25 s | for the whole answer, without the time that people take to confirm |
+/// | `tools.streamTimeout` | 570 s | the same of a streamed answer, whose `timeout` is between two signs of life |
 package struct AgentConfiguration: Sendable {
     /// What happens when the model calls a tool that changes something.
     package enum Writes: String, CaseIterable, Sendable {
@@ -44,8 +45,11 @@ package struct AgentConfiguration: Sendable {
     package var maxTokens: Int
     /// Most of one tool's result that the model gets, in bytes.
     package var maxResult: Int
-    /// For the whole answer, without the time that people take to confirm.
+    /// For the whole answer, without the time that people take to confirm. Of a streamed answer: the longest time
+    /// without anything that its reader hears of.
     package var timeout: Duration
+    /// For the whole of a streamed answer, likewise.
+    package var streamTimeout: Duration
 
     static let standardInstructions = """
         You answer the users of a company's internal application. Answer in the language of the question, briefly and \
@@ -66,6 +70,7 @@ package struct AgentConfiguration: Sendable {
         maxTokens = 100_000
         maxResult = 16 << 10
         timeout = .seconds(25)
+        streamTimeout = .seconds(570)
     }
 
     /// Reads the keys from the `ai` section.
@@ -103,6 +108,10 @@ package struct AgentConfiguration: Sendable {
             "maxResult", default: maxResult, in: 256...(16 << 20), "Most of one tool's result that the model gets.")
         timeout = reader.duration(
             "timeout", default: timeout, in: .milliseconds(10) ... .seconds(3600),
-            "For the whole answer, without the time that people take to confirm.")
+            "For the whole answer, without the time that people take to confirm; of a streamed one: between its signs."
+        )
+        streamTimeout = reader.duration(
+            "streamTimeout", default: streamTimeout, in: .milliseconds(10) ... .seconds(86_400),
+            "For the whole of a streamed answer, without the time that people take to confirm.")
     }
 }

@@ -18,6 +18,7 @@ package import JSON
 /// | `firstTokenTimeout` | 20 s | until a streamed answer begins |
 /// | `idleTimeout` | 20 s | longest pause of a streamed answer |
 /// | `timeout` | 25 s | whole call, with everything that is tried again; below the 30 s that the gateway's types wait |
+/// | `streamTimeout` | 570 s | the same of a streamed answer, which begins within `timeout`; below the types' 10 min |
 /// | `retries` | 2 | how often a failed request is sent again before anything was answered |
 /// | `maxConcurrent` | 512 | requests at a time; later ones wait |
 /// | `maxAnswer` | 4 MiB | largest response |
@@ -46,8 +47,10 @@ package struct ProviderConfiguration: Sendable {
     package var firstTokenTimeout: Duration
     /// Longest pause of a streamed answer.
     package var idleTimeout: Duration
-    /// For the whole call, with everything that is tried again.
+    /// For the whole call, with everything that is tried again; of a streamed answer: until it begins.
     package var timeout: Duration
+    /// For the whole call when the answer is streamed.
+    package var streamTimeout: Duration
     /// How often a failed request is sent again before anything was answered.
     package var retries: Int
     /// Requests at a time.
@@ -68,6 +71,7 @@ package struct ProviderConfiguration: Sendable {
         idleTimeout = .seconds(20)
         // The gateway's shipped types give up after 30 s: until then the caller is told what was wrong.
         timeout = .seconds(25)
+        streamTimeout = .seconds(570)
         retries = 2
         maxConcurrent = 512
         maxAnswer = 4 << 20
@@ -110,7 +114,11 @@ package struct ProviderConfiguration: Sendable {
             "idleTimeout", default: idleTimeout, in: range, "Longest pause of a streamed answer.")
         timeout = reader.duration(
             "timeout", default: timeout, in: range,
-            "How long the whole call may take, with everything that is tried again.")
+            "How long the whole call may take, with everything that is tried again; a streamed one: until it begins."
+        )
+        streamTimeout = reader.duration(
+            "streamTimeout", default: streamTimeout, in: .milliseconds(10) ... .seconds(86_400),
+            "How long the whole call may take when the answer is streamed.")
         retries = reader.integer(
             "retries", default: retries, in: 0...10,
             "How often a failed request is sent again, before anything was answered.")

@@ -43,7 +43,7 @@ struct AnsweringService: Sendable {
 
     private static func progress(of context: ToolContext) -> AnswerDelta? {
         guard context.wantsProgress else { return nil }
-        return { delta in await context.step(message: delta) }
+        return { delta in await context.step(message: delta.isEmpty ? nil : delta) }
     }
 }
 

@@ -1,4 +1,5 @@
 import JSON
+import Logging
 import Observability
 import TestSupport
 import Testing
@@ -62,6 +63,56 @@ import Testing
         ])
         defer { fake.server.stop() }
         #expect(try await fake.model().answer("q") { tell.yield($0) } == tokens.joined())
+    }
+
+    @Test func aStreamedAnswerMayTakeLongerThanAWholeOne() async throws {
+        let pieces = (0..<10).map { _ in (Duration.milliseconds(100), event("x")) }
+        let end = (Duration.zero, "data: [DONE]\n\n")
+        let body = #"{"choices":[{"message":{"content":"whole"}}]}"#
+        let fake = try await FakeProvider([
+            .response(.events(pieces + [end])), .response(.delayed(.seconds(20), then: .json(body))),
+        ])
+        defer { fake.server.stop() }
+        let model = fake.model { $0.timeout = .milliseconds(700) }
+        #expect(try await model.answer("q") { _ in } == String(repeating: "x", count: 10))
+        await #expect(throws: AnswerError("the provider did not answer in time")) {
+            try await model.answer("q", onDelta: nil)
+        }
+    }
+
+    @Test func aStreamThatNeverEndsIsGivenUp() async throws {
+        let fake = try await FakeProvider([
+            .response(
+                .produce(status: 200, headers: [("Content-Type", "text/event-stream")]) { [event] writer in
+                    while true {
+                        try await writer.write(event("x"))
+                        try await Task.sleep(for: .milliseconds(20))
+                    }
+                })
+        ])
+        defer { fake.server.stop() }
+        let pieces = Pieces()
+        let model = fake.model { $0.streamTimeout = .milliseconds(400) }
+        await #expect(throws: AnswerError.self) { try await model.answer("q", onDelta: pieces.onDelta) }
+        #expect(pieces.all.contains("x"))
+        try await fake.server.waitUntil { $0.openConnections == 0 }
+    }
+
+    @Test(arguments: [#"{"reasoning_content":"hm"}"#, #"{"tool_calls":[{"index":0,"function":{"arguments":" "}}]}"#])
+    func workWithoutWordsIsToldAsSuch(delta: String) async throws {
+        let silent = "data: {\"choices\":[{\"delta\":\(delta)}]}\n\n"
+        let fake = try await FakeProvider([
+            .response(.events([(.zero, silent), (.zero, silent), (.zero, event("said")), (.zero, "data: [DONE]\n\n")]))
+        ])
+        defer { fake.server.stop() }
+        let model = ChatCompletionsProvider(
+            configuration: fake.configuration, engine: fake.engine, metrics: AnswerMetrics(registry: fake.registry),
+            logger: Logger(label: "test"), signInterval: .zero)
+        let pieces = Pieces()
+        let reply = try await model.reply(
+            to: ModelRequest(messages: [ChatCompletion.user("q")]), onDelta: pieces.onDelta)
+        #expect(reply.text == "said")
+        #expect(pieces.all == ["", "", "said"])
     }
 
     @Test func whoLeavesBetweenTokensEndsTheTransfer() async throws {

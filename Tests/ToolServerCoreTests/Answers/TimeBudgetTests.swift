@@ -20,10 +20,37 @@ import Testing
         let agent = AgentConfiguration()
         for type in ["ai_prompt", "chat"] {
             let timeout = try milliseconds(#require(shipped["chat"]?["types"]?[type]?["timeout"]?.string))
-            for limit in [provider.timeout, provider.firstTokenTimeout, agent.timeout] {
+            for limit in [provider.timeout, provider.firstTokenTimeout, provider.idleTimeout, agent.timeout] {
                 #expect(limit < .milliseconds(timeout))
             }
+            // The shipped types keep the gateway's own total for streams.
+            #expect(shipped["chat"]?["types"]?[type]?["streamTimeout"] == nil)
+            for limit in [provider.streamTimeout, agent.streamTimeout] { #expect(limit < .seconds(600)) }
         }
+    }
+
+    @Test func anAnswerThatComesWholeHasOneEnd() {
+        let now = ContinuousClock.now
+        let time = AnswerTime(AgentConfiguration(), isStreamed: false, now: now)
+        time.sign(now + .seconds(20))
+        #expect(time.nextSign == nil)
+        #expect(time.limit == now + .seconds(25))
+        // What people take to confirm does not count.
+        time.exclude(.seconds(60))
+        #expect(time.limit == now + .seconds(85))
+    }
+
+    @Test func aStreamedAnswerGoesOnAsLongAsItGrows() {
+        let now = ContinuousClock.now
+        let time = AnswerTime(AgentConfiguration(), isStreamed: true, now: now)
+        #expect(time.limit == now + .seconds(25))
+        time.sign(now + .seconds(20))
+        #expect(time.limit == now + .seconds(45))
+        time.exclude(.seconds(60))
+        #expect(time.limit == now + .seconds(105))
+        time.sign(now + .seconds(625))
+        #expect(time.limit == time.end)
+        #expect(time.end == now + .seconds(630))
     }
 
     @Test func theFilesDefaultsAreTheStandardOnes() throws {
@@ -31,7 +58,9 @@ import Testing
             document: ["toolServer": ["ai": ["baseURL": "http://127.0.0.1:1/v1", "model": "m"]]], environment: [:])
         let ai = try #require(configuration.ai)
         #expect(ai.providers[0].timeout == ProviderConfiguration(baseURL: "", model: "").timeout)
+        #expect(ai.providers[0].streamTimeout == ProviderConfiguration(baseURL: "", model: "").streamTimeout)
         #expect(ai.agent.timeout == AgentConfiguration().timeout)
+        #expect(ai.agent.streamTimeout == AgentConfiguration().streamTimeout)
         #expect(ai.coolDown == .seconds(30))
     }
 }

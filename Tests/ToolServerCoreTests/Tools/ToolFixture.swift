@@ -76,3 +76,12 @@ struct EchoProvider: AnswerProvider {
         return "Echo: " + prompt
     }
 }
+
+/// Thinks before it repeats the prompt.
+struct ThinkingProvider: AnswerProvider {
+    func answer(_ question: Question, onDelta: AnswerDelta?) async throws -> String {
+        await onDelta?("")
+        await onDelta?(question.prompt)
+        return question.prompt
+    }
+}

@@ -193,6 +193,18 @@ import Testing
         #expect(seen.map(\.progress) == [1, 2])
     }
 
+    @Test func workWithoutWordsIsProgressWithoutAMessage() async throws {
+        let fixture = try await ToolFixture(provider: ThinkingProvider())
+        let steps = NIOLockedValueBox<[ToolProgress]>([])
+        _ = try await fixture.toolServer.server.call(tool: "chat", arguments: ["message": "hi"], principal: nil) {
+            step in
+            steps.withLockedValue { $0.append(step) }
+        }
+        let seen = steps.withLockedValue { $0 }
+        #expect(seen.map(\.message) == [nil, "hi"])
+        #expect(seen.map(\.progress) == [1, 2])
+    }
+
     @Test(arguments: Engine.allCases)
     func withoutAProviderTheDocumentsAnswer(engine: Engine) async throws {
         let result = try await ToolFixture(on: engine).call("ai_prompt", ["prompt": "How many days of leave?"])
