@@ -1,5 +1,6 @@
 import JSON
 import Logging
+import MCP
 import Observability
 import TestSupport
 import Testing
@@ -16,6 +17,25 @@ import Testing
         let pieces = Pieces()
         #expect(try await fake.model().answer("q", onDelta: pieces.onDelta) == text)
         #expect(pieces.all.joined() == text)
+    }
+
+    @Test func aStreamMayBeCutAtEveryByte() throws {
+        let text = "Grüße 🚀 漢\u{301} \"q\"\n"
+        let bytes = Array(
+            (text.unicodeScalars.map { scalar -> String in
+                let delta: JSONValue = ["choices": [["delta": ["content": .string(String(Character(scalar)))]]]]
+                return "data: \(delta.text)\r\n\r\n"
+            } + ["data: [DONE]\n\n"]).joined().utf8)
+        for cut in 0...bytes.count {
+            var parser = SSEParser()
+            var stream = ChatCompletionStream()
+            var pieces = ""
+            for part in [bytes[..<cut], bytes[cut...]] {
+                for event in try parser.feed(part) { pieces += try stream.receive(event.data) ?? "" }
+            }
+            #expect(stream.isDone, "cut at \(cut)")
+            #expect(Array(pieces.utf8) == Array(text.utf8), "cut at \(cut)")
+        }
     }
 
     @Test(arguments: [0, 1, 4], [0, 1])
