@@ -212,11 +212,11 @@ def start(command, environment=None):
 
 def start_nginx(directory, gateway, port):
     """Debian's nginx with the files of deploy/nginx; only ports and paths differ."""
-    for name in ("proxy.conf", "tls.conf"):
-        (directory / name).write_text((ROOT / "deploy/nginx" / name).read_text())
+    for name in ("proxy.conf", "tls.conf", "upstream.conf"):
+        text = (ROOT / "deploy/nginx" / name).read_text()
+        (directory / name).write_text(text.replace("server 127.0.0.1:8080 ", f"server 127.0.0.1:{gateway} "))
     site = (ROOT / "deploy/nginx/chat-gateway.conf").read_text()
-    for old, new in [("server 127.0.0.1:8080 ", f"server 127.0.0.1:{gateway} "),
-                     ("listen 80;", f"listen 127.0.0.1:{port};"), ("/etc/nginx/chat-gateway", str(directory)),
+    for old, new in [("listen 80;", f"listen 127.0.0.1:{port};"), ("/etc/nginx/chat-gateway", str(directory)),
                      ("/var/log/nginx", str(directory))]:
         site = site.replace(old, new)
     temporary = " ".join(f"{name}_temp_path {directory}/{name};"
