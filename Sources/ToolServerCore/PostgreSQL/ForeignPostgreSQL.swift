@@ -4,7 +4,7 @@ import Synchronization
 
 /// Somebody else's PostgreSQL database: read on connections whose every transaction is read-only, and written only where
 /// messages are stored in it or an index is asked for.
-package final class ForeignPostgreSQL: ForeignDatabase, SearchIndexing {
+package final class ForeignPostgreSQL: ForeignDatabase {
     let location: PostgreSQLLocation
     let settings: PostgreSQLSettings
     let tables: ForeignTables

@@ -68,17 +68,14 @@ extension SearchIndexStatus {
     }
 }
 
-extension PostgreSQLStore {
-    private func modelIndexes() async throws -> PostgreSQLModelIndexes {
-        try await prepare()
-        return PostgreSQLModelIndexes(
-            models: models.map { model in
-                .init(
-                    key: model.key, index: model.index, table: model.table,
-                    texts: model.columns.map(PostgreSQLSchema.folded))
-            }, known: indexes, reader: pool, builder: pool, watcher: scans)
-    }
+/// A database whose indexes PostgreSQL keeps.
+package protocol PostgreSQLSearchIndexing: SearchIndexing {
+    /// The indexes of its models, for its schema.
+    /// - Throws: as its searches do when the database is not there or does not fit.
+    func modelIndexes() async throws -> any SearchIndexing
+}
 
+extension PostgreSQLSearchIndexing {
     package func searchIndexes() async throws -> [SearchIndexStatus] { try await modelIndexes().searchIndexes() }
 
     package func buildSearchIndex(
@@ -90,8 +87,20 @@ extension PostgreSQLStore {
     ) async throws -> IndexReport { try await modelIndexes().updateSearchIndex(model: model, progress: progress) }
 }
 
-extension ForeignPostgreSQL {
-    private func modelIndexes() async throws -> PostgreSQLModelIndexes {
+extension PostgreSQLStore: PostgreSQLSearchIndexing {
+    package func modelIndexes() async throws -> any SearchIndexing {
+        try await prepare()
+        return PostgreSQLModelIndexes(
+            models: models.map { model in
+                .init(
+                    key: model.key, index: model.index, table: model.table,
+                    texts: model.columns.map(PostgreSQLSchema.folded))
+            }, known: indexes, reader: pool, builder: pool, watcher: scans)
+    }
+}
+
+extension ForeignPostgreSQL: PostgreSQLSearchIndexing {
+    package func modelIndexes() async throws -> any SearchIndexing {
         let models = try await models()
         return PostgreSQLModelIndexes(
             models: models.models.map { entry in
@@ -101,14 +110,4 @@ extension ForeignPostgreSQL {
                     texts: entry.model.columns.map { "(\(models.fold("\(SQLIdentifier($0))::text")))" })
             }, known: indexes, reader: reader, builder: writer, watcher: reader)
     }
-
-    package func searchIndexes() async throws -> [SearchIndexStatus] { try await modelIndexes().searchIndexes() }
-
-    package func buildSearchIndex(
-        model: String, progress: @escaping @Sendable (IndexProgress) -> Void
-    ) async throws -> IndexReport { try await modelIndexes().buildSearchIndex(model: model, progress: progress) }
-
-    package func updateSearchIndex(
-        model: String, progress: @escaping @Sendable (IndexProgress) -> Void
-    ) async throws -> IndexReport { try await modelIndexes().updateSearchIndex(model: model, progress: progress) }
 }
