@@ -11,6 +11,9 @@ import JSON
 /// | `columns` | object | the statement's | result column → `string`, `integer`, `number`, `boolean` |
 /// | `limit` | integer | 100 | most rows answered |
 /// | `timeout` | duration | 5 s | after which the database is told to stop |
+///
+/// A server that starts without its database (`databaseWait`) describes the columns that are declared, and none otherwise;
+/// the statement is compared with the database before it is run for the first time.
 package struct StatementToolConfiguration: Sendable {
     /// An argument: what the caller gives, bound to the parameter of its name.
     ///
