@@ -129,15 +129,18 @@ package struct CurlHeaders: Sendable, Equatable {
     }
 
     func matches(_ line: Line, _ name: String) -> Bool {
-        let count = Int(line.nameEnd - line.start)
-        let name = name.utf8
-        guard name.count == count else { return false }
-        var offset = Int(line.start)
-        for byte in name {
-            if lowercased(bytes[offset]) != lowercased(byte) { return false }
-            offset += 1
+        let start = Int(line.start)
+        let count = Int(line.nameEnd) - start
+        guard name.utf8.count == count else { return false }
+        var name = name
+        return bytes.withUnsafeBufferPointer { bytes in
+            name.withUTF8 { name in
+                for offset in 0..<count where lowercased(bytes[start + offset]) != lowercased(name[offset]) {
+                    return false
+                }
+                return true
+            }
         }
-        return true
     }
 
     private func name(of line: Line) -> String {

@@ -91,16 +91,18 @@ package enum CurlRequestBody: Sendable {
 }
 
 /// TLS options of a request; transfers with different options never share a connection.
-package struct CurlTLS: Hashable, Sendable {
+///
+/// An object, so that a request, which is copied often, holds one reference for all of them.
+package final class CurlTLS: Equatable, Sendable {
     /// PEM file of trusted authorities instead of the system's.
-    package var caFile: String?
+    package let caFile: String?
     /// PEM file of the client's certificate, and of its key (nil: in the same file).
-    package var clientCert: String?
-    package var clientKey: String?
+    package let clientCert: String?
+    package let clientKey: String?
     /// Whether certificate and host name are checked.
-    package var verify: Bool
+    package let verify: Bool
     /// Public keys of which the server must have one, whoever signed it: `sha256//BASE64`, several with `;` between.
-    package var pinnedKeys: String?
+    package let pinnedKeys: String?
 
     package init(
         caFile: String? = nil, clientCert: String? = nil, clientKey: String? = nil, verify: Bool = true,
@@ -111,5 +113,11 @@ package struct CurlTLS: Hashable, Sendable {
         self.clientKey = clientKey
         self.verify = verify
         self.pinnedKeys = pinnedKeys
+    }
+
+    package static func == (left: CurlTLS, right: CurlTLS) -> Bool {
+        left === right
+            || left.caFile == right.caFile && left.clientCert == right.clientCert && left.clientKey == right.clientKey
+                && left.verify == right.verify && left.pinnedKeys == right.pinnedKeys
     }
 }

@@ -110,17 +110,18 @@ extension EasyHandle {
 
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard let transfer else { return 0 }
-        let request = transfer.request
+        let isStreaming = transfer.request.mode == .streaming
+        let limit = transfer.request.maximumResponseBytes
         let window = reactor.configuration.streamWindow
-        if request.mode == .streaming, transfer.mustWait(window: window) {
+        if isStreaming, transfer.mustWait(window: window) {
             exchange.receivingPaused = true
             return ccurl_writefunc_pause
         }
         exchange.lastActivity = reactor.now
-        if request.maximumResponseBytes > 0, exchange.receivedBytes + bytes.count > request.maximumResponseBytes {
-            return fail(.tooLarge, "response is longer than \(request.maximumResponseBytes) bytes")
+        if limit > 0, exchange.receivedBytes + bytes.count > limit {
+            return fail(.tooLarge, "response is longer than \(limit) bytes")
         }
-        if request.mode == .streaming {
+        if isStreaming {
             transfer.inFlight.add(bytes.count, ordering: .sequentiallyConsistent)
             var chunk = ByteBufferAllocator().buffer(capacity: bytes.count)
             chunk.writeBytes(bytes)

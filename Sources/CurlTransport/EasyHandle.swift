@@ -46,7 +46,7 @@ final class EasyHandle {
         var customMethod: String?
         var bodyKind = BodyKind.none
         var timeout = 0
-        var connectTimeout = 0
+        var connectTimeout = Duration.zero
         var uploadLength = -2
         var unixSocketPath: String?
         var tls: CurlTLS?
@@ -142,10 +142,9 @@ final class EasyHandle {
             ccurl_easy_setopt_long(easy, CURLOPT_TIMEOUT_MS, timeout)
             applied.timeout = timeout
         }
-        let connectTimeout = request.connectTimeout.milliseconds
-        if applied.connectTimeout != connectTimeout {
-            ccurl_easy_setopt_long(easy, CURLOPT_CONNECTTIMEOUT_MS, connectTimeout)
-            applied.connectTimeout = connectTimeout
+        if applied.connectTimeout != request.connectTimeout {
+            ccurl_easy_setopt_long(easy, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeout.milliseconds)
+            applied.connectTimeout = request.connectTimeout
         }
         setMethodAndBody(request)
         if case .stream(let source) = request.body { source.attach(transfer) }

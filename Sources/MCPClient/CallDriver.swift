@@ -30,14 +30,13 @@ final class CallDriver: ExchangeOwner {
         self.caller = caller
         self.request = request
         self.completion = completion
-        let configuration = caller.upstream.configuration
+        let upstream = caller.upstream
         machine = CallMachine(
             policy: CallMachine.Policy(
                 deadline: request.deadline, idleTimeout: request.idleTimeout, mayRunTwice: request.mayRunTwice,
                 mirrorsArguments: request.method == MCPMethod.toolsCall,
                 takesInputRequests: request.takesInputRequests,
-                backoff: Backoff(
-                    window: TimeAmount(configuration.retryWindow), pause: TimeAmount(configuration.retryPause))))
+                backoff: Backoff(window: upstream.retryWindow, pause: upstream.retryPause)))
     }
 
     func start() { perform(machine.start(now: .now())) }

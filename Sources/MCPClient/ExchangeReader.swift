@@ -96,7 +96,8 @@ struct ExchangeReader {
     // MARK: Inside
 
     private static func kind(of contentType: String) -> Kind {
-        let type = contentType.prefix { $0 != ";" && $0 != " " }
+        // By bytes: to find the ends of characters would cost as much as to read the answer.
+        let type = Substring(contentType.utf8.prefix { $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: " ") })
         if type.equalsIgnoringCase("application/json") { return .json }
         return type.equalsIgnoringCase("text/event-stream") ? .events : .other
     }

@@ -23,8 +23,7 @@ final class HandshakeDriver: ExchangeOwner {
         machine = HandshakeMachine(
             start: order.start, url: order.url, era: configuration.era,
             legacyVersion: configuration.legacyVersion, deadline: deadline,
-            backoff: Backoff(
-                window: TimeAmount(configuration.retryWindow), pause: TimeAmount(configuration.retryPause)))
+            backoff: Backoff(window: caller.upstream.retryWindow, pause: caller.upstream.retryPause))
     }
 
     func start() {

@@ -20,6 +20,9 @@ package final class MCPUpstream: Sendable {
     /// What this client answers when a server asks; declared in every handshake.
     package let capabilities: ClientCapabilities
     let logger: Logger
+    /// `MCPUpstreamConfiguration.retryWindow` and `retryPause`, as each call needs them.
+    let retryWindow: TimeAmount
+    let retryPause: TimeAmount
     let envelope: RequestEnvelope
     /// Whether answers have come as event streams: then a whole answer may be long in coming, and the server may ask
     /// something in between, so answers are read as they come.
@@ -36,6 +39,8 @@ package final class MCPUpstream: Sendable {
         self.clientInfo = clientInfo
         self.capabilities = capabilities
         self.logger = logger
+        retryWindow = TimeAmount(configuration.retryWindow)
+        retryPause = TimeAmount(configuration.retryPause)
         envelope = RequestEnvelope(
             fragments: EnvelopeFragments(
                 clientInfo: clientInfo, capabilities: capabilities, legacyVersion: configuration.legacyVersion))

@@ -42,8 +42,8 @@ struct RequestEnvelope {
 
     /// `tools/call` around the caller's own argument bytes.
     func toolCall(number: Int64, tool: String, arguments: ByteBuffer, meta: Meta) -> ByteBuffer {
-        var out = ByteBuffer()
-        out.reserveCapacity(arguments.readableBytes + tool.utf8.count + fragments.modernMeta.utf8.count + 320)
+        var out = ByteBufferAllocator().buffer(
+            capacity: arguments.readableBytes + tool.utf8.count + fragments.modernMeta.utf8.count + 320)
         out.writeStaticString(#"{"jsonrpc":"2.0","id":"#)
         out.writeNumber(number)
         out.writeStaticString(#","method":"tools/call","params":{"name":"#)

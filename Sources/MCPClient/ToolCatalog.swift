@@ -4,7 +4,9 @@ package import MCP
 /// The tools of one upstream at one moment. Immutable; replaced as a whole.
 package struct ToolCatalog: Sendable {
     /// One tool, with what the hot path wants to know prepared.
-    package struct Entry: Sendable {
+    ///
+    /// An object, since every call looks its tool up: a copy of all this would cost a dozen reference counts.
+    package final class Entry: Sendable {
         package let definition: ToolDefinition
         /// Compiled input schema; nil when it cannot be compiled (then the upstream alone validates).
         package let inputSchema: JSONSchema?
@@ -12,6 +14,15 @@ package struct ToolCatalog: Sendable {
         package let mayRunTwice: Bool
         /// Arguments to mirror into `Mcp-Param-*` headers, modern only.
         let mirrored: [MirroredParameter]
+
+        init(
+            definition: ToolDefinition, inputSchema: JSONSchema?, mayRunTwice: Bool, mirrored: [MirroredParameter]
+        ) {
+            self.definition = definition
+            self.inputSchema = inputSchema
+            self.mayRunTwice = mayRunTwice
+            self.mirrored = mirrored
+        }
     }
 
     /// In the server's order.

@@ -61,8 +61,7 @@ package final class Histogram: Sendable {
 
     /// Counts one duration.
     package func observe(_ duration: Duration) {
-        let (seconds, attoseconds) = duration.components
-        observe(nanoseconds: seconds * 1_000_000_000 + attoseconds / 1_000_000_000)
+        observe(nanoseconds: duration.nanoseconds)
     }
 
     /// Counts up to each bound, the total last, and the sum in seconds.

@@ -125,9 +125,8 @@ package enum ChatReply {
     private static func plainText(
         _ type: ChatType, _ texts: [JSONSlice], in bytes: UnsafeRawBufferPointer
     ) -> ByteBuffer {
-        var buffer = ByteBuffer()
         let length = texts.reduce(8) { $0 + $1.count + 2 }
-        buffer.reserveCapacity(type.replyHead.count + length + 4)
+        var buffer = ByteBufferAllocator().buffer(capacity: type.replyHead.count + length + 4)
         buffer.writeBytes(type.replyHead)
         buffer.writeInteger(UInt8(ascii: "["))
         if texts.isEmpty {
@@ -149,8 +148,7 @@ package enum ChatReply {
     /// A list is cut at the limit; a single value becomes a list of one, a null an empty list unless the type wraps.
     private static func body(_ type: ChatType, _ value: JSONSlice, in bytes: UnsafeRawBufferPointer) -> ByteBuffer {
         let rule = type.configuration.reply
-        var buffer = ByteBuffer()
-        buffer.reserveCapacity(type.replyHead.count + value.count + 4)
+        var buffer = ByteBufferAllocator().buffer(capacity: type.replyHead.count + value.count + 4)
         buffer.writeBytes(type.replyHead)
         if value.kind == .array {
             let end = rule.limit == 0 ? nil : self.end(of: value, elements: rule.limit, in: bytes)

@@ -83,8 +83,7 @@ package struct ChatTranslator {
     private func arguments(
         of type: ChatType, in bytes: UnsafeRawBufferPointer
     ) throws(GatewayError) -> ByteBuffer {
-        var arguments = ByteBuffer()
-        arguments.reserveCapacity(min(bytes.count, 512) + 16 * type.arguments.count)
+        var arguments = ByteBufferAllocator().buffer(capacity: min(bytes.count, 512) + 16 * type.arguments.count)
         arguments.writeInteger(UInt8(ascii: "{"))
         var isFirst = true
         for argument in type.arguments {

@@ -4,10 +4,14 @@ import NIOHTTP1
 /// `Strict-Transport-Security`) is the proxy's.
 enum SecurityHeaders {
     /// For data: it is what it says it is, and personal.
-    static func addBasic(to headers: inout HTTPHeaders) {
-        headers.add(name: "Cache-Control", value: "no-store")
-        headers.add(name: "X-Content-Type-Options", value: "nosniff")
-    }
+    static func addBasic(to headers: inout HTTPHeaders) { headers.add(contentsOf: basic) }
+
+    private static let basic = HTTPHeaders([("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")])
+
+    /// Of every answer in JSON.
+    static let json = HTTPHeaders([
+        ("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
+    ])
 
     /// For errors, which may repeat what the client sent: also no document, no frame, no referrer.
     static func addStrict(to headers: inout HTTPHeaders) {

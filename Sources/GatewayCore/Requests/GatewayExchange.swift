@@ -96,26 +96,26 @@ class GatewayExchange {
 
     /// The headers that every response carries.
     func headers(capacity: Int = 6) -> HTTPHeaders {
-        var headers = HTTPHeaders()
-        headers.reserveCapacity(capacity + 2)
-        headers.add(name: "X-Request-Id", value: facts.requestID)
+        var lines: [(String, String)] = []
+        lines.reserveCapacity(capacity + 2)
+        lines.append(("X-Request-Id", facts.requestID))
         if view.snapshot.configuration.serverTiming {
             let total = (NIODeadline.now() - exchange.start).nanoseconds
+            let timings = upstream?.timings
             var text = ServerTiming.text(
-                session: upstream?.timings?.session, upstream: upstream?.timings?.upstream ?? upstream?.duration,
-                totalNanoseconds: total, queue: upstream?.timings?.queue ?? .zero,
-                connect: upstream?.timings?.connect ?? .zero)
+                session: timings?.session, upstream: timings?.upstream ?? upstream?.duration,
+                totalNanoseconds: total, queue: timings?.queue ?? .zero, connect: timings?.connect ?? .zero)
             if let side { text += ", route;desc=\"\(side.rawValue)\"" }
-            headers.add(name: "Server-Timing", value: text)
+            lines.append(("Server-Timing", text))
         }
+        var headers = HTTPHeaders(lines)
         if isShared, let cors = view.snapshot.crossOrigin.cors { cors.add(to: &headers, origin: facts.origin) }
         return headers
     }
 
     func respond(json body: ByteBuffer, setCookies: [String] = []) {
         var headers = headers()
-        headers.add(name: "Content-Type", value: "application/json")
-        SecurityHeaders.addBasic(to: &headers)
+        headers.add(contentsOf: SecurityHeaders.json)
         for cookie in setCookies { headers.add(name: "Set-Cookie", value: cookie) }
         exchange.respond(status: .ok, headers: headers, body: body)
     }
@@ -179,8 +179,8 @@ class GatewayExchange {
             let reason = label ?? (summary.status == 401 ? .unauthorized : .forbidden)
             shard.metrics.refusedCredentials.with(route, reason.rawValue).increment()
         }
-        if let upstream, upstream.replays > 0 {
-            shard.metrics.replays.with(upstream.name).increment(by: UInt64(upstream.replays))
+        if let replays = upstream?.replays, replays > 0, let name = upstream?.name {
+            shard.metrics.replays.with(name).increment(by: UInt64(replays))
         }
     }
 

@@ -1,3 +1,5 @@
+import Observability
+
 /// The `Server-Timing` header: `session;dur=0.412, upstream;dur=3.201, total;dur=3.950`, in milliseconds; then
 /// `queue` and `connect` where there was any.
 enum ServerTiming {
@@ -32,22 +34,22 @@ enum ServerTiming {
             name.withUTF8Buffer { for byte in $0 { append(byte) } }
             // Ten digits of milliseconds are a hundred days; the buffer holds as many such numbers as there are names.
             let micros = UInt64(min(max(nanoseconds, 0) / 1000, 9_999_999_999_999))
-            append(digitsOf: micros / 1000, atLeast: 1)
+            appendDigits(of: micros / 1000, atLeast: 1)
             append(UInt8(ascii: "."))
-            append(digitsOf: micros % 1000, atLeast: 3)
+            appendDigits(of: micros % 1000, atLeast: 3)
         }
 
-        private mutating func append(digitsOf value: UInt64, atLeast width: Int) {
-            var divisor: UInt64 = 1
-            var digits = 1
-            while value / divisor >= 10 || digits < width {
-                divisor *= 10
-                digits += 1
-            }
-            while divisor > 0 {
-                append(UInt8(ascii: "0") + UInt8(value / divisor % 10))
-                divisor /= 10
-            }
+        /// The last digit first: to divide by a constant is to multiply, to divide by a power of ten found at run time
+        /// is not.
+        private mutating func appendDigits(of value: UInt64, atLeast width: Int) {
+            let start = count
+            var rest = value
+            repeat {
+                append(UInt8(ascii: "0") + UInt8(rest % 10))
+                rest /= 10
+            } while rest > 0 || count - start < width && count < buffer.count
+            var digits = UnsafeMutableBufferPointer(rebasing: buffer[start..<count])
+            digits.reverse()
         }
 
         private mutating func append(_ byte: UInt8) {
@@ -55,14 +57,5 @@ enum ServerTiming {
             buffer[count] = byte
             count += 1
         }
-    }
-}
-
-extension Duration {
-    /// What does not fit becomes the largest value: nearly three centuries.
-    var nanoseconds: Int64 {
-        let (seconds, attoseconds) = components
-        let (nanoseconds, overflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflows ? .max : nanoseconds &+ attoseconds / 1_000_000_000
     }
 }

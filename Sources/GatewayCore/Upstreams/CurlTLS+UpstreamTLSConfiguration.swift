@@ -1,7 +1,7 @@
 import CurlTransport
 
 extension CurlTLS {
-    init(_ configuration: UpstreamTLSConfiguration) {
+    convenience init(_ configuration: UpstreamTLSConfiguration) {
         self.init(
             caFile: configuration.caFile, clientCert: configuration.certificateFile,
             clientKey: configuration.keyFile, verify: configuration.verify,
