@@ -16,7 +16,7 @@ import NIOCore
 /// | `retryWindow` | duration | 2 s | how long a refused connection is tried again |
 /// | `sessionLimit` | integer | 10 000 | sessions held at most |
 /// | `sessionIdle` | duration | 30 min | after which an unused session is ended |
-/// | `concurrency` | integer | 1024 | calls under way at once; 0: no bound |
+/// | `concurrency` | integer | 1024 | calls under way at once, in equal parts for the workers, at least one each; 0: no bound |
 /// | `queue` | integer | 1024 | calls that may wait for that; more are 503 |
 /// | `queueTimeout` | duration | 1 s | how long one of them waits at most, within its own deadline |
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
@@ -75,7 +75,8 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             }
         gate = UpstreamGateState.Policy(
             concurrency: reader.integer(
-                "concurrency", default: 1024, in: 0...1_000_000, "Calls under way at once; 0: no bound."),
+                "concurrency", default: 1024, in: 0...1_000_000,
+                "Calls under way at once, in equal parts for the workers, at least one each; 0: no bound."),
             queue: reader.integer(
                 "queue", default: 1024, in: 0...1_000_000, "Calls that may wait for that; more are 503."),
             breaker: reader.section("breaker", "When calls fail at once because the server cannot be reached.") {
