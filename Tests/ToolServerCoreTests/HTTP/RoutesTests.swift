@@ -309,8 +309,9 @@ import Testing
         await admin.drain()
     }
 
-    @Test func anOpenEventStreamDoesNotHoldTheDrainUp() async throws {
-        let fixture = try await ToolFixture(document: ["toolServer": ["port": 0]])
+    /// A drain that waited for the stream would take ten minutes.
+    @Test(.timeLimit(.minutes(1))) func anOpenEventStreamDoesNotHoldTheDrainUp() async throws {
+        let fixture = try await ToolFixture(document: ["toolServer": ["port": 0, "drain": "600s"]])
         let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
         let port = try #require(try await service.http.start().first?.port)
         let client = HTTPTestClient("http://127.0.0.1:\(port)")
@@ -318,9 +319,7 @@ import Testing
         let stream = try await client.stream(
             "GET", "/mcp/", headers: [("Mcp-Session-Id", session), ("Accept", "text/event-stream")])
         #expect(stream.status == 200)
-        let start = ContinuousClock.now
         await service.drain()
-        #expect(ContinuousClock.now - start < .seconds(2))
     }
 
     @Test func aTakenPortIsNamedAndNothingIsStarted() async throws {
