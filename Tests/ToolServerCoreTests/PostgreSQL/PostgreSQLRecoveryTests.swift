@@ -65,9 +65,16 @@ import Testing
             return process != nil
         }
         // The server ends all sessions and recovers when one of its processes dies so.
+        let checkpointer = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        let before = try await server.sql(checkpointer)
         kill(try #require(process), SIGKILL)
         let error = await #expect(throws: StoreError.self) { try await writing.value }
         #expect(error?.kind == .unavailable)
+        // Until it has noticed, other sessions are still answered.
+        await eventually {
+            let now = try? await server.sql(checkpointer)
+            return now != nil && now != before
+        }
         #expect(await isAnswered(store))
         #expect(try await store.column("SELECT name FROM project").isEmpty)
         try await store.insert(projects: [("whole", "")])
