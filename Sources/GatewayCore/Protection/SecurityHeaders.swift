@@ -9,9 +9,11 @@ enum SecurityHeaders {
     private static let basic = HTTPHeaders([("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")])
 
     /// Of every answer in JSON.
-    static let json = HTTPHeaders([
-        ("Content-Type", "application/json"), ("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff"),
-    ])
+    static let json: HTTPHeaders = {
+        var headers = HTTPHeaders([("Content-Type", "application/json")])
+        addBasic(to: &headers)
+        return headers
+    }()
 
     /// For errors, which may repeat what the client sent: also no document, no frame, no referrer.
     static func addStrict(to headers: inout HTTPHeaders) {

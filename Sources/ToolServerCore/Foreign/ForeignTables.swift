@@ -64,6 +64,14 @@ struct ForeignModel: Hashable, Sendable {
     let identity: [String]
     let filter: [FilterTerm]
     let visibility: Visibility
+
+    /// The columns that a search looks at.
+    func columns(_ searched: SearchColumns) -> [String] {
+        switch searched {
+        case .all: columns
+        case .display: display.columns
+        }
+    }
 }
 
 /// A table that takes messages and answers.

@@ -25,11 +25,7 @@ struct IndexedForeignSearch: SearchRegistry, SearchIndexing {
     private func indexed(_ search: ForeignSearch) async throws -> SearchPage? {
         let model = search.statements.model
         guard let source = search.statements.index else { return nil }
-        let columns =
-            switch search.request.columns {
-            case .all: model.columns
-            case .display: model.display.columns
-            }
+        let columns = model.columns(search.request.columns)
         let names = columns.compactMap { source.columns.firstIndex(of: $0) }.map { "c\($0)" }
         guard let pattern = TrigramPhrase.expression(search.request.query, columns: names) else { return nil }
         let candidates = IndexCandidates(

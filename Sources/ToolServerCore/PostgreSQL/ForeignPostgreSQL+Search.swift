@@ -24,11 +24,7 @@ extension ForeignPostgreSQL {
         }
         let shown = model.display.columns
         let read = shown + model.url.columns.filter { !shown.contains($0) }
-        let searched =
-            switch request.columns {
-            case .all: model.columns
-            case .display: model.display.columns
-            }
+        let searched = model.columns(request.columns)
         let prepared = parameters
         return try await PostgreSQLStore.translating(isLater: request.after != nil) {
             let table = "\(SQLIdentifier(model.table))"

@@ -1,11 +1,7 @@
 extension PostgreSQLStore {
     package func search(_ request: SearchRequest) async throws -> SearchPage? {
         guard let model = models.first(where: { $0.key == request.model }) else { return nil }
-        let searched =
-            switch request.columns {
-            case .all: model.columns
-            case .display: [model.display]
-            }
+        let searched = model.columns(request.columns)
         try await prepare()
         return try await Self.translating(isLater: request.after != nil) {
             let source = PostgreSQLSearch.Source(

@@ -4,11 +4,7 @@ import GRDB
 extension SQLiteStore {
     package func search(_ request: SearchRequest) async throws -> SearchPage? {
         guard let model = models.first(where: { $0.key == request.model }) else { return nil }
-        let searched =
-            switch request.columns {
-            case .all: model.columns
-            case .display: [model.display]
-            }
+        let searched = model.columns(request.columns)
         if let pattern = TrigramPhrase.expression(request.query, columns: searched) {
             // The index yields rows in id order, so the first matches end the walk; CROSS keeps it outermost.
             return try await search(

@@ -12,6 +12,14 @@ struct SearchModel: Sendable {
 
     var index: String { table + "_trigram" }
 
+    /// The columns that a search looks at.
+    func columns(_ searched: SearchColumns) -> [String] {
+        switch searched {
+        case .all: columns
+        case .display: [display]
+        }
+    }
+
     static let builtIn: [SearchModel] = [
         SearchModel(
             key: "projects", table: "project", columns: ["name", "description"], display: "name",
