@@ -52,7 +52,7 @@ let package = Package(
         // Bytes and messages: no I/O.
         library("JSON", [.product(name: "OrderedCollections", package: "swift-collections")]),
         library("MCP", ["JSON"]),
-        library("Configuration", ["JSON"]),
+        library("JSONConfiguration", ["JSON"]),
         library("Observability", ["JSON", logging]),
         // The commit, for the executables alone: the next commit recompiles nothing else.
         .target(name: "CBuildCommit"),
@@ -69,7 +69,7 @@ let package = Package(
         // What a process of ours owes the machine that it runs on.
         library(
             "ServiceRuntime",
-            ["JSON", "Configuration", "Observability", "CurlTransport", logging, nio("NIOCore")]),
+            ["JSON", "JSONConfiguration", "Observability", "CurlTransport", logging, nio("NIOCore")]),
 
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
@@ -81,20 +81,41 @@ let package = Package(
         library(
             "GatewayCore",
             [
-                "CChatPage", "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "Configuration",
+                "CChatPage", "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "JSONConfiguration",
                 "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ] + lifecycle),
+        // What the tool-server keeps, and on which database.
+        library("Store", ["JSON", "JSONConfiguration", "Observability"]),
+        library(
+            "SQLiteStore",
+            [
+                "Store", "JSONConfiguration", "MCPServer", nio("NIOConcurrencyHelpers"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
+            ]),
+        library("PostgreSQLStore", ["CPostgres", "Store", "JSONConfiguration", "MCPServer", "Observability"]),
+        // Who sends a request.
+        library(
+            "Identity",
+            [
+                "CZlib", "Store", "JSON", "JSONConfiguration", "MCPServer", "CurlTransport", logging, crypto,
+                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+            ]),
+        // Answers of a language model.
+        library(
+            "Assistant",
+            [
+                "Store", "JSON", "JSONConfiguration", "MCP", "MCPServer", "CurlTransport", "Observability",
+                "ServiceRuntime", logging, nio("NIOCore"),
+            ]),
         library(
             "ToolServerCore",
             [
-                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "CPostgres", "CZlib", "CurlTransport", "HTTPServer",
-                "Configuration",
-                "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
-                nio("NIOConcurrencyHelpers"),
-                .product(name: "CryptoExtras", package: "swift-crypto"),
-                .product(name: "GRDB", package: "GRDB.swift"),
-                .product(name: "GRDBSQLite", package: "GRDB.swift"),
-                .product(name: "JWTKit", package: "jwt-kit"),
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration", "MCP",
+                "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime", logging,
+                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
             ] + lifecycle),
         .executableTarget(
             name: "gateway", dependencies: ["GatewayCore", "ServiceRuntime", "CBuildCommit", arguments],
@@ -102,8 +123,8 @@ let package = Package(
         .executableTarget(
             name: "tool-server",
             dependencies: [
-                "ToolServerCore", "ServiceRuntime", "CBuildCommit", "HTTPServer", "JSON", "MCP", "MCPServer",
-                "Configuration", "Observability", logging, arguments,
+                "ToolServerCore", "Store", "PostgreSQLStore", "Identity", "Assistant", "ServiceRuntime", "CBuildCommit",
+                "HTTPServer", "JSON", "JSONConfiguration", "MCP", "MCPServer", "Observability", logging, arguments,
             ],
             swiftSettings: settings),
 
@@ -123,7 +144,7 @@ let package = Package(
         .executableTarget(
             name: "ConfirmingServer",
             dependencies: [
-                "ToolServerCore", "MCPServer", "MCP", "JSON", "Configuration", "Observability", logging,
+                "ToolServerCore", "MCPServer", "MCP", "JSON", "JSONConfiguration", "Observability", logging,
             ],
             path: "Tests/ConfirmingServer", swiftSettings: settings),
         .executableTarget(
@@ -131,12 +152,12 @@ let package = Package(
             path: "Benchmarks/Microbenchmarks", swiftSettings: settings),
         tests("JSON", []),
         tests("MCP", ["JSON"]),
-        tests("Configuration", ["JSON"]),
+        tests("JSONConfiguration", ["JSON"]),
         tests("Observability", ["JSON", logging]),
         tests("CurlTransport", [logging, nio("NIOCore"), nio("NIOPosix")]),
         tests(
             "ServiceRuntime",
-            ["JSON", "Configuration", "Observability", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix")]),
+            ["JSON", "JSONConfiguration", "Observability", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix")]),
         tests("HTTPServer", [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
         tests(
             "MCPClient",
@@ -150,15 +171,15 @@ let package = Package(
         tests(
             "GatewayCore",
             [
-                "JSON", "MCP", "MCPClient", "Configuration", "CurlTransport", "HTTPServer", "Observability",
+                "JSON", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport", "HTTPServer", "Observability",
                 "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded"),
             ]),
         tests(
             "ToolServerCore",
             [
-                "JSON", "MCP", "MCPServer", "Configuration", "Observability", "CurlTransport", "HTTPServer",
-                "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
-                nio("NIOConcurrencyHelpers"),
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration", "MCP",
+                "MCPServer", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime", logging, crypto,
+                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),

@@ -1,6 +1,6 @@
-import Configuration
 import Foundation
 package import JSON
+import JSONConfiguration
 
 /// Reads gateway.json.
 package enum ConfigurationFile {

@@ -1,5 +1,6 @@
 import Logging
 import ServiceLifecycle
+import Store
 
 /// Does something again and again until the server stops; what fails is logged and tried again the next time.
 struct PeriodicService: Service {

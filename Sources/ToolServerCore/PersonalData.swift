@@ -1,5 +1,6 @@
 package import Foundation
 import JSON
+package import Store
 
 /// What is kept of one user: told to whoever asks, or removed.
 package struct PersonalData: Sendable {
@@ -33,7 +34,7 @@ package struct PersonalData: Sendable {
             let user = try await foreign.djangoUser(id: id)
         else { return nil }
         return Subject(
-            id: DjangoIdentity.principalPrefix + id, username: user.username, alias: user.alias,
+            id: DjangoUser.principalPrefix + id, username: user.username, alias: user.alias,
             isActive: user.isActive, accountID: nil)
     }
 

@@ -1,4 +1,5 @@
-import Configuration
+import JSONConfiguration
+import Store
 
 extension ToolServer {
     /// Tries everything that the configuration says about the database.

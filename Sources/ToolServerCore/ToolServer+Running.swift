@@ -1,11 +1,13 @@
-import Configuration
 import Foundation
 import HTTPServer
+import Identity
+import JSONConfiguration
 import Logging
 import MCPServer
 import NIOCore
 import NIOPosix
 import Observability
+import PostgreSQLStore
 import ServiceLifecycle
 import ServiceRuntime
 import Synchronization

@@ -1,11 +1,15 @@
-import Configuration
+package import Assistant
 import CurlTransport
 package import Foundation
+package import Identity
+import JSONConfiguration
 package import Logging
 package import MCP
 package import MCPServer
 package import Observability
+import SQLiteStore
 package import ServiceRuntime
+package import Store
 
 /// A tool-server put together: tools, store, identity and provider, without any transport yet.
 package struct ToolServer: Sendable {
@@ -99,9 +103,8 @@ package func buildToolServer(
         let make: @Sendable (AnswerConfiguration?) -> any AnswerProvider = { ai in
             guard let ai else { return DocumentAnswers(documents: store) }
             return ModelAnswers(
-                model: ProviderChain(
-                    configuration: ai, engine: made, metrics: aiMetrics, tracer: tracer, logger: logger),
-                configuration: ai.agent, documents: store, server: server, metrics: aiMetrics, logger: logger)
+                configuration: ai, engine: made, documents: store, server: server,
+                withheld: [AIPromptTool.name, ChatTool.name], metrics: aiMetrics, tracer: tracer, logger: logger)
         }
         let replaceable = ReplaceableAnswers(make(configuration.ai))
         answers = replaceable
@@ -165,23 +168,6 @@ package func buildToolServer(
         metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
         replaceAnswers: replaceAnswers, tracer: tracer, verificationKeys: identity.verificationKeys,
         metadata: ResourceMetadata(configuration), ambientHeaders: identity.ambientHeaders, logger: logger)
-}
-
-extension ToolServerConfiguration {
-    /// Opens somebody else's database where the configuration uses one, and compares the names with its schema.
-    /// - Parameter waiting: for a server, which may be told to wait for its database.
-    /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
-    package func openForeign(waiting: Bool = false) async throws -> (any ForeignDatabase)? {
-        // With a state database the other one is somebody else's, even where only statements read it.
-        guard !foreignTables.isEmpty || (stateDatabase != nil && !statementTools.isEmpty) else { return nil }
-        switch database {
-        case .memory: return nil
-        case .file(let path): return try ForeignSQLite(path: path, tables: foreignTables)
-        case .postgreSQL(let location):
-            return try await ForeignPostgreSQL(
-                location, settings: postgres, tables: foreignTables, waiting: waiting && databaseWait)
-        }
-    }
 }
 
 extension ToolServer {

@@ -1,6 +1,6 @@
 import ArgumentParser
-import Configuration
 import JSON
+import JSONConfiguration
 import ToolServerCore
 
 /// `tool-server schema`: the keys of the section `toolServer`, for editors and for `gateway schema`.

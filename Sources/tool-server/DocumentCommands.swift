@@ -1,5 +1,7 @@
 import ArgumentParser
+import Assistant
 import Foundation
+import Store
 import ToolServerCore
 
 struct DocumentsCommand: AsyncParsableCommand {

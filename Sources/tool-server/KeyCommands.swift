@@ -1,6 +1,7 @@
 import ArgumentParser
-import Configuration
 import Foundation
+import Identity
+import JSONConfiguration
 import Logging
 import ToolServerCore
 

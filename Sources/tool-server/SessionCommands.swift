@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import Identity
+import Store
 import ToolServerCore
 
 struct SessionCommand: AsyncParsableCommand {

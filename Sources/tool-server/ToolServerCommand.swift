@@ -1,8 +1,8 @@
 import ArgumentParser
 import CBuildCommit
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import MCP
 import Observability

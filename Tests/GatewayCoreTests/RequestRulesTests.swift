@@ -1,5 +1,5 @@
-import Configuration
 import JSON
+import JSONConfiguration
 import MCPClient
 import NIOCore
 import NIOHTTP1

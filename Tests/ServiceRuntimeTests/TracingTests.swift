@@ -1,5 +1,5 @@
-import Configuration
 import JSON
+import JSONConfiguration
 import Logging
 import NIOCore
 import Observability

@@ -3,6 +3,8 @@ import GRDB
 import JSON
 import Testing
 
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct PersonalDataTests {

@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 
 /// Which pages of other origins may read the answers of `/api/chat/`, `/mcp` and `/auth/` (Fetch, section 3.2).
 ///

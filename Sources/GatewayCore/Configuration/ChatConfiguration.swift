@@ -1,5 +1,5 @@
-import Configuration
 package import JSON
+import JSONConfiguration
 
 /// The types of `POST /api/chat/`.
 ///

@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 
 /// What of a request goes upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
 /// `Accept-Language` and the trace headers); and `credentials` (default `X-API-Key`), those of the headers that say who

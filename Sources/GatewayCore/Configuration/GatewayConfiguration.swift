@@ -1,5 +1,5 @@
-package import Configuration
 package import JSON
+package import JSONConfiguration
 package import Logging
 package import ServiceRuntime
 

@@ -1,6 +1,6 @@
-import Configuration
 import Foundation
 package import JSON
+import JSONConfiguration
 
 /// `gateway.json` on disk, with what the environment and the command line say beside it.
 package struct GatewayConfigurationFile: Sendable {

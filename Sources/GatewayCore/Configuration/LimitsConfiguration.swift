@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 
 /// What bounds every request.
 ///

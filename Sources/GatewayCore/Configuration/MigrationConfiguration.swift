@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 
 /// Where a payload goes whose type is not configured: `upstream`, of kind `chat`, and `timeout` (default 30 s).
 package struct UnknownTypesConfiguration: Hashable, Sendable {

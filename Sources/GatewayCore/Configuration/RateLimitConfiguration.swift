@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 
 /// How many requests a caller may send. Without the section nothing is limited.
 ///

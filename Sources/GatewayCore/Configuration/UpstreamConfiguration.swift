@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 import NIOCore
 
 /// A server that the gateway calls: an MCP server, or the old backend.

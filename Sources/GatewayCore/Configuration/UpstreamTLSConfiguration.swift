@@ -1,5 +1,5 @@
-import Configuration
 import Glibc
+import JSONConfiguration
 
 /// TLS towards an upstream; paths are those of PEM files.
 ///

@@ -1,4 +1,4 @@
-package import Configuration
+package import JSONConfiguration
 
 /// The `tracing` section: where spans go, and which. Off without `endpoint`.
 ///

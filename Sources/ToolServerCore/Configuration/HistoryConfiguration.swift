@@ -1,4 +1,4 @@
-import Configuration
+import JSONConfiguration
 
 /// The `history` section: how long stored messages are kept.
 ///

@@ -1,5 +1,6 @@
-import Configuration
 import JSON
+import JSONConfiguration
+import Store
 
 /// A tool that is one SQL statement: an entry of the `sqlTools` section, named by the tool's name.
 ///

@@ -1,7 +1,11 @@
-package import Configuration
+package import Assistant
+package import Identity
 package import JSON
+package import JSONConfiguration
 package import Logging
+package import PostgreSQLStore
 package import ServiceRuntime
+package import Store
 
 /// The `toolServer` section of gateway.json.
 ///

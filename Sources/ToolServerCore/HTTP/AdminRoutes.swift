@@ -4,6 +4,7 @@ import Logging
 import NIOHTTP1
 import Observability
 import ServiceRuntime
+import Store
 
 /// `/healthz`, `/readyz`, `/metrics`, `/version` and `/loglevel` on the admin port.
 struct AdminRoutes: Sendable {

@@ -1,4 +1,6 @@
+import Identity
 import JSON
+import JSONConfiguration
 import Logging
 import MCP
 import MCPServer
@@ -118,15 +120,5 @@ extension CallToolResult {
     /// What went wrong: the first text, else the structured error.
     var errorText: String {
         content.first?.text ?? structuredContent?["error"]?.string ?? "The tool failed"
-    }
-}
-
-extension String {
-    /// Shortened, without control characters: fit to be repeated in an error.
-    var printable: String {
-        let scalars = unicodeScalars.prefix(200).map { scalar in
-            scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar
-        }
-        return String(String.UnicodeScalarView(scalars))
     }
 }

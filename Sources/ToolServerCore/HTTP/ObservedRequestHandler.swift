@@ -1,4 +1,5 @@
 import HTTPServer
+import JSONConfiguration
 import Logging
 import NIOCore
 import NIOHTTP1

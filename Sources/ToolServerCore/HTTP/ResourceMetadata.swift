@@ -1,3 +1,4 @@
+import Identity
 import JSON
 
 /// What `/.well-known/oauth-protected-resource` says (RFC 9728, section 3.2).

@@ -1,3 +1,5 @@
+import Identity
+
 /// What the path of a request asks for.
 enum Route: Hashable, Sendable {
     case mcp

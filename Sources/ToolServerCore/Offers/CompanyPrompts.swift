@@ -1,5 +1,7 @@
+import Assistant
 import MCP
 import MCPServer
+import Store
 
 /// Puts a document before the model and asks for a summary.
 struct SummarizeDocumentPrompt: PromptProvider {

@@ -2,6 +2,7 @@ import Foundation
 import JSON
 import MCP
 import MCPServer
+import Store
 
 /// Where the company's documents and records are found as MCP resources.
 enum CompanyURI {

@@ -1,5 +1,6 @@
 import MCP
 import MCPServer
+import Store
 
 extension MCPServer {
     /// Offers documents and records as resources, and prompts around them, with completion for both.

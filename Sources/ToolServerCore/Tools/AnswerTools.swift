@@ -1,8 +1,10 @@
+import Assistant
 import Foundation
 import JSON
 import Logging
 import MCP
 import MCPServer
+import Store
 
 /// What `ai_prompt` and `chat` have in common: ask, and remember for logged-in callers.
 struct AnsweringService: Sendable {

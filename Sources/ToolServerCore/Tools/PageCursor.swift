@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import JSON
 import MCPServer
+import Store
 
 /// The text that stands for a page's end with callers, bound to what was asked.
 ///

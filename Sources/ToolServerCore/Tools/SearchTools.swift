@@ -1,6 +1,7 @@
 import JSON
 import MCP
 import MCPServer
+import Store
 
 /// How many rows a search answers unless asked for another number, as the old handlers had it.
 private let standardLimit = 5

@@ -1,8 +1,9 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import MCP
 import MCPServer
+import Store
 import Synchronization
 
 /// A tool that is one SQL statement of the configuration. Values are bound, never written into the statement.

@@ -1,6 +1,7 @@
 import JSON
 import Logging
 import MCPServer
+import Store
 
 extension ToolError {
     static func unknownModel(known: [String]) -> ToolError {

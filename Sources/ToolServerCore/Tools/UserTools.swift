@@ -3,6 +3,7 @@ import JSON
 import MCP
 import MCPServer
 import Observability
+import Store
 
 /// Tells callers who they are.
 struct UserInfoTool: TypedTool {
@@ -60,15 +61,5 @@ struct ChatHistoryTool: TypedTool {
             Exchange(message: $0.message, response: $0.response, at: $0.at.timestamp)
         }
         return PagedResults(exchanges, next: page.next, cursors: cursors, arguments: arguments)
-    }
-}
-
-extension Date {
-    /// RFC 3339 in UTC with milliseconds.
-    var timestamp: String {
-        let (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
-        return rest < 0
-            ? Timestamp.string(seconds: Int(seconds) - 1, milliseconds: Int(rest) + 1000)
-            : Timestamp.string(seconds: Int(seconds), milliseconds: Int(rest))
     }
 }

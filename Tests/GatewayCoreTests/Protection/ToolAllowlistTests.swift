@@ -1,6 +1,6 @@
-import Configuration
 import CurlTransport
 import JSON
+import JSONConfiguration
 import TestSupport
 import Testing
 

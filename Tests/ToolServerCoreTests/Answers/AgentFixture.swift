@@ -5,7 +5,9 @@ import NIOConcurrencyHelpers
 import Observability
 import TestSupport
 
+@testable import Assistant
 @testable import MCPServer
+@testable import Store
 @testable import ToolServerCore
 
 /// A tool-server whose AI is a scripted provider, with tools that the tests look into.

@@ -4,7 +4,9 @@ import NIOConcurrencyHelpers
 import TestSupport
 import Testing
 
+@testable import Assistant
 @testable import MCPServer
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct AgentLoopTests {

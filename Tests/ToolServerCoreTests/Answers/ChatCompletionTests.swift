@@ -1,6 +1,7 @@
 import JSON
 import Testing
 
+@testable import Assistant
 @testable import ToolServerCore
 
 @Suite struct ChatCompletionTests {

@@ -1,6 +1,6 @@
-import Configuration
 import CurlTransport
 import JSON
+import JSONConfiguration
 import Logging
 import NIOConcurrencyHelpers
 import NIOCore
@@ -9,6 +9,8 @@ import Observability
 import TestSupport
 import Testing
 
+@testable import Assistant
+@testable import Store
 @testable import ToolServerCore
 
 /// Against a real HTTP server.

@@ -3,6 +3,7 @@ import JSON
 import MCP
 import Testing
 
+@testable import Store
 @testable import ToolServerCore
 
 /// What a chat message carries along: the conversation and the documents' passages.

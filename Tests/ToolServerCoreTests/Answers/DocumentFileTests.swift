@@ -1,5 +1,8 @@
 import Testing
 
+@testable import Assistant
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct DocumentFileTests {

@@ -6,6 +6,7 @@ import NIOCore
 import Observability
 import TestSupport
 
+@testable import Assistant
 @testable import ToolServerCore
 
 /// An AI provider of the tests: speaks the chat-completions protocol over HTTP, streamed and not, from a script.

@@ -1,13 +1,15 @@
-import Configuration
 import CurlTransport
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import NIOCore
 import Observability
 import TestSupport
 import Testing
 
+@testable import Assistant
+@testable import Store
 @testable import ToolServerCore
 
 /// Retries, failover, timeouts, limits and what callers are told, against a real HTTP server.

@@ -5,6 +5,7 @@ import Observability
 import TestSupport
 import Testing
 
+@testable import Assistant
 @testable import ToolServerCore
 
 @Suite struct ProviderRestsTests {

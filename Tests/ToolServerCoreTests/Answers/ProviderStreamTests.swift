@@ -5,6 +5,8 @@ import Observability
 import TestSupport
 import Testing
 
+@testable import Assistant
+@testable import Store
 @testable import ToolServerCore
 
 /// What arrives in pieces, and what must never be shown as an answer.

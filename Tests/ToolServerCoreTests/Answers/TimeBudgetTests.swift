@@ -1,9 +1,11 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import TestSupport
 import Testing
 
+@testable import Assistant
+@testable import Store
 @testable import ToolServerCore
 
 /// Who waits for an answer must hear of the provider's failure before his own time is over.

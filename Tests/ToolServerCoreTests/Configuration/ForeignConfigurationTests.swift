@@ -1,8 +1,9 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Testing
 
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct ForeignConfigurationTests {

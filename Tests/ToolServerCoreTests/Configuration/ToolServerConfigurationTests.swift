@@ -1,6 +1,6 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Testing
 
 @testable import ToolServerCore

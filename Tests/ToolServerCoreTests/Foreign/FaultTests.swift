@@ -1,12 +1,14 @@
-import Configuration
 import Foundation
 import GRDB
 import JSON
+import JSONConfiguration
 import Logging
 import NIOPosix
 import TestSupport
 import Testing
 
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 /// A database that is locked, gone, replaced, damaged or full: told as such, and over as soon as the cause is.

@@ -1,10 +1,12 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import MCPServer
 import Testing
 
+@testable import Identity
+@testable import Store
 @testable import ToolServerCore
 
 /// What holds for somebody else's database whatever its engine is.

@@ -1,12 +1,14 @@
-import Configuration
 import Foundation
 import GRDB
 import JSON
+import JSONConfiguration
 import Logging
 import MCP
 import MCPServer
 import Testing
 
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct ForeignMessageTests {

@@ -1,9 +1,11 @@
-import Configuration
 import Foundation
 import GRDB
 import JSON
+import JSONConfiguration
 import Testing
 
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct ForeignSearchTests {

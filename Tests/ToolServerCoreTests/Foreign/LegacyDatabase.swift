@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import JSON
 
+@testable import SQLiteStore
 @testable import ToolServerCore
 
 /// A copy of the recorded Django database, to read and to spoil.

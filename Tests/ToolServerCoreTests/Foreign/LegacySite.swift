@@ -1,6 +1,7 @@
 import GRDB
 import JSON
 
+@testable import Store
 @testable import ToolServerCore
 
 /// The recorded Django site in a database of its own.

@@ -5,6 +5,7 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Identity
 @testable import ToolServerCore
 
 /// Credentials and rules on the main port.

@@ -4,6 +4,7 @@ import NIOConcurrencyHelpers
 import TestSupport
 import Testing
 
+@testable import Identity
 @testable import ToolServerCore
 
 /// Signed tokens on the main port, with keys from a file and from an issuer's server.

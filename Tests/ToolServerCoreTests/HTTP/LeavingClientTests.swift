@@ -5,6 +5,7 @@ import NIOPosix
 import TestSupport
 import Testing
 
+@testable import SQLiteStore
 @testable import ToolServerCore
 
 /// Searches that read a whole table, over HTTP: they end with their client, and leave room for the others.

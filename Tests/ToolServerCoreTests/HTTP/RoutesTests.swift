@@ -11,6 +11,8 @@ import Synchronization
 import TestSupport
 import Testing
 
+@testable import Identity
+@testable import Store
 @testable import ToolServerCore
 
 /// The main and the admin port on real sockets, in this process.

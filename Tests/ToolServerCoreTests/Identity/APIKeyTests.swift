@@ -5,6 +5,8 @@ import MCPServer
 import NIOConcurrencyHelpers
 import Testing
 
+@testable import Identity
+@testable import SQLiteStore
 @testable import ToolServerCore
 
 @Suite struct APIKeyTests {

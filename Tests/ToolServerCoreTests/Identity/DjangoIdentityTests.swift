@@ -4,6 +4,8 @@ import JSON
 import MCPServer
 import Testing
 
+@testable import Identity
+@testable import Store
 @testable import ToolServerCore
 
 /// Sessions that a real Django site made; more of them are made by Django itself in the interoperability tests.

@@ -1,10 +1,12 @@
-import Configuration
 import Crypto
 import Foundation
 import JSON
+import JSONConfiguration
 import MCPServer
 import Testing
 
+@testable import Identity
+@testable import SQLiteStore
 @testable import ToolServerCore
 
 @Suite struct JWTIdentityTests {

@@ -3,6 +3,8 @@ import MCPServer
 import NIOConcurrencyHelpers
 import Testing
 
+@testable import Identity
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct LoginServiceTests {

@@ -1,13 +1,14 @@
-import Configuration
 import Crypto
 import CryptoExtras
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import MCPServer
 import NIOConcurrencyHelpers
 import TestSupport
 
+@testable import Identity
 @testable import ToolServerCore
 
 /// An authorization server's signing keys.

@@ -5,6 +5,8 @@ import MCPServer
 import NIOCore
 import Testing
 
+@testable import Identity
+@testable import SQLiteStore
 @testable import ToolServerCore
 
 @Suite struct TrustedHeaderTests {

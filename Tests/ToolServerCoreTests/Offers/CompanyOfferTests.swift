@@ -4,6 +4,7 @@ import MCP
 import Testing
 
 @testable import MCPServer
+@testable import Store
 @testable import ToolServerCore
 
 /// Documents and records as resources, and the prompts around them.

@@ -3,6 +3,7 @@ import Observability
 import TestSupport
 import Testing
 
+@testable import PostgreSQLStore
 @testable import ToolServerCore
 
 @Suite struct DatabaseLoadTests {

@@ -1,11 +1,14 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import MCPServer
 import TestSupport
 import Testing
 
+@testable import Identity
+@testable import PostgreSQLStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct ForeignPostgreSQLTests {

@@ -3,6 +3,7 @@ import GRDB
 import JSON
 import TestSupport
 
+@testable import PostgreSQLStore
 @testable import ToolServerCore
 
 /// The recorded Django site in PostgreSQL: the tables as Django 5.2 makes them there, the rows as they were recorded.

@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import PostgreSQLStore
+@testable import Store
 @testable import ToolServerCore
 
 /// A server that takes connections over TCP only under TLS, and only with a password.

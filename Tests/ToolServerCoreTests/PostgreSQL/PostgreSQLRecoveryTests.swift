@@ -1,12 +1,14 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import MCP
 import MCPServer
 import TestSupport
 import Testing
 
+@testable import PostgreSQLStore
+@testable import Store
 @testable import ToolServerCore
 
 /// A server of their own, which is stopped, killed and started.

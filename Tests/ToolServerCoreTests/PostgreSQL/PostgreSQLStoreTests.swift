@@ -2,6 +2,8 @@ import Foundation
 import TestSupport
 import Testing
 
+@testable import PostgreSQLStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct PostgreSQLStoreTests {

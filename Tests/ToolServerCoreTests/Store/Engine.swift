@@ -3,6 +3,9 @@ import GRDB
 import TestSupport
 import Testing
 
+@testable import PostgreSQLStore
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 /// The databases that a store can be in. What the store promises is tested on each.

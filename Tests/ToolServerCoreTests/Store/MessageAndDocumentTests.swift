@@ -1,6 +1,9 @@
 import Foundation
 import Testing
 
+@testable import Assistant
+@testable import Identity
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct MessageTests {

@@ -2,6 +2,8 @@ import Foundation
 import GRDB
 import Testing
 
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct SearchTests {

@@ -1,6 +1,8 @@
 import GRDB
 import Testing
 
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct StatementTests {

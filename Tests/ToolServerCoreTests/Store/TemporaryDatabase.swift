@@ -1,5 +1,6 @@
 import Foundation
 
+@testable import Identity
 @testable import ToolServerCore
 
 /// A directory for database files that goes away with the test.

@@ -4,6 +4,7 @@ import MCP
 import MCPServer
 import Testing
 
+@testable import Store
 @testable import ToolServerCore
 
 @Suite struct PagingTests {

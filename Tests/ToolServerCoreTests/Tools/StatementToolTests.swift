@@ -1,7 +1,7 @@
-import Configuration
 import Foundation
 import GRDB
 import JSON
+import JSONConfiguration
 import MCP
 import MCPServer
 import Testing

@@ -1,6 +1,6 @@
-import Configuration
 import Foundation
 import JSON
+import JSONConfiguration
 import Logging
 import MCP
 import MCPServer
@@ -9,6 +9,8 @@ import NIOPosix
 import TestSupport
 import Testing
 
+@testable import Assistant
+@testable import Store
 @testable import ToolServerCore
 
 /// A tool-server with two accounts and some rows.

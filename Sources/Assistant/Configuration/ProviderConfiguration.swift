@@ -1,0 +1,175 @@
+package import JSON
+package import JSONConfiguration
+
+/// One AI provider that speaks the OpenAI-compatible chat-completions protocol: the `ai` section itself, and each entry
+/// of its `fallbacks`.
+///
+/// | key | default | meaning |
+/// |---|---|---|
+/// | `baseURL` | – | such as `http://127.0.0.1:9000/v1` |
+/// | `model` | – | the model asked for |
+/// | `name` | `primary`, `fallback1` … | in logs and metrics |
+/// | `apiKey`, `apiKeyFile` | – | sent as a bearer token |
+/// | `organization`, `project` | – | sent as `OpenAI-Organization`, `OpenAI-Project` |
+/// | `headers` | `{}` | further headers |
+/// | `parameters` | `{}` | further members of the request, such as `temperature` |
+/// | `proxy`, `proxyFile` | – | URL of an HTTP proxy |
+/// | `connectTimeout` | 5 s | |
+/// | `firstTokenTimeout` | 20 s | until a streamed answer begins |
+/// | `idleTimeout` | 20 s | longest pause of a streamed answer |
+/// | `timeout` | 25 s | whole call, with everything that is tried again; below the 30 s that the gateway's types wait |
+/// | `streamTimeout` | 570 s | the same of a streamed answer, which begins within `timeout`; below the types' 10 min |
+/// | `retries` | 2 | how often a failed request is sent again before anything was answered |
+/// | `maxConcurrent` | 512 | requests at a time; later ones wait |
+/// | `maxAnswer` | 4 MiB | largest response |
+package struct ProviderConfiguration: Sendable {
+    /// Names the provider in logs and metrics.
+    package var name: String
+    /// URL before `/chat/completions`, without a slash at its end.
+    package var baseURL: String
+    /// The model asked for.
+    package var model: String
+    /// Sent as a bearer token.
+    package var apiKey: Secret?
+    /// Sent as `OpenAI-Organization`.
+    package var organization: String?
+    /// Sent as `OpenAI-Project`.
+    package var project: String?
+    /// Further headers; they may hold keys.
+    package var headers: [(name: String, value: Secret)]
+    /// Further members of each request.
+    package var parameters: JSONObject
+    /// URL of an HTTP proxy; it may hold a password.
+    package var proxy: Secret?
+    /// Until the connection stands.
+    package var connectTimeout: Duration
+    /// Until a streamed answer begins.
+    package var firstTokenTimeout: Duration
+    /// Longest pause of a streamed answer.
+    package var idleTimeout: Duration
+    /// For the whole call, with everything that is tried again; of a streamed answer: until it begins.
+    package var timeout: Duration
+    /// For the whole call when the answer is streamed.
+    package var streamTimeout: Duration
+    /// How often a failed request is sent again before anything was answered.
+    package var retries: Int
+    /// Requests at a time.
+    package var maxConcurrent: Int
+    /// Largest response in bytes.
+    package var maxAnswer: Int
+
+    /// A provider with standard limits.
+    package init(name: String = "primary", baseURL: String, model: String, apiKey: Secret? = nil) {
+        self.name = name
+        self.baseURL = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
+        self.model = model
+        self.apiKey = apiKey
+        headers = []
+        parameters = [:]
+        connectTimeout = .seconds(5)
+        firstTokenTimeout = .seconds(20)
+        idleTimeout = .seconds(20)
+        // The gateway's shipped types give up after 30 s: until then the caller is told what was wrong.
+        timeout = .seconds(25)
+        streamTimeout = .seconds(570)
+        retries = 2
+        maxConcurrent = 512
+        maxAnswer = 4 << 20
+    }
+
+    /// Everything that must not reach a log or a caller.
+    package var secrets: [String] {
+        ([apiKey, proxy].compactMap(\.self) + headers.map(\.value)).map(\.value)
+    }
+
+    /// Reads a section; nil when it names no provider. `environment`: whether the short `AI_…` variables belong to it.
+    package init?(_ reader: ConfigurationReader, name: String, environment: Bool) {
+        let baseURL = reader.string(
+            "baseURL", default: "", "Where the provider is, such as http://127.0.0.1:9000/v1; empty: no provider.",
+            environment: environment ? "AI_BASE_URL" : nil)
+        let model = reader.string(
+            "model", default: "", "The model to ask for.", environment: environment ? "AI_MODEL" : nil)
+        let apiKey = reader.secret(
+            "apiKey", "Sent as a bearer token.", environment: environment ? "AI_API_KEY" : nil)
+        let name = reader.string("name", default: name, "Names the provider in logs and metrics.")
+        self.init(name: name, baseURL: baseURL, model: model, apiKey: apiKey)
+        organization = reader.optionalString("organization", "Sent as the header OpenAI-Organization.")
+        project = reader.optionalString("project", "Sent as the header OpenAI-Project.")
+        headers = Self.headers(reader)
+        parameters = Self.parameters(reader)
+        proxy = reader.secret("proxy", "URL of an HTTP proxy, such as http://proxy.example:3128.")
+        readLimits(reader)
+        guard !baseURL.isEmpty else { return nil }
+        check(reader)
+        guard Self.isWebAddress(baseURL) else { return nil }
+    }
+
+    private mutating func readLimits(_ reader: ConfigurationReader) {
+        let range: ClosedRange<Duration> = .milliseconds(10) ... .seconds(3600)
+        connectTimeout = reader.duration(
+            "connectTimeout", default: connectTimeout, in: range, "How long connecting may take.")
+        firstTokenTimeout = reader.duration(
+            "firstTokenTimeout", default: firstTokenTimeout, in: range, "How long a streamed answer may take to begin.")
+        idleTimeout = reader.duration(
+            "idleTimeout", default: idleTimeout, in: range, "Longest pause of a streamed answer.")
+        timeout = reader.duration(
+            "timeout", default: timeout, in: range,
+            "How long the whole call may take, with everything that is tried again; a streamed one: until it begins."
+        )
+        streamTimeout = reader.duration(
+            "streamTimeout", default: streamTimeout, in: .milliseconds(10) ... .seconds(86_400),
+            "How long the whole call may take when the answer is streamed.")
+        retries = reader.integer(
+            "retries", default: retries, in: 0...10,
+            "How often a failed request is sent again, before anything was answered.")
+        maxConcurrent = reader.integer(
+            "maxConcurrent", default: maxConcurrent, in: 1...100_000, "Requests at a time; later ones wait.")
+        maxAnswer = reader.bytes("maxAnswer", default: maxAnswer, in: 1024...(256 << 20), "Largest response.")
+    }
+
+    private func check(_ reader: ConfigurationReader) {
+        // Values that may hold credentials are not repeated.
+        if !Self.isWebAddress(baseURL) {
+            reader.fail("baseURL", expected: "an http:// or https:// URL", found: "something else")
+        }
+        if let proxy, !Self.isWebAddress(proxy.value) {
+            reader.fail("proxy", expected: "an http:// or https:// URL", found: "something else")
+        }
+        let values = [("apiKey", apiKey?.value), ("organization", organization), ("project", project)]
+        for (key, value) in values where value?.utf8.allSatisfy({ (0x21...0x7E).contains($0) }) == false {
+            reader.fail(key, expected: "visible ASCII characters", found: "something else")
+        }
+        if model.isEmpty { reader.fail("model", expected: "the name of a model", found: "nothing") }
+    }
+
+    private static func isWebAddress(_ text: String) -> Bool {
+        (text.hasPrefix("http://") || text.hasPrefix("https://"))
+            && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    private static func headers(_ reader: ConfigurationReader) -> [(name: String, value: Secret)] {
+        guard let json = reader.json("headers", "Further headers: an object of strings.") else { return [] }
+        let headers = (json.object ?? [:]).compactMap { name, value -> (name: String, value: Secret)? in
+            guard let text = value.string, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }),
+                !name.isEmpty, name.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") })
+            else { return nil }
+            return (name, Secret(text))
+        }
+        if json.object?.count != headers.count {
+            reader.fail("headers", expected: "an object of printable strings", found: "something else")
+        }
+        return headers
+    }
+
+    private static func parameters(_ reader: ConfigurationReader) -> JSONObject {
+        let documentation = "Further members of each request, such as {\"temperature\": 0.2}."
+        guard let json = reader.json("parameters", documentation) else { return [:] }
+        let ours = ["model", "messages", "stream", "stream_options", "tools", "tool_choice"]
+        guard let parameters = json.object, !ours.contains(where: { parameters[$0] != nil }) else {
+            reader.fail(
+                "parameters", expected: "an object without \(ours.joined(separator: ", "))", found: "something else")
+            return [:]
+        }
+        return parameters
+    }
+}

@@ -1,0 +1,46 @@
+import Logging
+package import MCPServer
+package import Store
+
+/// What a chat message carries of what was said before.
+package struct ConversationMemory: Sendable {
+    let messages: any MessageStore
+    let maximumExchanges: Int
+    /// Estimated.
+    let maximumTokens: Int
+
+    /// Recalls from a store of messages, up to both bounds.
+    package init(messages: any MessageStore, maximumExchanges: Int, maximumTokens: Int) {
+        self.messages = messages
+        self.maximumExchanges = maximumExchanges
+        self.maximumTokens = maximumTokens
+    }
+
+    /// The latest messages of the caller, oldest first; none for anonymous callers.
+    package func recall(_ context: ToolContext) async -> [ConversationTurn] {
+        guard let principal = context.principal, maximumExchanges > 0 else { return [] }
+        do {
+            let exchanges = try await messages.messages(userID: principal.id, limit: maximumExchanges)
+            return fit(
+                exchanges.reversed().flatMap { exchange in
+                    [ConversationTurn(.user, exchange.message), ConversationTurn(.assistant, exchange.response)]
+                })
+        } catch {
+            // A message without its past is worth more than no answer.
+            context.logger.error("messages not read", metadata: ["error": "\(error)"])
+            return []
+        }
+    }
+
+    /// The latest of these turns that fit the budget, beginning with one of the user's.
+    package func fit(_ turns: [ConversationTurn]) -> [ConversationTurn] {
+        var tokens = 0
+        var first = turns.endIndex
+        for index in turns.indices.reversed() {
+            tokens += TokenEstimate.of(turns[index].text)
+            guard tokens <= maximumTokens else { break }
+            if turns[index].speaker == .user { first = index }
+        }
+        return Array(turns[first...])
+    }
+}

@@ -1,0 +1,262 @@
+import Foundation
+
+/// A file as a document: its title, and its text in paragraphs.
+package struct DocumentFile: Sendable {
+    /// Formats that can be read.
+    package enum Format: String, CaseIterable, Sendable {
+        case text, markdown, html
+
+        /// The format of a file with that name; nil for names that do not tell.
+        package init?(fileName: String) {
+            switch URL(filePath: fileName).pathExtension.lowercased() {
+            case "txt", "text", "": self = .text
+            case "md", "markdown": self = .markdown
+            case "html", "htm", "xhtml": self = .html
+            default: return nil
+            }
+        }
+    }
+
+    /// Why a file is no document.
+    package enum Failure: Error, Hashable, CustomStringConvertible {
+        case notUTF8, empty
+
+        package var description: String {
+            switch self {
+            case .notUTF8: "not UTF-8 text"
+            case .empty: "no text in it"
+            }
+        }
+    }
+
+    /// A passage longer than this is divided, in characters.
+    static let maximumPassageLength = 1200
+
+    /// The heading found in the file, else its name.
+    package let title: String
+    /// Paragraphs with blank lines between them, none of them long.
+    package let body: String
+
+    /// Reads a file's bytes.
+    package init(name: String, format: Format, bytes: [UInt8]) throws(Failure) {
+        guard var text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
+        if text.hasPrefix("\u{FEFF}") { text.removeFirst() }
+        let plain: (title: String?, text: String)
+        switch format {
+        case .text: plain = (nil, text)
+        case .markdown: plain = MarkdownText.plain(text)
+        case .html: plain = HTMLText.plain(text)
+        }
+        let passages = Self.passages(of: plain.text)
+        guard !passages.isEmpty else { throw .empty }
+        let stem = URL(filePath: name).deletingPathExtension().lastPathComponent
+        title = plain.title.flatMap { $0.isEmpty ? nil : $0 } ?? stem
+        body = passages.joined(separator: "\n\n")
+    }
+
+    /// Paragraphs, the long ones divided between sentences, or at least between words.
+    package static func passages(of text: String) -> [String] {
+        var passages: [String] = []
+        var lines: [Substring] = []
+        func finish() {
+            divide(lines.joined(separator: "\n"), into: &passages)
+            lines = []
+        }
+        for line in text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline) {
+            if line.allSatisfy(\.isWhitespace) { finish() } else { lines.append(line) }
+        }
+        finish()
+        return passages
+    }
+
+    private static func divide(_ paragraph: String, into passages: inout [String]) {
+        var rest = Substring(paragraph)
+        while rest.count > maximumPassageLength {
+            let head = rest.prefix(maximumPassageLength)
+            // Not in the first half: the rest would hardly become shorter.
+            let half = head[head.index(head.startIndex, offsetBy: maximumPassageLength / 2)...]
+            let sentence = half.lastIndex { ".!?\n。".contains($0) }
+            let end = sentence ?? half.lastIndex(where: \.isWhitespace) ?? half.indices.last ?? head.startIndex
+            add(rest[...end], to: &passages)
+            rest = rest[rest.index(after: end)...]
+        }
+        add(rest, to: &passages)
+    }
+
+    private static func add(_ text: Substring, to passages: inout [String]) {
+        let trimmed = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        if !trimmed.isEmpty { passages.append(trimmed) }
+    }
+}
+
+/// Markdown without what only says how it looks.
+enum MarkdownText {
+    static func plain(_ markdown: String) -> (title: String?, text: String) {
+        var title: String?
+        var lines: [String] = []
+        var fence: Substring?
+        for line in withoutFrontMatter(markdown) {
+            let content = line.drop(while: { $0 == " " })
+            if let mark = fence {
+                if content.hasPrefix(mark) { fence = nil } else { lines.append(String(line)) }
+            } else if content.hasPrefix("```") || content.hasPrefix("~~~") {
+                fence = content.prefix(3)
+            } else if let heading = heading(content) {
+                if title == nil { title = heading }
+                // A passage of its own would be found without what it heads.
+                lines += ["", heading]
+            } else if isUnderline(content), let above = lines.last, !above.isEmpty {
+                if title == nil { title = above }
+            } else {
+                lines.append(inline(line))
+            }
+        }
+        return (title, lines.joined(separator: "\n"))
+    }
+
+    private static func withoutFrontMatter(_ text: String) -> ArraySlice<Substring> {
+        let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        guard lines.first == "---", let end = lines.dropFirst().firstIndex(of: "---") else { return lines[...] }
+        return lines[(end + 1)...]
+    }
+
+    private static func heading(_ line: Substring) -> String? {
+        let marks = line.prefix { $0 == "#" }
+        guard (1...6).contains(marks.count), line.dropFirst(marks.count).first == " " else { return nil }
+        let text = line.dropFirst(marks.count).trimmingCharacters(in: CharacterSet(charactersIn: " #"))
+        return inline(Substring(text))
+    }
+
+    private static func isUnderline(_ line: Substring) -> Bool {
+        line.count >= 3 && (line.allSatisfy { $0 == "=" } || line.allSatisfy { $0 == "-" })
+    }
+
+    /// Links and images by their text, emphasis without its marks.
+    private static func inline(_ line: Substring) -> String {
+        String(line)
+            .replacing(#/!?\[(?<text>[^\]]*)\]\([^)\s]*(?:\s+"[^"]*")?\)/#) { String($0.output.text) }
+            .replacing("**", with: "").replacing("__", with: "").replacing("`", with: "")
+    }
+}
+
+/// The text that a reader of an HTML page sees.
+enum HTMLText {
+    private static let hidden: Set<String> = ["script", "style", "noscript", "template", "svg", "nav", "iframe"]
+    private static let inline: Set<String> = [
+        "a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "dfn", "em", "font", "i", "kbd", "mark", "q", "s",
+        "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr", "img",
+    ]
+    private static let entities: [Substring: String] = [
+        "amp": "&", "lt": "<", "gt": ">", "quot": "\"", "apos": "'", "nbsp": " ", "ndash": "–", "mdash": "—",
+        "hellip": "…", "laquo": "«", "raquo": "»", "ldquo": "“", "rdquo": "”", "lsquo": "‘", "rsquo": "’",
+        "bdquo": "„", "copy": "©", "reg": "®", "euro": "€", "auml": "ä", "ouml": "ö", "uuml": "ü", "Auml": "Ä",
+        "Ouml": "Ö", "Uuml": "Ü", "szlig": "ß", "eacute": "é", "egrave": "è", "agrave": "à", "ccedil": "ç",
+    ]
+
+    static func plain(_ html: String) -> (title: String?, text: String) {
+        var text = ""
+        var titles: [String: String] = [:]
+        var capturing: String?
+        var rest = Substring(html)
+        while let start = rest.firstIndex(of: "<") {
+            let piece = unescaped(rest[..<start])
+            rest = rest[start...]
+            // The page's own title is not part of its text.
+            if let capturing { titles[capturing, default: ""] += piece }
+            if capturing != "title" { text += piece }
+            guard let tag = Tag(rest) else {
+                text += "<"
+                rest = rest.dropFirst()
+                continue
+            }
+            rest = rest[tag.end...]
+            if !tag.isClosing, hidden.contains(tag.name) {
+                rest = after(closing: tag.name, rest)
+            } else if tag.name == "title" || tag.name == "h1" {
+                if tag.isClosing { capturing = nil } else if titles[tag.name] == nil { capturing = tag.name }
+            }
+            if tag.name == "br" || tag.name == "tr" || tag.name == "li" {
+                text += "\n"
+            } else if tag.name == "td" || tag.name == "th" {
+                text += " "
+            } else if !tag.name.isEmpty, !inline.contains(tag.name) {
+                text += "\u{2029}"
+            }
+        }
+        text += unescaped(rest)
+        let title = titles["title"].map(collapsed).flatMap { $0.isEmpty ? nil : $0 } ?? titles["h1"].map(collapsed)
+        return (title, paragraphs(text))
+    }
+
+    /// White space means nothing in HTML but where an element breaks the line or the paragraph.
+    private static func paragraphs(_ text: String) -> String {
+        text.split(separator: "\u{2029}").map { block in
+            block.split(separator: "\n").map { collapsed(String($0)) }.filter { !$0.isEmpty }.joined(separator: "\n")
+        }.filter { !$0.isEmpty }.joined(separator: "\n\n")
+    }
+
+    private static func collapsed(_ text: String) -> String {
+        text.split(whereSeparator: \.isWhitespace).joined(separator: " ")
+    }
+
+    private static func after(closing name: String, _ text: Substring) -> Substring {
+        guard let end = text.range(of: "</\(name)", options: .caseInsensitive) else { return text[text.endIndex...] }
+        return text[end.lowerBound...]
+    }
+
+    /// Line ends of the source are spaces here.
+    private static func unescaped(_ text: Substring) -> String {
+        var result = ""
+        var rest = text
+        while let start = rest.firstIndex(of: "&") {
+            result += rest[..<start].map { $0.isNewline ? " " : String($0) }.joined()
+            rest = rest[rest.index(after: start)...]
+            guard let end = rest.prefix(12).firstIndex(of: ";"), let character = character(rest[..<end]) else {
+                result += "&"
+                continue
+            }
+            result += character
+            rest = rest[rest.index(after: end)...]
+        }
+        return result + rest.map { $0.isNewline ? " " : String($0) }.joined()
+    }
+
+    private static func character(_ name: Substring) -> String? {
+        guard name.hasPrefix("#") else { return entities[name] }
+        let digits = name.dropFirst()
+        let isHexadecimal = digits.hasPrefix("x") || digits.hasPrefix("X")
+        let value = isHexadecimal ? UInt32(digits.dropFirst(), radix: 16) : UInt32(digits)
+        return value.flatMap(Unicode.Scalar.init).map { String(Character($0)) }
+    }
+
+    /// A tag, comment or declaration at the beginning of a text.
+    private struct Tag {
+        /// In lower case; empty for what is no element.
+        let name: String
+        let isClosing: Bool
+        let end: Substring.Index
+
+        init?(_ text: Substring) {
+            if text.hasPrefix("<!--") {
+                end = text.firstRange(of: "-->")?.upperBound ?? text.endIndex
+                name = ""
+                isClosing = false
+                return
+            }
+            let inner = text.dropFirst()
+            guard let first = inner.first, first.isLetter || "/!?".contains(first) else { return nil }
+            isClosing = first == "/"
+            name = inner.drop { "/!?".contains($0) }.prefix { $0.isLetter || $0.isNumber }.lowercased()
+            var quote: Character?
+            let close = inner.firstIndex { character in
+                if let open = quote {
+                    if character == open { quote = nil }
+                    return false
+                }
+                if character == "\"" || character == "'" { quote = character }
+                return character == ">"
+            }
+            end = close.map { text.index(after: $0) } ?? text.endIndex
+        }
+    }
+}

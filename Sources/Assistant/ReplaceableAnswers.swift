@@ -1,0 +1,19 @@
+import Synchronization
+
+/// Answers with the provider that a reload last put in place; what is being answered keeps its own.
+package final class ReplaceableAnswers: AnswerProvider {
+    private let provider: Mutex<any AnswerProvider>
+
+    package init(_ provider: any AnswerProvider) {
+        self.provider = Mutex(provider)
+    }
+
+    package func replace(with provider: any AnswerProvider) {
+        self.provider.withLock { $0 = provider }
+    }
+
+    package func answer(_ question: Question, onDelta: AnswerDelta?) async throws -> String {
+        let provider = provider.withLock { $0 }
+        return try await provider.answer(question, onDelta: onDelta)
+    }
+}

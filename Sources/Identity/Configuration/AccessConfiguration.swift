@@ -1,0 +1,90 @@
+package import JSONConfiguration
+package import MCPServer
+
+/// Who may do what: keys of the `toolServer` section.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `requireAuthentication` | boolean | false | anonymous callers are refused with 401 |
+/// | `publicURL` | URL | – | the MCP endpoint as clients reach it: the OAuth resource; required with `jwt` |
+/// | `cookieScopes` | list | – | scopes of those who are known by a cookie; absent: all |
+/// | `tools.NAME.access` | `anonymous`, `authenticated` | `anonymous` | who may call the tool |
+/// | `tools.NAME.scopes` | list | empty | what the credential must hold; implies `authenticated` |
+/// | `apiKeys.header` | string | `X-API-Key` | may hold an API key besides `Authorization`; empty: none |
+/// | `stdioKey`, `stdioKeyFile` | secret | – | the API key whose rights a stdio client has |
+package struct AccessConfiguration: Sendable {
+    /// Rules by the tool's name.
+    package let tools: [String: AccessRule]
+    /// Whether anonymous callers are refused.
+    package let requiresAuthentication: Bool
+    /// The MCP endpoint as clients reach it.
+    package let publicURL: PublicURL?
+    /// What a cookie allows.
+    package let cookieScopes: GrantedScopes
+    /// A header besides `Authorization` that may hold an API key.
+    package let keyHeader: String?
+    /// The API key of the one client that stdio has.
+    package let stdioKey: Secret?
+
+    private enum Access: String, CaseIterable {
+        case anonymous, authenticated
+    }
+
+    package init(_ reader: ConfigurationReader) {
+        requiresAuthentication = reader.bool(
+            "requireAuthentication", default: false, "Whether anonymous callers are refused with 401.")
+        let url = reader.optionalString(
+            "publicURL", "The MCP endpoint as clients reach it, such as https://chat.example/mcp.")
+        publicURL = url.flatMap(PublicURL.init)
+        if let url, publicURL == nil {
+            reader.fail("publicURL", expected: "an http or https URL without query and fragment", found: "\"\(url)\"")
+        }
+        let granted = Self.scopes(
+            "cookieScopes", reader, "Scopes of callers who are known by a cookie; absent: all of them.")
+        cookieScopes = reader.isPresent("cookieScopes") ? .only(Set(granted)) : .all
+        let rules = reader.map("tools", "Who may call a tool, by the tool's name.", of: "tool") { _, tool in
+            let access = tool.choice(
+                "access", default: Access.anonymous, "Who may call it; with scopes always authenticated.")
+            let scopes = Self.scopes("scopes", tool, "What the caller's credential must hold, all of it.")
+            if tool.isPresent("access"), access == .anonymous, !scopes.isEmpty {
+                tool.fail("access", expected: "\"authenticated\", as scopes are required", found: "\"anonymous\"")
+            }
+            return AccessRule(needsUser: access == .authenticated, scopes: scopes)
+        }
+        tools = Dictionary(rules.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+        keyHeader = reader.section("apiKeys", "API keys, made with the subcommand key.") { keys in
+            let header = keys.string(
+                "header", default: "X-API-Key", "A header besides Authorization that may hold a key; empty: none.")
+            if !header.isEmpty, !HeaderName.isValid(header) {
+                keys.fail("header", expected: "a header's name", found: "\"\(header)\"")
+            }
+            return header.isEmpty ? nil : header
+        }
+        stdioKey = reader.secret(
+            "stdioKey", "The API key whose rights the client of the stdio transport has.",
+            environment: "TOOL_SERVER_API_KEY")
+    }
+
+    /// A list of scope names.
+    package static func scopes(_ key: String, _ reader: ConfigurationReader, _ documentation: String) -> [String] {
+        let scopes = reader.strings(key, default: [], documentation)
+        for scope in scopes where !ScopeName.isValid(scope) {
+            reader.fail(key, expected: "scopes of visible ASCII without \" and \\", found: "\"\(scope.printable)\"")
+        }
+        return scopes
+    }
+}
+
+/// Names of header fields.
+enum HeaderName {
+    /// Whether the text is a token, RFC 9110 section 5.6.2.
+    static func isValid(_ text: String) -> Bool {
+        !text.isEmpty
+            && text.utf8.allSatisfy { byte in
+                switch byte {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
+                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
+                }
+            }
+    }
+}

@@ -1,0 +1,51 @@
+package import JSONConfiguration
+package import Store
+
+/// The `django` section: the site whose sessions and users the identity `django` reads.
+///
+/// | key | environment | default | meaning |
+/// |---|---|---|---|
+/// | `secretKey`, `secretKeyFile` | `DJANGO_SECRET_KEY`, `DJANGO_SECRET_KEY_FILE` | required | `SECRET_KEY` |
+/// | `secretKeyFallbacks`, `…File` | `DJANGO_SECRET_KEY_FALLBACKS`, `…_FILE` | – | `SECRET_KEY_FALLBACKS`, one a line |
+/// | `cookie` | | `sessionid` | `SESSION_COOKIE_NAME` |
+/// | `sessions.table` | | `django_session` | |
+/// | `users.table`, `.id`, `.username`, `.active`, `.password` | | those of `auth_user` | |
+/// | `users.alias` | | – | column of the name shown to others |
+package struct DjangoConfiguration: Sendable {
+    /// The site's `SECRET_KEY`.
+    package let secretKey: Secret?
+    /// The site's `SECRET_KEY_FALLBACKS`, one a line.
+    package let fallbacks: Secret?
+    package let cookie: String
+    package let tables: DjangoTables
+
+    package init(_ reader: ConfigurationReader) {
+        secretKey = reader.secret("secretKey", "The site's SECRET_KEY.", environment: "DJANGO_SECRET_KEY")
+        fallbacks = reader.secret(
+            "secretKeyFallbacks", "The site's SECRET_KEY_FALLBACKS, one a line.",
+            environment: "DJANGO_SECRET_KEY_FALLBACKS")
+        cookie = reader.string("cookie", default: "sessionid", "The session cookie's name.")
+        let sessions = reader.section("sessions", "The table of database sessions.") {
+            $0.string("table", default: "django_session", "The table.")
+        }
+        tables = reader.section("users", "The user table.") { users in
+            DjangoTables(
+                sessions: sessions, users: users.string("table", default: "auth_user", "The table."),
+                id: users.string("id", default: "id", "Column of the primary key."),
+                username: users.string("username", default: "username", "Column of the user name."),
+                alias: users.optionalString("alias", "Column of the name shown to others, if there is one."),
+                active: users.string("active", default: "is_active", "Column that says who may log in."),
+                password: users.string("password", default: "password", "Column of the encoded password."))
+        }
+    }
+
+    /// All secrets, for redaction.
+    package var secrets: [String] { [secretKey?.value].compactMap(\.self) + fallbackKeys }
+
+    var fallbackKeys: [String] { fallbacks?.value.split(whereSeparator: \.isNewline).map(String.init) ?? [] }
+
+    /// Nil without a key.
+    package var signing: DjangoSigning? {
+        secretKey.map { DjangoSigning(secretKey: $0.value, fallbacks: fallbackKeys) }
+    }
+}

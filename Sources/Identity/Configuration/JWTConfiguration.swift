@@ -1,0 +1,116 @@
+package import JSONConfiguration
+
+/// The `jwt` section: access tokens of an OAuth 2.0 authorization server (RFC 9068 and what came before it).
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `issuer` | string | required | what `iss` must be, to the letter |
+/// | `audience` | list | required | `aud` must hold one of them |
+/// | `jwksURL` or `jwksFile` | string | required | the issuer's keys; https unless the host is this machine |
+/// | `caFile` | path | the system's | PEM file of the authorities that `jwksURL` is checked against |
+/// | `algorithms` | list | `["RS256", "ES256"]` | RS, PS and ES with 256, 384, 512; EdDSA; nothing else |
+/// | `leeway` | duration | 30 s | how far the issuer's clock may be off |
+/// | `requiredClaims` | list | empty | claims that must be there besides `iss`, `aud`, `exp` and that of `user` |
+/// | `scope` | string | `scope`, else `scp` | the claim with the scopes: a text with spaces, or a list |
+/// | `user` | string | `sub` | the claim that names the user |
+/// | `users` | `token`, `directory` | `token` | whether that is a user of its own, or the name of one of ours |
+/// | `name`, `alias` | string | – | claims with the names shown; for `token` |
+/// | `refresh` | duration | 30 s | least time between two readings of the keys |
+/// | `maxAge` | duration | 10 m | after which the keys are read again anyway |
+/// | `authorizationServers` | list | `[issuer]` | told to clients in the resource's metadata |
+package struct JWTConfiguration: Sendable {
+    /// Whose users a token names.
+    package enum Users: String, CaseIterable, Sendable {
+        /// The issuer's: nobody of that name is known here otherwise.
+        case token
+        /// Those of the providers `builtin` and `django`.
+        case directory
+    }
+
+    /// Where the issuer's keys are.
+    package enum Keys: Hashable, Sendable {
+        case file(String)
+        case url(String)
+    }
+
+    /// What may be pinned: no symmetric algorithm, as its key would have to be kept here, and never `none`.
+    static let knownAlgorithms = [
+        "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
+    ]
+
+    let issuer: String
+    let audience: Set<String>
+    package let keys: Keys
+    let caFile: String?
+    package let algorithms: Set<String>
+    let leeway: Duration
+    let requiredClaims: [String]
+    let scopeClaim: String?
+    let userClaim: String
+    let users: Users
+    let nameClaim: String?
+    let aliasClaim: String?
+    package let refresh: Duration
+    package let maximumAge: Duration
+    /// What the resource's metadata names.
+    package let authorizationServers: [String]
+
+    package init(_ reader: ConfigurationReader, isUsed: Bool) {
+        issuer = reader.string("issuer", default: "", "What the claim iss must be, to the letter.")
+        audience = Set(reader.strings("audience", default: [], "The claim aud must hold one of these."))
+        let url = reader.optionalString("jwksURL", "Where the issuer publishes its keys; https unless on this machine.")
+        let file = reader.optionalString("jwksFile", "A file with the issuer's keys, a JSON Web Key Set.")
+        keys = url.map(Keys.url) ?? .file(file ?? "")
+        caFile = reader.optionalString("caFile", "PEM file of the authorities that jwksURL is checked against.")
+        let names = reader.strings("algorithms", default: ["RS256", "ES256"], "The algorithms that are accepted.")
+        algorithms = Set(names)
+        leeway = reader.duration(
+            "leeway", default: .seconds(30), in: .zero ... .seconds(300), "How far the issuer's clock may be off.")
+        requiredClaims = reader.strings("requiredClaims", default: [], "Further claims that a token must have.")
+        scopeClaim = reader.optionalString(
+            "scope", "The claim with the scopes, a text with spaces or a list; absent: scope, else scp.")
+        userClaim = reader.string("user", default: "sub", "The claim that names the user.")
+        users = reader.choice(
+            "users", default: Users.token, "Whether it names a user of its own, or one of builtin and django.")
+        nameClaim = reader.optionalString("name", "The claim with the user's name; absent: that of user.")
+        aliasClaim = reader.optionalString("alias", "The claim with the name shown to others.")
+        refresh = reader.duration(
+            "refresh", default: .seconds(30), in: .seconds(1) ... .seconds(3600),
+            "The least time between two readings of the keys.")
+        maximumAge = reader.duration(
+            "maxAge", default: .seconds(600), in: .seconds(1) ... .seconds(86_400),
+            "After which the keys are read again anyway.")
+        let servers = reader.strings(
+            "authorizationServers", default: [], "What clients are told about who issues tokens; default: the issuer.")
+        authorizationServers = servers.isEmpty ? [issuer] : servers
+        guard isUsed else { return }
+        if issuer.isEmpty { reader.fail("issuer", expected: "the issuer of the tokens", found: "nothing") }
+        if audience.isEmpty {
+            reader.fail("audience", expected: "whom the tokens must be issued for, such as publicURL", found: "nothing")
+        }
+        if (url == nil) == (file == nil) {
+            reader.fail("jwksURL", expected: "either jwksURL or jwksFile", found: url == nil ? "neither" : "both")
+        }
+        if let url, !Self.isAcceptable(url) {
+            reader.fail("jwksURL", expected: "an https URL, or http on this machine", found: "\"\(url.prefix(200))\"")
+        }
+        if names.isEmpty || !algorithms.isSubset(of: Self.knownAlgorithms) {
+            reader.fail(
+                "algorithms", expected: "a list of " + Self.knownAlgorithms.joined(separator: ", "),
+                found: names.joined(separator: ", "))
+        }
+    }
+
+    /// Keys decide who is who: nobody on the way may change them.
+    private static func isAcceptable(_ url: String) -> Bool {
+        guard url.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !url.contains("@"), !url.contains("#") else {
+            return false
+        }
+        let lower = url.lowercased()
+        if lower.hasPrefix("https://") { return lower.count > "https://".count }
+        guard lower.hasPrefix("http://") else { return false }
+        let authority = lower.dropFirst("http://".count).prefix { $0 != "/" && $0 != "?" }
+        let host = authority.hasPrefix("[") ? authority.prefix { $0 != "]" } + "]" : authority.prefix { $0 != ":" }
+        return ["localhost", "127.0.0.1", "[::1]"].contains(host)
+    }
+}

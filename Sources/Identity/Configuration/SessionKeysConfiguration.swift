@@ -1,0 +1,54 @@
+package import JSONConfiguration
+package import MCPServer
+
+/// How MCP session ids are made; keys of the `toolServer` section itself.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `sessionKey`, `sessionKeyFile` | secret | – | seals session ids, so that replicas with the same key resume one |
+/// | `previousSessionKeys`, `…File` | secret | – | keys of before, separated by white space or commas |
+/// | `sessionLifetime` | duration | 1 d | how long a sealed id is good |
+///
+/// An end (DELETE, eviction) is known at once to the server that saw it, and within seconds to the others that share
+/// PostgreSQL.
+///
+/// Without a key, ids are random and mean something to their own process only. With one, `limits.sessionIdle` only
+/// frees memory: until its lifetime is over, a session that is used again is taken up again.
+package struct SessionKeysConfiguration: Sendable {
+    /// What replicas share; nil: ids are random.
+    package let key: Secret?
+    /// Opened, but no longer used for new sessions.
+    package let previous: [Secret]
+    package let lifetime: Duration
+
+    /// Fewer characters cannot hold 128 random bits in base64.
+    private static let shortestKey = 22
+
+    package init(_ reader: ConfigurationReader) {
+        key = reader.secret(
+            "sessionKey", "Seals MCP session ids: at least 22 random characters, the same for all replicas.")
+        previous =
+            reader.secret("previousSessionKeys", "Keys of before, separated by white space or commas.")?
+            .value.split { $0.isWhitespace || $0 == "," }.map { Secret(String($0)) } ?? []
+        lifetime = reader.duration(
+            "sessionLifetime", default: .seconds(86_400), in: .seconds(60) ... .seconds(30 * 86_400),
+            "How long a sealed session id is good.")
+        for (name, secrets) in [("sessionKey", [key].compactMap { $0 }), ("previousSessionKeys", previous)]
+        where secrets.contains(where: { $0.value.utf8.count < Self.shortestKey }) {
+            reader.fail(name, expected: "at least \(Self.shortestKey) characters a key", found: "fewer")
+        }
+        if key == nil, !previous.isEmpty {
+            reader.fail("sessionKey", expected: "a key beside previousSessionKeys", found: "nothing")
+        }
+    }
+
+    /// - Parameter ends: Remembers ended sessions; replicas may share it.
+    package func identifiers(ends: any SessionEnds = ProcessSessionEnds()) -> any SessionIdentifying {
+        guard let key else { return RandomSessionIdentifiers() }
+        return SealedSessionIdentifiers(
+            secret: key.value, previous: previous.map(\.value), lifetime: lifetime, ends: ends)
+    }
+
+    /// Seals what multi-round calls of 2026-07-28 send through the client; nil: a key of the process.
+    package var stateKey: [UInt8]? { key.map { SealedSessionIdentifiers.stateKey(secret: $0.value) } }
+}

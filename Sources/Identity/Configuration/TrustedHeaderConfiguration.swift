@@ -1,0 +1,61 @@
+package import JSONConfiguration
+
+/// The `trustedHeader` section: a reverse proxy that authenticates users itself and says who they are.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `header` | string | `X-Auth-User` | holds the user's name |
+/// | `aliasHeader` | string | – | holds the name shown to others |
+/// | `scopesHeader` | string | – | holds the scopes, separated by spaces; without the key, users have all |
+/// | `secretHeader` | string | `X-Auth-Secret` | holds the secret |
+/// | `secret`, `secretFile` | secret | required | what proves that the proxy wrote the headers; 16 characters or more |
+/// | `peers` | list | required | addresses of the proxy: `10.0.0.0/8`, `::1`, `unix` |
+/// | `users` | `header`, `directory` | `header` | whether the header names a user of its own, or one of ours |
+///
+/// The proxy must overwrite these headers on every request, so that clients cannot send their own.
+package struct TrustedHeaderConfiguration: Sendable {
+    /// Whose users the header names.
+    package enum Users: String, CaseIterable, Sendable {
+        /// The proxy's: nobody of that name is known here otherwise.
+        case header
+        /// Those of the providers `builtin` and `django`.
+        case directory
+    }
+
+    package let header: String
+    let aliasHeader: String?
+    let scopesHeader: String?
+    let secretHeader: String
+    /// What proves that the proxy wrote the headers.
+    package let secret: Secret?
+    let peers: [PeerRange]
+    let users: Users
+
+    package init(_ reader: ConfigurationReader, isUsed: Bool) {
+        header = reader.string("header", default: "X-Auth-User", "The header with the user's name.")
+        aliasHeader = reader.optionalString("aliasHeader", "The header with the name shown to others.")
+        scopesHeader = reader.optionalString(
+            "scopesHeader", "The header with the user's scopes, separated by spaces; absent: users have all.")
+        secretHeader = reader.string("secretHeader", default: "X-Auth-Secret", "The header with the secret.")
+        secret = reader.secret("secret", "What proves that the proxy wrote the headers.")
+        let texts = reader.strings("peers", default: [], "Addresses of the proxy: networks, addresses, or unix.")
+        peers = texts.compactMap(PeerRange.init)
+        users = reader.choice(
+            "users", default: Users.header, "Whether it names a user of its own, or one of builtin and django.")
+        for (key, name) in [
+            ("header", header), ("aliasHeader", aliasHeader), ("scopesHeader", scopesHeader),
+            ("secretHeader", secretHeader),
+        ] where name.map(HeaderName.isValid) == false {
+            reader.fail(key, expected: "a header's name", found: "\"\(name ?? "")\"")
+        }
+        for text in texts where PeerRange(text) == nil {
+            reader.fail("peers", expected: "10.0.0.0/8, ::1, unix and the like", found: "\"\(text)\"")
+        }
+        guard isUsed else { return }
+        if texts.isEmpty { reader.fail("peers", expected: "addresses of the proxy", found: "nothing") }
+        if (secret?.value.utf8.count ?? 0) < 16 {
+            reader.fail(
+                "secret", expected: "16 characters or more", found: secret == nil ? "nothing" : "a shorter secret")
+        }
+    }
+}

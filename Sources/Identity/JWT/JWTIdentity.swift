@@ -1,0 +1,98 @@
+package import Foundation
+import JSON
+import JSONConfiguration
+import MCPServer
+
+/// Callers that present a signed access token.
+package struct JWTIdentity: TokenProvider {
+    /// What begins the principal's id where tokens name users of their own.
+    package static let principalPrefix = "jwt:"
+
+    let configuration: JWTConfiguration
+    let keys: VerificationKeys
+    let directory: UserDirectory
+    let now: @Sendable () -> Date
+
+    /// Accepts the tokens that a configuration describes.
+    package init(
+        configuration: JWTConfiguration, keys: VerificationKeys, directory: UserDirectory,
+        now: @escaping @Sendable () -> Date
+    ) {
+        self.configuration = configuration
+        self.keys = keys
+        self.directory = directory
+        self.now = now
+    }
+
+    package func identify(_ token: PresentedToken) async throws -> IdentityOutcome {
+        guard case .bearer(let text) = token, !text.hasPrefix(APIKeyText.prefix) else { return .none }
+        do {
+            let token = try SignedToken(text)
+            try await verify(token)
+            return .principal(try await principal(try check(token.claims)))
+        } catch let fault as TokenFault {
+            return .rejected(fault.kind, reason: fault.reason)
+        }
+    }
+
+    /// The signature before the claims: who cannot sign learns nothing about what would be accepted.
+    private func verify(_ token: SignedToken) async throws {
+        guard configuration.algorithms.contains(token.algorithm) else {
+            throw TokenFault("The token's algorithm is not accepted")
+        }
+        let candidates = try await keys.candidates(algorithm: token.algorithm, id: token.keyID)
+        guard !candidates.isEmpty else { throw TokenFault("The token's key is unknown") }
+        guard candidates.contains(where: { $0.verifies(token) }) else {
+            throw TokenFault("The token's signature is wrong")
+        }
+    }
+
+    private func check(_ claims: JSONObject) throws(TokenFault) -> JSONObject {
+        guard claims["iss"]?.string == configuration.issuer else { throw TokenFault("The token is of another issuer") }
+        let audience = claims["aud"]?.string.map { [$0] } ?? claims["aud"]?.array?.compactMap(\.string) ?? []
+        guard !configuration.audience.isDisjoint(with: audience) else {
+            throw TokenFault("The token is for another audience")
+        }
+        let now = now().timeIntervalSince1970
+        let leeway = configuration.leeway / .seconds(1)
+        guard let expiry = claims["exp"]?.double else { throw TokenFault("The token has no expiry") }
+        guard now < expiry + leeway else { throw TokenFault("The token has expired", .expired) }
+        for (name, reason) in [
+            ("nbf", "The token is not valid yet"), ("iat", "The token is issued in the future"),
+        ] {
+            guard let claim = claims[name] else { continue }
+            guard let instant = claim.double, instant <= now + leeway else { throw TokenFault(reason) }
+        }
+        // A token bound to its holder's key is no bearer token: presenting it proves nothing (RFC 7800, RFC 9449).
+        guard claims["cnf"] == nil else { throw TokenFault("The token is bound to a key and cannot be used alone") }
+        for name in configuration.requiredClaims where claims[name].map(\.isNull) != false {
+            throw TokenFault("The token lacks the claim \(name)")
+        }
+        return claims
+    }
+
+    private func principal(_ claims: JSONObject) async throws -> Principal {
+        guard let user = claims[configuration.userClaim]?.string, (1...255).contains(user.utf8.count),
+            !user.contains(where: \.isControl)
+        else { throw TokenFault("The token names no user") }
+        let scopes = Set(scopes(claims))
+        switch configuration.users {
+        case .directory:
+            let record = try await directory.user(named: user)
+            guard let record, record.isActive else {
+                throw TokenFault("The token's user is unknown or disabled", record == nil ? .unknown : .disabled)
+            }
+            return record.principal(.only(scopes), isCookie: false)
+        case .token:
+            func shown(_ claim: String?) -> String? { claim.flatMap { claims[$0]?.string }?.printable }
+            return Principal(
+                id: Self.principalPrefix + user, name: shown(configuration.nameClaim) ?? user, scopes: scopes,
+                attributes: ["alias": shown(configuration.aliasClaim) ?? ""])
+        }
+    }
+
+    private func scopes(_ claims: JSONObject) -> [String] {
+        let value = configuration.scopeClaim.map { claims[$0] } ?? claims["scope"] ?? claims["scp"]
+        return value?.string.map(ScopeName.list) ?? value?.array?.compactMap(\.string) ?? []
+    }
+}

@@ -1,0 +1,42 @@
+package import CurlTransport
+import Foundation
+
+extension JWTConfiguration {
+    /// A key set is small; anything larger is a mistake, or an attempt on our memory.
+    static let maximumKeySetBytes = 256 * 1024
+    private static let timeout: Duration = .seconds(5)
+
+    /// Reads the issuer's keys.
+    /// - Parameter engine: fetches a URL.
+    package func loader(_ engine: CurlEngine?) -> @Sendable () async throws -> [UInt8] {
+        switch keys {
+        case .file(let path):
+            return {
+                guard let file = FileHandle(forReadingAtPath: path) else {
+                    throw KeySetFault(description: "\(path): cannot be read")
+                }
+                defer { try? file.close() }
+                let data = try file.read(upToCount: Self.maximumKeySetBytes + 1) ?? Data()
+                guard data.count <= Self.maximumKeySetBytes else {
+                    throw KeySetFault(description: "\(path): over 256 KiB")
+                }
+                return Array(data)
+            }
+        case .url(let url):
+            let request = CurlRequest(
+                url: url, headers: CurlHeaders([("Accept", "application/jwk-set+json, application/json")]),
+                timeout: Self.timeout,
+                maximumResponseBytes: Self.maximumKeySetBytes, mayResend: true,
+                tls: caFile.map { CurlTLS(caFile: $0) })
+            return {
+                // Redirects are not followed: they could lead away from https.
+                guard let engine else { throw KeySetFault(description: "\(url): nothing to fetch it with") }
+                let response = try await engine.execute(request)
+                guard response.status == 200 else {
+                    throw KeySetFault(description: "\(url): status \(response.status)")
+                }
+                return Array(response.body.readableBytesView)
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+import Foundation
+import JSON
+import JWTKit
+
+/// A public key that verifies tokens, with the algorithms that it may be used for.
+struct VerificationKey: Sendable {
+    /// `kid`.
+    let id: String?
+    /// By the name in a token's header. What is not here is not tried: the token does not choose how it is verified.
+    let algorithms: [String: any JWTAlgorithm]
+
+    /// Whether the signature is one of this key over the bytes.
+    func verifies(_ token: SignedToken) -> Bool {
+        guard let algorithm = algorithms[token.algorithm] else { return false }
+        return (try? algorithm.verify(token.signature, signs: token.signedBytes)) ?? false
+    }
+}
+
+/// Why a key set cannot be used.
+struct KeySetFault: Error, CustomStringConvertible {
+    let description: String
+}
+
+extension VerificationKey {
+    /// Keys of a set that are looked at.
+    static let maximumKeys = 100
+    /// A shorter RSA key can be broken, and a longer one costs more than any issuer asks for; in bytes.
+    private static let modulusLengths = 256...1024
+
+    /// The keys of a JSON Web Key Set (RFC 7517) that can verify one of the algorithms. Others are left out: keys of
+    /// other kinds, for encryption, too weak, or broken.
+    /// - Throws: ``KeySetFault`` when the text is no key set, or no key is left.
+    package static func keys(inSet bytes: [UInt8], algorithms: Set<String>) async throws -> [VerificationKey] {
+        guard let entries = (try? JSONValue(parsing: bytes))?["keys"]?.array else {
+            throw KeySetFault(description: "not a JSON Web Key Set")
+        }
+        var keys: [VerificationKey] = []
+        for entry in entries.prefix(maximumKeys) {
+            guard let object = entry.object, isForVerifying(object) else { continue }
+            var usable: [String: any JWTAlgorithm] = [:]
+            for name in possible(object) where algorithms.contains(name) {
+                usable[name] = try? await algorithm(name, object)
+            }
+            if !usable.isEmpty { keys.append(VerificationKey(id: object["kid"]?.string, algorithms: usable)) }
+        }
+        guard !keys.isEmpty else { throw KeySetFault(description: "no key for any accepted algorithm") }
+        return keys
+    }
+
+    private static func isForVerifying(_ key: JSONObject) -> Bool {
+        if let use = key["use"], use.string != "sig" { return false }
+        if let operations = key["key_ops"]?.array, !operations.contains("verify") { return false }
+        return true
+    }
+
+    /// The algorithms that a key's kind, curve and own `alg` leave.
+    private static func possible(_ key: JSONObject) -> [String] {
+        let kind: [String] =
+            switch (key["kty"]?.string, key["crv"]?.string) {
+            case ("RSA", _): ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512"]
+            case ("EC", "P-256"): ["ES256"]
+            case ("EC", "P-384"): ["ES384"]
+            case ("EC", "P-521"): ["ES512"]
+            case ("OKP", "Ed25519"): ["EdDSA"]
+            default: []
+            }
+        guard let own = key["alg"] else { return kind }
+        return kind.filter { $0 == own.string }
+    }
+
+    private static func algorithm(_ name: String, _ key: JSONObject) async throws -> any JWTAlgorithm {
+        // Only the public members: what a set should not hold is not taken in.
+        var members: JSONObject = ["kid": "key", "alg": .string(name)]
+        for member in ["kty", "n", "e", "crv", "x", "y"] { members[member] = key[member] }
+        if let modulus = key["n"]?.string {
+            let significant = modulus.drop { $0 == "A" }.utf8.count * 6 / 8
+            guard modulusLengths.contains(significant) else {
+                throw KeySetFault(description: "an RSA key of an unusual length")
+            }
+        }
+        let jwk = try JSONDecoder().decode(JWK.self, from: Data(JSONValue.object(members).serialized))
+        let collection = JWTKeyCollection()
+        try await collection.add(jwk: jwk)
+        return try await collection.getKey(for: JWKIdentifier(string: "key"), alg: name)
+    }
+}

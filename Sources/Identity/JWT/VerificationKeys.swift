@@ -1,0 +1,99 @@
+package import Logging
+
+/// No key has been read yet, and none could be.
+package struct VerificationKeysUnavailable: Error, CustomStringConvertible {
+    package var description: String { "the keys of the token's issuer are unavailable" }
+}
+
+/// An issuer's keys, read when they are needed and kept.
+///
+/// Tokens with a key that is not known cause a reading, as issuers rotate their keys; but no more than one in an
+/// interval, as anybody can send such tokens. After `maximumAge` the keys are read again in any case, so that a
+/// withdrawn key ends. A reading that fails changes nothing. Only callers with an unknown key wait for a reading.
+package actor VerificationKeys {
+    private let load: @Sendable () async throws -> [UInt8]
+    private let algorithms: Set<String>
+    private let interval: Duration
+    private let maximumAge: Duration
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let logger: Logger
+
+    private var keys: [VerificationKey] = []
+    private var readAt: ContinuousClock.Instant?
+    private var triedAt: ContinuousClock.Instant?
+    private var reading: Task<Void, Never>?
+
+    /// - Parameters:
+    ///   - algorithms: the accepted ones; keys for others are left out.
+    ///   - interval: least time between the starts of two readings.
+    ///   - maximumAge: after which the keys are read again.
+    ///   - now: the clock of both.
+    ///   - load: reads the key set.
+    package init(
+        algorithms: Set<String>, interval: Duration, maximumAge: Duration, logger: Logger,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
+        load: @escaping @Sendable () async throws -> [UInt8]
+    ) {
+        self.algorithms = algorithms
+        self.interval = interval
+        self.maximumAge = maximumAge
+        self.logger = logger
+        self.now = now
+        self.load = load
+    }
+
+    /// The keys that may have signed a token of that header: those of its `kid`, or without one all for the algorithm.
+    /// - Throws: ``VerificationKeysUnavailable``.
+    func candidates(algorithm: String, id: String?) async throws -> [VerificationKey] {
+        if let readAt, now() - readAt >= maximumAge { beginReading() }
+        var found = match(algorithm, id)
+        if found.isEmpty {
+            beginReading()
+            await reading?.value
+            // Whatever happened while this waited, these are the latest keys.
+            found = match(algorithm, id)
+        }
+        if found.isEmpty, readAt == nil { throw VerificationKeysUnavailable() }
+        return found
+    }
+
+    /// Reads the keys now.
+    /// - Throws: why they cannot be used.
+    package func read() async throws {
+        triedAt = now()
+        try await replace(with: try await load())
+    }
+
+    private func match(_ algorithm: String, _ id: String?) -> [VerificationKey] {
+        keys.filter { key in
+            guard key.algorithms[algorithm] != nil else { return false }
+            return id == nil || key.id == id
+        }
+    }
+
+    /// Starts a reading unless one is under way or the last one is too near.
+    private func beginReading() {
+        guard reading == nil else { return }
+        if let triedAt, now() - triedAt < interval { return }
+        reading = Task {
+            do {
+                try await read()
+            } catch {
+                logger.warning(
+                    "keys not read; the ones read before are kept",
+                    metadata: ["error": "\(error)", "keys": "\(keys.count)"])
+            }
+            reading = nil
+        }
+    }
+
+    private func replace(with bytes: [UInt8]) async throws {
+        let fresh = try await VerificationKey.keys(inSet: bytes, algorithms: algorithms)
+        keys = fresh
+        readAt = now()
+        logger.debug("keys read", metadata: ["keys": "\(fresh.count)"])
+    }
+
+    /// Waits until no reading is under way.
+    func settled() async { await reading?.value }
+}

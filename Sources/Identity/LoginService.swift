@@ -1,0 +1,114 @@
+package import Foundation
+package import Store
+
+/// Logging in and out with the store's own accounts.
+package struct LoginService: Sendable {
+    /// Why somebody could not be logged in.
+    package enum Failure: Error, Hashable, Sendable {
+        /// Unknown name, wrong password or inactive account; which one is not told.
+        case wrongCredentials
+    }
+
+    /// How long a login lasts unless configured, as Django has it.
+    package static let standardLifetime: Duration = .seconds(14 * 24 * 3600)
+
+    let accounts: any AccountStore
+    let sessions: any LoginSessionStore
+    let hasher: PasswordHasher
+    package let lifetime: Duration
+    let now: @Sendable () -> Date
+
+    /// A service over stores and a hasher; `now` is the clock of expiry.
+    package init(
+        accounts: any AccountStore, sessions: any LoginSessionStore, hasher: PasswordHasher,
+        lifetime: Duration = standardLifetime, now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.accounts = accounts
+        self.sessions = sessions
+        self.hasher = hasher
+        self.lifetime = lifetime
+        self.now = now
+    }
+
+    /// Checks the password and opens a session with a fresh token; the session presented before ends.
+    /// - Throws: ``Failure``, ``PasswordHasher/Overloaded``, or the store's error.
+    package func login(
+        username: String, password: String, replacing previous: SessionToken?
+    ) async throws -> (account: Account, token: SessionToken) {
+        guard Self.isHashable(password) else { throw Failure.wrongCredentials }
+        let account = try await accounts.account(named: username)
+        let matches = try await hasher.verify(password, encoded: account?.passwordHash)
+        guard let account, matches, account.isActive else { throw Failure.wrongCredentials }
+        return (account, try await openSession(for: account, replacing: previous))
+    }
+
+    /// Opens a session without a password: for operators.
+    /// - Throws: ``Failure`` when the account is inactive, or was changed since it was read; the store's error.
+    package func openSession(for account: Account, replacing previous: SessionToken? = nil) async throws -> SessionToken
+    {
+        let token = SessionToken()
+        let now = now()
+        let session = LoginSession(
+            digest: token.digest, accountID: account.id, createdAt: now,
+            expiresAt: now.addingTimeInterval(Double(lifetime.components.seconds)))
+        try await sessions.deleteExpiredLoginSessions(now: now)
+        guard try await sessions.insertLoginSession(session, of: account, replacing: previous?.digest) else {
+            throw Failure.wrongCredentials
+        }
+        return token
+    }
+
+    /// Ends the session of a token.
+    package func logout(_ token: SessionToken) async throws {
+        try await sessions.deleteLoginSession(digest: token.digest)
+    }
+
+    /// The account logged in with a token, if the session lives.
+    package func account(_ token: SessionToken) async throws -> Account? {
+        try await sessions.account(sessionDigest: token.digest, now: now())
+    }
+
+    /// Creates an account.
+    /// - Throws: ``AccountRuleViolation`` for a name, alias or password that is not acceptable;
+    ///   ``StoreError`` of kind `duplicate` when the name is taken.
+    package func createAccount(username: String, alias: String, password: String) async throws -> Account {
+        guard (1...150).contains(username.count), !username.contains(where: { $0.isWhitespace || $0.isControl }) else {
+            throw AccountRuleViolation("user name: expected 1 to 150 characters without white space")
+        }
+        guard alias.count <= 150, !alias.contains(where: \.isControl) else {
+            throw AccountRuleViolation("alias: expected at most 150 characters")
+        }
+        let hash = try await checkedHash(of: password)
+        return try await accounts.insertAccount(username: username, alias: alias, passwordHash: hash, at: now())
+    }
+
+    /// Gives an account another password; all of its sessions end.
+    /// - Throws: ``AccountRuleViolation`` for a password that is not acceptable; the store's error.
+    package func changePassword(of account: Account, to password: String) async throws {
+        try await accounts.updatePasswordHash(try await checkedHash(of: password), accountID: account.id)
+    }
+
+    private func checkedHash(of password: String) async throws -> String {
+        guard password.count >= 8, Self.isHashable(password) else {
+            throw AccountRuleViolation(
+                "password: expected at least 8 characters and at most \(PasswordHasher.maximumPasswordLength) bytes, "
+                    + "none of them NUL")
+        }
+        return try await hasher.hash(password)
+    }
+
+    /// HMAC, within scrypt, pads short keys with NUL: a password and the same with NULs behind it have one hash.
+    private static func isHashable(_ password: String) -> Bool {
+        password.utf8.count <= PasswordHasher.maximumPasswordLength && !password.utf8.contains(0)
+    }
+}
+
+/// A new account breaks a rule; the description names the field and what was expected.
+package struct AccountRuleViolation: Error, CustomStringConvertible {
+    /// One line.
+    package let description: String
+
+    package init(_ description: String) {
+        self.description = description
+    }
+}

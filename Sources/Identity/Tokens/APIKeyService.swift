@@ -1,0 +1,86 @@
+package import Foundation
+import JSONConfiguration
+package import Store
+
+/// Making, listing and revoking API keys.
+package struct APIKeyService: Sendable {
+    let keys: any APIKeyStore
+    let directory: UserDirectory
+    let now: @Sendable () -> Date
+
+    /// A service over a store; `directory` knows the users that keys may act for.
+    package init(
+        keys: any APIKeyStore, directory: UserDirectory, now: @escaping @Sendable () -> Date = { Date() }
+    ) {
+        self.keys = keys
+        self.directory = directory
+        self.now = now
+    }
+
+    /// Makes a key. Its text is in the result and nowhere else.
+    /// - Parameters:
+    ///   - user: name of the user that the key acts for; nil: for itself.
+    ///   - lifetime: after which it is worth nothing; nil: never.
+    /// - Throws: ``APIKeyRuleViolation``; ``StoreError`` of kind `duplicate` when the name is in use.
+    package func create(
+        name: String, scopes: [String] = [], user: String? = nil, lifetime: Duration? = nil
+    ) async throws -> (key: APIKey, text: APIKeyText) {
+        guard (1...150).contains(name.count), !name.contains(where: { $0.isWhitespace || $0.isControl }) else {
+            throw APIKeyRuleViolation("key name: expected 1 to 150 characters without white space")
+        }
+        for scope in scopes where !ScopeName.isValid(scope) {
+            throw APIKeyRuleViolation(
+                "scope: expected 1 to 100 visible ASCII characters except \" and \\, found \"\(scope.printable)\"")
+        }
+        if let lifetime, lifetime <= .zero { throw APIKeyRuleViolation("expires: expected a time in the future") }
+        var userID: String?
+        if let user {
+            guard let record = try await directory.user(named: user), record.isActive else {
+                throw APIKeyRuleViolation("no active user named \"\(user.printable)\"")
+            }
+            userID = record.id
+        }
+        let text = APIKeyText()
+        let now = Date(milliseconds: now().milliseconds)
+        let key = APIKey(
+            digest: text.digest, name: name, hint: text.hint, scopes: scopes, userID: userID, createdAt: now,
+            expiresAt: lifetime.map { now.addingTimeInterval($0 / .seconds(1)) })
+        try await keys.insertAPIKey(key)
+        return (key, text)
+    }
+
+    /// All keys in the order in which they were made, revoked and expired ones included.
+    package func list() async throws -> [APIKey] { try await keys.apiKeys() }
+
+    /// Ends a key at once; false when no key of that name is left to revoke.
+    package func revoke(name: String) async throws -> Bool {
+        try await keys.revokeAPIKey(named: name, at: now())
+    }
+}
+
+/// A new key breaks a rule; the description names it.
+package struct APIKeyRuleViolation: Error, CustomStringConvertible {
+    /// One line.
+    package let description: String
+
+    package init(_ description: String) {
+        self.description = description
+    }
+}
+
+extension APIKey {
+    /// Whether it can be used, for people.
+    package enum State: String, Sendable {
+        case active, revoked, expired
+    }
+
+    /// What the key is worth at an instant.
+    package func state(at now: Date) -> State {
+        if revokedAt != nil { return .revoked }
+        return expiresAt.map { $0 <= now } == true ? .expired : .active
+    }
+}
+
+extension Character {
+    var isControl: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
+}

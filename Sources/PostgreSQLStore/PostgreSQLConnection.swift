@@ -1,0 +1,333 @@
+import CPostgres
+import Foundation
+import Store
+
+/// One connection, used by one thread. Statements block that thread, but never beyond their deadline, and a signal on
+/// ``wake`` cancels them.
+final class PostgreSQLConnection {
+    /// Statements kept prepared on a connection.
+    static let preparedLimit = 64
+    /// What the server may need to end a statement that was told to.
+    private static let grace: Duration = .seconds(5)
+
+    private let handle: OpaquePointer
+    private let wake: WakeSignal
+    /// Names of prepared statements by text, and the order of their last use.
+    private var prepared: [String: String] = [:]
+    private var recent: [String] = []
+    private var statementNumber = 0
+    private(set) var lastUsed = ContinuousClock.now
+    /// How long the server may work on a statement; nil: as long as it takes.
+    private(set) var statementTimeout: Duration?
+
+    /// Connects.
+    /// - Parameter readOnly: whether the server refuses every write of this connection.
+    /// - Throws: ``PostgreSQLFailure``; `CancellationError` when ``wake`` is signalled.
+    init(
+        _ location: PostgreSQLLocation, settings: PostgreSQLSettings, readOnly: Bool, wake: WakeSignal
+    ) throws {
+        self.wake = wake
+        handle = try PostgreSQLSession.open(location, settings: settings, wake: wake)
+        // All properties are set, so that the deinitialiser closes the handle when this throws.
+        statementTimeout = settings.connectTimeout
+        try script(PostgreSQLSession.script(readOnly: readOnly, timeout: settings.statementTimeout))
+        statementTimeout = settings.statementTimeout
+        guard parameter("server_encoding") == "UTF8" else {
+            throw StoreError(
+                .unsupported, "database: its encoding is \(parameter("server_encoding") ?? "unknown"); UTF8 is needed")
+        }
+    }
+
+    deinit { PQfinish(handle) }
+
+    // MARK: State
+
+    /// Whether the server has not closed the connection meanwhile, as far as can be told without asking it.
+    var isOpen: Bool {
+        // A parameter's change or a notice; or the end, which under TLS stands behind the server's last words.
+        for _ in 0..<16 {
+            guard PQstatus(handle) == CONNECTION_OK else { return false }
+            var socket = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
+            guard poll(&socket, 1, 0) > 0 else { return true }
+            guard PQconsumeInput(handle) == 1, socket.revents & Int16(POLLHUP | POLLERR) == 0, !isEnded else {
+                return false
+            }
+        }
+        return false
+    }
+
+    /// Whether a read would give the end of the stream.
+    private var isEnded: Bool {
+        var byte: UInt8 = 0
+        return recv(PQsocket(handle), &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 0
+    }
+
+    /// Whether it is outside of any transaction, ready for the next user.
+    var isIdle: Bool { PQstatus(handle) == CONNECTION_OK && PQtransactionStatus(handle) == PQTRANS_IDLE }
+
+    /// The server's version, such as 150020.
+    var serverVersion: Int { Int(PQserverVersion(handle)) }
+
+    private func parameter(_ name: String) -> String? { PQparameterStatus(handle, name).map { String(cString: $0) } }
+
+    // MARK: Statements
+
+    /// Runs a statement that is kept prepared, and gives each row to `row`.
+    /// - Returns: the number of rows that the statement changed or gave.
+    /// - Throws: ``PostgreSQLFailure``, what `row` throws, or `CancellationError`.
+    @discardableResult
+    func execute(
+        _ sql: String, _ values: [PostgreSQLValue] = [], row: (PostgreSQLRow) throws -> Void = { _ in }
+    ) throws -> Int {
+        let name = try statement(sql)
+        do {
+            return try send(values, row) { count, pointers, lengths, formats in
+                PQsendQueryPrepared(handle, name, count, pointers, lengths, formats, PostgreSQLCodes.textFormat)
+            }
+        } catch let failure as PostgreSQLFailure {
+            // Gone with a DISCARD, or made for a table of another shape: the next use prepares it anew.
+            if failure.code == "26000" || failure.code == "0A000" { forget(sql) }
+            throw failure
+        }
+    }
+
+    /// The same for a statement that is planned for these values.
+    @discardableResult
+    func executeOnce(
+        _ sql: String, _ values: [PostgreSQLValue] = [], row: (PostgreSQLRow) throws -> Void = { _ in }
+    ) throws -> Int {
+        try send(values, row) { count, pointers, lengths, formats in
+            PQsendQueryParams(
+                handle, sql, count, nil, pointers, lengths, formats, PostgreSQLCodes.textFormat)
+        }
+    }
+
+    /// The rows of a prepared statement.
+    func rows<T>(
+        _ sql: String, _ values: [PostgreSQLValue] = [], _ read: (PostgreSQLRow) throws -> T
+    ) throws -> [T] {
+        var rows: [T] = []
+        try execute(sql, values) { rows.append(try read($0)) }
+        return rows
+    }
+
+    /// The first row of a prepared statement.
+    func first<T>(
+        _ sql: String, _ values: [PostgreSQLValue] = [], _ read: (PostgreSQLRow) throws -> T
+    ) throws -> T? {
+        try rows(sql, values, read).first
+    }
+
+    /// The result columns of a statement that is not run: name and type, the latter as the server's number.
+    func describe(_ sql: String) throws -> [(name: String, type: UInt32)] {
+        let name = try statement(sql)
+        try started(PQsendDescribePrepared(handle, name))
+        var columns: [(name: String, type: UInt32)] = []
+        try finish { _ in
+        } shape: { result in
+            columns = (0..<PQnfields(result)).map { index in
+                (PQfname(result, index).map { String(cString: $0) } ?? "", PQftype(result, index))
+            }
+        }
+        return columns
+    }
+
+    /// Runs statements without parameters, separated by semicolons.
+    func script(_ sql: String) throws {
+        try started(PQsendQuery(handle, sql))
+        try finish()
+    }
+
+    /// Commits what `body` does, or nothing of it.
+    /// - Parameter limit: on the server's time for each statement of `body`; nil: the connection's own.
+    func transaction<T>(
+        readOnly: Bool = false, statementTimeout limit: Duration? = nil, _ body: () throws -> T
+    ) throws -> T {
+        let before = statementTimeout
+        defer { statementTimeout = before }
+        // One round trip for both; the limit ends with the transaction.
+        let local = limit.map { "; SET LOCAL statement_timeout = \($0.inMilliseconds)" } ?? ""
+        try script((readOnly ? "BEGIN READ ONLY" : "BEGIN") + local)
+        if let limit { statementTimeout = limit }
+        do {
+            let value = try body()
+            try script("COMMIT")
+            return value
+        } catch {
+            if PQstatus(handle) == CONNECTION_OK, PQtransactionStatus(handle) != PQTRANS_IDLE {
+                try? rollBack()
+            }
+            throw error
+        }
+    }
+
+    /// Undoes what `body` did when it fails, and goes on in the transaction around it.
+    func savepoint<T>(_ body: () throws -> T) throws -> T {
+        try script("SAVEPOINT inner_step")
+        do {
+            let value = try body()
+            try script("RELEASE SAVEPOINT inner_step")
+            return value
+        } catch {
+            try script("ROLLBACK TO SAVEPOINT inner_step")
+            throw error
+        }
+    }
+
+    /// Runs `body` with another limit on the server's time for a statement; nil: none.
+    func withStatementTimeout<T>(_ timeout: Duration?, _ body: () throws -> T) throws -> T {
+        let before = statementTimeout
+        try script("SET statement_timeout = \(timeout?.inMilliseconds ?? 0)")
+        statementTimeout = timeout
+        defer {
+            statementTimeout = before
+            // The signal was for what ended, not for this.
+            wake.clear()
+            if PQstatus(handle) == CONNECTION_OK {
+                try? script("SET statement_timeout = \(before?.inMilliseconds ?? 0)")
+            }
+        }
+        return try body()
+    }
+
+    /// Rolls back although the job may be cancelled: the signal must not cancel this as well.
+    private func rollBack() throws {
+        wake.clear()
+        try script("ROLLBACK")
+    }
+
+    // MARK: Prepared statements
+
+    private func statement(_ sql: String) throws -> String {
+        if let name = prepared[sql] {
+            if recent.last != sql, let index = recent.firstIndex(of: sql) {
+                recent.remove(at: index)
+                recent.append(sql)
+            }
+            return name
+        }
+        if recent.count >= Self.preparedLimit, let oldest = recent.first, let name = prepared[oldest] {
+            // Not in a failed transaction, where this would fail too: then the statement fails anyway.
+            try script("DEALLOCATE \(name)")
+            forget(oldest)
+        }
+        statementNumber += 1
+        let name = "s\(statementNumber)"
+        try started(PQsendPrepare(handle, name, sql, 0, nil))
+        try finish()
+        prepared[sql] = name
+        recent.append(sql)
+        return name
+    }
+
+    private func forget(_ sql: String) {
+        prepared[sql] = nil
+        recent.removeAll { $0 == sql }
+    }
+
+    // MARK: Sending and waiting
+
+    private typealias Send = (
+        Int32, UnsafePointer<UnsafePointer<CChar>?>?, UnsafePointer<Int32>?, UnsafePointer<Int32>?
+    ) -> Int32
+
+    private func send(
+        _ values: [PostgreSQLValue], _ row: (PostgreSQLRow) throws -> Void, _ send: Send
+    ) throws -> Int {
+        // One buffer for all values; nothing in it moves while libpq reads it.
+        let encoded = values.map(\.encoded)
+        var bytes: [UInt8] = []
+        var offsets: [Int?] = []
+        for value in encoded {
+            offsets.append(value == nil ? nil : bytes.count)
+            if let value { bytes += value }
+        }
+        // An empty bytea still needs an address.
+        bytes.append(0)
+        let lengths = encoded.map { Int32($0?.count ?? 0) }
+        let formats = values.map(\.format)
+        let sent = bytes.withUnsafeBytes { buffer in
+            let base = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)
+            let pointers = offsets.map { offset in offset.flatMap { base?.advanced(by: $0) } }
+            return send(Int32(values.count), pointers, lengths, formats)
+        }
+        try started(sent)
+        return try finish(row)
+    }
+
+    private func started(_ sent: Int32) throws {
+        guard sent == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
+    }
+
+    /// Waits for all results of what was sent. The first error counts, also one of `row`.
+    @discardableResult
+    private func finish(
+        _ row: (PostgreSQLRow) throws -> Void = { _ in }, shape: (OpaquePointer) -> Void = { _ in }
+    ) throws -> Int {
+        lastUsed = .now
+        var failure: (any Error)?
+        var count = 0
+        let deadline = statementTimeout.map { ContinuousClock.now + $0 + Self.grace }
+        var cancelled: ContinuousClock.Instant?
+        while true {
+            while PQisBusy(handle) == 1 {
+                switch wait(for: POLLIN, until: cancelled ?? deadline, watching: cancelled == nil) {
+                case .ready:
+                    guard PQconsumeInput(handle) == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
+                case .woken:
+                    cancel()
+                    cancelled = ContinuousClock.now + Self.grace
+                case .timedOut:
+                    guard cancelled == nil else {
+                        abandon()
+                        throw PostgreSQLFailure(disconnected: "the server does not answer")
+                    }
+                    cancel()
+                    cancelled = ContinuousClock.now + Self.grace
+                }
+            }
+            guard let result = PQgetResult(handle) else { break }
+            defer { PQclear(result) }
+            switch PQresultStatus(result) {
+            case PGRES_TUPLES_OK:
+                let rows = PQntuples(result)
+                count = Int(rows)
+                guard failure == nil else { continue }
+                do {
+                    for index in 0..<rows { try row(PostgreSQLRow(result: result, row: index)) }
+                } catch {
+                    failure = error
+                }
+            case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
+                shape(result)
+                count = PQcmdTuples(result).flatMap { Int(String(cString: $0)) } ?? 0
+            default:
+                failure = failure ?? PostgreSQLFailure(result: result, connection: handle)
+                if PQstatus(handle) != CONNECTION_OK { throw failure ?? CancellationError() }
+            }
+        }
+        lastUsed = .now
+        if let failure { throw failure }
+        return count
+    }
+
+    /// Asks the server to end the statement; it answers on the connection as usual.
+    private func cancel() {
+        guard let request = PQgetCancel(handle) else { return }
+        defer { PQfreeCancel(request) }
+        var buffer = [CChar](repeating: 0, count: 256)
+        _ = PQcancel(request, &buffer, Int32(buffer.count))
+    }
+
+    /// Makes the connection unusable where the server may still be working.
+    private func abandon() {
+        shutdown(PQsocket(handle), Int32(SHUT_RDWR))
+        _ = PQconsumeInput(handle)
+    }
+
+    private func wait(for events: Int32, until deadline: ContinuousClock.Instant?, watching: Bool) -> SocketWait {
+        SocketWait(socket: PQsocket(handle), for: events, until: deadline, wake: watching ? wake : nil)
+    }
+
+    private var lastMessage: String { PostgreSQLSession.message(of: handle) }
+}

@@ -1,0 +1,93 @@
+import Foundation
+import GRDB
+import Store
+
+/// The order of rows in SQLite, and the condition with which a page goes on after a row: no OFFSET, so rows that come
+/// or go between two pages neither repeat nor hide another one.
+struct KeysetOrder: Sendable {
+    struct Term: Hashable, Sendable {
+        /// An SQL expression, a quoted column as a rule.
+        let expression: String
+        var descending = false
+    }
+
+    /// Most significant first.
+    let terms: [Term]
+    /// Whether the terms tell any two rows apart; pages need that.
+    let isTotal: Bool
+
+    /// What follows ORDER BY.
+    var clause: String {
+        terms.map { $0.expression + ($0.descending ? " DESC" : "") }.joined(separator: ", ")
+    }
+
+    /// Result columns, two for each term, from which ``position(of:at:)`` reads.
+    var columns: [String] {
+        terms.flatMap { term in
+            // Through a blob, as GRDB hands text over only up to its first NUL.
+            [
+                "typeof(\(term.expression))",
+                "CASE typeof(\(term.expression)) WHEN 'text' THEN CAST(\(term.expression) AS BLOB) "
+                    + "ELSE \(term.expression) END",
+            ]
+        }
+    }
+
+    /// The position of a row that has ``columns`` from `index` on.
+    func position(of row: Row, at index: Int) -> PagePosition {
+        PagePosition(
+            terms.indices.map { term in
+                let (type, value) = (index + term * 2, index + term * 2 + 1)
+                switch row[type] as String {
+                case "integer": return .integer(row[value])
+                case "real": return .real(row[value])
+                case "text": return .text((row[value] as Data?).map(VerbatimText.read) ?? "")
+                case "blob": return .blob([UInt8](row[value] as Data? ?? Data()))
+                default: return .null
+                }
+            })
+    }
+
+    /// The condition that holds for the rows after a position, with its values as `:after0` and so on.
+    /// - Throws: ``SearchRefusal/invalidPosition`` when the position is none of this order.
+    func condition(
+        after position: PagePosition
+    ) throws(SearchRefusal) -> (sql: String, arguments: StatementArguments) {
+        guard isTotal, position.values.count == terms.count else { throw .invalidPosition }
+        var arguments = StatementArguments()
+        var alternatives: [String] = []
+        var equal: [String] = []
+        for (index, (term, value)) in zip(terms, position.values).enumerated() {
+            let name = "after\(index)"
+            let bound = if case .text = value { "CAST(:\(name) AS TEXT)" } else { ":\(name)" }
+            let isNull = value == .null
+            if !isNull { arguments += [name: value.databaseValue] }
+            // NULL comes first in SQLite, last when descending.
+            let beyond: String? =
+                switch (isNull, term.descending) {
+                case (true, false): "\(term.expression) IS NOT NULL"
+                case (true, true): nil
+                case (false, false): "\(term.expression) > \(bound)"
+                case (false, true): "(\(term.expression) < \(bound) OR \(term.expression) IS NULL)"
+                }
+            if let beyond { alternatives.append((equal + [beyond]).joined(separator: " AND ")) }
+            equal.append(isNull ? "\(term.expression) IS NULL" : "\(term.expression) = \(bound)")
+        }
+        if alternatives.isEmpty { return ("FALSE", arguments) }
+        return (alternatives.count == 1 ? alternatives[0] : "(\(alternatives.joined(separator: " OR ")))", arguments)
+    }
+}
+
+extension StoreValue {
+    /// For binding; text as a blob, to be cast in the statement.
+    var databaseValue: DatabaseValue {
+        switch self {
+        case .null: .null
+        case .boolean(let flag): (flag ? 1 : 0).databaseValue
+        case .integer(let number): number.databaseValue
+        case .real(let number): number.databaseValue
+        case .text(let text): VerbatimText.bind(text).databaseValue
+        case .blob(let bytes): Data(bytes).databaseValue
+        }
+    }
+}

@@ -1,0 +1,14 @@
+/// The place of a SQLite database.
+package enum SQLiteLocation: Hashable, Sendable, CustomStringConvertible {
+    /// A private database that ends with the process.
+    case memory
+    /// A file path.
+    case file(String)
+
+    package var description: String {
+        switch self {
+        case .memory: ":memory:"
+        case .file(let path): path
+        }
+    }
+}

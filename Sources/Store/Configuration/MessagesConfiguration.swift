@@ -1,0 +1,25 @@
+package import JSONConfiguration
+
+extension ForeignMessageTable {
+    /// Reads the `messages` section; nil when it names no table.
+    ///
+    /// | key | type | default | meaning |
+    /// |---|---|---|---|
+    /// | `table` | string | – | takes the messages of the database's own users; absent: the server's own table |
+    /// | `id`, `message`, `response` | string | the same | its columns |
+    /// | `user`, `createdAt` | string | `user_id`, `created_at` | columns as well |
+    /// | `allowDelete` | boolean | false | whether `tool-server delete` removes a user's messages from it |
+    package init?(_ reader: ConfigurationReader) {
+        table = reader.string(
+            "table", default: "",
+            "A table of the database that takes messages of its own users; empty: the server's own table.")
+        id = reader.string("id", default: "id", "Column of the primary key.")
+        user = reader.string("user", default: "user_id", "Column of the user's id.")
+        message = reader.string("message", default: "message", "Column of what the user wrote.")
+        response = reader.string("response", default: "response", "Column of the answer.")
+        createdAt = reader.string("createdAt", default: "created_at", "Column of the instant, written as Django does.")
+        allowsDeleting = reader.bool(
+            "allowDelete", default: false, "Whether tool-server delete removes one user's messages from the table.")
+        if table.isEmpty { return nil }
+    }
+}

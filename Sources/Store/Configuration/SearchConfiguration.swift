@@ -1,0 +1,137 @@
+import JSON
+package import JSONConfiguration
+
+/// The `search` section: models over tables of the foreign database.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `models` | map | the server's own | see below |
+/// | `projects` | string | `projects` | what `search_projects` searches |
+/// | `indexRefresh` | duration | 30 s | how often indexes beside foreign tables are compared with them; 0: never |
+///
+/// | key of `models.KEY` | type | default | meaning |
+/// |---|---|---|---|
+/// | `table` | string | required | table or view |
+/// | `columns` | list | required | what `search_any` searches |
+/// | `display` | string | first of `columns` | a column, or a template with `{column}` |
+/// | `url` | string | required | template with `{column}`; values become one path segment each |
+/// | `order` | list | primary key | columns, `-column` for descending |
+/// | `key` | list | primary key | columns that tell rows apart: a view needs them to be paged |
+/// | `filter` | object | empty | column → value, list of values or null that rows must have |
+/// | `visibility` | `anonymous`, `authenticated`, `owner` | `anonymous` | who finds rows |
+/// | `owner` | string | – | with `owner`: the column that holds the user's id |
+package struct SearchConfiguration: Sendable {
+    /// The models; empty: the server's own.
+    package let models: [ForeignModel]
+    /// What `search_projects` searches.
+    package let projects: String
+
+    /// How often indexes beside somebody else's tables are compared with them; zero: never.
+    package let indexRefresh: Duration
+
+    package init(_ reader: ConfigurationReader) {
+        indexRefresh = reader.duration(
+            "indexRefresh", default: .seconds(30), in: .zero ... .seconds(86_400),
+            """
+            How often an index beside somebody else's table is compared with it. New and removed rows are seen at once, \
+            a changed text after at most twice as long. 0: never, and an index is used until the file is written to.
+            """)
+        models = reader.map(
+            "models", "Searchable tables of the database by the name that callers use; empty: the server's own.",
+            of: "model"
+        ) { name, model in ForeignModel(key: name, model) }.map(\.value)
+        projects = reader.string("projects", default: "projects", "The model that search_projects searches.")
+        if reader.isPresent("projects"), !models.isEmpty, !models.contains(where: { $0.key == projects }) {
+            reader.fail(
+                "projects", expected: "one of " + models.map(\.key).joined(separator: ", "), found: "\"\(projects)\"")
+        }
+    }
+}
+
+extension ForeignModel {
+    private enum VisibilityName: String, CaseIterable {
+        case anonymous, authenticated, owner
+    }
+
+    package init(key: String, _ reader: ConfigurationReader) {
+        self.key = key
+        table = reader.requiredString("table", "The table or view.")
+        columns = reader.strings("columns", default: [], "The columns that search_any searches.")
+        if columns.isEmpty { reader.fail("columns", expected: "at least one column", found: "none") }
+        let display = reader.string(
+            "display", default: columns.first ?? "",
+            "What is shown as a row's name: a column, or a template with {column}. Default: the first of columns.")
+        self.display = Self.template(display, "display", reader, bareIsColumn: true)
+        if !columns.isEmpty, self.display.columns.isEmpty {
+            reader.fail("display", expected: "a column or a template with {column}", found: "\"\(display)\"")
+        }
+        url = Self.template(
+            reader.requiredString("url", "A row's URL, with {column} for its values, such as /project/{id}/."), "url",
+            reader, bareIsColumn: false)
+        order = reader.strings(
+            "order", default: [], "Columns to order by, -column for descending. Default: the primary key."
+        ).map { text in
+            text.hasPrefix("-")
+                ? OrderTerm(column: String(text.dropFirst()), descending: true)
+                : OrderTerm(column: text, descending: false)
+        }
+        identity = reader.strings(
+            "key", default: [], "Columns that tell any two rows apart, for paging. Default: the primary key.")
+        filter = Self.filter(reader)
+        let owner = reader.optionalString("owner", "With visibility owner: the column that holds the user's id.")
+        switch reader.choice(
+            "visibility", default: VisibilityName.anonymous, "Who finds rows: anybody, logged-in users, or their owner."
+        )
+        {
+        case .anonymous: visibility = .anonymous
+        case .authenticated: visibility = .authenticated
+        case .owner:
+            if owner == nil { reader.fail("owner", expected: "the column that holds the user's id", found: "nothing") }
+            visibility = .owner(column: owner ?? "")
+        }
+    }
+
+    private static func template(
+        _ text: String, _ key: String, _ reader: ConfigurationReader, bareIsColumn: Bool
+    ) -> ColumnTemplate {
+        if bareIsColumn, !text.isEmpty, !text.contains("{"), !text.contains("}") { return ColumnTemplate(column: text) }
+        if let template = ColumnTemplate(parsing: text) { return template }
+        reader.fail(key, expected: "a template with {column}", found: "\"\(text)\"")
+        return ColumnTemplate(column: "")
+    }
+
+    private static func filter(_ reader: ConfigurationReader) -> [FilterTerm] {
+        guard
+            let value = reader.json(
+                "filter", "What rows must have: column to value, to a list of values, or to null.")
+        else { return [] }
+        guard let object = value.object else {
+            reader.fail("filter", expected: "an object of column and value", found: String(value.text.prefix(80)))
+            return []
+        }
+        return object.compactMap { column, accepted in
+            let elements = accepted.array ?? [accepted]
+            let values = elements.compactMap(FilterTerm.Value.init)
+            let nulls = elements.count { $0.isNull }
+            guard !elements.isEmpty, values.count + nulls == elements.count else {
+                reader.fail(
+                    "filter", expected: "a string, number, boolean, null or a list of them for \(column)",
+                    found: String(accepted.text.prefix(80)))
+                return nil
+            }
+            return FilterTerm(column: column, values: values, acceptsNull: nulls > 0)
+        }
+    }
+}
+
+extension ForeignModel.FilterTerm.Value {
+    fileprivate init?(_ json: JSONValue) {
+        switch json {
+        case .string(let text): self = .text(text)
+        case .bool(let flag): self = .integer(flag ? 1 : 0)
+        case .number(let number):
+            self = number.int.map { .integer(Int64($0)) } ?? .real(number.double)
+        default: return nil
+        }
+    }
+}

@@ -1,0 +1,12 @@
+package import Foundation
+import Observability
+
+extension Date {
+    /// RFC 3339 in UTC with milliseconds.
+    package var timestamp: String {
+        let (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
+        return rest < 0
+            ? Timestamp.string(seconds: Int(seconds) - 1, milliseconds: Int(rest) + 1000)
+            : Timestamp.string(seconds: Int(seconds), milliseconds: Int(rest))
+    }
+}

@@ -1,0 +1,41 @@
+package import Foundation
+
+/// What the Django identity asks of an existing Django database.
+package protocol DjangoRecords: Sendable {
+    /// The signed data of a session that has not expired at `now`.
+    func djangoSession(key: String, now: Date) async throws -> String?
+
+    /// The user with that primary key, as `_auth_user_id` spells it, active or not.
+    func djangoUser(id: String) async throws -> DjangoUser?
+
+    /// The primary key, as `_auth_user_id` spells it, of the user with exactly that login name, active or not.
+    func djangoUserID(named username: String) async throws -> String?
+}
+
+/// A row of a Django site's user table.
+package struct DjangoUser: Hashable, Sendable {
+    /// Login name.
+    package let username: String
+    /// Name shown to others; empty where the site has none.
+    package let alias: String
+    /// False for a user who may not log in.
+    package let isActive: Bool
+    /// The encoded password, over which the session authentication hash is taken.
+    package let password: String
+
+    /// Prefix of the principal's id; the site's own user id follows.
+    package static let principalPrefix = "django:"
+
+    /// Returns the site's own user id of a principal of the identity `django`; nil for any other principal.
+    package static func userID(ofPrincipal id: String) -> String? {
+        id.hasPrefix(principalPrefix) ? String(id.dropFirst(principalPrefix.count)) : nil
+    }
+
+    /// A user as the site's table has it.
+    package init(username: String, alias: String, isActive: Bool, password: String) {
+        self.username = username
+        self.alias = alias
+        self.isActive = isActive
+        self.password = password
+    }
+}

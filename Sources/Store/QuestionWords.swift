@@ -1,0 +1,62 @@
+/// The words of a question that are worth looking up.
+package struct QuestionWords {
+    /// Enough for any question; a pasted megabyte must not become a megabyte of query.
+    private static let maximumWords = 24
+    private static let maximumScannedScalars = 4096
+    private static let maximumWordLength = 64
+
+    private static let ignored: Set<String> = [
+        "a", "about", "am", "an", "and", "any", "are", "as", "at", "be", "by", "can", "could", "do", "does", "explain",
+        "for", "from", "give", "has", "have", "how", "i", "if", "in", "is", "it", "its", "me", "must", "my", "no",
+        "not", "of",
+        "on", "or", "our", "please", "shall", "should", "tell", "that", "the", "their", "there", "they", "this", "to",
+        "was", "we", "were", "what", "when", "where", "which", "who", "whom", "why", "will", "with", "would", "you",
+        "your",
+    ]
+
+    private var words: [String] = []
+
+    /// In lower case, each once.
+    package var list: [String] { words }
+
+    package init(_ question: String) {
+        var seen: Set<String> = []
+        var word = String.UnicodeScalarView()
+        func finish(_ words: inout [String]) {
+            defer { word = String.UnicodeScalarView() }
+            let text = String(word).lowercased()
+            guard !text.isEmpty, !Self.ignored.contains(text), words.count < Self.maximumWords else { return }
+            if seen.insert(text).inserted { words.append(text) }
+        }
+        for scalar in question.unicodeScalars.prefix(Self.maximumScannedScalars) {
+            if scalar.properties.isAlphabetic || scalar.properties.numericType != nil {
+                if word.count < Self.maximumWordLength { word.append(scalar) }
+            } else {
+                finish(&words)
+            }
+        }
+        finish(&words)
+    }
+
+    package var isEmpty: Bool { words.isEmpty }
+
+    /// Any of the words; a phrase each, so that nothing in them is an operator.
+    package var expression: String { words.map { "\"\($0)\"" }.joined(separator: " OR ") }
+}
+
+extension String {
+    /// Blocks of text between blank lines, trimmed, without empty ones.
+    package var paragraphs: [String] {
+        var paragraphs: [String] = []
+        var lines: [Substring] = []
+        func finish() {
+            if !lines.isEmpty { paragraphs.append(lines.joined(separator: "\n")) }
+            lines = []
+        }
+        for line in split(omittingEmptySubsequences: false, whereSeparator: { $0.isNewline }) {
+            if line.allSatisfy({ $0.isWhitespace }) { finish() } else { lines.append(line) }
+        }
+        finish()
+        return paragraphs
+    }
+}

@@ -1,0 +1,8 @@
+/// A name quoted as an SQL identifier.
+package struct SQLIdentifier: CustomStringConvertible {
+    package let description: String
+
+    package init(_ name: String) {
+        description = "\"" + name.replacing("\"", with: "\"\"") + "\""
+    }
+}

@@ -1,0 +1,36 @@
+/// A searchable table of the store's own schema.
+package struct SearchModel: Sendable {
+    /// What callers name it.
+    package let key: String
+    package let table: String
+    /// Columns searched by `search_any`, all part of the trigram index `TABLE_trigram`.
+    package let columns: [String]
+    /// Shown as the row's name; one of `columns`.
+    package let display: String
+    /// SQL expression of the row's URL.
+    package let url: String
+
+    package var index: String { table + "_trigram" }
+
+    /// The columns that a search looks at.
+    package func columns(_ searched: SearchColumns) -> [String] {
+        switch searched {
+        case .all: columns
+        case .display: [display]
+        }
+    }
+
+    package static let builtIn: [SearchModel] = [
+        SearchModel(
+            key: "projects", table: "project", columns: ["name", "description"], display: "name",
+            url: "'/psm/project/' || row.id || '/'"),
+        SearchModel(
+            key: "tasks", table: "task", columns: ["title", "notes"], display: "title",
+            url: "'/psm/task/' || row.id || '/'"),
+        SearchModel(
+            key: "customers", table: "customer", columns: ["company", "contact"], display: "company",
+            url: "'/psm/customer/' || row.id || '/'"),
+        SearchModel(
+            key: "documents", table: "document", columns: ["title", "body"], display: "title", url: "row.url"),
+    ]
+}

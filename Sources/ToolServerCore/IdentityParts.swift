@@ -1,0 +1,96 @@
+import CurlTransport
+import Foundation
+package import Identity
+import JSONConfiguration
+import Logging
+import NIOHTTP1
+package import Store
+
+/// The configured ways of telling who sends a request, put together.
+struct IdentityParts {
+    let chain: IdentityChain
+    let verificationKeys: VerificationKeys?
+    /// Headers besides cookies that prove an identity without the sender's doing.
+    let ambientHeaders: [String]
+
+    /// - Parameter engine: fetches the keys of tokens; there where the configuration names a URL.
+    init(
+        configuration: ToolServerConfiguration, login: LoginService, keys: any APIKeyStore,
+        foreign: (any DjangoRecords)?, directory: UserDirectory, engine: CurlEngine?, logger: Logger,
+        now: @escaping @Sendable () -> Date
+    ) {
+        var providers: [any IdentityProvider] = []
+        var tokens: [any TokenProvider] = []
+        var verificationKeys: VerificationKeys?
+        var ambientHeaders: [String] = []
+        let scopes = configuration.access.cookieScopes
+        for provider in configuration.identity {
+            switch provider {
+            case .builtin:
+                providers.append(LoginCookieIdentity(login: login, scopes: scopes))
+            case .django:
+                guard let foreign, let signing = configuration.django.signing else { continue }
+                providers.append(
+                    DjangoIdentity(
+                        records: foreign, signing: signing, cookie: configuration.django.cookie, scopes: scopes,
+                        now: now))
+            case .apiKey:
+                tokens.append(APIKeyIdentity(keys: keys, directory: directory, logger: logger, now: now))
+            case .jwt:
+                let jwt = configuration.jwt
+                let read = VerificationKeys(
+                    algorithms: jwt.algorithms, interval: jwt.refresh, maximumAge: jwt.maximumAge, logger: logger,
+                    load: jwt.loader(engine))
+                verificationKeys = read
+                tokens.append(JWTIdentity(configuration: jwt, keys: read, directory: directory, now: now))
+            case .trustedHeader:
+                let header = TrustedHeaderIdentity(
+                    configuration: configuration.trustedHeader, directory: directory, logger: logger)
+                providers.append(header)
+                ambientHeaders += header.ambientHeaders
+            }
+        }
+        chain = IdentityChain(
+            providers, tokens: tokens,
+            keyHeader: configuration.identity.contains(.apiKey) ? configuration.access.keyHeader : nil)
+        self.verificationKeys = verificationKeys
+        self.ambientHeaders = ambientHeaders
+    }
+}
+
+extension ToolServerConfiguration {
+    /// A rule for a tool that there is not protects nothing: it is a mistake in the name.
+    /// - Throws: `ConfigurationErrors`.
+    func checkRules(against tools: [String]) throws {
+        let unknown = access.tools.keys.filter { !tools.contains($0) }.sorted()
+        guard !unknown.isEmpty else { return }
+        throw ConfigurationErrors(
+            unknown.map { name in
+                ConfigurationError(
+                    path: "toolServer.tools.\(name)", expected: "one of " + tools.joined(separator: ", "),
+                    found: "an unknown tool")
+            })
+    }
+
+    /// What refusals name in `WWW-Authenticate`.
+    var challenge: BearerChallenge {
+        let issues = identity.contains(.jwt)
+        return BearerChallenge(
+            isAccepted: issues || identity.contains(.apiKey),
+            metadataURL: issues ? access.publicURL?.metadataURL : nil)
+    }
+}
+
+extension ToolServerConfiguration {
+    /// The users of the configured providers, in their order; the accounts of the store where none has users.
+    package func userDirectory(store: any AccountStore, foreign: (any DjangoRecords)?) -> UserDirectory {
+        let places: [UserDirectory.Place] = identity.compactMap { provider in
+            switch provider {
+            case .builtin: .accounts(store)
+            case .django: foreign.map { .django($0) }
+            case .apiKey, .jwt, .trustedHeader: nil
+            }
+        }
+        return UserDirectory(places.isEmpty ? [.accounts(store)] : places)
+    }
+}

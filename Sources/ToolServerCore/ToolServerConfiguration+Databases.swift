@@ -1,0 +1,32 @@
+import PostgreSQLStore
+import SQLiteStore
+package import Store
+
+extension ToolServerConfiguration {
+    /// Opens the database with our own tables and brings its schema up to date.
+    /// - Parameter waiting: for a server, which may be told to wait for its database.
+    /// - Throws: ``StoreError`` naming the database and the reason.
+    package func openStore(waiting: Bool = false) async throws -> any OwnStore {
+        switch ownDatabase {
+        case .memory: try SQLiteStore(at: .memory)
+        case .file(let path): try SQLiteStore(at: .file(path))
+        case .postgreSQL(let location):
+            try await PostgreSQLStore(at: location, settings: postgres, waiting: waiting && databaseWait)
+        }
+    }
+
+    /// Opens somebody else's database where the configuration uses one, and compares the names with its schema.
+    /// - Parameter waiting: for a server, which may be told to wait for its database.
+    /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
+    package func openForeign(waiting: Bool = false) async throws -> (any ForeignDatabase)? {
+        // With a state database the other one is somebody else's, even where only statements read it.
+        guard !foreignTables.isEmpty || (stateDatabase != nil && !statementTools.isEmpty) else { return nil }
+        switch database {
+        case .memory: return nil
+        case .file(let path): return try ForeignSQLite(path: path, tables: foreignTables)
+        case .postgreSQL(let location):
+            return try await ForeignPostgreSQL(
+                location, settings: postgres, tables: foreignTables, waiting: waiting && databaseWait)
+        }
+    }
+}
