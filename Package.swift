@@ -74,7 +74,7 @@ let package = Package(
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
         library("MCPServer", ["JSON", "MCP", logging, crypto]),
-        library("MCPServerHTTP", ["MCPServer", "MCP", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
+        library("MCPServerHTTP", ["MCPServer", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
 
         // The two products.
         .target(name: "CChatPage", exclude: ["Assets"], linkerSettings: [.linkedLibrary("z")]),
@@ -118,12 +118,12 @@ let package = Package(
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
             ] + lifecycle),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayCore", "ServiceRuntime", "CBuildCommit", arguments],
+            name: "gateway", dependencies: ["GatewayCore", "JSON", "ServiceRuntime", "CBuildCommit", arguments],
             swiftSettings: settings),
         .executableTarget(
             name: "tool-server",
             dependencies: [
-                "ToolServerCore", "Store", "PostgreSQLStore", "Identity", "Assistant", "ServiceRuntime", "CBuildCommit",
+                "ToolServerCore", "Store", "Identity", "Assistant", "ServiceRuntime", "CBuildCommit",
                 "HTTPServer", "JSON", "JSONConfiguration", "MCP", "MCPServer", "Observability", logging, arguments,
             ],
             swiftSettings: settings),
