@@ -71,36 +71,43 @@ package struct CurlHeaders: Sendable, Equatable {
             bytes.reserveCapacity(256)
             lines.reserveCapacity(8)
         }
-        var lower = 0
-        var upper = value.count
-        while lower < upper, value[lower] == 0x20 || value[lower] == 0x09 { lower += 1 }
-        while lower < upper, value[upper - 1] == 0x20 || value[upper - 1] == 0x09 { upper -= 1 }
-
+        let value = trimmed(value)
         let start = Int32(bytes.count)
         bytes.append(contentsOf: name)
         let nameEnd = Int32(bytes.count)
-        if lower == upper {
+        if value.isEmpty {
             bytes.append(UInt8(ascii: ";"))
             let end = Int32(bytes.count)
             lines.append(Line(start: start, nameEnd: nameEnd, valueStart: end, end: end))
         } else {
             bytes.append(UInt8(ascii: ":"))
             bytes.append(0x20)
-            bytes.append(contentsOf: UnsafeRawBufferPointer(rebasing: value[lower..<upper]))
+            bytes.append(contentsOf: value)
             lines.append(Line(start: start, nameEnd: nameEnd, valueStart: nameEnd + 2, end: Int32(bytes.count)))
         }
         bytes.append(0)
-        if invalidLine == nil, !isToken(name) || value[lower..<upper].contains(where: isForbiddenInValue) {
+        if invalidLine == nil, !isToken(name) || value.contains(where: isForbiddenInValue) {
             invalidLine = String(decoding: name, as: UTF8.self)
         }
     }
 
     /// Continues the last line (obs-fold, RFC 9112 §5.2: the recipient replaces the fold by a space).
     mutating func continueLast(_ value: UnsafeRawBufferPointer) {
-        guard let (name, old) = last else { return }
-        let line = lines.removeLast()
-        bytes.removeSubrange(Int(line.start)...)
-        append(name: name, value: old + " " + String(decoding: value, as: UTF8.self))
+        let value = trimmed(value)
+        guard !value.isEmpty, var line = lines.popLast() else { return }
+        // The last line's bytes are the last ones here: what follows is appended in place of its NUL.
+        bytes.removeLast()
+        if line.valueStart == line.end {
+            bytes.removeLast()
+            bytes.append(UInt8(ascii: ":"))
+            line.valueStart = line.nameEnd + 2
+        }
+        bytes.append(0x20)
+        bytes.append(contentsOf: value)
+        line.end = Int32(bytes.count)
+        bytes.append(0)
+        lines.append(line)
+        if invalidLine == nil, value.contains(where: isForbiddenInValue) { invalidLine = name(of: line) }
     }
 
     /// Value of the first line with that name.
@@ -126,6 +133,17 @@ package struct CurlHeaders: Sendable, Equatable {
     package mutating func set(name: String, value: String) {
         remove(name: name)
         append(name: name, value: value)
+    }
+
+    /// Whether the content type is `text/event-stream`, with or without parameters.
+    package var announcesEventStream: Bool {
+        for line in lines where matches(line, "Content-Type") {
+            let type = bytes[Int(line.valueStart)..<Int(line.end)].prefix {
+                $0 != UInt8(ascii: ";") && $0 != 0x20 && $0 != 0x09
+            }
+            return type.count == 17 && type.elementsEqual("text/event-stream".utf8) { lowercased($0) == $1 }
+        }
+        return false
     }
 
     func matches(_ line: Line, _ name: String) -> Bool {
@@ -164,7 +182,17 @@ extension CurlHeaders: ExpressibleByArrayLiteral {
 
 private func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
 
-private func isForbiddenInValue(_ byte: UInt8) -> Bool { byte == 0 || byte == 0x0A || byte == 0x0D }
+/// The bytes without spaces and tabs at their edges.
+private func trimmed(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    var lower = 0
+    var upper = value.count
+    while lower < upper, value[lower] == 0x20 || value[lower] == 0x09 { lower += 1 }
+    while lower < upper, value[upper - 1] == 0x20 || value[upper - 1] == 0x09 { upper -= 1 }
+    return UnsafeRawBufferPointer(rebasing: value[lower..<upper])
+}
+
+/// Whether a byte may not stand in a header's value (RFC 9110 §5.5).
+func isForbiddenInValue(_ byte: UInt8) -> Bool { byte == 0 || byte == 0x0A || byte == 0x0D }
 
 /// RFC 9110 §5.6.2.
 func isToken(_ bytes: some Collection<UInt8>) -> Bool {

@@ -8,6 +8,17 @@ package struct CurlRequest: Sendable {
         case buffered
         /// The receiver: head, then chunks as they come, then `transferDone` with an empty body.
         case streaming
+        /// The receiver where the response is an event stream (`text/event-stream`), else the engine.
+        case byContent
+
+        /// Returns whether the receiver gets the body of a response with these headers as it comes.
+        func streams(_ headers: CurlHeaders) -> Bool {
+            switch self {
+            case .buffered: false
+            case .streaming: true
+            case .byContent: headers.announcesEventStream
+            }
+        }
     }
 
     /// A token (RFC 9110 §9.1); anything else is refused with `.invalidRequest`.
@@ -33,6 +44,9 @@ package struct CurlRequest: Sendable {
     /// response byte. With false the second sending is refused with `.resendRefused`, unless the first one provably
     /// put no byte on the wire.
     package var mayResend: Bool
+    /// A body with a content coding (gzip and what else libcurl knows) is decoded; the limits hold for what comes out.
+    /// False: it arrives as the server sent it.
+    package var decodesContent = false
     package var tls: CurlTLS?
     /// URL of an HTTP proxy; nil is none (the environment is not consulted).
     package var proxy: String?

@@ -5,7 +5,8 @@ package struct CurlResponse: Sendable {
     package var status: Int
     /// The final response's; interim (1xx) responses and trailers are skipped.
     package var headers: CurlHeaders
-    /// Empty in streaming mode. Transfer coding removed, content coding kept.
+    /// Empty where the receiver got it as it came. Transfer coding removed; content coding kept unless the request
+    /// said `decodesContent`.
     package var body: ByteBuffer
     package var timings: CurlTimings
 

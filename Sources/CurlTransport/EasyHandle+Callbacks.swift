@@ -57,40 +57,60 @@ extension EasyHandle {
         exchange.lastActivity = reactor.now
         // Trailers; nobody asked for them.
         if exchange.headComplete { return line.count }
-        if line.starts(with: "HTTP/".utf8) {
-            exchange.headers = CurlHeaders()
-            exchange.headers.reserveCapacity(lines: 12, bytes: 384)
-            exchange.status = Self.status(line)
-            return line.count
+        // Interim responses count too: a server may send any number of them.
+        exchange.headBytes += line.count
+        if exchange.headBytes > Self.maximumHeadBytes {
+            return fail(.tooLarge, "response head is longer than \(Self.maximumHeadBytes) bytes")
         }
+        if exchange.expectsStatusLine { return receiveStatusLine(line) }
         var end = line.count
         while end > 0, line[end - 1] == 0x0A || line[end - 1] == 0x0D { end -= 1 }
         if end == 0 { return completeHead() ? line.count : 0 }
         let text = UnsafeRawBufferPointer(rebasing: line[..<end])
-        if exchange.headers.bytes.count + text.count > Self.maximumHeadBytes {
-            return fail(.tooLarge, "response head is longer than \(Self.maximumHeadBytes) bytes")
+        if text.contains(where: isForbiddenInValue) {
+            return fail(.invalidResponse, "a response header contains CR, LF or NUL")
         }
         if text[0] == 0x20 || text[0] == 0x09 {
-            exchange.headers.continueLast(text)
-        } else if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
-            exchange.headers.append(
-                name: UnsafeRawBufferPointer(rebasing: text[..<colon]),
-                value: UnsafeRawBufferPointer(rebasing: text[(colon + 1)...]))
+            if exchange.keptLastHeader { exchange.headers.continueLast(text) }
+        } else {
+            exchange.keptLastHeader = receiveHeader(text)
         }
         return line.count
     }
 
-    /// The three digits after the first space.
-    private static func status(_ line: UnsafeRawBufferPointer) -> Int {
-        guard let space = line.firstIndex(of: 0x20), space + 4 <= line.count else { return 0 }
-        return line[(space + 1)..<(space + 4)].reduce(0) { $0 * 10 + (Int($1) - 0x30) }
+    private func receiveStatusLine(_ line: UnsafeRawBufferPointer) -> Int {
+        guard let status = HTTPStatusLine.status(line) else {
+            return fail(.invalidResponse, "the status line is not HTTP/1's")
+        }
+        exchange.headers = CurlHeaders()
+        exchange.headers.reserveCapacity(lines: 12, bytes: 384)
+        exchange.keptLastHeader = false
+        exchange.status = status
+        exchange.expectsStatusLine = false
+        return line.count
+    }
+
+    /// Keeps a header. One whose name is not a token is dropped, as if the server had not sent it.
+    /// - Returns: whether it was kept.
+    private func receiveHeader(_ text: UnsafeRawBufferPointer) -> Bool {
+        guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else { return false }
+        let name = UnsafeRawBufferPointer(rebasing: text[..<colon])
+        guard isToken(name) else { return false }
+        exchange.headers.append(name: name, value: UnsafeRawBufferPointer(rebasing: text[(colon + 1)...]))
+        return true
     }
 
     /// - Returns: false to end the transfer.
     private func completeHead() -> Bool {
-        if exchange.status >= 100, exchange.status < 200, exchange.status != 101 { return true }
+        if exchange.status < 200 {
+            // Nothing here asks for another protocol.
+            if exchange.status == 101 { return fail(.invalidResponse, "the server switches protocols") != 0 }
+            exchange.expectsStatusLine = true
+            return true
+        }
         exchange.headComplete = true
         guard let transfer else { return false }
+        if let problem = exchange.headers.normalizeFraming() { return fail(.invalidResponse, problem) != 0 }
         let limit = transfer.request.maximumResponseBytes
         if limit > 0, transfer.request.method != "HEAD", let text = exchange.headers.first(name: "Content-Length"),
             let length = Int(text), length > limit
@@ -100,7 +120,8 @@ extension EasyHandle {
         // libcurl gives up the rest of a body that was answered with an error, but a body that it waits for keeps the
         // transfer alive.
         if exchange.sendingPaused { transfer.post(CurlTransfer.Command.wake) }
-        if transfer.request.mode == .streaming {
+        exchange.isStreaming = transfer.request.mode.streams(exchange.headers)
+        if exchange.isStreaming {
             reactor.outbox.add(.head(transfer, status: exchange.status, exchange.headers))
         }
         return true
@@ -110,7 +131,7 @@ extension EasyHandle {
 
     func receiveBody(_ bytes: UnsafeRawBufferPointer) -> Int {
         guard let transfer else { return 0 }
-        let isStreaming = transfer.request.mode == .streaming
+        let isStreaming = exchange.isStreaming
         let limit = transfer.request.maximumResponseBytes
         let window = reactor.configuration.streamWindow
         if isStreaming, transfer.mustWait(window: window) {
@@ -118,7 +139,7 @@ extension EasyHandle {
             return ccurl_writefunc_pause
         }
         exchange.lastActivity = reactor.now
-        if limit > 0, exchange.receivedBytes + bytes.count > limit {
+        if limit > 0, bytes.count > limit - exchange.receivedBytes {
             return fail(.tooLarge, "response is longer than \(limit) bytes")
         }
         if isStreaming {
@@ -165,6 +186,8 @@ extension EasyHandle {
             return false
         }
         exchange.sendings += 1
+        // Sent again, it is answered from the beginning.
+        exchange.expectsStatusLine = true
         return true
     }
 

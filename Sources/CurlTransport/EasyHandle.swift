@@ -24,6 +24,14 @@ final class EasyHandle {
     struct Exchange {
         var status = 0
         var headers = CurlHeaders()
+        /// The next header line is a status line: at the beginning, and after each interim response.
+        var expectsStatusLine = true
+        /// The last header line was kept, so a folded line continues it.
+        var keptLastHeader = false
+        /// Bytes of header lines so far, interim responses included.
+        var headBytes = 0
+        /// The receiver gets the body as it comes; decided with the head.
+        var isStreaming = false
         /// The final response's blank line was seen; later header lines are trailers.
         var headComplete = false
         var body = ByteBuffer()
@@ -52,6 +60,7 @@ final class EasyHandle {
         var tls: CurlTLS?
         var proxy: String?
         var isPlain = false
+        var decodesContent = false
     }
 
     /// - Returns: nil when libcurl is out of memory.
@@ -141,6 +150,11 @@ final class EasyHandle {
         if applied.timeout != timeout {
             ccurl_easy_setopt_long(easy, CURLOPT_TIMEOUT_MS, timeout)
             applied.timeout = timeout
+        }
+        if applied.decodesContent != request.decodesContent {
+            // Any value makes libcurl decode what it can; the header that goes out is the request's own.
+            ccurl_easy_setopt_string(easy, CURLOPT_ACCEPT_ENCODING, request.decodesContent ? "gzip" : nil)
+            applied.decodesContent = request.decodesContent
         }
         if applied.connectTimeout != request.connectTimeout {
             ccurl_easy_setopt_long(easy, CURLOPT_CONNECTTIMEOUT_MS, request.connectTimeout.milliseconds)

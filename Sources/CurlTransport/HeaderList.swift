@@ -21,8 +21,8 @@ struct HeaderList {
 
     var first: UnsafeMutablePointer<curl_slist> { nodes }
 
-    /// Lines without a value take away what libcurl would add by itself.
-    private static let removals: StaticString = "Expect:\0Accept:\0Content-Type:\0"
+    /// Lines without a value take away what libcurl would add by itself. Nothing is to be encoded that was not asked for.
+    private static let removals: StaticString = "Expect:\0Accept:\0Content-Type:\0Accept-Encoding: identity\0"
 
     /// libcurl must have let go of the previous content.
     mutating func fill(_ headers: CurlHeaders, hasBody: Bool) {
@@ -33,9 +33,9 @@ struct HeaderList {
             textCapacity = needed * 2
             text = .allocate(capacity: textCapacity)
         }
-        if headers.lines.count + 3 > nodeCapacity {
+        if headers.lines.count + 4 > nodeCapacity {
             nodes.deallocate()
-            nodeCapacity = (headers.lines.count + 3) * 2
+            nodeCapacity = (headers.lines.count + 4) * 2
             nodes = .allocate(capacity: nodeCapacity)
         }
         memcpy(text, removals.utf8Start, removals.utf8CodeUnitCount)
@@ -52,6 +52,7 @@ struct HeaderList {
         }
         add(text)
         var accept = false
+        var acceptEncoding = false
         var contentType = !hasBody
         for line in headers.lines {
             switch line.nameEnd - line.start {
@@ -61,6 +62,8 @@ struct HeaderList {
                 continue
             case 12 where headers.matches(line, "Content-Type"):
                 contentType = true
+            case 15 where headers.matches(line, "Accept-Encoding"):
+                acceptEncoding = true
             case 14 where headers.matches(line, "Content-Length"), 17 where headers.matches(line, "Transfer-Encoding"):
                 continue
             default:
@@ -70,5 +73,6 @@ struct HeaderList {
         }
         if !accept { add(text + 8) }
         if !contentType { add(text + 16) }
+        if !acceptEncoding { add(text + 30) }
     }
 }

@@ -21,6 +21,7 @@ import Testing
             #expect(
                 request.headerLines == [
                     "Host: 127.0.0.1:\(server.port)", "X-One: 1", "X-Empty: ", "X-Two: a", "X-Two: b",
+                    "Accept-Encoding: identity",
                 ])
         }
     }

@@ -40,7 +40,10 @@ import Testing
             // The handle forgets the upload.
             _ = try await engine.execute(CurlRequest(url: server.url))
             #expect(server.requests.last?.method == "GET")
-            #expect(server.requests.last?.headerLines == ["Host: 127.0.0.1:\(server.port)"])
+            #expect(
+                server.requests.last?.headerLines == [
+                    "Host: 127.0.0.1:\(server.port)", "Accept-Encoding: identity",
+                ])
             #expect(server.log.acceptedConnections == 1)
         }
     }

@@ -168,7 +168,7 @@ import Testing
             #expect(upstream.calls.isEmpty)
             let received = try await test.chat(#"{"type": "search_projects", "query": "x"}"#)
             #expect(received.status == 502)
-            #expect(upstream.calls.first?.request.header("Accept-Encoding") == nil)
+            #expect(upstream.calls.first?.request.header("Accept-Encoding") == "identity")
         }
     }
 }
