@@ -113,7 +113,8 @@ package struct SSEParser: Sendable {
             if !value.contains(0) { id = String(decoding: value, as: UTF8.self) }
         } else if name.elementsEqual("retry".utf8) {
             if !value.isEmpty, value.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
-                retry = Int(String(decoding: value, as: UTF8.self)) ?? retry
+                // A pause of more digits than a number has is as good as for ever; callers bound it.
+                retry = Int(String(decoding: value, as: UTF8.self)) ?? .max
             }
         }
     }

@@ -18,6 +18,7 @@ final class CallDriver: ExchangeOwner {
     /// What to report when the stream cannot be taken up again.
     private var broken: TransportFailure?
     private var resumptions = 0
+    private let questions = OpenQuestions()
     /// Where `CallWatch` has this call; nil: nowhere.
     var watchIndex: Int?
 
@@ -252,7 +253,8 @@ final class CallDriver: ExchangeOwner {
         {
             resumptions += 1
             broken = broken ?? failure
-            let pause = resumption.pause ?? Self.defaultResumptionPause
+            // Longer than the call's own time, it would only hold the call in memory.
+            let pause = min(resumption.pause ?? Self.defaultResumptionPause, request.deadline - .now())
             scheduleExpiry()
             caller.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.resume(after: resumption.lastEventID) }
             return
@@ -297,21 +299,35 @@ final class CallDriver: ExchangeOwner {
                 tool: params["_meta"]?[MCPMeta.tool]?.string))
     }
 
-    /// Modern servers ask in results; a request on a modern stream breaks the rules and is ignored.
+    /// Answers a request of the server: at once where it can be, else when the caller has the answer.
     private func answer(_ question: JSONRPCRequest) {
-        guard let connection = held, connection.era == .legacy else { return }
-        if question.method == MCPMethod.ping {
-            return caller.reply(
-                JSONRPCResponse(id: question.id, result: [:]), over: connection, credentials: request.credentials)
+        guard let connection = held else { return }
+        guard caller.accepts(questionOn: questions) else {
+            return perform(machine.violated("more than \(OpenQuestions.streamLimit) questions at once", now: .now()))
         }
-        guard let onRequest = request.onRequest else {
-            return caller.reply(
-                JSONRPCResponse(id: question.id, error: .methodNotFound(question.method)), over: connection,
-                credentials: request.credentials)
-        }
-        onRequest(question) { [caller, credentials = request.credentials] outcome in
+        let reply: (Result<JSONValue, JSONRPCError>) -> Void = {
+            [caller, questions, credentials = request.credentials] outcome in
             caller.reply(
-                JSONRPCResponse(id: question.id, outcome: outcome), over: connection, credentials: credentials)
+                JSONRPCResponse(id: question.id, outcome: outcome), to: questions, over: connection,
+                credentials: credentials)
+        }
+        if let onRequest = request.onRequest, question.method != MCPMethod.ping {
+            onRequest(question, reply)
+        } else {
+            reply(ServerQuestion.answer(to: question.method))
+        }
+    }
+}
+
+/// Questions that a client without handlers answers by itself.
+enum ServerQuestion {
+    /// Returns the answer to a request of the server: nothing for a `ping`, a decline for an elicitation, and an unknown
+    /// method for all that was never offered.
+    static func answer(to method: String) -> Result<JSONValue, JSONRPCError> {
+        switch method {
+        case MCPMethod.ping: .success([:])
+        case MCPMethod.elicitationCreate: .success(["action": "decline"])
+        default: .failure(.methodNotFound(method))
         }
     }
 }

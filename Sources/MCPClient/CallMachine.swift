@@ -206,6 +206,15 @@ struct CallMachine {
         return expire(now)
     }
 
+    /// The server broke a rule on the stream of the call, which ends without its answer.
+    mutating func violated(_ detail: String, now: NIODeadline) -> Action {
+        guard case .exchanging(let connection) = state else { return .none }
+        account(now)
+        executed = .unknown
+        return fail(
+            MCPCallFailure(kind: .invalid, executed: .unknown, detail: detail), now, abandoned: connection)
+    }
+
     mutating func cancelled(now: NIODeadline) -> Action {
         if isFinished { return .none }
         return give(up: .cancelled, "cancelled by the caller", now)

@@ -126,7 +126,7 @@ extension TransportFailure {
     }
 }
 
-/// Takes the outcome of exchanges in which nobody is interested: cancellations, `DELETE`, replies.
+/// Takes the outcome of exchanges that is of no interest: cancellations and `DELETE`.
 final class IgnoredExchange: CurlTransferReceiver {
     func transferDone(_ result: Result<CurlResponse, CurlError>) {}
 }

@@ -22,11 +22,14 @@ final class ListenDriver: ExchangeOwner {
     private var completion: ((End) -> Void)?
     private var held: UpstreamConnection?
     private var exchange: Exchange?
+    private let questions = OpenQuestions()
     private var lastEventID: String?
     private var pause = ListenDriver.firstPause
 
     private static let firstPause = TimeAmount.milliseconds(250)
     private static let longestPause = TimeAmount.seconds(10)
+    /// A server may ask for a longer pause than is of use.
+    private static let longestRequestedPause = TimeAmount.seconds(60)
     /// A stream ends at last; it is only opened again then.
     private static let lifetime = Duration.seconds(24 * 3600)
 
@@ -104,16 +107,25 @@ final class ListenDriver: ExchangeOwner {
         case .notification(let notification):
             if notification.method == MCPMethod.toolsListChanged { upstream.expireCatalog() }
             onNotification(notification)
-        case .request(let question) where question.method == MCPMethod.ping:
-            caller.reply(JSONRPCResponse(id: question.id, result: [:]), over: connection, credentials: credentials)
         case .request(let question):
-            onRequest(question) { [caller, credentials] outcome in
-                caller.reply(
-                    JSONRPCResponse(id: question.id, outcome: outcome), over: connection, credentials: credentials)
-            }
+            answer(question, over: connection)
         case .response:
             break
         }
+    }
+
+    private func answer(_ question: JSONRPCRequest, over connection: UpstreamConnection) {
+        guard caller.accepts(questionOn: questions) else {
+            let detail = "more than \(OpenQuestions.streamLimit) questions at once"
+            return finish(.refused(MCPCallFailure(kind: .invalid, executed: .no, detail: detail)))
+        }
+        let reply: (Result<JSONValue, JSONRPCError>) -> Void = { [caller, questions, credentials] outcome in
+            caller.reply(
+                JSONRPCResponse(id: question.id, outcome: outcome), to: questions, over: connection,
+                credentials: credentials)
+        }
+        if question.method == MCPMethod.ping { return reply(.success([:])) }
+        onRequest(question, reply)
     }
 
     func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
@@ -127,7 +139,7 @@ final class ListenDriver: ExchangeOwner {
     /// - Parameter asked: the pause that the server asked for.
     private func reopen(after asked: TimeAmount?) {
         exchange = nil
-        let wait = asked ?? pause
+        let wait = min(asked ?? pause, Self.longestRequestedPause)
         pause = min(.nanoseconds(pause.nanoseconds * 2), Self.longestPause)
         caller.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.open() }
     }

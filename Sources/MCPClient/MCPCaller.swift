@@ -2,6 +2,7 @@ package import CurlTransport
 import JSON
 import MCP
 package import NIOCore
+import Synchronization
 
 /// Calls tools of one upstream from one event loop, on which every method must be called and every callback comes.
 ///
@@ -113,18 +114,35 @@ package final class MCPCaller {
             over: connection, credentials: credentials)
     }
 
+    /// Takes a question of the server, to be answered with ``reply(_:to:over:credentials:)``.
+    /// - Returns: false when too many are open, on this stream or at this upstream: the stream has to end.
+    func accepts(questionOn stream: OpenQuestions) -> Bool {
+        guard stream.count < OpenQuestions.streamLimit,
+            upstream.openQuestions.load(ordering: .relaxed) < OpenQuestions.upstreamLimit
+        else { return false }
+        stream.count += 1
+        upstream.openQuestions.add(1, ordering: .relaxed)
+        return true
+    }
+
+    /// Answers a question that was accepted.
     func reply(
-        _ response: JSONRPCResponse, over connection: UpstreamConnection, credentials: ForwardedCredentials
+        _ response: JSONRPCResponse, to stream: OpenQuestions, over connection: UpstreamConnection,
+        credentials: ForwardedCredentials
     ) {
-        send(ByteBuffer(bytes: response.json.serialized), over: connection, credentials: credentials)
+        let body = ByteBuffer(bytes: response.json.serialized)
+        send(body, over: connection, credentials: credentials, receiver: AnswerReceiver(stream, upstream))
     }
 
     /// Sends a message that has no answer.
-    private func send(_ body: ByteBuffer, over connection: UpstreamConnection, credentials: ForwardedCredentials) {
+    private func send(
+        _ body: ByteBuffer, over connection: UpstreamConnection, credentials: ForwardedCredentials,
+        receiver: (any CurlTransferReceiver)? = nil
+    ) {
         var headers = connection.headers
         for header in credentials.credentials { headers.append(header) }
         let request = upstream.post(body, url: connection.url, headers: headers, timeout: .seconds(5))
-        _ = transport.start(request, on: eventLoop, receiver: ignored)
+        _ = transport.start(request, on: eventLoop, receiver: receiver ?? ignored)
     }
 
     private func renewCatalog(_ credentials: ForwardedCredentials) {

@@ -28,6 +28,9 @@ package final class MCPUpstream: Sendable {
     /// something in between, so answers are read as they come.
     let streams = Atomic<Bool>(false)
 
+    /// Questions of the server that are not answered yet, on all streams.
+    let openQuestions = Atomic<Int>(0)
+
     private let pool: Mutex<SessionPoolState<PoolWaiter>>
     private let catalogState = Mutex(CatalogState())
 

@@ -153,6 +153,30 @@ extension MCPCallerTests {
         }
     }
 
+    @Test func aFloodOfQuestionsEndsTheStreamAndNothingElse() async throws {
+        let rules = Self.rules { rules in
+            rules.call = { _, message in
+                guard message["params"]?["name"]?.string == "read" else { return nil }
+                return .produce(status: 200, headers: [("Content-Type", "text/event-stream")]) { writer in
+                    let ping = #"data: {"jsonrpc":"2.0","id":"p","method":"ping"}"# + "\n\n"
+                    while true { try await writer.write(String(repeating: ping, count: 1000)) }
+                }
+            }
+            // What answers a question is taken and never acknowledged.
+            rules.any = { request, message in
+                request.method == "POST" && message["method"] == nil ? .hang : nil
+            }
+        }
+        try await with(rules) { server, harness in
+            let failure = try await harness.call { _ in }.problem
+            #expect(failure.kind == .invalid)
+            #expect(failure.detail.contains("questions"))
+            #expect(server.http.requests.count { $0.text.contains(#""id":"p""#) } <= OpenQuestions.streamLimit)
+            #expect(server.http.log.acceptedConnections <= OpenQuestions.streamLimit + 4)
+            _ = try await harness.call("write").success
+        }
+    }
+
     @Test func aBrokenStreamIsTakenUpAgainWhereItStopped() async throws {
         let id = Mutex("")
         let rules = Self.rules { rules in
