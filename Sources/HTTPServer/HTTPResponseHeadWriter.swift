@@ -62,7 +62,7 @@ struct HTTPResponseHeadWriter {
                 output.append(line)
             } else {
                 output.append("HTTP/1.1 ")
-                output.append(decimal: Int(status.code))
+                output.append(decimal: Int(clamping: status.code))
                 output.append(" ")
                 output.append(value: status.reasonPhrase)
                 output.append("\r\n")

@@ -44,7 +44,8 @@ package enum CertificateExpiry {
     /// `UTCTime` (two digits of a year between 1950 and 2049) or `GeneralizedTime`, both to the second and in UTC.
     private static func time(_ tag: UInt8, _ text: String) -> Double? {
         let yearDigits = tag == 0x17 ? 2 : tag == 0x18 ? 4 : 0
-        let digits = text.dropLast().compactMap(\.wholeNumberValue)
+        // Other digits than ASCII's may stand for any number: 兆 is a million millions.
+        let digits = text.dropLast().compactMap { $0.isASCII ? $0.wholeNumberValue : nil }
         guard yearDigits > 0, text.hasSuffix("Z"), digits.count == yearDigits + 10, text.count == digits.count + 1
         else {
             return nil

@@ -24,6 +24,9 @@ struct HTTPResponseHeadWriterTests {
         #expect(
             text(.custom(code: 499, reasonPhrase: "Gone\r\nX: y"), [:], length: .omitted)
                 == "HTTP/1.1 499 Gone  X: y\r\n\r\n")
+        // A number that no status has is written, not trapped on.
+        #expect(
+            text(.custom(code: .max, reasonPhrase: ""), [:], length: .omitted).hasPrefix("HTTP/1.1 \(Int.max) "))
     }
 
     /// RFC 9110 section 5.5: CR, LF and NUL in a value would otherwise start another header or the body.

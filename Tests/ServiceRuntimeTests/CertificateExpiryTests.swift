@@ -49,4 +49,16 @@ import Testing
                     || count == lines.count - 1)
         }
     }
+
+    /// An element of DER with a short length.
+    private func element(_ tag: UInt8, _ content: [UInt8]) -> [UInt8] { [tag, UInt8(content.count)] + content }
+
+    @Test(arguments: ["兆兆0101000000Z", "26兆兆01000000Z", "2601010000٠٠Z"])
+    func digitsOfOtherScriptsAreNoTime(_ end: String) {
+        let validity = element(0x30, element(0x17, []) + element(0x17, Array(end.utf8)))
+        let fields = element(0x02, [1]) + element(0x30, []) + element(0x30, []) + validity
+        let der = Data(element(0x30, element(0x30, fields)))
+        let text = "-----BEGIN CERTIFICATE-----\n\(der.base64EncodedString())\n-----END CERTIFICATE-----\n"
+        #expect(CertificateExpiry.earliest(inPEM: text) == nil)
+    }
 }
