@@ -69,7 +69,7 @@ let package = Package(
         // What a process of ours owes the machine that it runs on.
         library(
             "ServiceRuntime",
-            ["JSON", "JSONConfiguration", "Observability", "CurlTransport", logging, nio("NIOCore")]),
+            ["JSON", "JSONConfiguration", "Observability", "CurlTransport", "HTTPServer", logging, nio("NIOCore")]),
 
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),

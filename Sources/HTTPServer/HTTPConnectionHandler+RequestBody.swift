@@ -56,7 +56,7 @@ extension HTTPConnectionHandler {
         switch sink {
         case .none: return false
         case .stream where isChunkOutstanding:
-            machine.bodyPaused()
+            machine.bodyPaused(now: .now())
             return false
         case .collect, .stream: break
         }
@@ -65,9 +65,7 @@ extension HTTPConnectionHandler {
             let event = try parser.nextBodyEvent(&inbound)
             exchange.requestBytes += available - inbound.readableBytes
             guard let event else {
-                let action = machine.bodyAwaited(now: .now(), progressed: bodyHasProgressed)
-                bodyHasProgressed = false
-                perform(action)
+                perform(machine.bodyAwaited(now: .now(), received: bytesReceived))
                 return false
             }
             switch event {

@@ -138,7 +138,7 @@ extension HTTPConnectionHandler {
         control: HTTPResponseHeadWriter.Control, reserving bodyBytes: Int
     ) {
         discardBufferedBody(of: exchange)
-        exchange.status = Int(head.status.code)
+        exchange.status = Int(clamping: head.status.code)
         let persists = machine.responseStarted(asksToClose: control.asksToClose)
         let connection: StaticString? =
             if !persists { "close" } else if exchange.head.version.minor == 0 { "keep-alive" } else { nil }

@@ -41,7 +41,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var collectLimit = 0
     var isChunkOutstanding = false
     var consumed: (() -> Void)?
-    var bodyHasProgressed = false
+    /// Bytes read since the request began.
+    var bytesReceived = 0
 
     // Response; see HTTPConnectionHandler+Response.swift.
     var outbound = ByteBuffer()
@@ -102,13 +103,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
+        let count = bytes.readableBytes
         isInRead = true
         switch machine.phase {
         case .closing, .lingering, .closed: return
         case .idle, .head, .exchange: break
         }
         if inbound.readableBytes == 0 { inbound = bytes } else { inbound.writeBuffer(&bytes) }
-        bodyHasProgressed = true
+        bytesReceived += count
         process()
     }
 
@@ -217,7 +219,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             request: request, start: machine.requestStart, remoteAddress: remoteAddress,
             listenerName: connections.configuration.name, connection: self, eventLoop: connections.eventLoop)
         self.exchange = exchange
-        bodyHasProgressed = false
+        bytesReceived = 0
         probes = 0
         connections.counters.requestStarted()
         if machine.isInputClosed { scheduleProbe(after: Self.probeDelay) }
@@ -318,7 +320,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     func deadlinesPassed(now: NIODeadline) {
         if machine.writeDeadline <= now {
             let taken = bytesTaken
-            perform(machine.writeDeadlinePassed(now: now, hasProgressed: taken > bytesTakenAtStall))
+            perform(machine.writeDeadlinePassed(now: now, taken: taken - bytesTakenAtStall))
             bytesTakenAtStall = taken
         }
         if machine.readDeadline <= now { perform(machine.readDeadlinePassed()) }

@@ -12,9 +12,11 @@ import NIOCore
 struct HTTPConnectionStateMachine {
     struct Timeouts {
         var header: TimeAmount
-        var body: TimeAmount
+        var body: HTTPBodyDeadline.Limits
         var idle: TimeAmount
         var write: TimeAmount
+        /// Bytes per second that a reader must take while output waits for it.
+        var writeRate = 0
         var linger: TimeAmount
         /// A connection accepted just before a drain may already have sent a request that was not read yet.
         var drainNewConnection = TimeAmount.milliseconds(250)
@@ -74,6 +76,7 @@ struct HTTPConnectionStateMachine {
     private(set) var isInputClosed = false
     private(set) var requestStart: NIODeadline
     private var hasServed = false
+    private var bodyDeadline = HTTPBodyDeadline()
 
     /// When the peer must have sent something; `.distantFuture` when nothing is expected of it.
     private(set) var readDeadline: NIODeadline
@@ -111,6 +114,7 @@ struct HTTPConnectionStateMachine {
         self.keepAlive = keepAlive && !isDraining
         readDeadline = .distantFuture
         hasServed = true
+        if hasBody { bodyDeadline = HTTPBodyDeadline() }
     }
 
     /// What arrived is no acceptable head; what follows it cannot be understood.
@@ -123,17 +127,21 @@ struct HTTPConnectionStateMachine {
         hasServed = true
     }
 
-    /// Somebody waits for more of the body than has arrived. `progressed`: since the last time, some did arrive.
-    mutating func bodyAwaited(now: NIODeadline, progressed: Bool) -> Action {
+    /// Notes that a handler waits for more of the body than has arrived.
+    ///
+    /// - Parameter received: Bytes that have arrived since the request began.
+    mutating func bodyAwaited(now: NIODeadline, received: Int) -> Action {
         guard phase == .exchange else { return .none }
         if isInputClosed { return .disconnect }
-        if progressed || readDeadline == .distantFuture { readDeadline = now + timeouts.body }
+        readDeadline = bodyDeadline.wait(received: received, now: now, timeouts.body)
         return .none
     }
 
-    /// Nobody waits for the body at the moment, so the client cannot be late.
-    mutating func bodyPaused() {
-        if phase == .exchange { readDeadline = .distantFuture }
+    /// Notes that no handler waits for the body at the moment, so that the client cannot be late.
+    mutating func bodyPaused(now: NIODeadline) {
+        guard phase == .exchange else { return }
+        bodyDeadline.pause(now: now)
+        readDeadline = .distantFuture
     }
 
     mutating func bodyCompleted() {
@@ -238,9 +246,9 @@ struct HTTPConnectionStateMachine {
         }
     }
 
-    /// `hasProgressed`: the peer took something since the deadline was set.
-    mutating func writeDeadlinePassed(now: NIODeadline, hasProgressed: Bool) -> Action {
-        if hasProgressed {
+    /// - Parameter taken: Bytes that the peer took since the deadline was set.
+    mutating func writeDeadlinePassed(now: NIODeadline, taken: Int) -> Action {
+        if taken > 0, Int64(taken) >= leastTaken {
             writeDeadline = now + timeouts.write
             return .none
         }
@@ -250,6 +258,13 @@ struct HTTPConnectionStateMachine {
         case .closed: return .none
         default: return close()
         }
+    }
+
+    /// Bytes that a reader at the minimum rate takes between two write deadlines.
+    private var leastTaken: Int64 {
+        let (bytes, overflows) = (timeouts.write.nanoseconds / 1_000_000).multipliedReportingOverflow(
+            by: Int64(timeouts.writeRate))
+        return overflows ? .max : bytes / 1000
     }
 
     /// What a slow reader has not taken yet of the last response must not be lost.

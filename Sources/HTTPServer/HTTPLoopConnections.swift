@@ -37,10 +37,15 @@ final class HTTPLoopConnections {
         self.configuration = configuration
         self.counters = counters
         timeouts = HTTPConnectionStateMachine.Timeouts(
-            header: TimeAmount(configuration.headerTimeout), body: TimeAmount(configuration.bodyTimeout),
+            header: TimeAmount(configuration.headerTimeout),
+            body: HTTPBodyDeadline.Limits(
+                pause: TimeAmount(configuration.bodyTimeout), total: TimeAmount(configuration.bodyTotal),
+                rate: configuration.bodyRate),
             idle: TimeAmount(configuration.idleTimeout), write: TimeAmount(configuration.writeTimeout),
-            linger: TimeAmount(configuration.lingeringTimeout), drainIdle: TimeAmount(configuration.drainIdleGrace))
-        let shortest = min(timeouts.header, timeouts.body, timeouts.idle, timeouts.write, timeouts.linger)
+            writeRate: configuration.writeRate, linger: TimeAmount(configuration.lingeringTimeout),
+            drainIdle: TimeAmount(configuration.drainIdleGrace))
+        let shortest = min(
+            timeouts.header, timeouts.body.pause, timeouts.body.total, timeouts.idle, timeouts.write, timeouts.linger)
         tick = .nanoseconds(min(max(shortest.nanoseconds / 8, 5_000_000), 1_000_000_000))
     }
 

@@ -7,9 +7,12 @@
 /// | `maximumHeaderBytes` | 32 KiB | request line and headers together; trailers alone; beyond: 431 |
 /// | `maximumHeaderCount` | 128 | header fields; beyond: 431 |
 /// | `headerTimeout` | 10 s | first byte of a request to the end of its head; beyond: 408 |
-/// | `bodyTimeout` | 30 s | between two reads of a body that somebody waits for; beyond: 408 |
+/// | `bodyTimeout` | 30 s | between two reads of a body that a handler waits for; beyond: 408 |
+/// | `bodyTotal` | 5 min | for a whole body; beyond: 408 |
+/// | `bodyRate` | 256 B/s | average rate of a body, after `bodyTimeout` of grace; below: 408 |
 /// | `idleTimeout` | 75 s | a connection without a request; beyond: closed silently |
-/// | `writeTimeout` | 60 s | no progress towards a slow reader; beyond: closed |
+/// | `writeTimeout` | 60 s | period in which a slow reader must take `writeRate`; else closed |
+/// | `writeRate` | 256 B/s | what a reader must take on average while output waits |
 /// | `lingeringTimeout` | 5 s | discarding what a client still sends after an early answer |
 /// | `maximumConnections` | 10 000 | beyond: 503 and close; 0 is unlimited |
 /// | `backlog` | 1024 | connections that the kernel may hold before they are accepted |
@@ -28,12 +31,18 @@ package struct HTTPServerConfiguration: Sendable {
     package var maximumHeaderCount = 128
     /// From the first byte of a request to the last of its head.
     package var headerTimeout: Duration = .seconds(10)
-    /// Between two reads of a body, while a handler waits for it.
+    /// Longest pause between two reads of a body, while a handler waits for it.
     package var bodyTimeout: Duration = .seconds(30)
+    /// Longest time for a whole body, while a handler waits for it.
+    package var bodyTotal: Duration = .seconds(300)
+    /// Bytes per second that a body must arrive at on average, once `bodyTimeout` is over; 0: no minimum.
+    package var bodyRate = 256
     /// A connection that carries no request.
     package var idleTimeout: Duration = .seconds(75)
-    /// A reader that takes nothing at all for this long is cut off.
+    /// A reader that takes less than `writeRate` for this long, while output waits for it, is cut off.
     package var writeTimeout: Duration = .seconds(60)
+    /// Bytes per second that a reader must take on average while output waits for it; 0: any byte will do.
+    package var writeRate = 256
     /// After an answer that did not wait for the whole body: how long the rest is read and thrown away.
     package var lingeringTimeout: Duration = .seconds(5)
     /// Connections at one time, over all addresses; 0 means no limit.

@@ -35,7 +35,11 @@ extension ToolServer {
                 services.append(service)
             }
             if configuration.transport == .http {
-                let service = httpService(group: group, sockets: process.sockets.main)
+                // Databases, AI providers, admin clients, files and pipes come besides.
+                let connections = DescriptorLimit.raise(
+                    connections: configuration.limits.maxConnections, others: 1024,
+                    key: "toolServer.limits.maxConnections", logger: logger)
+                let service = httpService(group: group, sockets: process.sockets.main, connections: connections)
                 do {
                     try await service.http.start()
                 } catch {
@@ -161,17 +165,19 @@ extension ToolServer {
 
     /// The main port, not started.
     ///
-    /// - Parameter sockets: Where to listen instead of the configured address; empty: there.
-    func httpService(group: any EventLoopGroup, sockets: [HTTPListenAddress] = []) -> HTTPService {
+    /// - Parameters:
+    ///   - sockets: Where to listen instead of the configured address; empty: there.
+    ///   - connections: Connections at a time, in place of the configured bound where there is room for fewer.
+    func httpService(
+        group: any EventLoopGroup, sockets: [HTTPListenAddress] = [], connections: Int? = nil
+    ) -> HTTPService {
         var http = HTTPServerConfiguration(
             addresses: sockets.isEmpty ? [.hostPort(configuration.host, configuration.port)] : sockets)
         http.drainIdleGrace = configuration.drainIdleGrace
         // Requests are calls of tools, with a few headers and arguments.
         http.receiveBuffer = 2048
-        http.maximumConnections = configuration.limits.maxConnections
-        http.headerTimeout = configuration.limits.headerTimeout
-        http.bodyTimeout = configuration.limits.bodyTimeout
-        http.idleTimeout = configuration.limits.idleTimeout
+        http.maximumConnections = connections ?? configuration.limits.maxConnections
+        http.apply(configuration.limits.clients)
 
         let challenge = configuration.challenge
         let dialect = CommandDialect(server: server, challenge: challenge, logger: logger)

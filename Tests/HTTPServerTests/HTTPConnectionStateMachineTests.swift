@@ -9,8 +9,8 @@ struct HTTPConnectionStateMachineTests {
     private func machine(draining: Bool = false, drainIdle: TimeAmount = .zero) -> HTTPConnectionStateMachine {
         HTTPConnectionStateMachine(
             timeouts: .init(
-                header: .seconds(10), body: .seconds(30), idle: .seconds(75), write: .seconds(60), linger: .seconds(5),
-                drainIdle: drainIdle),
+                header: .seconds(10), body: .init(pause: .seconds(30), total: .seconds(300), rate: 100),
+                idle: .seconds(75), write: .seconds(60), writeRate: 100, linger: .seconds(5), drainIdle: drainIdle),
             isDraining: draining, now: start)
     }
 
@@ -74,23 +74,69 @@ struct HTTPConnectionStateMachineTests {
     @Test func theBodyDeadlineMovesWithProgressOnly() {
         var machine = answering(hasBody: true)
         #expect(machine.readDeadline == .distantFuture)
-        #expect(machine.bodyAwaited(now: seconds(1), progressed: false) == .none)
+        #expect(machine.bodyAwaited(now: seconds(1), received: 0) == .none)
         #expect(machine.readDeadline == seconds(31))
-        #expect(machine.bodyAwaited(now: seconds(5), progressed: false) == .none)
+        #expect(machine.bodyAwaited(now: seconds(5), received: 0) == .none)
         #expect(machine.readDeadline == seconds(31))
-        #expect(machine.bodyAwaited(now: seconds(5), progressed: true) == .none)
+        #expect(machine.bodyAwaited(now: seconds(5), received: 10_000) == .none)
         #expect(machine.readDeadline == seconds(35))
-        machine.bodyPaused()
+        machine.bodyPaused(now: seconds(6))
         #expect(machine.readDeadline == .distantFuture)
-        _ = machine.bodyAwaited(now: seconds(50), progressed: false)
+        _ = machine.bodyAwaited(now: seconds(50), received: 10_000)
+        #expect(machine.readDeadline == seconds(80))
         #expect(machine.readDeadlinePassed() == .failBody(.requestTimeout))
         #expect(machine.responseStarted(asksToClose: false) == false)
+    }
+
+    @Test func aByteNowAndThenDoesNotKeepABodyOpen() {
+        var machine = answering(hasBody: true)
+        for second in stride(from: Int64(0), to: 30, by: 10) {
+            _ = machine.bodyAwaited(now: seconds(second), received: Int(second / 10))
+        }
+        // The average counts after the grace of one pause.
+        #expect(machine.readDeadline == seconds(30))
+    }
+
+    @Test func aBodyAtTheMinimumRateEndsAtItsTotal() {
+        var machine = answering(hasBody: true)
+        for second in stride(from: Int64(0), to: 300, by: 20) {
+            _ = machine.bodyAwaited(now: seconds(second), received: Int(second) * 200)
+            #expect(machine.readDeadline > seconds(second))
+        }
+        #expect(machine.readDeadline == seconds(300))
+    }
+
+    @Test func timeInWhichTheHandlerDoesNotWaitIsNotTheClients() {
+        var machine = answering(hasBody: true)
+        _ = machine.bodyAwaited(now: seconds(0), received: 0)
+        machine.bodyPaused(now: seconds(10))
+        _ = machine.bodyAwaited(now: seconds(1000), received: 0)
+        #expect(machine.readDeadline == seconds(1020))
+    }
+
+    @Test func theLargestBodyDoesNotOverflowItsDeadline() {
+        var machine = answering(hasBody: true)
+        _ = machine.bodyAwaited(now: seconds(0), received: 0)
+        _ = machine.bodyAwaited(now: seconds(280), received: .max)
+        #expect(machine.readDeadline == seconds(300))
+    }
+
+    @Test func eachBodyHasAClockOfItsOwn() {
+        var machine = answering(hasBody: true)
+        _ = machine.bodyAwaited(now: seconds(0), received: 0)
+        machine.bodyCompleted()
+        _ = machine.responseStarted(asksToClose: false)
+        _ = machine.responseEnded(now: seconds(20))
+        _ = machine.bytesArrived(now: seconds(21))
+        machine.headParsed(keepAlive: true, hasBody: true)
+        _ = machine.bodyAwaited(now: seconds(21), received: 0)
+        #expect(machine.readDeadline == seconds(51))
     }
 
     @Test func theEndOfInputWithinABodyIsADisconnect() {
         var machine = answering(hasBody: true)
         #expect(machine.inputClosed(now: start) == .readRest)
-        #expect(machine.bodyAwaited(now: start, progressed: true) == .disconnect)
+        #expect(machine.bodyAwaited(now: start, received: 1) == .disconnect)
     }
 
     @Test func theEndOfInputBehindARequestAsksWhetherAnybodyIsThere() {
@@ -154,14 +200,14 @@ struct HTTPConnectionStateMachineTests {
         #expect(machine.bufferExhausted(now: start) == .none)
     }
 
-    @Test func aStalledReaderIsCutOffUnlessItTakesSomething() {
+    @Test func aStalledReaderIsCutOffUnlessItKeepsTheMinimumRate() {
         var machine = answering()
         _ = machine.responseStarted(asksToClose: false)
         machine.writabilityChanged(isWritable: false, now: start)
         #expect(machine.writeDeadline == seconds(60))
-        #expect(machine.writeDeadlinePassed(now: seconds(60), hasProgressed: true) == .none)
+        #expect(machine.writeDeadlinePassed(now: seconds(60), taken: 6000) == .none)
         #expect(machine.writeDeadline == seconds(120))
-        #expect(machine.writeDeadlinePassed(now: seconds(120), hasProgressed: false) == .disconnect)
+        #expect(machine.writeDeadlinePassed(now: seconds(120), taken: 5999) == .disconnect)
         machine.writabilityChanged(isWritable: true, now: seconds(121))
         #expect(machine.writeDeadline == .distantFuture)
     }
@@ -174,6 +220,6 @@ struct HTTPConnectionStateMachineTests {
         // Becoming writable is not being flushed.
         machine.writabilityChanged(isWritable: true, now: seconds(1))
         #expect(machine.writeDeadline == seconds(60))
-        #expect(machine.writeDeadlinePassed(now: seconds(60), hasProgressed: false) == .close)
+        #expect(machine.writeDeadlinePassed(now: seconds(60), taken: 0) == .close)
     }
 }

@@ -34,10 +34,9 @@ final class ChatExchange: GatewayExchange {
         }
         if facts.hasCookie, isForeign { return respond(GatewayError(.forbiddenOrigin)) }
         if let refusal = rateRefusal() { return respond(refusal) }
-        guard admit() else { return }
         exchange.collectBody(upTo: view.snapshot.configuration.limits.body) { [self] body in
             switch body {
-            case .success(let body): translate(body)
+            case .success(let body): if admit() { translate(body) }
             case .failure(.disconnected): break
             case .failure(let failure): respond(GatewayError(failure))
             }

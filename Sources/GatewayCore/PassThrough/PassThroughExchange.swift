@@ -50,11 +50,6 @@ final class PassThroughExchange: GatewayExchange {
             return respond(GatewayError(.forbiddenOrigin))
         }
         if let refusal = rateRefusal(isLogin: prefix == .auth && mayChange) { return respond(refusal) }
-        if !isListening {
-            guard admit() else { return }
-        } else if shard.isClosed {
-            return respond(GatewayError(.draining))
-        }
         exchange.onDisconnect = { [self] in stop() }
         let limit = view.snapshot.configuration.limits.body
         let length = exchange.head.headers.first(name: "Content-Length").flatMap { Int($0) }
@@ -68,7 +63,7 @@ final class PassThroughExchange: GatewayExchange {
         if isChunked || (length ?? 0) > Self.wholeBodyLimit {
             let source = CurlBodySource(length: isChunked ? nil : length)
             self.source = source
-            send(.stream(source), to: target)
+            guard send(.stream(source), to: target) else { return }
             upload(to: source, limit: limit)
         } else if let length, length > 0 {
             exchange.collectBody(upTo: limit) { [self] body in
@@ -83,7 +78,17 @@ final class PassThroughExchange: GatewayExchange {
         }
     }
 
-    private func send(_ body: CurlRequestBody?, to target: GatewayUpstream) {
+    /// False, and answered, when the request is not admitted.
+    @discardableResult
+    private func send(_ body: CurlRequestBody?, to target: GatewayUpstream) -> Bool {
+        if isListening {
+            guard !shard.isClosed else {
+                respond(GatewayError(.draining))
+                return false
+            }
+        } else {
+            guard source == nil ? admit() : admitUpload() else { return false }
+        }
         beginUpstream(target.name)
         server = target.firstReachable
         let address = target.servers[server].address
@@ -96,6 +101,7 @@ final class PassThroughExchange: GatewayExchange {
         request.body = body
         sentAt = .now()
         start(request)
+        return true
     }
 
     private func url(at address: UpstreamAddress) -> String {
@@ -140,7 +146,9 @@ final class PassThroughExchange: GatewayExchange {
         } onEnd: { [weak self] result in
             guard let self, !isDone else { return }
             switch result {
-            case .success: source.finish()
+            case .success:
+                uploadEnded()
+                source.finish()
             case .failure(.disconnected): stop()
             case .failure(let failure): refuse(GatewayError(failure))
             }

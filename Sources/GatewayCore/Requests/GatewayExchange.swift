@@ -23,9 +23,18 @@ class GatewayExchange {
     var upstream: UpstreamRecord?
     /// Who serves it, where that is a choice.
     var side: ChatSide?
-    private var countsAsActive = false
+    private var admission = Admission.none
     /// This request's span; nil while tracing is off.
     let trace: TraceContext?
+
+    /// The bound against which the request counts.
+    private enum Admission {
+        case none
+        /// `limits.concurrentRequests`
+        case request
+        /// `limits.uploads`
+        case upload
+    }
 
     /// What is known about the upstream's part.
     struct UpstreamRecord {
@@ -65,19 +74,52 @@ class GatewayExchange {
 
     var isFromTrustedProxy: Bool { view.snapshot.configuration.trustedProxies.contains(exchange.remoteAddress) }
 
-    /// Counts the request among those in flight; false when there are too many or the process is stopping.
+    /// Counts the request among those in flight, once its body is there: a client that sends slowly must not shut
+    /// others out. False, and answered, when there are too many or the process is stopping.
     func admit() -> Bool {
+        admit(shard.active < view.activeLimit) {
+            shard.active += 1
+            admission = .request
+        }
+    }
+
+    /// Counts the request among those whose body is streamed upstream while it arrives. False, and answered, when there
+    /// are too many or the process is stopping.
+    func admitUpload() -> Bool {
+        admit(shard.uploads < view.uploadLimit) {
+            shard.uploads += 1
+            admission = .upload
+        }
+    }
+
+    /// Counts a request whose streamed body is complete as one in flight.
+    func uploadEnded() {
+        guard admission == .upload else { return }
+        shard.uploads -= 1
+        shard.active += 1
+        admission = .request
+    }
+
+    private func admit(_ hasRoom: Bool, _ count: () -> Void) -> Bool {
         if shard.isClosed {
             respond(GatewayError(.draining))
             return false
         }
-        guard shard.active < view.activeLimit else {
+        guard hasRoom else {
             respond(GatewayError(.overloaded))
             return false
         }
-        shard.active += 1
-        countsAsActive = true
+        count()
         return true
+    }
+
+    private func release() {
+        switch admission {
+        case .none: break
+        case .request: shard.active -= 1
+        case .upload: shard.uploads -= 1
+        }
+        admission = .none
     }
 
     /// Notes that an upstream is asked now.
@@ -149,7 +191,7 @@ class GatewayExchange {
         exchange.onDisconnect = nil
         exchange.onWritable = nil
         cleanUp()
-        if countsAsActive { shard.active -= 1 }
+        release()
         measure(summary)
         if let trace, trace.isSampled { shard.tracer?.record(self, trace, summary) }
         if view.snapshot.configuration.accessLog { log(summary) }

@@ -83,7 +83,7 @@ package final class Gateway: Sendable {
         loops = LoopWatch(group: group, lag: metrics.loopLag.with())
         let configuration = snapshot.configuration
         main = HTTPServer(
-            configuration: Self.mainServer(configuration, dependencies.sockets), group: group, logger: logger
+            configuration: Self.mainServer(configuration, dependencies), group: group, logger: logger
         ) { eventLoop in
             shards.handler(on: eventLoop)
         }
@@ -266,18 +266,16 @@ package final class Gateway: Sendable {
     // MARK: Parts
 
     private static func mainServer(
-        _ configuration: GatewayConfiguration, _ sockets: InheritedSockets
+        _ configuration: GatewayConfiguration, _ dependencies: GatewayDependencies
     ) -> HTTPServerConfiguration {
+        let sockets = dependencies.sockets
         var server = HTTPServerConfiguration(
             addresses: sockets.main.isEmpty ? addresses(configuration.listen) : sockets.main, name: "main")
         let limits = configuration.limits
         server.maximumHeaderBytes = limits.headerBytes
         server.maximumHeaderCount = limits.headerCount
-        server.headerTimeout = limits.headerTimeout
-        server.bodyTimeout = limits.bodyTimeout
-        server.idleTimeout = limits.idleTimeout
-        server.writeTimeout = limits.writeTimeout
-        server.maximumConnections = limits.connections
+        server.apply(limits.clients)
+        server.maximumConnections = dependencies.connections ?? limits.connections
         server.drainIdleGrace = configuration.drain.idleGrace
         return server
     }

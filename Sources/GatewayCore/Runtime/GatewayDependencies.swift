@@ -18,13 +18,17 @@ package struct GatewayDependencies: Sendable {
     /// Is told the level of each configuration that comes into force, and what the admin listener is asked for.
     package var setLogLevel: @Sendable (Logger.Level) -> Void
     package var build: BuildVersion
+    /// Connections of clients at a time, in place of the configuration's bound where the process has room for fewer.
+    package var connections: Int?
 
+    /// Creates dependencies.
     package init(
         makeLogger: @escaping @Sendable (String) -> Logger = { Logger(label: $0) },
         metrics: MetricsRegistry = MetricsRegistry(), load: @escaping @Sendable () throws -> GatewayConfiguration,
         sockets: InheritedSockets = InheritedSockets(),
         logLevel: @escaping @Sendable () -> Logger.Level = { .info },
-        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }, build: BuildVersion = BuildVersion()
+        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }, build: BuildVersion = BuildVersion(),
+        connections: Int? = nil
     ) {
         self.makeLogger = makeLogger
         self.metrics = metrics
@@ -33,6 +37,7 @@ package struct GatewayDependencies: Sendable {
         self.logLevel = logLevel
         self.setLogLevel = setLogLevel
         self.build = build
+        self.connections = connections
     }
 }
 

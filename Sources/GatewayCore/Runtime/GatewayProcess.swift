@@ -24,12 +24,18 @@ package enum GatewayProcess {
         for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
         // Trapped before anything is served, so that no signal finds the process half-started.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let limits = configuration.limits
+        // Each request in flight may have a connection to its upstream; admin clients, files and pipes come besides.
+        let connections = DescriptorLimit.raise(
+            connections: limits.connections, others: limits.concurrentRequests + limits.uploads + 512,
+            key: "limits.connections",
+            logger: Logger(label: "gateway") { JSONLogHandler(label: $0, output: output) })
         let gateway = try await buildGateway(
             configuration,
             dependencies: GatewayDependencies(
                 makeLogger: { label in Logger(label: label) { JSONLogHandler(label: $0, output: output) } },
                 load: file.load, sockets: InheritedSockets(sockets), logLevel: { output.level },
-                setLogLevel: { output.level = $0 }, build: build))
+                setLogLevel: { output.level = $0 }, build: build, connections: connections))
         _ = try await gateway.start()
         notifier.send(.ready)
         let watchdog = Watchdog(

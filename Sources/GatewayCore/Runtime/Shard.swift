@@ -27,6 +27,8 @@ final class Shard {
     private(set) lazy var shadows = ShadowCalls(self)
     /// Requests in flight, listening streams apart.
     var active = 0
+    /// Requests whose body is streamed upstream while it arrives.
+    var uploads = 0
     /// The time for draining is over: nothing is served any more.
     var isClosed = false
 
@@ -72,6 +74,8 @@ final class ShardView {
     var translator: ChatTranslator
     /// Requests in flight on this shard at most.
     let activeLimit: Int
+    /// Streamed request bodies on this shard at most.
+    let uploadLimit: Int
 
     init(
         _ snapshot: GatewaySnapshot, previous: ShardView?, engine: CurlEngine, eventLoop: any EventLoop,
@@ -97,8 +101,9 @@ final class ShardView {
         types = snapshot.types
         translator = ChatTranslator(types)
         let configuration = snapshot.configuration
-        activeLimit = max(
-            1, (configuration.limits.concurrentRequests + configuration.workers - 1) / configuration.workers)
+        let workers = configuration.workers
+        activeLimit = max(1, (configuration.limits.concurrentRequests + workers - 1) / workers)
+        uploadLimit = max(1, (configuration.limits.uploads + workers - 1) / workers)
         take(catalogs, metrics)
     }
 

@@ -58,19 +58,15 @@ package struct ToolServerConfiguration: Sendable {
         case trustedHeader
     }
 
-    /// Bounds on what clients may use: `maxBody` (default 4 MiB), `maxConnections` (10 000), `headerTimeout` (10 s),
-    /// `bodyTimeout` (30 s), `idleTimeout` (75 s), `maxSessions` (10 000) and `sessionIdle` (30 min).
+    /// Bounds on what clients may use: `maxBody` (default 4 MiB), `maxConnections` (10 000), `maxSessions` (10 000),
+    /// `sessionIdle` (30 min), and those of `ConnectionLimits`.
     package struct Limits: Sendable {
         /// Largest request body in bytes.
         package var maxBody: Int
         /// Connections at a time; 0 is no limit.
         package var maxConnections: Int
-        /// From a request's first byte to the end of its headers.
-        package var headerTimeout: Duration
-        /// Between two reads of a body.
-        package var bodyTimeout: Duration
-        /// How long an idle connection is kept.
-        package var idleTimeout: Duration
+        /// Times and rates that clients must keep.
+        package var clients: ConnectionLimits
         /// MCP sessions at a time.
         package var maxSessions: Int
         /// After so long without a request an MCP session ends.
@@ -316,18 +312,15 @@ package struct ToolServerConfiguration: Sendable {
 extension ToolServerConfiguration.Limits {
     init(_ reader: ConfigurationReader) {
         maxBody = reader.bytes(
-            "maxBody", default: 4 << 20, in: 1024...(1 << 30), "Largest request body.")
+            "maxBody", default: 4 << 20, in: 1024...(1 << 30),
+            "Largest request body in bytes; a larger one is refused with 413.")
         maxConnections = reader.integer(
-            "maxConnections", default: 10_000, in: 0...1_000_000, "Connections at a time; 0 is no limit.")
-        headerTimeout = reader.duration(
-            "headerTimeout", default: .seconds(10), in: .milliseconds(10) ... .seconds(600),
-            "From a request's first byte to the end of its headers.")
-        bodyTimeout = reader.duration(
-            "bodyTimeout", default: .seconds(30), in: .milliseconds(10) ... .seconds(600),
-            "Longest pause while a body arrives.")
-        idleTimeout = reader.duration(
-            "idleTimeout", default: .seconds(75), in: .milliseconds(10) ... .seconds(3600),
-            "How long an idle connection is kept.")
+            "maxConnections", default: 10_000, in: 0...1_000_000,
+            """
+            Connections of clients at a time; more are refused with 503. 0 sets no limit. Lowered at start, with a \
+            warning, to what the process's limit of open files allows.
+            """)
+        clients = ConnectionLimits(reader)
         maxSessions = reader.integer(
             "maxSessions", default: 10_000, in: 1...1_000_000, "MCP sessions at a time; the longest idle one gives way."
         )
