@@ -16,7 +16,7 @@ enum Microbenchmarks {
             exit(EXIT_FAILURE)
         }
         let configuration = try GatewayConfigurationFile(path: CommandLine.arguments[1], environment: [:]).load()
-        let map = TypeMap(configuration.chat, upstreams: configuration.upstreams.map(\.name))
+        let map = TypeMap(configuration.chat, upstreams: configuration.upstreams)
         guard let type = map["search_any"] else {
             print("the configuration has no type search_any")
             exit(EXIT_FAILURE)

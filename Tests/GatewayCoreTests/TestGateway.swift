@@ -127,7 +127,7 @@ enum TestConfiguration {
     /// The types of a `chat` section.
     static func types(_ chat: JSONValue) throws -> TypeMap {
         let configuration = try read(["upstreams": ["tools": ["url": "http://127.0.0.1:1/mcp/"]], "chat": chat])
-        return TypeMap(configuration.chat, upstreams: ["tools"])
+        return TypeMap(configuration.chat, upstreams: configuration.upstreams)
     }
 
     static func shippedTypes() throws -> TypeMap {

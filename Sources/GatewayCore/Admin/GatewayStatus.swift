@@ -1,8 +1,7 @@
 package import JSON
-import MCPClient
 import Synchronization
 
-/// What the process knows about itself, for readiness and for the shards. Any thread.
+/// The state of the process for `/readyz` and the admin listener. Any thread.
 package final class GatewayStatus: Sendable {
     /// What the last check of an upstream found.
     package struct UpstreamStatus: Sendable {
@@ -11,7 +10,6 @@ package final class GatewayStatus: Sendable {
         package var problem: String?
         package var drift: [DriftFinding] = []
         var kind = UpstreamConfiguration.Kind.mcp
-        var catalog: ToolCatalog?
 
         package init() {}
 
@@ -33,11 +31,6 @@ package final class GatewayStatus: Sendable {
     private let state = Mutex(State())
 
     package init() {}
-
-    /// The tools of each upstream, as far as they are known.
-    var catalogs: [String: ToolCatalog] {
-        state.withLock { $0.upstreams.compactMapValues(\.catalog) }
-    }
 
     package subscript(upstream name: String) -> UpstreamStatus? {
         state.withLock { $0.upstreams[name] }

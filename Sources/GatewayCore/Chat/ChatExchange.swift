@@ -1,3 +1,4 @@
+import CurlTransport
 import HTTPServer
 import JSON
 import MCPClient
@@ -6,21 +7,30 @@ import NIOHTTP1
 
 /// One `POST /api/chat/`: payload in, tool call, reply out.
 final class ChatExchange: GatewayExchange {
+    let chat: ChatRoutes
     var chatType: ChatType?
-    var handle: Handle?
-    var isAnswered = false
-    /// The answer is the old backend's own.
-    var isRelayed = false
+    private var running: (any RunningCall)?
+    private var isAnswered = false
+    /// Whether the payload was sent unchanged, so that there is no call of a tool to report on.
+    private var isPayload = false
+    /// Whether the response is the old backend's own.
+    private var isRelayed = false
     /// Present once an event stream has been started.
     private var events: ChatEventStream?
+    /// The upstream that is asked.
+    private var upstreamPlace = 0
+    /// The payload that the main target is asked afterwards too.
+    private var shadowed: (rule: ShadowRule, payload: ByteBuffer)?
 
-    /// What is under way.
-    enum Handle {
-        case tool(UpstreamGate<MCPCaller>.Handle)
-        case backend(UpstreamGate<ChatBackendCaller>.Handle)
+    init(
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        chat: ChatRoutes
+    ) {
+        self.chat = chat
+        super.init(exchange, worker, settings, facts)
     }
 
-    override var type: ChatType? { chatType }
+    override var type: TypeInstruments? { chatType?.instruments }
     override var route: String { "chat" }
     override func outcome(_ status: Int) -> String {
         isRelayed && status >= 400 && status != 499 ? "backend_error" : super.outcome(status)
@@ -34,7 +44,7 @@ final class ChatExchange: GatewayExchange {
         }
         if facts.hasCookie, isForeign { return respond(GatewayError(.forbiddenOrigin)) }
         if let refusal = rateRefusal() { return respond(refusal) }
-        exchange.collectBody(upTo: view.snapshot.configuration.limits.body) { [self] body in
+        exchange.collectBody(upTo: settings.limits.body) { [self] body in
             switch body {
             case .success(let body): if admit() { translate(body) }
             case .failure(.disconnected): break
@@ -44,33 +54,25 @@ final class ChatExchange: GatewayExchange {
     }
 
     private func translate(_ body: ByteBuffer) {
-        if view.snapshot.isRouted { return route(body) }
-        switch view.translator.translate(body) {
+        if chat.isRouted { return route(body) }
+        switch chat.translator.translate(body) {
         case .success(let call):
             chatType = call.type
             if let refusal = refusal(of: call.type) { return respond(refusal) }
-            check(call)
+            check(call, at: call.type.target)
         case .failure(let error):
             respond(error)
         }
     }
 
-    func check(_ call: ChatTranslator.Call) {
-        if let error = view.violation(of: call) { return respond(error) }
-        self.call(call)
-    }
-
-    func cancel() {
-        switch handle {
-        case .tool(let handle): handle.cancel()
-        case .backend(let handle): handle.cancel()
-        case nil: break
-        }
+    private func check(_ call: ChatTranslator.Call, at target: ChatTarget) {
+        if let error = chat.violation(of: call, at: target) { return respond(error) }
+        self.call(call, at: target)
     }
 
     /// Why a request of that type is not served at all, however its type is answered.
     func refusal(of type: ChatType) -> GatewayError? {
-        rateRefusal(of: type) ?? accessRefusal(to: type)
+        rateRefusal(of: type.name) ?? accessRefusal(to: type)
     }
 
     /// Presence is all that the gateway can tell; the tool-server checks the credential itself.
@@ -81,85 +83,153 @@ final class ChatExchange: GatewayExchange {
         return error
     }
 
-    private func call(_ call: ChatTranslator.Call) {
+    // MARK: Calling
+
+    /// Sends a payload to one of its type's targets.
+    ///
+    /// - Parameter shadow: How the main target is asked afterwards.
+    func serve(_ type: ChatType, _ body: ByteBuffer, at target: ChatTarget, shadow: ShadowRule? = nil) {
+        if let shadow { shadowed = (shadow, body) }
+        guard target.tool != nil else { return forward(body, to: target.upstream, timeout: type.timeout) }
+        if target != type.target || type.route.other != nil { side = chat.upstreams[target.upstream].upstream.kind }
+        switch chat.translator.call(type, body) {
+        case .success(let call): check(call, at: target)
+        case .failure(let error): respond(error)
+        }
+    }
+
+    private func call(_ call: ChatTranslator.Call, at target: ChatTarget) {
         let type = call.type
-        beginUpstream(view.snapshot.upstreams[type.upstream].name)
+        beginUpstream(chat.upstreams[target.upstream].upstream.name)
         var request = MCPToolCall(
-            tool: type.tool, arguments: call.arguments, credentials: facts.credentials(&shard.partitions),
-            deadline: exchange.start + type.timeout, traceparent: outgoingTraceparent)
+            tool: target.tool ?? type.tool, arguments: call.arguments,
+            credentials: facts.credentials(&worker.partitions), deadline: exchange.start + type.timeout,
+            traceparent: outgoingTraceparent)
         if facts.wantsEventStream {
-            let events = ChatEventStream(exchange, keepAlive: view.snapshot.configuration.limits.keepAlive)
+            let events = ChatEventStream(exchange, keepAlive: chat.keepAlive)
             events.onOverflow = { [self] in cancel() }
             self.events = events
             request.onProgress = { events.send($0) }
-            // Who sees the answer grow waits for its end as long as it grows.
+            // A caller that sees the answer grow waits for its end as long as it grows.
             request.deadline = exchange.start + type.streamTimeout
             request.idleTimeout = type.timeout
         }
+        send(.tool(request), to: target.upstream)
+    }
+
+    /// Sends the client's own bytes to the old backend.
+    func forward(_ body: ByteBuffer, to upstream: Int, timeout: TimeAmount) {
+        side = .chat
+        isPayload = true
+        beginUpstream(chat.upstreams[upstream].upstream.name)
+        // A fragment is no part of a request (RFC 9110 section 7.1); libcurl would cut the query there.
+        let query = (exchange.query ?? "").prefix { $0 != "#" }
+        let payload = ChatPayload(
+            query: query.isEmpty ? "" : "?" + query, headers: RelayedHeaders.chat(self), body: body,
+            deadline: exchange.start + timeout)
+        send(.payload(payload), to: upstream)
+    }
+
+    private func send(_ call: UpstreamCall, to upstream: Int) {
+        upstreamPlace = upstream
         exchange.onDisconnect = { [self] in
             cancel()
             events?.stop()
         }
-        // The stream's head goes out only when the call is under way: errors known before keep their status.
-        let accepted = events.map { events in { [self] in events.start(headers: headers()) } }
-        let started = view.gates[type.upstream].call(request, accepted: accepted) { [self] outcome in
-            switch outcome {
-            case .answered(let outcome): complete(outcome, type)
-            case .refused(let error): refuse(error)
-            }
-        }
+        let running = chat.upstreams[upstream].call(call, for: self)
         // A call that was already answered has nothing left to cancel.
-        if !isAnswered { handle = started.map { .tool($0) } }
+        if !isAnswered { self.running = running }
     }
 
-    /// Nothing was sent upstream.
-    private func refuse(_ error: GatewayError) {
-        isAnswered = true
-        handle = nil
-        if let events, !exchange.responseStarted {
-            events.stop()
-            self.events = nil
+    private func cancel() { running?.cancel() }
+
+    // MARK: Answering
+
+    private func complete(_ result: MCPCallResult, _ type: ChatType) {
+        upstream?.timings = result.timings
+        upstream?.era = result.era
+        upstream?.sessionReused = result.sessionReused
+        upstream?.replays = result.replays
+        switch ChatReply.make(type, message: result.message, result: result.result) {
+        case .success(let body):
+            if let events { events.finish(reply: body) } else { respond(json: body, setCookies: result.setCookies) }
+            compare(ComparedAnswer(status: 200, body: body))
+        case .failure(var error):
+            error.setCookies = result.setCookies
+            fail(error)
+            compare(chat.response(to: error))
         }
-        fail(error)
     }
 
-    private func complete(_ outcome: MCPCallOutcome, _ type: ChatType) {
-        isAnswered = true
-        handle = nil
-        if trace != nil { upstream?.end = .now() }
-        switch outcome {
-        case .result(let result):
-            upstream?.timings = result.timings
-            upstream?.era = result.era
-            upstream?.sessionReused = result.sessionReused
-            upstream?.replays = result.replays
-            switch ChatReply.make(type, message: result.message, result: result.result) {
-            case .success(let body):
-                if let events { events.finish(reply: body) } else { respond(json: body, setCookies: result.setCookies) }
-            case .failure(var error):
-                error.setCookies = result.setCookies
-                fail(error)
-            }
-        case .failure(let failure):
+    private func fail(_ failure: UpstreamFailure) {
+        if failure.kind != nil, !isPayload {
             upstream?.timings = failure.timings
-            upstream?.era = view.snapshot.upstreams[type.upstream].client.era
+            upstream?.era = chat.upstreams[upstreamPlace].upstream.era
             upstream?.sessionReused = failure.sessionReused
             upstream?.replays = failure.replays
-            // Cancelled means that the client left: there is nobody to answer.
-            guard failure.kind != .cancelled else { return }
-            fail(GatewayError(failure))
         }
+        // Cancelled means that the client left: there is no one to answer.
+        if !failure.isCancelled { fail(failure.error) }
     }
 
     private func fail(_ error: GatewayError) {
-        guard let events else { return respond(error) }
+        guard let events, exchange.responseStarted else {
+            // The stream's head has not gone out: the error keeps its status.
+            self.events?.stop()
+            self.events = nil
+            return respond(error)
+        }
         note(error)
-        events.finish(error: GatewayErrorResponse.event(error, style: view.snapshot.configuration.errors))
+        events.finish(error: GatewayErrorResponse.event(error, style: settings.errors))
+    }
+
+    private func relay(_ response: CurlResponse) {
+        let balancer = chat.upstreams[upstreamPlace]
+        upstream?.duration = response.timings.total
+        isRelayed = true
+        var headers = RelayedHeaders.downstream(
+            response.headers, own: headers(), origin: balancer.upstream.configuration.address.origin,
+            isPrivate: true, sharesByItself: settings.crossOrigin.cors != nil)
+        if settings.serverTiming, headers["Server-Timing"].count > 1 {
+            let own = headers.first(name: "Server-Timing") ?? ""
+            headers.replaceOrAdd(name: "Server-Timing", value: own)
+        }
+        exchange.respond(
+            status: HTTPResponseStatus(statusCode: response.status), headers: headers, body: response.body)
+        compare(ComparedAnswer(status: response.status, body: response.body))
+    }
+
+    /// Asks the main target too where the type is shadowed.
+    private func compare(_ answer: ComparedAnswer) {
+        guard let (rule, payload) = shadowed.take(), let type = chatType else { return }
+        chat.shadows.ask(
+            ShadowCalls.Original(
+                type: type, rule: rule, payload: payload, answer: answer,
+                headers: type.target.tool == nil ? RelayedHeaders.chat(self) : [],
+                credentials: facts.credentials(&worker.partitions), traceparent: facts.traceparent,
+                requestID: facts.requestID), chat)
     }
 
     override func cleanUp() {
         events?.stop()
         events = nil
-        handle = nil
+        running = nil
+    }
+}
+
+extension ChatExchange: CallReceiver {
+    /// The stream's head goes out only when the call is under way: errors known before keep their status.
+    func callAccepted() { events?.start(headers: headers()) }
+
+    func callEnded(_ outcome: UpstreamOutcome) {
+        isAnswered = true
+        running = nil
+        if trace != nil { upstream?.end = .now() }
+        switch outcome {
+        case .result(let result):
+            if let chatType { complete(result, chatType) }
+        case .response(let response): relay(response)
+        case .failure(let failure): fail(failure)
+        }
     }
 }

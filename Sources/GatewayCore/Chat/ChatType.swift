@@ -28,8 +28,8 @@ package final class ChatType: Sendable {
     package let configuration: ChatTypeConfiguration
     /// The type's place in the ``TypeMap``.
     let index: Int
-    /// The upstream's place in the ``GatewaySnapshot``.
-    let upstream: Int
+    /// The target that the type's `upstream` and `tool` name.
+    let target: ChatTarget
     let route: ChatRoute
     let arguments: [Argument]
     /// `{"type":T,"replies":`.
@@ -43,15 +43,16 @@ package final class ChatType: Sendable {
 
     package var name: String { configuration.name }
     package var tool: String { configuration.tool }
+    /// Whether every request becomes a call of the type's tool, with nothing else to decide.
+    var isPlain: Bool { target.tool != nil && route.other == nil }
 
     init(
-        _ configuration: ChatTypeConfiguration, index: Int, upstream: Int, route: ChatRoute,
-        fields: inout PayloadFields,
-        instruments: TypeInstruments?
+        _ configuration: ChatTypeConfiguration, index: Int, target: ChatTarget, route: ChatRoute,
+        fields: inout PayloadFields, instruments: TypeInstruments?
     ) {
         self.configuration = configuration
         self.index = index
-        self.upstream = upstream
+        self.target = target
         self.route = route
         self.instruments = instruments
         arguments = configuration.arguments.map { argument in
@@ -104,23 +105,21 @@ package struct TypeMap: Sendable {
     private let byName: [String: ChatType]
 
     /// - Parameters:
-    ///   - upstreams: The MCP servers' names in the snapshot's order.
-    ///   - backends: The old backends' names in the snapshot's order.
+    ///   - upstreams: The configuration's upstreams, in its order.
     ///   - toolTypes: Types that the upstreams' tools give, beside the configured ones.
     ///   - metrics: Where the types' instruments are; nil: nothing is measured.
     package init(
-        _ configuration: ChatConfiguration, upstreams: [String], backends: [String] = [],
+        _ configuration: ChatConfiguration, upstreams: [UpstreamConfiguration],
         toolTypes: [ChatTypeConfiguration] = [], metrics: GatewayMetrics? = nil
     ) {
         var fields = PayloadFields()
         var types: [ChatType] = []
         for (index, type) in (configuration.types + toolTypes).enumerated() {
-            let upstream = upstreams.firstIndex(of: type.upstream) ?? 0
-            let route = ChatRoute(type, backends: backends)
             types.append(
                 ChatType(
-                    type, index: index, upstream: upstream, route: route, fields: &fields,
-                    instruments: metrics?.instruments(of: type)))
+                    type, index: index, target: ChatTarget(type, upstreams),
+                    route: ChatRoute(type, upstreams: upstreams), fields: &fields,
+                    instruments: metrics?.instruments(type: type.name, tool: type.tool)))
         }
         self.types = types
         self.fields = fields

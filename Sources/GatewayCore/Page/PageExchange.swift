@@ -5,6 +5,17 @@ import NIOHTTP1
 final class PageExchange: GatewayExchange {
     override var route: String { "page" }
 
+    /// The page with the configuration's texts; nil: it is off.
+    private let document: PageFile?
+
+    init(
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        document: PageFile?
+    ) {
+        self.document = document
+        super.init(exchange, worker, settings, facts)
+    }
+
     /// Whether a path belongs to the page.
     static func owns(_ path: Substring) -> Bool {
         path == "/" || path.hasPrefix("/assets/")
@@ -12,7 +23,7 @@ final class PageExchange: GatewayExchange {
 
     func start() {
         let path = String(exchange.path)
-        let file = path == "/" ? view.snapshot.pageDocument : PageFiles.embedded.page[path]
+        let file = path == "/" ? document : PageFiles.embedded.page[path]
         let answer = PageAnswer(
             file, method: exchange.head.method, query: exchange.query,
             request: exchange.head.headers)

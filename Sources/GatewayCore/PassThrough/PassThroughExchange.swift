@@ -11,6 +11,8 @@ final class PassThroughExchange: GatewayExchange {
     static let wholeBodyLimit = 65_536
 
     private let prefix: PassThroughPath.Prefix
+    /// Nil: nothing is passed through.
+    private let target: PassThroughTarget?
     private var transfer: CurlTransfer?
     private var source: CurlBodySource?
     /// The upstream's part is over, in whatever way.
@@ -23,11 +25,12 @@ final class PassThroughExchange: GatewayExchange {
     private var backoff: Backoff?
 
     init(
-        _ exchange: HTTPExchange, _ shard: Shard, _ view: ShardView, _ facts: RequestFacts,
-        prefix: PassThroughPath.Prefix
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        prefix: PassThroughPath.Prefix, target: PassThroughTarget?
     ) {
         self.prefix = prefix
-        super.init(exchange, shard, view, facts)
+        self.target = target
+        super.init(exchange, worker, settings, facts)
     }
 
     override var route: String { prefix.rawValue }
@@ -37,7 +40,7 @@ final class PassThroughExchange: GatewayExchange {
     private var isListening: Bool { exchange.head.method == .GET && facts.wantsEventStream }
 
     func start() {
-        guard let target = view.snapshot.passThrough else { return respond(GatewayError(.notFound)) }
+        guard let target else { return respond(GatewayError(.notFound)) }
         guard PassThroughPath.isSafe(exchange.path), !(exchange.query ?? "").utf8.contains(UInt8(ascii: "#")) else {
             return respond(GatewayError(.notFound, detail: "unsafe path"))
         }
@@ -51,11 +54,11 @@ final class PassThroughExchange: GatewayExchange {
         }
         if let refusal = rateRefusal(isLogin: prefix == .auth && mayChange) { return respond(refusal) }
         exchange.onDisconnect = { [self] in stop() }
-        let limit = view.snapshot.configuration.limits.body
+        let limit = settings.limits.body
         let length = exchange.head.headers.first(name: "Content-Length").flatMap { Int($0) }
         let isChunked = exchange.head.headers.contains(name: "Transfer-Encoding")
         if let length, length > limit { return respond(GatewayError(.bodyTooLarge)) }
-        if prefix == .mcp, let tools = view.snapshot.configuration.passthrough.tools {
+        if prefix == .mcp, let tools = target.configuration.tools {
             return inspect(tools, hasBody: isChunked || (length ?? 0) > 0, limit: limit) { [self] body in
                 send(body.map { .bytes($0) } ?? (length == 0 ? .bytes(ByteBuffer()) : nil), to: target)
             }
@@ -80,24 +83,24 @@ final class PassThroughExchange: GatewayExchange {
 
     /// False, and answered, when the request is not admitted.
     @discardableResult
-    private func send(_ body: CurlRequestBody?, to target: GatewayUpstream) -> Bool {
+    private func send(_ body: CurlRequestBody?, to target: PassThroughTarget) -> Bool {
         if isListening {
-            guard !shard.isClosed else {
+            guard !worker.isClosed else {
                 respond(GatewayError(.draining))
                 return false
             }
         } else {
             guard source == nil ? admit() : admitUpload() else { return false }
         }
-        beginUpstream(target.name)
-        server = target.firstReachable
-        let address = target.servers[server].address
+        beginUpstream(target.upstream.name)
+        server = target.upstream.firstReachable
+        let address = target.upstream.servers[server].address
         var request = CurlRequest(
             method: exchange.head.method.rawValue, url: url(at: address), unixSocketPath: address.socketPath,
-            headers: PassThroughHeaders.upstream(self), timeout: .zero,
-            connectTimeout: target.configuration.connectTimeout,
-            idleTimeout: isListening ? .zero : view.snapshot.configuration.passthrough.timeout,
-            maximumResponseBytes: 0, mode: .streaming, tls: target.tls)
+            headers: RelayedHeaders.upstream(self), timeout: .zero,
+            connectTimeout: target.upstream.configuration.connectTimeout,
+            idleTimeout: isListening ? .zero : target.configuration.timeout,
+            maximumResponseBytes: 0, mode: .streaming, tls: target.upstream.tls)
         request.body = body
         sentAt = .now()
         start(request)
@@ -111,22 +114,22 @@ final class PassThroughExchange: GatewayExchange {
 
     private func start(_ request: CurlRequest) {
         self.request = request
-        transfer = shard.engine.start(request, on: exchange.eventLoop, receiver: self)
+        transfer = worker.engine.start(request, on: exchange.eventLoop, receiver: self)
     }
 
     /// A server that refused the connection has seen nothing of the request: it is sent again, there or to the next one,
     /// a little later, unless it was streamed. False when the window for that is over.
     private func startsAgain(after failure: CurlError) -> Bool {
-        guard let target = view.snapshot.passThrough, var request, source == nil, failure.kind == .couldNotConnect,
+        guard let upstream = target?.upstream, var request, source == nil, failure.kind == .couldNotConnect,
             !failure.requestSent
         else { return false }
         var backoff =
             self.backoff
-            ?? Backoff(window: TimeAmount(target.configuration.retryWindow), pause: .milliseconds(25))
+            ?? Backoff(window: TimeAmount(upstream.configuration.retryWindow), pause: .milliseconds(25))
         guard let at = backoff.next(now: .now(), deadline: .distantFuture) else { return false }
         self.backoff = backoff
-        server = (server + 1) % target.servers.count
-        let address = target.servers[server].address
+        server = (server + 1) % upstream.servers.count
+        let address = upstream.servers[server].address
         request.url = url(at: address)
         request.unixSocketPath = address.socketPath
         exchange.eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
@@ -187,13 +190,13 @@ extension PassThroughExchange: CurlTransferReceiver {
         guard !isDone else { return }
         headArrived = true
         upstream?.duration = .nanoseconds((NIODeadline.now() - sentAt).nanoseconds)
-        let origin = view.snapshot.passThrough?.servers[server].address.origin ?? ""
+        let origin = target?.upstream.servers[server].address.origin ?? ""
         exchange.onWritable = { [weak self] in self?.transfer?.resume() }
         exchange.startResponse(
             status: HTTPResponseStatus(statusCode: status),
-            headers: PassThroughHeaders.downstream(
+            headers: RelayedHeaders.downstream(
                 headers, own: self.headers(), origin: origin, isPrivate: prefix == .auth,
-                sharesByItself: view.snapshot.crossOrigin.cors != nil))
+                sharesByItself: settings.crossOrigin.cors != nil))
         // An event stream may have nothing to say for long: its head must not wait for that.
         exchange.flush()
     }

@@ -9,12 +9,11 @@ struct CrossOriginPolicy: Sendable {
     let withoutCookies: [String]
     let cors: CORSPolicy?
 
-    init(_ configuration: GatewayConfiguration) {
-        let cors = configuration.cors.flatMap { $0.origins.isEmpty ? nil : CORSPolicy($0) }
-        self.cors = cors
-        let shared = configuration.cors?.origins ?? []
-        withCookies = configuration.allowedOrigins + (configuration.cors?.credentials == true ? shared : [])
-        withoutCookies = configuration.allowedOrigins + shared
+    init(allowedOrigins: [String], cors configuration: CORSConfiguration?) {
+        cors = configuration.flatMap { $0.origins.isEmpty ? nil : CORSPolicy($0) }
+        let shared = configuration?.origins ?? []
+        withCookies = allowedOrigins + (configuration?.credentials == true ? shared : [])
+        withoutCookies = allowedOrigins + shared
     }
 }
 
@@ -75,7 +74,7 @@ extension GatewayExchange {
     /// Whether the request comes from a page that may not send it.
     var isForeign: Bool {
         guard facts.origin != nil || facts.fetchSite != nil else { return false }
-        let policy = view.snapshot.crossOrigin
+        let policy = settings.crossOrigin
         return !OriginRule.allows(
             facts.origin, fetchSite: facts.fetchSite,
             hosts: [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil],
@@ -85,7 +84,7 @@ extension GatewayExchange {
     /// Answers a preflight request of an origin that may read answers; false for every other request.
     func answersPreflight(_ methods: String) -> Bool {
         let request = exchange.head.headers
-        guard exchange.head.method == .OPTIONS, let cors = view.snapshot.crossOrigin.cors, let origin = facts.origin,
+        guard exchange.head.method == .OPTIONS, let cors = settings.crossOrigin.cors, let origin = facts.origin,
             cors.allows(origin), request.contains(name: "Access-Control-Request-Method")
         else { return false }
         var headers = headers(capacity: 12)

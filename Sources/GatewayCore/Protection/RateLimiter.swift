@@ -93,33 +93,32 @@ extension GatewayExchange {
     /// Counts this request in the limits of its caller; nil when it may go on. Costs one comparison where there are no
     /// limits.
     func rateRefusal(isLogin: Bool = false) -> GatewayError? {
-        guard let limiter = view.snapshot.limiter else { return nil }
+        guard let limiter = settings.limiter else { return nil }
         return refusal { (client, partition, now) throws(RateLimiter.Refusal) in
             try limiter.admit(client, credential: partition, isLogin: isLogin, now: now)
         }
     }
 
     /// The same for a type's own limit.
-    func rateRefusal(of type: ChatType) -> GatewayError? {
-        guard let limiter = view.snapshot.limiter, limiter.limits(type: type.name) else { return nil }
+    func rateRefusal(of type: String) -> GatewayError? {
+        guard let limiter = settings.limiter, limiter.limits(type: type) else { return nil }
         return refusal { (client, partition, now) throws(RateLimiter.Refusal) in
-            try limiter.admit(type: type.name, client, credential: partition, now: now)
+            try limiter.admit(type: type, client, credential: partition, now: now)
         }
     }
 
     private func refusal(
         _ admit: (CallerAddress, CredentialPartition, NIODeadline) throws(RateLimiter.Refusal) -> Void
     ) -> GatewayError? {
-        let configuration = view.snapshot.configuration
         let client = CallerAddress(
-            peer: exchange.remoteAddress, headers: exchange.head.headers,
-            header: configuration.rateLimits?.addressHeader ?? .none, trusted: configuration.trustedProxies)
-        let partition = facts.partition(&shard.partitions)
+            peer: exchange.remoteAddress, headers: exchange.head.headers, header: settings.addressHeader,
+            trusted: settings.trustedProxies)
+        let partition = facts.partition(&worker.partitions)
         do throws(RateLimiter.Refusal) {
             try admit(client, partition, .now())
             return nil
         } catch {
-            shard.metrics.rateLimited.with(error.limit.rawValue).increment()
+            worker.metrics.rateLimited.with(error.limit.rawValue).increment()
             return GatewayError(error)
         }
     }

@@ -12,17 +12,17 @@ import Observability
 /// A class hierarchy so that a request costs one object; the routes are the subclasses.
 class GatewayExchange {
     let exchange: HTTPExchange
-    let shard: Shard
+    let worker: Worker
     /// The configuration as it was when the request came; a reload does not change it.
-    let view: ShardView
+    let settings: RequestSettings
     let facts: RequestFacts
     private(set) var label: GatewayErrorLabel?
     /// What the log may know about the error and the client may not.
     private var errorDetail: String?
     /// Filled in once the upstream has answered.
     var upstream: UpstreamRecord?
-    /// Who serves it, where that is a choice.
-    var side: ChatSide?
+    /// The kind of upstream that serves it, where that is a choice.
+    var side: UpstreamConfiguration.Kind?
     private var admission = Admission.none
     /// This request's span; nil while tracing is off.
     let trace: TraceContext?
@@ -53,18 +53,18 @@ class GatewayExchange {
         var end: NIODeadline?
     }
 
-    init(_ exchange: HTTPExchange, _ shard: Shard, _ view: ShardView, _ facts: RequestFacts) {
+    init(_ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts) {
         self.exchange = exchange
-        self.shard = shard
-        self.view = view
+        self.worker = worker
+        self.settings = settings
         self.facts = facts
-        trace = shard.tracer.map { $0.sampler.begin(facts.traceparent.flatMap { TraceContext(traceparent: $0) }) }
+        trace = worker.tracer.map { $0.sampler.begin(facts.traceparent.flatMap { TraceContext(traceparent: $0) }) }
         // The closure keeps this object alive until the response is through; `finished` breaks the cycle.
         exchange.onFinish = { [self] summary in finished(summary) }
     }
 
     /// The configured type, where the request has one.
-    var type: ChatType? { nil }
+    var type: TypeInstruments? { nil }
     /// Whether pages of other origins may read the answers, where configuration says so.
     var isShared: Bool { false }
     /// The route's bounded name, for metrics and the log.
@@ -72,13 +72,13 @@ class GatewayExchange {
     /// What became of the request, bounded, for metrics.
     func outcome(_ status: Int) -> String { status == 499 ? "client_closed" : label?.rawValue ?? "ok" }
 
-    var isFromTrustedProxy: Bool { view.snapshot.configuration.trustedProxies.contains(exchange.remoteAddress) }
+    var isFromTrustedProxy: Bool { settings.trustedProxies.contains(exchange.remoteAddress) }
 
     /// Counts the request among those in flight, once its body is there: a client that sends slowly must not shut
     /// others out. False, and answered, when there are too many or the process is stopping.
     func admit() -> Bool {
-        admit(shard.active < view.activeLimit) {
-            shard.active += 1
+        admit(worker.active < settings.activeLimit) {
+            worker.active += 1
             admission = .request
         }
     }
@@ -86,8 +86,8 @@ class GatewayExchange {
     /// Counts the request among those whose body is streamed upstream while it arrives. False, and answered, when there
     /// are too many or the process is stopping.
     func admitUpload() -> Bool {
-        admit(shard.uploads < view.uploadLimit) {
-            shard.uploads += 1
+        admit(worker.uploads < settings.uploadLimit) {
+            worker.uploads += 1
             admission = .upload
         }
     }
@@ -95,13 +95,13 @@ class GatewayExchange {
     /// Counts a request whose streamed body is complete as one in flight.
     func uploadEnded() {
         guard admission == .upload else { return }
-        shard.uploads -= 1
-        shard.active += 1
+        worker.uploads -= 1
+        worker.active += 1
         admission = .request
     }
 
     private func admit(_ hasRoom: Bool, _ count: () -> Void) -> Bool {
-        if shard.isClosed {
+        if worker.isClosed {
             respond(GatewayError(.draining))
             return false
         }
@@ -116,8 +116,8 @@ class GatewayExchange {
     private func release() {
         switch admission {
         case .none: break
-        case .request: shard.active -= 1
-        case .upload: shard.uploads -= 1
+        case .request: worker.active -= 1
+        case .upload: worker.uploads -= 1
         }
         admission = .none
     }
@@ -141,7 +141,7 @@ class GatewayExchange {
         var lines: [(String, String)] = []
         lines.reserveCapacity(capacity + 2)
         lines.append(("X-Request-Id", facts.requestID))
-        if view.snapshot.configuration.serverTiming {
+        if settings.serverTiming {
             let total = (NIODeadline.now() - exchange.start).nanoseconds
             let timings = upstream?.timings
             var text = ServerTiming.text(
@@ -151,7 +151,7 @@ class GatewayExchange {
             lines.append(("Server-Timing", text))
         }
         var headers = HTTPHeaders(lines)
-        if isShared, let cors = view.snapshot.crossOrigin.cors { cors.add(to: &headers, origin: facts.origin) }
+        if isShared, let cors = settings.crossOrigin.cors { cors.add(to: &headers, origin: facts.origin) }
         return headers
     }
 
@@ -165,7 +165,7 @@ class GatewayExchange {
     func respond(_ error: GatewayError) {
         note(error)
         let response = GatewayErrorResponse(
-            error, style: view.snapshot.configuration.errors, wantsProblem: facts.wantsProblem,
+            error, style: settings.errors, wantsProblem: facts.wantsProblem,
             requestID: facts.requestID)
         var headers = headers(capacity: 8)
         headers.add(contentsOf: response.headers)
@@ -177,7 +177,7 @@ class GatewayExchange {
         label = error.label
         errorDetail = error.detail
         if error.label == .internal {
-            shard.logger.error("internal error", metadata: ["http.request_id": "\(facts.requestID)"])
+            worker.logger.error("internal error", metadata: ["http.request_id": "\(facts.requestID)"])
         }
     }
 
@@ -193,8 +193,8 @@ class GatewayExchange {
         cleanUp()
         release()
         measure(summary)
-        if let trace, trace.isSampled { shard.tracer?.record(self, trace, summary) }
-        if view.snapshot.configuration.accessLog { log(summary) }
+        if let trace, trace.isSampled { worker.tracer?.record(self, trace, summary) }
+        if settings.accessLog { log(summary) }
     }
 
     private func measure(_ summary: HTTPExchangeSummary) {
@@ -202,27 +202,27 @@ class GatewayExchange {
         let nanoseconds = summary.duration.nanoseconds
         if let side {
             let type = type?.name ?? "other"
-            shard.metrics.routed.with(type, side.rawValue, outcome).increment()
-            shard.metrics.routedDurations.with(type, side.rawValue).observe(nanoseconds: nanoseconds)
+            worker.metrics.routed.with(type, side.rawValue, outcome).increment()
+            worker.metrics.routedDurations.with(type, side.rawValue).observe(nanoseconds: nanoseconds)
         }
-        if let type, let instruments = type.instruments {
-            if outcome == "ok", side != .chat {
-                instruments.succeeded.increment()
+        if let type {
+            if outcome == "ok", summary.status == 200 {
+                type.succeeded.increment()
             } else {
-                shard.metrics.requests.with(type.name, type.tool, "\(summary.status)", outcome).increment()
+                worker.metrics.requests.with(type.name, type.tool, "\(summary.status)", outcome).increment()
             }
-            instruments.duration.observe(nanoseconds: nanoseconds)
-            if let timings = upstream?.timings { instruments.phases.observe(timings) }
+            type.duration.observe(nanoseconds: nanoseconds)
+            if let timings = upstream?.timings { type.phases.observe(timings) }
         } else {
-            shard.metrics.requests.with(route, "", "\(summary.status)", outcome).increment()
-            shard.metrics.durations.with(route, "").observe(nanoseconds: nanoseconds)
+            worker.metrics.requests.with(route, "", "\(summary.status)", outcome).increment()
+            worker.metrics.durations.with(route, "").observe(nanoseconds: nanoseconds)
         }
         if summary.status == 401 || summary.status == 403 {
             let reason = label ?? (summary.status == 401 ? .unauthorized : .forbidden)
-            shard.metrics.refusedCredentials.with(route, reason.rawValue).increment()
+            worker.metrics.refusedCredentials.with(route, reason.rawValue).increment()
         }
         if let replays = upstream?.replays, replays > 0, let name = upstream?.name {
-            shard.metrics.replays.with(name).increment(by: UInt64(replays))
+            worker.metrics.replays.with(name).increment(by: UInt64(replays))
         }
     }
 
@@ -234,10 +234,9 @@ class GatewayExchange {
             "http.response_bytes": .stringConvertible(summary.responseBytes),
             "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route),
         ]
-        let configuration = view.snapshot.configuration
         let address = CallerAddress.text(
-            peer: exchange.remoteAddress, headers: exchange.head.headers,
-            header: configuration.rateLimits?.addressHeader ?? .forwardedFor, trusted: configuration.trustedProxies)
+            peer: exchange.remoteAddress, headers: exchange.head.headers, header: settings.addressHeader,
+            trusted: settings.trustedProxies)
         if let address { metadata["client.address"] = .string(address) }
         if let type {
             metadata["type"] = .string(type.name)
@@ -268,7 +267,7 @@ class GatewayExchange {
                 metadata["upstream.ms"] = .stringConvertible(duration.milliseconds)
             }
         }
-        shard.accessLogger.info("request", metadata: metadata)
+        worker.accessLogger.info("request", metadata: metadata)
     }
 }
 

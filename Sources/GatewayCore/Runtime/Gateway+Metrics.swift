@@ -28,7 +28,7 @@ extension Gateway {
             help: "Callers forgotten while they still owed something: a sign that rateLimits.entries is too small.",
             type: "counter", labels: ["limit"]
         ) { [weak self] in
-            guard let limiter = self?.snapshot.limiter else { return [] }
+            guard let limiter = self?.snapshot.settings.limiter else { return [] }
             return RateLimiter.Limit.allCases.map {
                 MetricSample(Double(limiter.replacements($0)), labels: [$0.rawValue])
             }
@@ -58,11 +58,11 @@ extension Gateway {
         }
         registry.sampled("gateway_upstream_calls_in_flight", help: "Calls under way.", labels: ["upstream"]) {
             [weak self] in
-            (self?.snapshot.loads ?? []).map { MetricSample(Double($0.load.outstanding), labels: [$0.name]) }
+            (self?.snapshot.upstreams ?? []).map { MetricSample(Double($0.load.outstanding), labels: [$0.name]) }
         }
         registry.sampled("gateway_upstream_queue_length", help: "Calls that wait for a place.", labels: ["upstream"]) {
             [weak self] in
-            (self?.snapshot.loads ?? []).map { MetricSample(Double($0.load.waiting), labels: [$0.name]) }
+            (self?.snapshot.upstreams ?? []).map { MetricSample(Double($0.load.waiting), labels: [$0.name]) }
         }
     }
 
@@ -79,18 +79,15 @@ extension Gateway {
             help: "The worst state of the breakers of an upstream's servers: 0 closed, 1 half-open, 2 open.",
             labels: ["upstream"]
         ) { [weak self] in
-            let snapshot = self?.snapshot
-            let boards =
-                (snapshot?.upstreams ?? []).map { ($0.name, $0.servers.map(\.breakers)) }
-                + (snapshot?.backends ?? []).map { ($0.name, $0.servers.map(\.breakers)) }
-            return boards.map { name, breakers in
-                MetricSample(Double(breakers.map(\.phase.rawValue).max() ?? 0), labels: [name])
+            (self?.snapshot.upstreams ?? []).map { upstream in
+                let worst = upstream.servers.map(\.breakers.phase.rawValue).max()
+                return MetricSample(Double(worst ?? 0), labels: [upstream.name])
             }
         }
         for (name, help, type, value) in measures {
             registry.sampled(name, help: help, type: type, labels: ["upstream"]) { [weak self] in
-                (self?.snapshot.upstreams ?? []).map { upstream in
-                    let total = upstream.servers.reduce(0) { $0 + value($1.client.statistics) }
+                (self?.snapshot.upstreams ?? []).filter { $0.kind == .mcp }.map { upstream in
+                    let total = upstream.servers.compactMap(\.client).reduce(0) { $0 + value($1.statistics) }
                     return MetricSample(Double(total), labels: [upstream.name])
                 }
             }

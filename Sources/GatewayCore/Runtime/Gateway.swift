@@ -22,7 +22,7 @@ package func buildGateway(
     }
     let group = MultiThreadedEventLoopGroup(numberOfThreads: configuration.workers)
     var engines: [CurlEngine] = []
-    var shards: [(eventLoop: any EventLoop, shard: NIOLoopBound<Shard>)] = []
+    var workers: [(eventLoop: any EventLoop, handler: NIOLoopBound<GatewayHandler>)] = []
     for (index, eventLoop) in group.makeIterator().enumerated() {
         let engine = CurlEngine(
             label: "curl-\(index)",
@@ -30,20 +30,20 @@ package func buildGateway(
             eventLoop: eventLoop, logger: dependencies.makeLogger("gateway.curl"))
         engines.append(engine)
         let accessLogger = dependencies.makeLogger("gateway.access")
-        let shard = try await eventLoop.submit {
-            let shard = Shard(
-                eventLoop: eventLoop, engine: engine, snapshot: snapshot, metrics: metrics, status: status,
-                tracer: tracer, logger: logger, accessLogger: accessLogger)
-            return NIOLoopBound(shard, eventLoop: eventLoop)
+        let handler = try await eventLoop.submit {
+            let worker = Worker(
+                eventLoop: eventLoop, engine: engine, metrics: metrics, tracer: tracer, logger: logger,
+                accessLogger: accessLogger)
+            return NIOLoopBound(GatewayHandler(worker, snapshot), eventLoop: eventLoop)
         }.get()
-        shards.append((eventLoop, shard))
+        workers.append((eventLoop, handler))
     }
     return Gateway(
-        snapshot: snapshot, dependencies: dependencies, group: group, engines: engines, shards: Shards(shards),
+        snapshot: snapshot, dependencies: dependencies, group: group, engines: engines, workers: Workers(workers),
         metrics: metrics, status: status, tracer: tracer, logger: logger)
 }
 
-/// A gateway: two listeners, the shards behind them, and the checks of the upstreams.
+/// A gateway: two listeners, the workers behind them, and the checks of the upstreams.
 package final class Gateway: Sendable {
     private struct State {
         var snapshot: GatewaySnapshot
@@ -57,7 +57,7 @@ package final class Gateway: Sendable {
     let dependencies: GatewayDependencies
     private let group: MultiThreadedEventLoopGroup
     let engines: [CurlEngine]
-    private let shards: Shards
+    private let workers: Workers
     let metrics: GatewayMetrics
     private let logger: Logger
     let main: HTTPServer
@@ -68,14 +68,14 @@ package final class Gateway: Sendable {
 
     init(
         snapshot: GatewaySnapshot, dependencies: GatewayDependencies, group: MultiThreadedEventLoopGroup,
-        engines: [CurlEngine], shards: Shards, metrics: GatewayMetrics, status: GatewayStatus,
+        engines: [CurlEngine], workers: Workers, metrics: GatewayMetrics, status: GatewayStatus,
         tracer: SpanExporter?, logger: Logger
     ) {
         self.tracer = tracer
         self.dependencies = dependencies
         self.group = group
         self.engines = engines
-        self.shards = shards
+        self.workers = workers
         self.metrics = metrics
         self.status = status
         self.logger = logger
@@ -85,7 +85,7 @@ package final class Gateway: Sendable {
         main = HTTPServer(
             configuration: Self.mainServer(configuration, dependencies), group: group, logger: logger
         ) { eventLoop in
-            shards.handler(on: eventLoop)
+            workers.handler(on: eventLoop)
         }
         let adminAddresses = Self.adminAddresses(configuration, dependencies.sockets)
         if adminAddresses.isEmpty {
@@ -156,7 +156,7 @@ package final class Gateway: Sendable {
             guard !state.isDraining else { return nil }
             let old = state.snapshot
             var configuration = configuration
-            // Shards are made once; a change of their number waits for a restart.
+            // Workers are made once; a change of their number waits for a restart.
             configuration.workers = old.configuration.workers
             state.snapshot = GatewaySnapshot(
                 configuration, version: old.version + 1, previous: old, metrics: metrics,
@@ -166,14 +166,12 @@ package final class Gateway: Sendable {
         guard let (old, new) = change else { return false }
         warnOfFixedSettings(old.configuration, configuration)
         dependencies.setLogLevel(new.configuration.logLevel)
-        let kept =
-            new.upstreams.filter { upstream in old.upstreams.contains { $0.isSame(as: upstream) } }.map(\.name)
-            + new.backends.filter { backend in old.backends.contains { $0.isSame(as: backend) } }.map(\.name)
+        let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0 === upstream } }.map(\.name)
         status.configured(
             version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept))
-        await shards.install(new)
+        await workers.install(new)
         watch(new)
-        closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0.isSame(as: upstream) } })
+        closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0 === upstream } })
         metrics.configurationVersion.with().set(Double(new.version))
         metrics.reloads.reloaded()
         logger.info("reloaded", metadata: ["config.version": .stringConvertible(new.version)])
@@ -193,7 +191,7 @@ package final class Gateway: Sendable {
         let drain = snapshot.configuration.drain
         if drain.delay > .zero { try? await Task.sleep(for: drain.delay) }
         await main.drain(within: drain.timeout)
-        shards.forEach { $0.isClosed = true }
+        workers.forEach { $0.worker.isClosed = true }
         let prober = state.withLock { $0.prober.take() }
         prober?.cancel()
         await prober?.value
@@ -218,12 +216,11 @@ package final class Gateway: Sendable {
     // MARK: Upstreams
 
     private func watch(_ snapshot: GatewaySnapshot) {
-        let shards = shards
+        let workers = workers
         let prober = UpstreamProber(
-            snapshot, status: status, metrics: metrics, logger: logger,
-            check: { await shards.tools(of: $0, on: $1) },
-            checkBackend: { [engines] in await Self.problem(of: $0, on: $1, engines.first) },
-            changed: { shards.forEach { $0.installCatalogs() } })
+            snapshot.upstreams, types: snapshot.configuration.chat.types, status: status, metrics: metrics,
+            logger: logger, check: { await workers.check($0, server: $1) },
+            changed: { workers.forEach { $0.takeCatalogs() } })
         let task = Task { await prober.run() }
         let previous = state.withLock { state in
             let previous = state.prober
@@ -233,18 +230,8 @@ package final class Gateway: Sendable {
         previous?.cancel()
     }
 
-    /// Why a server of the old backend does not answer; nil when it does, whatever it says.
-    private static func problem(of backend: ChatBackend, on server: Int, _ engine: CurlEngine?) async -> CurlError? {
-        do {
-            _ = try await engine?.execute(backend.check(server))
-            return nil
-        } catch {
-            return error as? CurlError ?? CurlError(kind: .other, message: "\(error)", requestSent: false)
-        }
-    }
-
     /// Requests that began before the reload may still use them for as long as a call takes.
-    private func closeUpstreams(_ upstreams: [GatewayUpstream]) {
+    private func closeUpstreams(_ upstreams: [Upstream]) {
         guard !upstreams.isEmpty, let engine = engines.first else { return }
         let timeouts = snapshot.configuration.chat.types.map(\.timeout)
         Task {

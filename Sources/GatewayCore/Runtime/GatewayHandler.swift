@@ -1,35 +1,78 @@
 import HTTPServer
+import NIOCore
 import NIOHTTP1
 
-/// The routes. One for each shard, shared by its connections.
+/// The routes of one worker, shared by its connections. Confined to the worker's event loop.
 final class GatewayHandler: HTTPRequestHandler {
-    // Unowned: the shard keeps this handler, and lives as long as the process serves.
-    private unowned let shard: Shard
+    let worker: Worker
+    private var routes: Routes
 
-    init(_ shard: Shard) {
-        self.shard = shard
+    /// A snapshot with what a worker has made of it.
+    private struct Routes {
+        let snapshot: GatewaySnapshot
+        /// In the order of the snapshot's upstreams.
+        let upstreams: [LoadBalancer]
+        let chat: ChatRoutes
+
+        init(_ snapshot: GatewaySnapshot, previous: Routes?, worker: Worker) {
+            self.snapshot = snapshot
+            upstreams = snapshot.upstreams.map { upstream in
+                if let known = previous?.upstreams.first(where: { $0.upstream === upstream }) { return known }
+                let endpoints = upstream.servers.indices.map {
+                    upstream.makeEndpoint(server: $0, engine: worker.engine, eventLoop: worker.eventLoop)
+                }
+                return LoadBalancer(
+                    upstream, endpoints: endpoints, eventLoop: worker.eventLoop,
+                    workers: snapshot.configuration.workers)
+            }
+            chat = ChatRoutes(
+                snapshot.configuration.chat, types: snapshot.types, upstreams: upstreams, settings: snapshot.settings,
+                workers: snapshot.configuration.workers, worker: worker, previous: previous?.chat)
+        }
+    }
+
+    init(_ worker: Worker, _ snapshot: GatewaySnapshot) {
+        self.worker = worker
+        routes = Routes(snapshot, previous: nil, worker: worker)
+    }
+
+    /// Puts a configuration in force for the requests that come from now on.
+    func install(_ snapshot: GatewaySnapshot) {
+        routes = Routes(snapshot, previous: routes, worker: worker)
+    }
+
+    /// Checks arguments against the upstreams' present tools from now on.
+    func takeCatalogs() { routes.chat.takeCatalogs() }
+
+    /// Returns the way to a server; a new one when a reload has removed the upstream.
+    func endpoint(of upstream: Upstream, server: Int) -> any Endpoint {
+        if let balancer = routes.upstreams.first(where: { $0.upstream === upstream }) {
+            return balancer.endpoints[server]
+        }
+        return upstream.makeEndpoint(server: server, engine: worker.engine, eventLoop: worker.eventLoop)
     }
 
     func handle(_ exchange: HTTPExchange) {
-        let view = shard.view
-        let facts = RequestFacts(exchange.head.headers, view.snapshot.rules)
+        let snapshot = routes.snapshot
+        let settings = snapshot.settings
+        let facts = RequestFacts(exchange.head.headers, settings.rules)
         let path = exchange.path
         if path == "/api/chat/" || path == "/api/chat" {
-            ChatExchange(exchange, shard, view, facts).start()
+            ChatExchange(exchange, worker, settings, facts, chat: routes.chat).start()
         } else if let prefix = PassThroughPath.prefix(of: path) {
-            PassThroughExchange(exchange, shard, view, facts, prefix: prefix).start()
+            PassThroughExchange(exchange, worker, settings, facts, prefix: prefix, target: snapshot.passThrough).start()
         } else if path == "/openapi.json", exchange.head.method == .GET || exchange.head.method == .HEAD {
-            OpenAPIExchange(exchange, shard, view, facts).start()
-        } else if view.snapshot.configuration.page, PageExchange.owns(path) {
-            PageExchange(exchange, shard, view, facts).start()
+            OpenAPIExchange(exchange, worker, settings, facts, chat: routes.chat).start()
+        } else if snapshot.configuration.page, PageExchange.owns(path) {
+            PageExchange(exchange, worker, settings, facts, document: snapshot.pageDocument).start()
         } else {
-            GatewayExchange(exchange, shard, view, facts).respond(GatewayError(.notFound))
+            GatewayExchange(exchange, worker, settings, facts).respond(GatewayError(.notFound))
         }
     }
 
     func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
-        let view = shard.view
-        let facts = RequestFacts(exchange.head.headers, view.snapshot.rules)
-        GatewayExchange(exchange, shard, view, facts).respond(GatewayError(failure))
+        let settings = routes.snapshot.settings
+        let facts = RequestFacts(exchange.head.headers, settings.rules)
+        GatewayExchange(exchange, worker, settings, facts).respond(GatewayError(failure))
     }
 }

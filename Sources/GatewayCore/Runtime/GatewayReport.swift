@@ -24,11 +24,11 @@ package enum GatewayReport {
         var isGood = true
         let limit = configuration.limits.upstreamResponse
         for upstream in configuration.upstreams {
+            let target = Upstream(upstream, responseLimit: limit, logger: logger)
             if upstream.kind == .chat {
-                lines.append(await check(ChatBackend(upstream, responseLimit: limit), engine))
+                lines.append(await check(target, engine))
                 continue
             }
-            let target = GatewayUpstream(upstream, responseLimit: limit, logger: logger)
             let types = configuration.chat.types.filter { $0.upstream == upstream.name }
             switch await tools(of: target, engine) {
             case .success(let catalog):
@@ -45,7 +45,7 @@ package enum GatewayReport {
                     lines.append("upstream \(upstream.name): types from its tools: \(list)")
                 }
             case .failure(let failure):
-                lines.append("upstream \(upstream.name): not compared, \(failure.kind.rawValue): \(failure.detail)")
+                lines.append("upstream \(upstream.name): not compared, \(failure.summary)")
             }
             await target.close(engine, within: .milliseconds(500))
         }
@@ -53,23 +53,20 @@ package enum GatewayReport {
         return Check(lines: lines, isGood: isGood)
     }
 
-    private static func check(_ backend: ChatBackend, _ engine: CurlEngine) async -> String {
-        do {
-            _ = try await engine.execute(backend.check(0))
-            return "upstream \(backend.name): answers"
-        } catch {
-            return "upstream \(backend.name): does not answer, \(error)"
+    private static func check(_ upstream: Upstream, _ engine: CurlEngine) async -> String {
+        switch await tools(of: upstream, engine) {
+        case .success: "upstream \(upstream.name): answers"
+        case .failure(let failure): "upstream \(upstream.name): does not answer, \(failure.summary)"
         }
     }
 
-    private static func tools(
-        of upstream: GatewayUpstream, _ engine: CurlEngine
-    ) async -> Result<ToolCatalog, MCPCallFailure> {
+    private static func tools(of upstream: Upstream, _ engine: CurlEngine) async -> Result<ToolCatalog, UpstreamFailure>
+    {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
         return await withCheckedContinuation { continuation in
             eventLoop.execute {
-                let caller = MCPCaller(upstream: upstream.client, engine: engine, eventLoop: eventLoop)
-                caller.refreshCatalog(deadline: .now() + .seconds(5)) { continuation.resume(returning: $0) }
+                let endpoint = upstream.makeEndpoint(server: 0, engine: engine, eventLoop: eventLoop)
+                endpoint.check(deadline: .now() + .seconds(5)) { continuation.resume(returning: $0) }
             }
         }
     }
@@ -82,7 +79,7 @@ package enum GatewayReport {
         var logger = Logger(label: "gateway.routes")
         logger.logLevel = .critical
         let engine = CurlEngine(label: "routes", logger: logger)
-        let target = GatewayUpstream(
+        let target = Upstream(
             upstream, responseLimit: configuration.limits.upstreamResponse, logger: logger)
         let tools = await tools(of: target, engine)
         await target.close(engine, within: .milliseconds(500))

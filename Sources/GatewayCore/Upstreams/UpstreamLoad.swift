@@ -1,8 +1,8 @@
 import Synchronization
 
-/// What the gates of an upstream, one for each shard, tell about themselves, for metrics.
+/// The load that an upstream's load balancers, one for each worker, report for metrics.
 final class UpstreamLoad: Sendable {
-    /// Written by one gate, on its event loop; read from anywhere.
+    /// Written by one load balancer, on its event loop; read from anywhere.
     final class Part: Sendable {
         let outstanding = Atomic<Int>(0)
         let waiting = Atomic<Int>(0)
@@ -10,17 +10,17 @@ final class UpstreamLoad: Sendable {
 
     private let parts = Mutex<[Part]>([])
 
-    /// A place for one more gate.
+    /// Adds a part for one more load balancer.
     func add() -> Part {
         let part = Part()
         parts.withLock { $0.append(part) }
         return part
     }
 
-    /// Calls that have not ended, of all shards.
+    /// Calls that have not ended, of all workers.
     var outstanding: Int { sum { $0.outstanding.load(ordering: .relaxed) } }
 
-    /// Calls that wait for a place, of all shards.
+    /// Calls that wait for a place, of all workers.
     var waiting: Int { sum { $0.waiting.load(ordering: .relaxed) } }
 
     private func sum(_ value: (Part) -> Int) -> Int {

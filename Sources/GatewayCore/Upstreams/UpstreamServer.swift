@@ -2,12 +2,12 @@ import MCPClient
 import NIOCore
 import Synchronization
 
-/// How many shards' breakers are not closed: each shard has one of its own for each server.
+/// The number of workers' breakers that are not closed: each worker has one of its own for each server.
 final class BreakerBoard: Sendable {
     private let open = Atomic<Int>(0)
     private let halfOpen = Atomic<Int>(0)
 
-    /// The worst that any of them does.
+    /// The worst state of all of them.
     var phase: CircuitBreaker.Phase {
         if open.load(ordering: .relaxed) > 0 { return .open }
         return halfOpen.load(ordering: .relaxed) > 0 ? .halfOpen : .closed
@@ -28,34 +28,26 @@ final class BreakerBoard: Sendable {
     }
 }
 
-/// One of the servers of an upstream, shared by all shards.
+/// One of the servers of an upstream, shared by all workers.
 package final class UpstreamServer: Sendable {
     let address: UpstreamAddress
-    /// Era, sessions and tools.
-    let client: MCPUpstream
-    /// What the shards' breakers do.
+    /// Era, sessions and tools of an MCP server; nil for an upstream of another kind.
+    let client: MCPUpstream?
+    /// The states of the workers' breakers.
     let breakers = BreakerBoard()
-    private let checked = ServerHealth()
+    private let checked = Mutex(LoadBalancerState.Health())
 
-    init(_ address: UpstreamAddress, client: MCPUpstream) {
+    init(_ address: UpstreamAddress, client: MCPUpstream?) {
         self.address = address
         self.client = client
     }
 
-    /// What the checks know.
-    var health: UpstreamGateState.Health { checked.current }
+    /// What the last check found.
+    var health: LoadBalancerState.Health { checked.withLock { $0 } }
 
-    func note(isReachable: Bool, now: NIODeadline) { checked.note(isReachable: isReachable, now: now) }
-}
-
-/// What the checks know of a server; written by the prober, read by every shard.
-final class ServerHealth: Sendable {
-    private let state = Mutex(UpstreamGateState.Health())
-
-    var current: UpstreamGateState.Health { state.withLock { $0 } }
-
+    /// Notes what a check found.
     func note(isReachable: Bool, now: NIODeadline) {
-        state.withLock { health in
+        checked.withLock { health in
             health.isDown = !isReachable
             if isReachable { health.proven = now }
         }

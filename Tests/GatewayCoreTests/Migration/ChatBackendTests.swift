@@ -239,7 +239,7 @@ import Testing
             ),
             (
                 ["chat": ["types": ["chat": ["tool": "t", "upstream": "old", "shadow": ["upstream": "old"]]]]],
-                "chat.types.chat.upstream"
+                "chat.types.chat.shadow.upstream"
             ),
             (
                 [

@@ -23,7 +23,7 @@ import Testing
         let upstream = try await FakeToolServer { _ in .results([]) }
         try await TestGateway.with(upstream) { (test) async throws in
             for _ in 1...40 { #expect(try await test.chat(Self.search).status == 200) }
-            #expect(test.gateway.snapshot.limiter == nil)
+            #expect(test.gateway.snapshot.settings.limiter == nil)
         }
     }
 

@@ -1,4 +1,7 @@
+import CurlTransport
 import JSON
+import Logging
+import MCPClient
 import NIOCore
 import NIOEmbedded
 import TestSupport
@@ -20,7 +23,7 @@ import Testing
         #expect(stage.sent == [1])
         #expect(stage.load == .init(outstanding: 1, waiting: 1))
         stage.advance(.milliseconds(30))
-        #expect(stage.running.map(\.call.number) == [1])
+        #expect(stage.running.map(\.number) == [1])
         stage.answerAll(.ok)
         #expect(stage.outcomes[1] == [.answered(.ok)])
         #expect(stage.sent == [1, 2])
@@ -43,7 +46,7 @@ import Testing
         #expect(stage.load == .init(outstanding: 1, waiting: 1))
         // Its time comes, and nothing happens.
         stage.advance(.seconds(1))
-        #expect(stage.running.map(\.call.number) == [2])
+        #expect(stage.running.map(\.number) == [2])
         #expect(stage.load == .init(outstanding: 1, waiting: 1))
         stage.finish()
         #expect(stage.load == .init(outstanding: 0, waiting: 0))
@@ -58,7 +61,7 @@ import Testing
             stage.advance(.milliseconds(100))
         }
         #expect(stage.outcomes[1] == [.answered(.refused)])
-        #expect(stage.running.map(\.call.number) == [2])
+        #expect(stage.running.map(\.number) == [2])
         #expect(stage.load == .init(outstanding: 1, waiting: 0))
         stage.finish()
         #expect(stage.load == .init(outstanding: 0, waiting: 0))
@@ -81,7 +84,7 @@ import Testing
         let stage = try Stage(concurrency: 1)
         stage.refusals = 1
         let first = stage.call(1)
-        #expect(stage.running.map(\.call.number) == [1])
+        #expect(stage.running.map(\.number) == [1])
         first?.cancel()
         #expect(stage.running.map(\.isCancelled) == [true])
         stage.answerAll(.cancelled)
@@ -103,7 +106,7 @@ import Testing
         stage.call(4)
         #expect(stage.load == .init(outstanding: 1, waiting: 1))
         stage.advance(.milliseconds(200))
-        #expect(stage.running.map(\.call.number) == [3])
+        #expect(stage.running.map(\.number) == [3])
         stage.answerAll(.ok)
         stage.answerAll(.ok)
         #expect(stage.sent == [1, 2, 3, 4])
@@ -119,7 +122,7 @@ import Testing
         let stage = try Stage(
             servers: Int.random(in: 1...3, using: &random), concurrency: concurrency, queue: 5)
         var model = Model(concurrency: concurrency, queue: 5)
-        var handles: [Int: UpstreamGate<ScriptedCaller>.Handle] = [:]
+        var handles: [Int: any RunningCall] = [:]
         var pauses = 0
         for number in 0..<400 {
             switch Int.random(in: 0..<10, using: &random) {
@@ -192,7 +195,7 @@ import Testing
     }
 }
 
-/// A gate in front of servers whose answers the test gives.
+/// A load balancer in front of servers whose answers the test gives.
 private final class Stage {
     struct Load: Equatable {
         var outstanding: Int
@@ -200,14 +203,14 @@ private final class Stage {
     }
 
     enum Outcome: Equatable {
-        case answered(ScriptedCaller.Answer)
+        case answered(ScriptedEndpoint.Answer)
         case refused
     }
 
-    let record = ScriptedCaller.Record()
+    let record = ScriptedEndpoint.Record()
     private(set) var outcomes: [Int: [Outcome]] = [:]
     private let loop = EmbeddedEventLoop()
-    private let gate: UpstreamGate<ScriptedCaller>
+    private let balancer: LoadBalancer
 
     init(
         servers: Int = 2, concurrency: Int, queue: Int = 10, breaker: JSONValue = ["failures": 0]
@@ -228,17 +231,16 @@ private final class Stage {
         // Time before the beginning cannot be told.
         loop.advanceTime(by: .seconds(1000))
         let record = record
-        gate = UpstreamGate(
-            ScriptedCaller.Upstream(configuration: upstream),
-            callers: (0..<servers).map { _ in ScriptedCaller(record) },
-            eventLoop: loop, workers: 1)
+        balancer = LoadBalancer(
+            Upstream(upstream, responseLimit: 1024, logger: Logger(label: "test")),
+            endpoints: (0..<servers).map { _ in ScriptedEndpoint(record) }, eventLoop: loop, workers: 1)
     }
 
-    var running: [ScriptedCaller.Running] { record.running }
+    var running: [ScriptedEndpoint.Running] { record.running }
     /// The calls in the order in which they were sent first.
     var sent: [Int] { record.sent }
     var sends: Int { record.sends }
-    var load: Load { Load(outstanding: gate.upstream.load.outstanding, waiting: gate.upstream.load.waiting) }
+    var load: Load { Load(outstanding: balancer.upstream.load.outstanding, waiting: balancer.upstream.load.waiting) }
     /// Those for which there was no room.
     var refused: [Int] { outcomes.filter { $0.value == [.refused] }.keys.sorted() }
 
@@ -249,71 +251,73 @@ private final class Stage {
     }
 
     @discardableResult
-    func call(_ number: Int) -> UpstreamGate<ScriptedCaller>.Handle? {
-        gate.call(ScriptedCaller.Call(number: number, deadline: loop.now + .hours(1))) { [self] outcome in
-            switch outcome {
-            case .answered(let answer): outcomes[number, default: []].append(.answered(answer))
-            case .refused: outcomes[number, default: []].append(.refused)
-            }
+    func call(_ number: Int) -> (any RunningCall)? {
+        let call = MCPToolCall(
+            tool: "\(number)", arguments: ByteBuffer(string: "{}"), credentials: .anonymous,
+            deadline: loop.now + .hours(1))
+        return balancer.call(
+            .tool(call),
+            for: Receiver { [self] outcome in outcomes[number, default: []].append(Self.outcome(outcome)) })
+    }
+
+    private static func outcome(_ outcome: UpstreamOutcome) -> Outcome {
+        guard case .failure(let failure) = outcome else { return .answered(.ok) }
+        switch failure.kind {
+        case nil: return .refused
+        case .cancelled: return .answered(.cancelled)
+        default: return .answered(.refused)
         }
     }
 
+    private final class Receiver: CallReceiver {
+        private let completion: (UpstreamOutcome) -> Void
+
+        init(_ completion: @escaping (UpstreamOutcome) -> Void) {
+            self.completion = completion
+        }
+
+        func callAccepted() {}
+        func callEnded(_ outcome: UpstreamOutcome) { completion(outcome) }
+    }
+
     /// Answers the calls that are with a server at this moment.
-    func answerAll(_ answer: ScriptedCaller.Answer) {
+    func answerAll(_ answer: ScriptedEndpoint.Answer) {
         for running in running { running.end(answer) }
     }
 
     /// Answers until no call is with a server.
-    func finish(_ answer: ScriptedCaller.Answer = .ok) {
+    func finish(_ answer: ScriptedEndpoint.Answer = .ok) {
         while !running.isEmpty { answerAll(answer) }
     }
 
     func advance(_ time: TimeAmount) { loop.advanceTime(by: time) }
 }
 
-private final class ScriptedCaller: GateCaller {
-    struct Upstream: GateUpstream {
-        let configuration: UpstreamConfiguration
-        let load = UpstreamLoad()
-        private let board = BreakerBoard()
-
-        init(configuration: UpstreamConfiguration) {
-            self.configuration = configuration
-        }
-
-        func health(of server: Int) -> UpstreamGateState.Health { UpstreamGateState.Health() }
-        func breakers(of server: Int) -> BreakerBoard { board }
-    }
-
-    struct Call: GateRequest {
-        let number: Int
-        let deadline: NIODeadline
-    }
-
+private final class ScriptedEndpoint: Endpoint {
     enum Answer { case ok, refused, cancelled }
 
     /// Cancelling asks for the end; the test gives it.
-    final class Running: GateRunning {
-        let call: Call
+    final class Running: RunningCall {
+        let number: Int
         private(set) var isCancelled = false
         private let record: Record
-        private var completion: ((Answer) -> Void)?
+        private var attempt: CallAttempt?
 
-        init(_ call: Call, _ record: Record, _ completion: @escaping (Answer) -> Void) {
-            self.call = call
+        init(_ number: Int, _ record: Record, _ attempt: CallAttempt) {
+            self.number = number
             self.record = record
-            self.completion = completion
+            self.attempt = attempt
         }
 
         func cancel() { isCancelled = true }
 
         func end(_ answer: Answer) {
             record.running.removeAll { $0 === self }
-            completion.take()?(answer)
+            attempt.take()?.ended(answer.outcome)
         }
     }
 
-    /// What all servers were sent.
+    /// The calls that all servers were sent.
     final class Record {
         var running: [Running] = []
         var sent: [Int] = []
@@ -322,15 +326,17 @@ private final class ScriptedCaller: GateCaller {
     }
 
     private let record: Record
+    let retriesRefusals = false
 
     init(_ record: Record) {
         self.record = record
     }
 
-    func send(_ call: Call, completion: @escaping (Answer) -> Void) -> Running {
+    func send(_ call: UpstreamCall, _ attempt: CallAttempt) -> any RunningCall {
+        guard case .tool(let tool) = call, let number = Int(tool.tool) else { return EndedCall() }
         record.sends += 1
-        if !record.sent.contains(call.number) { record.sent.append(call.number) }
-        let running = Running(call, record, completion)
+        if !record.sent.contains(number) { record.sent.append(number) }
+        let running = Running(number, record, attempt)
         record.running.append(running)
         if record.refusals > 0 {
             record.refusals -= 1
@@ -339,17 +345,17 @@ private final class ScriptedCaller: GateCaller {
         return running
     }
 
-    static func verdict(_ answer: Answer) -> CircuitBreaker.Verdict {
-        switch answer {
-        case .ok: .reached
-        case .refused: .unreachable
-        case .cancelled: .unknown
+    func check(deadline: NIODeadline, completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void) {}
+}
+
+extension ScriptedEndpoint.Answer {
+    fileprivate var outcome: UpstreamOutcome {
+        switch self {
+        case .ok: .response(CurlResponse(status: 200, headers: []))
+        case .cancelled: .cancelled
+        case .refused:
+            .failure(
+                UpstreamFailure(CurlError(kind: .couldNotConnect, message: "refused", requestSent: false)))
         }
     }
-
-    static let retriesRefusals = false
-    static func elsewhere(_ call: Call, after answer: Answer) -> Call? { answer == .refused ? call : nil }
-    static func settled(_ answer: Answer, of call: Call) -> Answer { answer }
-    static let cancelled = Answer.cancelled
-    static func note(queued: Duration, in answer: inout Answer) {}
 }

@@ -41,7 +41,7 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let retryWindow: Duration
     package let sessionLimit: Int
     package let sessionIdle: Duration
-    let gate: UpstreamGateState.Policy
+    let balancing: LoadBalancerState.Policy
     package let queueTimeout: Duration
     package let tls: UpstreamTLSConfiguration?
 
@@ -73,7 +73,7 @@ package struct UpstreamConfiguration: Hashable, Sendable {
                 }
                 return address
             }
-        gate = UpstreamGateState.Policy(
+        balancing = LoadBalancerState.Policy(
             concurrency: reader.integer(
                 "concurrency", default: 1024, in: 0...1_000_000,
                 "Calls under way at once, in equal parts for the workers, at least one each; 0: no bound."),
@@ -125,8 +125,8 @@ package struct BreakerConfiguration: Hashable, Sendable {
     var policy: CircuitBreaker.Policy { CircuitBreaker.Policy(failures: failures, pause: TimeAmount(pause)) }
 }
 
-extension UpstreamGateState.Policy {
-    /// A shard's part of the bounds.
+extension LoadBalancerState.Policy {
+    /// Returns a worker's part of the bounds.
     func shared(by workers: Int) -> Self {
         var policy = self
         policy.concurrency = (concurrency + workers - 1) / workers

@@ -4,24 +4,54 @@ import Logging
 import MCPClient
 import NIOCore
 
-/// Asks the tool what the old backend has just answered, and compares. Confined to its shard.
+/// Asks the main target of a type what the other one has just answered, and compares. Confined to its worker.
 ///
 /// Everything happens after the client's answer has been handed over, bounded in number and size, so that it can neither
 /// delay nor change it; comparing runs off the event loop.
 final class ShadowCalls {
-    /// An exchange that the old backend has answered.
+    /// A request that the other target has answered.
     struct Original {
         let type: ChatType
         let rule: ShadowRule
         /// The client's payload.
         let payload: ByteBuffer
         let answer: ComparedAnswer
+        /// What goes with the payload where the main target is an old backend too.
+        let headers: CurlHeaders
         let credentials: ForwardedCredentials
         let traceparent: String?
         let requestID: String
     }
 
-    /// Lines logged for a type in a minute on this shard; the rest is counted.
+    /// A call of the main target, and what follows from its end.
+    private final class Call: CallReceiver {
+        private let original: Original
+        private let calls: ShadowCalls
+        private let chat: ChatRoutes
+
+        init(_ original: Original, _ calls: ShadowCalls, _ chat: ChatRoutes) {
+            self.original = original
+            self.calls = calls
+            self.chat = chat
+        }
+
+        func callAccepted() {}
+
+        func callEnded(_ outcome: UpstreamOutcome) {
+            switch outcome {
+            case .failure(let failure): calls.fail(original, failure.error)
+            case .response(let response):
+                calls.compare(original, ComparedAnswer(status: response.status, body: response.body))
+            case .result(let result):
+                switch ChatReply.make(original.type, message: result.message, result: result.result) {
+                case .success(let body): calls.compare(original, ComparedAnswer(status: 200, body: body))
+                case .failure(let error): calls.compare(original, chat.response(to: error))
+                }
+            }
+        }
+    }
+
+    /// Lines logged for a type in a minute on this worker; the rest is counted.
     static let linesPerMinute = 10
     /// Differences shown in a line.
     static let differencesPerLine = 8
@@ -33,51 +63,52 @@ final class ShadowCalls {
         var suppressed = 0
     }
 
-    // Unowned: the shard keeps this object.
-    private unowned let shard: Shard
+    private let worker: Worker
     private var states: [String: TypeState] = [:]
 
-    init(_ shard: Shard) {
-        self.shard = shard
+    init(_ worker: Worker) {
+        self.worker = worker
     }
 
-    /// - Parameter view: The configuration that the exchange began with.
-    func ask(_ original: Original, _ view: ShardView) {
+    /// - Parameter chat: The routes that the request began with.
+    func ask(_ original: Original, _ chat: ChatRoutes) {
         let (type, rule) = (original.type, original.rule)
-        guard !shard.isClosed, rule.takes() else { return }
-        guard rule.force || view.isReadOnly(type), original.answer.body.readableBytes <= rule.maximumBody else {
+        guard !worker.isClosed, rule.takes() else { return }
+        guard rule.force || chat.isReadOnly(type), original.answer.body.readableBytes <= rule.maximumBody else {
             return count(.skipped, type)
         }
-        let workers = view.snapshot.configuration.workers
-        guard states[type.name, default: TypeState()].inFlight < (rule.concurrency + workers - 1) / workers else {
-            return count(.dropped, type)
-        }
+        let limit = (rule.concurrency + chat.workers - 1) / chat.workers
+        guard states[type.name, default: TypeState()].inFlight < limit else { return count(.dropped, type) }
         states[type.name, default: TypeState()].inFlight += 1
-        switch view.call(type, original.payload) {
+        switch call(of: original, chat) {
         case .failure(let error):
-            compare(original, view.answer(to: error))
+            compare(original, chat.response(to: error))
         case .success(let call):
-            let request = MCPToolCall(
-                tool: type.tool, arguments: call.arguments, credentials: original.credentials,
-                deadline: .now() + type.timeout, traceparent: original.traceparent)
-            _ = view.gates[type.upstream].call(request) { [self] outcome in
-                switch outcome {
-                case .refused(let error): fail(original, error)
-                case .answered(.failure(let failure)): fail(original, GatewayError(failure))
-                case .answered(.result(let result)):
-                    switch ChatReply.make(type, message: result.message, result: result.result) {
-                    case .success(let body): compare(original, ComparedAnswer(status: 200, body: body))
-                    case .failure(let error): compare(original, view.answer(to: error))
-                    }
-                }
-            }
+            _ = chat.upstreams[type.target.upstream].call(call, for: Call(original, self, chat))
+        }
+    }
+
+    /// Returns the call of the main target.
+    private func call(of original: Original, _ chat: ChatRoutes) -> Result<UpstreamCall, GatewayError> {
+        let type = original.type
+        guard let tool = type.target.tool else {
+            return .success(
+                .payload(
+                    ChatPayload(
+                        query: "", headers: original.headers, body: original.payload, deadline: .now() + type.timeout)))
+        }
+        return chat.call(type, original.payload).map { call in
+            .tool(
+                MCPToolCall(
+                    tool: tool, arguments: call.arguments, credentials: original.credentials,
+                    deadline: .now() + type.timeout, traceparent: original.traceparent))
         }
     }
 
     private func compare(_ original: Original, _ new: ComparedAnswer) {
         guard new.body.readableBytes <= original.rule.maximumBody else { return end(original, .skipped) }
         let old = original.answer
-        let (eventLoop, place) = (shard.eventLoop, NIOLoopBound((self, original), eventLoop: shard.eventLoop))
+        let (eventLoop, place) = (worker.eventLoop, NIOLoopBound((self, original), eventLoop: worker.eventLoop))
         Task {
             let differences = AnswerComparison.differences(old: old, new: new)
             eventLoop.execute {
@@ -91,7 +122,7 @@ final class ShadowCalls {
         guard !differences.isEmpty else { return end(original, .agree) }
         let name = original.type.name
         for kind in Set(differences.map(\.kind)) {
-            shard.metrics.shadowDifferences.with(name, kind.rawValue).increment()
+            worker.metrics.shadowDifferences.with(name, kind.rawValue).increment()
         }
         let shown = differences.prefix(Self.differencesPerLine).map { Logger.MetadataValue.string($0.description) }
         log(
@@ -114,7 +145,7 @@ final class ShadowCalls {
     }
 
     private func count(_ result: ShadowResult, _ type: ChatType) {
-        shard.metrics.shadows.with(type.name, result.rawValue).increment()
+        worker.metrics.shadows.with(type.name, result.rawValue).increment()
     }
 
     private func log(_ message: Logger.Message, _ original: Original, _ more: Logger.Metadata) {
@@ -136,24 +167,6 @@ final class ShadowCalls {
         metadata["http.request_id"] = .string(original.requestID)
         if state.suppressed > 0 { metadata["shadow.suppressed"] = .stringConvertible(state.suppressed) }
         state.suppressed = 0
-        shard.logger.notice(message, metadata: metadata)
-    }
-}
-
-extension ShardView {
-    /// What the gateway would have answered.
-    func answer(to error: GatewayError) -> ComparedAnswer {
-        let response = GatewayErrorResponse(
-            error, style: snapshot.configuration.errors, wantsProblem: false, requestID: "")
-        return ComparedAnswer(status: Int(response.status.code), body: response.body)
-    }
-
-    /// The call that a payload of a known type asks for, checked against the tool's schema.
-    func call(_ type: ChatType, _ payload: ByteBuffer) -> Result<ChatTranslator.Call, GatewayError> {
-        // Another payload may have been translated since.
-        if case .failure(let error) = translator.type(of: payload) { return .failure(error) }
-        return translator.call(type, payload).flatMap { call in
-            violation(of: call).map { .failure($0) } ?? .success(call)
-        }
+        worker.logger.notice(message, metadata: metadata)
     }
 }

@@ -2,7 +2,7 @@ import NIOCore
 
 /// Which server of an upstream a call goes to, and when: least outstanding calls first, at most so many at once, a
 /// bounded queue, and a breaker for each server. No clock and no I/O.
-struct UpstreamGateState {
+struct LoadBalancerState {
     struct Policy: Hashable, Sendable {
         /// Calls under way at once, over all servers; 0: no bound.
         var concurrency: Int
@@ -63,13 +63,13 @@ struct UpstreamGateState {
     }
 
     /// A call that has ended, and pauses before it is sent again, keeps its place until `release`.
-    mutating func hold() { outstanding += 1 }
+    mutating func reserve() { outstanding += 1 }
 
-    /// The pause is over: `again` takes the place, or it is free.
+    /// The pause is over: `retry` takes the place, or it is free.
     mutating func release() { outstanding -= 1 }
 
     /// A place for a call that has just ended without having reached its server.
-    mutating func again(now: NIODeadline, health: (Int) -> Health) -> Admission { run(now, health) }
+    mutating func retry(now: NIODeadline, health: (Int) -> Health) -> Admission { run(now, health) }
 
     /// A place for the first that waits; nil when there is none yet.
     mutating func resume(now: NIODeadline, health: (Int) -> Health) -> Admission? {

@@ -3,8 +3,8 @@ import HTTPServer
 import NIOCore
 import NIOHTTP1
 
-/// Which headers cross the gateway on the pass-through, in both directions.
-enum PassThroughHeaders {
+/// The headers of requests that are relayed as they are, in both directions.
+enum RelayedHeaders {
     /// Upstream go MCP's own headers, what describes the body and the wanted answer, what configuration names, and who
     /// asks.
     static func upstream(_ exchange: GatewayExchange) -> CurlHeaders {

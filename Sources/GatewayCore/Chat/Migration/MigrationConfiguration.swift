@@ -14,11 +14,12 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
     }
 }
 
-/// A stable share of a type's callers gets the tool, the others the old backend.
+/// A stable share of a type's callers gets the type's own upstream, the others another one, the old backend mostly.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `upstream` | string | – | the old backend, of kind `chat` |
+/// | `upstream` | string | – | the upstream that serves the others |
+/// | `tool` | string | the type's | the tool that is called there; without it an old backend gets the payload |
 /// | `percent` | number | 0 | how many of a hundred callers get the tool |
 /// | `seed` | string | empty | types with the same seed choose the same callers |
 ///
@@ -27,41 +28,59 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
 /// caller who has the tool keeps it when the percentage grows.
 package struct CanaryConfiguration: Hashable, Sendable {
     package let upstream: String
+    /// Nil: the type's tool, or on an old backend the payload.
+    package let tool: String?
     package let percent: Double
     package let seed: String
 
     init(_ reader: ConfigurationReader) {
-        upstream = reader.requiredString("upstream", "The old backend, an upstream of kind chat.")
-        percent = reader.number("percent", default: 0, in: 0...100, "How many of a hundred callers get the tool.")
-        seed = reader.string("seed", default: "", "Types with the same seed choose the same callers.")
+        upstream = reader.requiredString("upstream", "Upstream that serves the callers outside of the share.")
+        tool = reader.optionalString("tool", migrationToolDocumentation)
+        percent = reader.number(
+            "percent", default: 0, in: 0...100, "Percentage of the callers that get the type's own upstream.")
+        seed = reader.string(
+            "seed", default: "",
+            "Text that decides which callers are chosen: types with the same seed choose the same ones.")
     }
 }
 
-/// The old backend answers a type; afterwards the tool is asked the same, and the two answers are compared.
+/// Another upstream, the old backend mostly, answers a type; afterwards the type's own upstream is asked the same, and the
+/// two answers are compared.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `upstream` | string | – | the old backend, of kind `chat` |
+/// | `upstream` | string | – | the upstream that answers |
+/// | `tool` | string | the type's | the tool that is called there; without it an old backend gets the payload |
 /// | `percent` | number | 100 | how many of a hundred requests the tool is asked too |
 /// | `concurrency` | integer | 16 | such calls in flight in all workers; what is more is not asked |
 /// | `maximumBody` | size | 256 KiB | longer answers are not compared |
 /// | `force` | boolean | false | also a tool that is not `readOnlyHint`: it runs beside the old backend |
 package struct ShadowConfiguration: Hashable, Sendable {
     package let upstream: String
+    /// Nil: the type's tool, or on an old backend the payload.
+    package let tool: String?
     package let percent: Double
     package let concurrency: Int
     package let maximumBody: Int
     package let force: Bool
 
     init(_ reader: ConfigurationReader) {
-        upstream = reader.requiredString("upstream", "The old backend, an upstream of kind chat.")
+        upstream = reader.requiredString("upstream", "Upstream that answers the client.")
+        tool = reader.optionalString("tool", migrationToolDocumentation)
         percent = reader.number(
-            "percent", default: 100, in: 0...100, "How many of a hundred requests the tool is asked too.")
+            "percent", default: 100, in: 0...100, "Percentage of the requests that are sent to both and compared.")
         concurrency = reader.integer(
-            "concurrency", default: 16, in: 1...10_000, "Such calls in flight at most; what is more is not asked.")
+            "concurrency", default: 16, in: 1...10_000,
+            "Comparing calls in flight at most; requests beyond it are not compared.")
         maximumBody = reader.bytes(
-            "maximumBody", default: 262_144, in: 1024...(16 * 1_048_576), "Longer answers are not compared.")
+            "maximumBody", default: 262_144, in: 1024...(16 * 1_048_576),
+            "Bytes of an answer at most; longer answers are not compared.")
         force = reader.bool(
-            "force", default: false, "Whether a tool that is not read-only is asked too, and runs a second time.")
+            "force", default: false,
+            "Whether a tool that is not known to be read-only is asked too, so that it runs beside the upstream that answers."
+        )
     }
 }
+
+private let migrationToolDocumentation =
+    "Tool that is called there. Default: the type's tool; an upstream of kind chat gets the payload unchanged."

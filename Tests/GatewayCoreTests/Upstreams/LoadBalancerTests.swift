@@ -8,7 +8,7 @@ import Testing
 @testable import GatewayCore
 
 /// Several servers, bounds, breakers and Unix sockets, over real sockets.
-@Suite struct UpstreamGateTests {
+@Suite struct LoadBalancerTests {
     private static let hello = #"{"message":"x"}"#
 
     /// The shipped types in front of one upstream with these settings.

@@ -9,7 +9,7 @@ package import ServiceRuntime
 /// |---|---|---|---|
 /// | `listen` | address | `127.0.0.1:8080` | where clients come |
 /// | `admin` | address or `off` | `127.0.0.1:9090` | health, readiness, metrics |
-/// | `workers` | integer | the cores that the process may use | shards: event loop and upstream engine each |
+/// | `workers` | integer | the cores that the process may use | event loops with an upstream engine each |
 /// | `errors` | `standard`, `legacy` | `standard` | 502 and 504, or 500 for both |
 /// | `page` | boolean | true | whether `/` serves the chat page |
 /// | `pageTexts` | map of strings | empty | texts of the page and its component by name, `lang` and `dir` |
@@ -33,7 +33,7 @@ package struct GatewayConfiguration: Sendable {
     package var listen: String
     /// The admin listener; nil: none.
     package var admin: String?
-    /// Number of shards.
+    /// Number of workers.
     package var workers: Int
     package var errors: GatewayErrorStyle
     package var page: Bool
@@ -145,11 +145,23 @@ package struct GatewayConfiguration: Sendable {
         }
         for type in chat.types {
             let path = "chat.types.\(type.name)"
-            check(type.upstream, path + ".upstream", is: type.canary != nil || type.shadow != nil ? .mcp : nil)
-            if let canary = type.canary { check(canary.upstream, path + ".canary.upstream", is: .chat) }
-            if let shadow = type.shadow { check(shadow.upstream, path + ".shadow.upstream", is: .chat) }
+            check(type.upstream, path + ".upstream", is: nil)
             if type.tool.isEmpty, kinds[type.upstream] != .chat {
                 reader.fail(path + ".tool", expected: "a string", found: "nothing")
+            }
+            let others = [
+                ("canary", type.canary?.upstream, type.canary?.tool),
+                ("shadow", type.shadow?.upstream, type.shadow?.tool),
+            ]
+            for case (let key, let upstream?, let tool) in others {
+                check(upstream, "\(path).\(key).upstream", is: nil)
+                if upstream == type.upstream, kinds[upstream] == .chat || (tool ?? type.tool) == type.tool {
+                    let expected = "another upstream or tool than the type's own"
+                    reader.fail("\(path).\(key).upstream", expected: expected, found: "\"\(upstream)\"")
+                }
+                if type.tool.isEmpty, tool == nil, let kind = kinds[upstream], kind != .chat {
+                    reader.fail("\(path).\(key).tool", expected: "a string", found: "nothing")
+                }
             }
         }
         // Types that tools give by themselves have names that nobody knows yet.

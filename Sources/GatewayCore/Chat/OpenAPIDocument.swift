@@ -7,10 +7,20 @@ import NIOHTTP1
 
 /// `GET /openapi.json`.
 final class OpenAPIExchange: GatewayExchange {
+    private let chat: ChatRoutes
+
+    init(
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        chat: ChatRoutes
+    ) {
+        self.chat = chat
+        super.init(exchange, worker, settings, facts)
+    }
+
     override var route: String { "openapi" }
 
     func start() {
-        let document = OpenAPIDocument.make(view.snapshot.configuration.chat, catalogs: shard.status.catalogs)
+        let document = OpenAPIDocument.make(chat.configuration, catalogs: chat.catalogs)
         respond(json: ByteBuffer(bytes: document.serialized))
     }
 }

@@ -1,7 +1,7 @@
 import MCPClient
 
 /// Remembers the partitions of callers seen lately, since a keyed hash costs more than all other work on a request's
-/// headers. Bounded; confined to its shard.
+/// headers. Bounded; confined to its worker.
 ///
 /// Finding an entry compares the credentials themselves, so that a collision of hashes can never join two callers.
 struct PartitionCache {

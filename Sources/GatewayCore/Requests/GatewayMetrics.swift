@@ -24,13 +24,13 @@ package final class GatewayMetrics: Sendable {
     let rateLimited: MetricFamily<Counter>
     let reloads: ReloadMetrics
     let configurationVersion: MetricFamily<Gauge>
-    /// By type, side (`mcp`, `chat`) and outcome: requests that may have gone to either.
+    /// By type, side (the kind of the upstream that served it) and outcome: requests that may have gone to either.
     let routed: MetricFamily<Counter>
     /// By type and side.
     let routedDurations: MetricFamily<Histogram>
-    /// By type and ``ShadowResult``.
+    /// By type and the comparison's result.
     let shadows: MetricFamily<Counter>
-    /// By type and ``AnswerDifference/Kind``: compared answers that have such a difference.
+    /// By type and kind of difference: compared answers that have such a difference.
     let shadowDifferences: MetricFamily<Counter>
     let loopLag: MetricFamily<Histogram>
 
@@ -83,21 +83,25 @@ package final class GatewayMetrics: Sendable {
             "gateway_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
     }
 
-    func instruments(of type: ChatTypeConfiguration) -> TypeInstruments {
+    /// Returns the instruments of a chat type.
+    func instruments(type: String, tool: String) -> TypeInstruments {
         TypeInstruments(
-            succeeded: requests.with(type.name, type.tool, "200", "ok"),
-            duration: durations.with(type.name, type.tool),
-            phases: PhaseInstruments { phases.with(type.name, $0) })
+            name: type, tool: tool, succeeded: requests.with(type, tool, "200", "ok"),
+            duration: durations.with(type, tool), phases: PhaseInstruments { phases.with(type, $0) })
     }
 }
 
-/// A type's instruments, looked up once.
+/// A chat type as requests, metrics and the access log see it: its names, and its instruments looked up once.
 final class TypeInstruments: Sendable {
+    let name: String
+    let tool: String
     let succeeded: Counter
     let duration: Histogram
     let phases: PhaseInstruments
 
-    init(succeeded: Counter, duration: Histogram, phases: PhaseInstruments) {
+    init(name: String, tool: String, succeeded: Counter, duration: Histogram, phases: PhaseInstruments) {
+        self.name = name
+        self.tool = tool
         self.succeeded = succeeded
         self.duration = duration
         self.phases = phases

@@ -1,0 +1,107 @@
+import JSON
+import MCPClient
+import NIOCore
+
+/// The chat types under one configuration, as one worker serves them: translator, schemas and upstreams. Confined to the
+/// worker's event loop.
+final class ChatRoutes {
+    let configuration: ChatConfiguration
+    /// In the order of the configuration's upstreams.
+    let upstreams: [LoadBalancer]
+    /// The time between the comments that keep a silent event stream open.
+    let keepAlive: Duration
+    /// The target of payloads whose type is not configured; nil: they are refused.
+    let unknownTypes: (upstream: Int, timeout: TimeAmount)?
+    /// The number of workers, which share bounds.
+    let workers: Int
+    let errors: GatewayErrorStyle
+    let shadows: ShadowCalls
+    private let configuredTypes: TypeMap
+    private let metrics: GatewayMetrics
+    /// The configured types, and those that the tools give.
+    private(set) var types: TypeMap
+    var translator: ChatTranslator
+    /// Whether some request may have another way than to a tool.
+    let isRouted: Bool
+    /// In the order of the types.
+    private var tools: [TypeTools] = []
+
+    /// The tools that a type's targets call, as far as they are known.
+    private struct TypeTools {
+        let main: ToolCatalog.Entry?
+        let other: ToolCatalog.Entry?
+    }
+
+    init(
+        _ configuration: ChatConfiguration, types: TypeMap, upstreams: [LoadBalancer], settings: RequestSettings,
+        workers: Int, worker: Worker, previous: ChatRoutes?
+    ) {
+        self.configuration = configuration
+        self.upstreams = upstreams
+        self.workers = workers
+        keepAlive = settings.limits.keepAlive
+        errors = settings.errors
+        metrics = worker.metrics
+        shadows = previous?.shadows ?? ShadowCalls(worker)
+        unknownTypes = configuration.unknownTypes.flatMap { unknown in
+            upstreams.firstIndex { $0.upstream.name == unknown.upstream }.map { ($0, TimeAmount(unknown.timeout)) }
+        }
+        configuredTypes = types
+        self.types = types
+        translator = ChatTranslator(types)
+        isRouted = unknownTypes != nil || types.types.contains { !$0.isPlain }
+        takeCatalogs()
+    }
+
+    /// The tools by upstream, as far as they are known.
+    var catalogs: [String: ToolCatalog] {
+        Dictionary(
+            upstreams.compactMap { balancer in balancer.upstream.catalog.map { (balancer.upstream.name, $0) } }
+        ) { first, _ in first }
+    }
+
+    /// Takes over what is known of the upstreams' tools.
+    func takeCatalogs() {
+        let catalogs = catalogs
+        if configuration.tools != nil {
+            types = TypeMap(
+                configuration, upstreams: upstreams.map(\.upstream.configuration),
+                toolTypes: ToolTypes.make(configuration, catalogs), metrics: metrics)
+            translator = ChatTranslator(types)
+        }
+        func entry(_ target: ChatTarget?) -> ToolCatalog.Entry? {
+            guard let target, let tool = target.tool else { return nil }
+            return catalogs[upstreams[target.upstream].upstream.name]?[tool]
+        }
+        tools = types.types.map { TypeTools(main: entry($0.target), other: entry($0.route.other)) }
+    }
+
+    /// Whether the tool of a type's main target is known to change nothing. Types of another list than the present one
+    /// are not known.
+    func isReadOnly(_ type: ChatType) -> Bool {
+        guard tools.indices.contains(type.index), types.types[type.index].name == type.name else { return false }
+        return tools[type.index].main?.definition.annotations?.readOnlyHint == true
+    }
+
+    /// Checks the arguments before anything is sent; nil when they are right, or when the tool is not known.
+    func violation(of call: ChatTranslator.Call, at target: ChatTarget) -> GatewayError? {
+        let tools = tools[call.type.index]
+        guard let schema = (target == call.type.target ? tools.main : tools.other)?.inputSchema else { return nil }
+        return ArgumentCheck.violation(of: call, schema: schema)
+    }
+
+    /// Returns the call that a payload of a known type asks for, checked against the schema of the main target's tool.
+    func call(_ type: ChatType, _ payload: ByteBuffer) -> Result<ChatTranslator.Call, GatewayError> {
+        // Another payload may have been translated since.
+        if case .failure(let error) = translator.type(of: payload) { return .failure(error) }
+        return translator.call(type, payload).flatMap { call in
+            violation(of: call, at: type.target).map { .failure($0) } ?? .success(call)
+        }
+    }
+
+    /// Returns the response that the gateway would have sent for an error.
+    func response(to error: GatewayError) -> ComparedAnswer {
+        let response = GatewayErrorResponse(error, style: errors, wantsProblem: false, requestID: "")
+        return ComparedAnswer(status: Int(response.status.code), body: response.body)
+    }
+}

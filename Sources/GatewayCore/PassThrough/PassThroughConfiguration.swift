@@ -1,0 +1,27 @@
+import JSONConfiguration
+
+/// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`), `timeout`
+/// (default 5 min) and `tools` (default none: every tool), a ``ToolAllowlist``.
+package struct PassThroughConfiguration: Hashable, Sendable {
+    package let isEnabled: Bool
+    package let upstream: String
+    /// How long an exchange may stay silent; none for a GET of an event stream.
+    package let timeout: Duration
+    /// The tools that may be called; nil: all, and no body is looked at.
+    package let tools: ToolAllowlist?
+
+    init(_ reader: ConfigurationReader) {
+        isEnabled = reader.bool("enabled", default: true, "Whether /mcp and /auth are passed through.")
+        upstream = reader.string("upstream", default: "tools", "The upstream that serves them.")
+        timeout = reader.duration(
+            "timeout", default: .seconds(300), in: .milliseconds(10)...(.seconds(86400)),
+            "How long an exchange may stay silent; the GET of an event stream may for ever.")
+        tools = reader.optionalSection("tools", "The tools that may be called.") { ToolAllowlist($0) }
+    }
+}
+
+/// The upstream that requests are passed through to, and the rules for that.
+struct PassThroughTarget: Sendable {
+    let upstream: Upstream
+    let configuration: PassThroughConfiguration
+}

@@ -1,0 +1,23 @@
+import JSONConfiguration
+
+/// How the process stops: `delay` (default 0), `timeout` (default 30 s) and `idleGrace` (default 500 ms).
+package struct DrainConfiguration: Hashable, Sendable {
+    /// How long the process still accepts requests after `/readyz` turned 503.
+    package let delay: Duration
+    /// How long requests in flight may take to finish.
+    package let timeout: Duration
+    /// How long unused connections stay open once nothing new is accepted: a request that is on its way over one of
+    /// them is still answered, with `Connection: close`.
+    package let idleGrace: Duration
+
+    init(_ reader: ConfigurationReader) {
+        delay = reader.duration(
+            "delay", default: .zero, in: .zero...(.seconds(600)),
+            "How long requests are still accepted after readiness turned false.")
+        timeout = reader.duration(
+            "timeout", default: .seconds(30), in: .zero...(.seconds(3600)), "How long requests in flight may take.")
+        idleGrace = reader.duration(
+            "idleGrace", default: .milliseconds(500), in: .zero...(.seconds(60)),
+            "How long unused connections stay open, so that no request meets a closing one.")
+    }
+}

@@ -1,0 +1,319 @@
+import MCPClient
+import NIOCore
+
+/// A worker's way to one upstream: chooses a server, bounds the calls under way, lets the rest wait for a while, and
+/// sends a call again where that is safe. Confined to the worker's event loop.
+final class LoadBalancer {
+    let upstream: Upstream
+    /// In the order of the upstream's servers.
+    let endpoints: [any Endpoint]
+    private let eventLoop: any EventLoop
+    private var state: LoadBalancerState
+    private var queue: CircularBuffer<BalancedCall> = []
+    /// The breakers' phases as the servers' boards know them.
+    private var shown: [CircuitBreaker.Phase]
+    private let load: UpstreamLoad.Part
+    /// When a server last answered a call.
+    private var lastReached: NIODeadline?
+    /// Whether the only server's endpoint tries a refused connection again by itself.
+    private let endpointRetries: Bool
+
+    init(_ upstream: Upstream, endpoints: [any Endpoint], eventLoop: any EventLoop, workers: Int) {
+        self.upstream = upstream
+        self.endpoints = endpoints
+        self.eventLoop = eventLoop
+        state = LoadBalancerState(upstream.configuration.balancing.shared(by: workers), servers: endpoints.count)
+        shown = Array(repeating: .closed, count: endpoints.count)
+        load = upstream.load.add()
+        endpointRetries = endpoints.count == 1 && endpoints[0].retriesRefusals
+    }
+
+    deinit {
+        for (server, phase) in shown.enumerated() where phase != .closed {
+            upstream.servers[server].breakers.changed(from: phase, to: .closed)
+        }
+    }
+
+    private func show(_ server: Int) {
+        let phase = state.breakerPhase(of: server)
+        if phase == shown[server] { return }
+        upstream.servers[server].breakers.changed(from: shown[server], to: phase)
+        shown[server] = phase
+    }
+
+    /// Makes a call, now or when others have ended.
+    ///
+    /// - Returns: The call while it can be cancelled; nil when it was refused at once.
+    func call(_ call: UpstreamCall, for receiver: any CallReceiver) -> (any RunningCall)? {
+        let now = eventLoop.now
+        let admission = state.admit(now: now, health: health)
+        publish()
+        switch admission {
+        case .run(let server):
+            show(server)
+            receiver.callAccepted()
+            if endpointRetries {
+                return endpoints[server].send(call, CallAttempt(balancer: self, server: server, receiver: receiver))
+            }
+            let balanced = BalancedCall(call, balancer: self, receiver)
+            run(balanced, on: server)
+            return balanced
+        case .wait:
+            receiver.callAccepted()
+            let balanced = BalancedCall(call, balancer: self, receiver)
+            wait(balanced, since: now)
+            return balanced
+        case .overloaded:
+            receiver.callEnded(.refused(Self.overloaded("queue is full")))
+        case .unreachable:
+            let balanced = BalancedCall(call, balancer: self, receiver)
+            balanced.isQueued = false
+            if waitForServers(balanced, now) {
+                receiver.callAccepted()
+                return balanced
+            }
+            receiver.callEnded(.refused(Self.unreachable))
+        }
+        return nil
+    }
+
+    /// Sends a call that may have to go to another server.
+    private func run(_ balanced: BalancedCall, on server: Int) {
+        show(server)
+        guard let call = balanced.call else { return }
+        balanced.isQueued = false
+        balanced.tries += 1
+        let number = balanced.tries
+        let running = endpoints[server].send(call, CallAttempt(balancer: self, server: server, receiver: balanced))
+        // By now it may be over, pause, or be with another server.
+        if balanced.call != nil, balanced.tries == number { balanced.running = running }
+    }
+
+    /// Gives a call to another server, or to any of them after a pause once all were asked.
+    ///
+    /// - Returns: False when there is no time for that, or when the only server's endpoint has tried again by itself.
+    fileprivate func fail(over balanced: BalancedCall, with call: UpstreamCall, after outcome: UpstreamOutcome) -> Bool
+    {
+        let now = eventLoop.now
+        guard now < call.deadline, !endpointRetries else { return false }
+        balanced.call = call
+        balanced.lastOutcome = outcome
+        if balanced.tries < endpoints.count, case .run(let other) = state.retry(now: now, health: health) {
+            publish()
+            run(balanced, on: other)
+            return true
+        }
+        return pause(balanced, since: now, now)
+    }
+
+    /// Servers that answered a moment ago may be back in another; false when none did.
+    private func waitForServers(_ balanced: BalancedCall, _ now: NIODeadline) -> Bool {
+        guard endpoints.count > 1, let lastReached else { return false }
+        return pause(balanced, since: lastReached, now)
+    }
+
+    /// Tries again a little later; false when the window for that is over. Meanwhile the call keeps its place: given back,
+    /// the place would be another's when the pause ends.
+    ///
+    /// - Parameter since: The window's beginning, for the call's first pause.
+    private func pause(_ balanced: BalancedCall, since: NIODeadline, _ now: NIODeadline) -> Bool {
+        guard let at = balanced.nextTry(since: since, now: now, window: upstream.configuration.retryWindow) else {
+            return false
+        }
+        balanced.tries = 0
+        balanced.running = nil
+        balanced.isPausing = true
+        state.reserve()
+        publish()
+        balanced.expiry = eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
+            // Cancelled, it has given the place back already.
+            guard balanced.isPausing else { return }
+            balanced.isPausing = false
+            state.release()
+            let now = eventLoop.now
+            if case .run(let server) = state.retry(now: now, health: health) {
+                publish()
+                run(balanced, on: server)
+            } else if !pause(balanced, since: now, now) {
+                publish()
+                balanced.finish(balanced.lastOutcome ?? .refused(Self.unreachable))
+                startWaiting()
+            }
+        }
+        return true
+    }
+
+    /// Ends a call that is cancelled during its pause.
+    fileprivate func leavePause(_ balanced: BalancedCall) {
+        balanced.isPausing = false
+        state.release()
+        publish()
+        balanced.finish(.cancelled)
+        startWaiting()
+    }
+
+    /// Takes note of an attempt's end.
+    func ended(_ server: Int, _ verdict: CircuitBreaker.Verdict) {
+        let now = eventLoop.now
+        if verdict == .reached { lastReached = now }
+        state.end(server: server, verdict, now: now)
+        show(server)
+        publish()
+    }
+
+    /// Publishes the load with plain stores: there is no other writer.
+    private func publish() {
+        load.outstanding.store(state.outstanding, ordering: .relaxed)
+        load.waiting.store(state.waiting, ordering: .relaxed)
+    }
+
+    private func health(_ server: Int) -> LoadBalancerState.Health { upstream.servers[server].health }
+
+    // MARK: The queue
+
+    private func wait(_ balanced: BalancedCall, since now: NIODeadline) {
+        balanced.queuedAt = now
+        let end = min(balanced.deadline, now + TimeAmount(upstream.configuration.queueTimeout))
+        balanced.expiry = eventLoop.assumeIsolated().scheduleTask(deadline: end) { [self] in
+            leaveQueue(balanced, .refused(Self.overloaded("waited too long")))
+        }
+        queue.append(balanced)
+    }
+
+    /// Starts the calls that wait, as far as there is room.
+    func startWaiting() {
+        while let balanced = queue.first {
+            if balanced.call == nil {
+                queue.removeFirst()
+                continue
+            }
+            let now = eventLoop.now
+            guard let admission = state.resume(now: now, health: health) else { return }
+            publish()
+            queue.removeFirst()
+            balanced.queued = .nanoseconds((now - balanced.queuedAt).nanoseconds)
+            balanced.expiry?.cancel()
+            balanced.isQueued = false
+            if case .run(let server) = admission {
+                run(balanced, on: server)
+            } else if !waitForServers(balanced, now) {
+                balanced.finish(.refused(Self.unreachable))
+            }
+        }
+    }
+
+    /// Ends a call that waits; its place in the queue is found empty later.
+    fileprivate func leaveQueue(_ balanced: BalancedCall, _ outcome: UpstreamOutcome) {
+        guard balanced.isQueued, balanced.call != nil else { return }
+        state.leave()
+        publish()
+        balanced.finish(outcome)
+        // Clients that come and leave while nothing moves must not make the queue long.
+        if queue.count > 2 * state.waiting + 16 { queue.removeAll { $0.call == nil } }
+    }
+
+    // MARK: Refusals
+
+    private static func overloaded(_ detail: String) -> GatewayError {
+        GatewayError(.overloaded, detail: detail)
+    }
+
+    private static var unreachable: GatewayError {
+        GatewayError(.upstreamUnreachable, detail: "circuit breaker is open")
+    }
+}
+
+/// A call that waits, or that may go to one server after another.
+final class BalancedCall: RunningCall, CallReceiver {
+    private let balancer: LoadBalancer
+    /// nil once there is an outcome.
+    fileprivate var call: UpstreamCall?
+    private var receiver: (any CallReceiver)?
+    let deadline: NIODeadline
+    fileprivate var expiry: Scheduled<Void>?
+    fileprivate var isQueued = true
+    /// Whether the call waits between two tries.
+    fileprivate var isPausing = false
+    /// Whether its outcome is not wanted any more: then it is not sent again.
+    private var isCancelled = false
+    fileprivate var queuedAt = NIODeadline.uptimeNanoseconds(0)
+    /// How long it waited.
+    fileprivate var queued = Duration.zero
+    /// Servers asked since the last pause.
+    fileprivate var tries = 0
+    fileprivate var running: (any RunningCall)?
+    /// The last attempt's outcome.
+    fileprivate var lastOutcome: UpstreamOutcome?
+    private var backoff: Backoff?
+
+    fileprivate init(_ call: UpstreamCall, balancer: LoadBalancer, _ receiver: any CallReceiver) {
+        self.call = call
+        self.balancer = balancer
+        self.receiver = receiver
+        deadline = call.deadline
+    }
+
+    /// Returns when to try again; nil when the window or the call's own time is over.
+    fileprivate func nextTry(since: NIODeadline, now: NIODeadline, window: Duration) -> NIODeadline? {
+        guard call != nil else { return nil }
+        if backoff == nil {
+            backoff = Backoff(window: TimeAmount(window), pause: .milliseconds(25))
+            backoff?.began(since)
+        }
+        return backoff?.next(now: now, deadline: deadline)
+    }
+
+    func callAccepted() {}
+
+    /// Takes the outcome of one attempt.
+    func callEnded(_ outcome: UpstreamOutcome) {
+        if !isCancelled, let next = call?.failover(after: outcome),
+            balancer.fail(over: self, with: next, after: outcome)
+        {
+            return
+        }
+        finish(outcome)
+    }
+
+    fileprivate func finish(_ outcome: UpstreamOutcome) {
+        guard let call else { return }
+        expiry?.cancel()
+        expiry = nil
+        running = nil
+        self.call = nil
+        var outcome = call.settled(outcome)
+        if queued > .zero { outcome.note(queued: queued) }
+        receiver.take()?.callEnded(outcome)
+    }
+
+    func cancel() {
+        isCancelled = true
+        if isQueued {
+            balancer.leaveQueue(self, .cancelled)
+        } else if isPausing {
+            balancer.leavePause(self)
+        } else {
+            running?.cancel()
+        }
+    }
+}
+
+extension UpstreamCall {
+    /// Returns the call that another server may be given after this outcome; nil when the outcome stands.
+    fileprivate func failover(after outcome: UpstreamOutcome) -> UpstreamCall? {
+        guard case .failure(let failure) = outcome, failure.allowsFailover else { return nil }
+        guard case .tool(var call) = self else { return self }
+        if failure.error.executed != .no { call.isReplay = true }
+        return .tool(call)
+    }
+
+    /// Returns the outcome with regard to earlier attempts: one that may have run is not undone by a later one that did
+    /// not.
+    fileprivate func settled(_ outcome: UpstreamOutcome) -> UpstreamOutcome {
+        guard case .tool(let call) = self, call.isReplay, case .failure(var failure) = outcome,
+            failure.error.executed == .no, failure.kind != nil
+        else { return outcome }
+        failure.error.executed = .unknown
+        return .failure(failure)
+    }
+}
