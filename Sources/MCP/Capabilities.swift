@@ -41,18 +41,6 @@ package struct ClientCapabilities: Hashable, Sendable {
 
     package var elicitationURL: Bool { declared["elicitation"]?["url"]?.object != nil }
 
-    /// Whether everything in `required` is declared, nested members included (-32021 otherwise).
-    package func satisfies(_ required: JSONObject) -> Bool {
-        func contains(_ declared: JSONObject, _ required: JSONObject) -> Bool {
-            required.allSatisfy { key, value in
-                guard let found = declared[key] else { return false }
-                guard let required = value.object else { return found == value }
-                return found.object.map { contains($0, required) } ?? false
-            }
-        }
-        return contains(declared, required)
-    }
-
     package func json(for version: MCPVersion) -> JSONValue {
         var object = declared
         if !version.hasElicitation { object["elicitation"] = nil }

@@ -100,11 +100,6 @@ package struct DiscoverResult: Hashable, Sendable {
             cache: CacheHint(result: reader.object) ?? .none)
     }
 
-    /// The newest modern revision that both sides speak.
-    package var commonModernVersion: MCPVersion? {
-        supportedVersions.compactMap(MCPVersion.init(rawValue:)).filter { $0.era == .modern }.max()
-    }
-
     package func json(for version: MCPVersion = .latestModern) -> JSONValue {
         var object: JSONObject = [
             "supportedVersions": .array(supportedVersions.map { .string($0) }),

@@ -4,30 +4,24 @@ package import JSON
 package protocol MCPListable: Sendable {
     /// The member of the result that holds the entries.
     static var listKey: String { get }
-    /// The method that asks for them.
-    static var listMethod: String { get }
     init(json: JSONValue) throws(MCPDecodingError)
     func json(for version: MCPVersion) -> JSONValue
 }
 
 extension ToolDefinition: MCPListable {
     package static var listKey: String { "tools" }
-    package static var listMethod: String { MCPMethod.toolsList }
 }
 
 extension Prompt: MCPListable {
     package static var listKey: String { "prompts" }
-    package static var listMethod: String { MCPMethod.promptsList }
 }
 
 extension Resource: MCPListable {
     package static var listKey: String { "resources" }
-    package static var listMethod: String { MCPMethod.resourcesList }
 }
 
 extension ResourceTemplate: MCPListable {
     package static var listKey: String { "resourceTemplates" }
-    package static var listMethod: String { MCPMethod.resourcesTemplatesList }
 }
 
 /// One page of `tools/list`, `prompts/list`, `resources/list` or `resources/templates/list`.

@@ -31,7 +31,6 @@ package enum MCPMethod {
     package static let resourcesListChanged = "notifications/resources/list_changed"
     package static let resourcesUpdated = "notifications/resources/updated"
     package static let rootsListChanged = "notifications/roots/list_changed"
-    package static let elicitationComplete = "notifications/elicitation/complete"
     package static let subscriptionsAcknowledged = "notifications/subscriptions/acknowledged"
 
     private static let common: Set<String> = [
@@ -42,17 +41,11 @@ package enum MCPMethod {
         initialize, ping, resourcesSubscribe, resourcesUnsubscribe, loggingSetLevel,
     ])
     private static let modernRequests = common.union([serverDiscover, subscriptionsListen])
-    private static let cacheable: Set<String> = [
-        serverDiscover, toolsList, promptsList, resourcesList, resourcesTemplatesList, resourcesRead,
-    ]
 
     /// Whether a client of `version` may send `method` as a request.
     package static func isRequest(_ method: String, in version: MCPVersion) -> Bool {
         (version.era == .modern ? modernRequests : legacyRequests).contains(method)
     }
-
-    /// Whether complete results of `method` carry `ttlMs` and `cacheScope` in 2026-07-28.
-    package static func isCacheable(_ method: String) -> Bool { cacheable.contains(method) }
 
     /// The parameter that `Mcp-Name` mirrors in 2026-07-28: nil for methods without one.
     package static func nameParameter(of method: String) -> String? {

@@ -57,8 +57,6 @@ extension MCPVersion {
     package var hasResourceLinks: Bool { self >= .v2025_06_18 }
     package var hasElicitation: Bool { self >= .v2025_06_18 }
     package var hasCompletionContext: Bool { self >= .v2025_06_18 }
-    /// The `MCP-Protocol-Version` header on HTTP requests after the handshake.
-    package var hasVersionHeader: Bool { self >= .v2025_06_18 }
     package var hasIcons: Bool { self >= .v2025_11_25 }
     package var hasURLElicitation: Bool { self >= .v2025_11_25 }
     package var hasSamplingTools: Bool { self >= .v2025_11_25 }

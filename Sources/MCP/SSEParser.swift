@@ -25,11 +25,6 @@ package struct SSEParser: Sendable {
         limit = maximumEventBytes
     }
 
-    /// Whether an event has begun that no blank line has ended yet.
-    package var hasPartialEvent: Bool {
-        !line.isEmpty || hasData || id != nil || retry != nil || !event.isEmpty
-    }
-
     /// Takes bytes and returns the events that they complete.
     ///
     /// - Throws: `SSEError.eventTooLarge`; the parser is of no use afterwards.

@@ -32,9 +32,6 @@ package struct ToolAnnotations: Hashable, Sendable {
         openWorldHint = try reader.optionalBool("openWorldHint")
     }
 
-    /// Whether a call may run again after its outcome was lost.
-    package var allowsReplay: Bool { readOnlyHint == true || idempotentHint == true }
-
     package var json: JSONValue {
         var object: JSONObject = [:]
         object.set("title", title)

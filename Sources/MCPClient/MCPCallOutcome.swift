@@ -149,9 +149,4 @@ package struct MCPCallFailure: Error, Sendable {
         self.replays = replays
         self.sessionReused = sessionReused
     }
-
-    /// Safe to send again whatever the tool does.
-    package var isRetryable: Bool {
-        executed == .no && (kind == .unreachable || kind == .failed || kind == .rateLimited || kind == .timeout)
-    }
 }

@@ -133,15 +133,6 @@ package final class MCPServer: Sendable {
         announce(.tools)
     }
 
-    /// Takes a tool away.
-    package func unregister(tool name: String) {
-        let existed = registry.withLock { registry in
-            registry.toolOrder.removeAll { $0 == name }
-            return registry.tools.removeValue(forKey: name) != nil
-        }
-        if existed { announce(.tools) }
-    }
-
     /// Adds a prompt, or replaces the one of that name in its place. Who may not use it does not find it in lists.
     package func register(prompt: any PromptProvider, access: AccessRule = .anyone) {
         let name = prompt.definition.name

@@ -121,12 +121,6 @@ final class Session: Sendable {
         }
     }
 
-    /// No answer can come any more (end of the input).
-    func failQuestions() {
-        let answers = state.withLock { Array($0.questions.values) }
-        for answer in answers { answer.set(.failure(ClientQuestionError.sessionEnded)) }
-    }
-
     // MARK: What the client asked to hear
 
     var logLevel: LoggingLevel? {

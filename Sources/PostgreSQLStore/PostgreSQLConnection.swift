@@ -65,9 +65,6 @@ final class PostgreSQLConnection {
     /// Whether it is outside of any transaction, ready for the next user.
     var isIdle: Bool { PQstatus(handle) == CONNECTION_OK && PQtransactionStatus(handle) == PQTRANS_IDLE }
 
-    /// The server's version, such as 150020.
-    var serverVersion: Int { Int(PQserverVersion(handle)) }
-
     private func parameter(_ name: String) -> String? { PQparameterStatus(handle, name).map { String(cString: $0) } }
 
     // MARK: Statements

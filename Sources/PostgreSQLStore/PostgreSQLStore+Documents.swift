@@ -3,10 +3,6 @@ package import Store
 
 extension PostgreSQLStore {
     @discardableResult
-    package func insertDocument(_ document: Document) async throws -> Int64 {
-        try await write { connection in try Self.insert(document, connection) }
-    }
-
     package func putDocument(_ document: Document) async throws -> (id: Int64, replaced: Int) {
         try await write { connection in
             var replaced = 0

@@ -3,6 +3,7 @@ import GRDB
 package import Store
 
 extension SQLiteStore: DocumentLibrary {
+    @discardableResult
     package func putDocument(_ document: Document) async throws -> (id: Int64, replaced: Int) {
         try await write { db in
             var replaced = 0

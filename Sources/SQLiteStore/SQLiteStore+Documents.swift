@@ -3,11 +3,6 @@ import GRDB
 package import Store
 
 extension SQLiteStore {
-    @discardableResult
-    package func insertDocument(_ document: Document) async throws -> Int64 {
-        try await write { db in try Self.insert(document, in: db) }
-    }
-
     static func insert(_ document: Document, in db: Database) throws -> Int64 {
         try db.execute(
             sql: "INSERT INTO document (title, url, body) VALUES (?, ?, ?)",

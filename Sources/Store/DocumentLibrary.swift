@@ -1,7 +1,9 @@
 /// Looking after the documents that answers are drawn from.
 package protocol DocumentLibrary: Sendable {
-    /// Stores a document in place of those with the same URL, if it has one.
+    /// Stores a document in place of those with the same URL, and indexes its passages. A document without a URL gets
+    /// `/ai/document/ID/`.
     /// - Returns: its id, and how many were replaced.
+    @discardableResult
     func putDocument(_ document: Document) async throws -> (id: Int64, replaced: Int)
 
     /// All documents in id order.

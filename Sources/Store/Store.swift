@@ -171,10 +171,6 @@ package enum SearchRefusal: Error, Hashable, Sendable {
 
 /// Documents that answers are drawn from.
 package protocol DocumentStore: Sendable {
-    /// Stores a document and indexes its passages. A document without a URL gets `/ai/document/ID/`.
-    @discardableResult
-    func insertDocument(_ document: Document) async throws -> Int64
-
     /// Passages that share words with the question, best first (BM25), at most `limit`.
     func passages(matching question: String, limit: Int) async throws -> [Passage]
 

@@ -107,7 +107,7 @@ struct StreamTests {
         _ = try await client.call("resources/subscribe", ["uri": "test://1"])
         fixture.server.announce(.resource(uri: "test://1"))
         fixture.server.announce(.resource(uri: "test://2"))
-        fixture.server.unregister(tool: "echo")
+        try fixture.server.register(tool: Echo())
         #expect(try await new.message()?["params"]?["uri"] == "test://1")
         #expect(try await new.message()?["method"] == "notifications/tools/list_changed")
         #expect(try await others.message()?["method"] == "notifications/tools/list_changed")

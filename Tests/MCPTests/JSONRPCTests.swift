@@ -124,8 +124,6 @@ struct VersionTests {
         }
         #expect(MCPMethod.isRequest("tools/call", in: .v2024_11_05))
         #expect(!MCPMethod.isRequest("sampling/createMessage", in: .v2025_11_25))
-        #expect(MCPMethod.isCacheable("resources/read"))
-        #expect(!MCPMethod.isCacheable("tools/call"))
         #expect(MCPMethod.nameParameter(of: "resources/read") == "uri")
         #expect(MCPMethod.nameParameter(of: "prompts/get") == "name")
         #expect(MCPMethod.nameParameter(of: "tools/list") == nil)

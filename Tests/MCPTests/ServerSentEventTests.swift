@@ -32,7 +32,6 @@ struct ServerSentEventTests {
             var parser = SSEParser()
             let events = try parser.feed(bytes[..<split]) + parser.feed(bytes[split...])
             #expect(events == Self.events, "split at \(split)")
-            #expect(parser.hasPartialEvent)
             #expect(parser.lastEventID == "")
         }
     }
@@ -70,7 +69,6 @@ struct ServerSentEventTests {
         #expect(parser.lastEventID == "7", "not before the event ends")
         _ = try parser.feed(Array("\n".utf8))
         #expect(parser.lastEventID == "8")
-        #expect(!parser.hasPartialEvent)
     }
 
     @Test("events are bounded, however their bytes arrive")

@@ -39,8 +39,6 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
 
         package let status: Int
         package let source: GatewayError.Source
-        /// Whether the same request may succeed later without a change.
-        package let isRetryable: Bool
         package let body: Body
         /// The text when the error brings none of its own.
         package let text: String
@@ -50,12 +48,11 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         package let retryAfter: String?
 
         fileprivate init(
-            _ status: Int, _ source: GatewayError.Source, _ text: String, body: Body = .json, retry: Bool = false,
+            _ status: Int, _ source: GatewayError.Source, _ text: String, body: Body = .json,
             title: String? = nil, retryAfter: String? = nil
         ) {
             self.status = status
             self.source = source
-            self.isRetryable = retry
             self.body = body
             self.text = text
             self.title = title ?? text
@@ -75,21 +72,21 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         case .invalidArgument: Facts(400, .downstream, "Invalid argument")
         case .bodyTooLarge: Facts(413, .downstream, "Request body too large")
         case .headersTooLarge: Facts(431, .downstream, "Request headers too large")
-        case .requestTimeout: Facts(408, .downstream, "Request timeout", retry: true)
+        case .requestTimeout: Facts(408, .downstream, "Request timeout")
         case .forbiddenOrigin: Facts(403, .downstream, "Forbidden origin")
-        case .rateLimited: Facts(429, .downstream, "Too many requests", retry: true, retryAfter: "1")
-        case .overloaded: Facts(503, .gateway, "Overloaded", retry: true, retryAfter: "1")
-        case .draining: Facts(503, .gateway, "Shutting down", retry: true, retryAfter: "1")
+        case .rateLimited: Facts(429, .downstream, "Too many requests", retryAfter: "1")
+        case .overloaded: Facts(503, .gateway, "Overloaded", retryAfter: "1")
+        case .draining: Facts(503, .gateway, "Shutting down", retryAfter: "1")
         case .toolError: Facts(400, .tool, "Tool error")
         case .unauthorized: Facts(401, .upstream, "Unauthorized")
         case .forbidden: Facts(403, .upstream, "Forbidden")
-        case .upstreamRateLimited: Facts(429, .upstream, "Too many requests", retry: true)
+        case .upstreamRateLimited: Facts(429, .upstream, "Too many requests")
         case .upstreamRejected: Facts(502, .upstream, "MCP error", title: "The upstream refused the call")
-        case .upstreamFailed: Facts(502, .upstream, "MCP error", retry: true, title: "The upstream failed")
+        case .upstreamFailed: Facts(502, .upstream, "MCP error", title: "The upstream failed")
         case .upstreamInvalid: Facts(502, .upstream, "MCP error", title: "The upstream's answer is invalid")
         case .upstreamUnreachable:
-            Facts(502, .upstream, "MCP error", retry: true, title: "The upstream cannot be reached")
-        case .upstreamTimeout: Facts(504, .upstream, "MCP error", retry: true, title: "The upstream took too long")
+            Facts(502, .upstream, "MCP error", title: "The upstream cannot be reached")
+        case .upstreamTimeout: Facts(504, .upstream, "MCP error", title: "The upstream took too long")
         case .internal: Facts(500, .gateway, "Internal error")
         }
     }

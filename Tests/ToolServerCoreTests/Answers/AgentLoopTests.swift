@@ -91,7 +91,7 @@ import Testing
             .text("I may not do that."),
         ])
         defer { fixture.stop() }
-        try await fixture.tools.store.insertDocument(Document(title: "Payroll", url: "/o/", body: "Payroll: " + orders))
+        try await fixture.tools.store.putDocument(Document(title: "Payroll", url: "/o/", body: "Payroll: " + orders))
         try await fixture.tools.store.insert(projects: [("Payroll " + orders, "planned")])
         let result = try await fixture.tools.call("ai_prompt", ["prompt": "What is payroll?"])
         #expect(!result.isError)

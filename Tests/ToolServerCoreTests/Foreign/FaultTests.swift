@@ -95,7 +95,7 @@ import Testing
     @Test func aFullDiskLosesTheMessageButNothingElse() async throws {
         let temporary = try TemporaryDatabase()
         let store = try SQLiteStore(at: .file(temporary.path))
-        try await store.insertDocument(Document(title: "t", body: "b"))
+        try await store.putDocument(Document(title: "t", body: "b"))
         func limit(_ pages: Int) async throws {
             // The writer's own limit stands for the disk's end: the error is the same.
             try await store.database.writeWithoutTransaction { db in
@@ -148,7 +148,7 @@ import Testing
             #expect(try await store.messages(userID: text + "'", limit: 5).isEmpty)
             #expect(try await store.search(model: text, query: text, columns: .all, limit: 5) == nil)
             #expect(try await store.search(model: "projects", query: text, columns: .all, limit: 5) == [])
-            try await store.insertDocument(Document(title: text, url: text, body: text))
+            try await store.putDocument(Document(title: text, url: text, body: text))
             #expect(try await store.documentTitles(limit: 50).last == SearchHit(name: text, url: text))
             _ = try await store.passages(matching: text, limit: 5)
             #expect(try await store.deleteAccount(id: account.id, userID: text)?.messages == 1)

@@ -19,7 +19,7 @@ import Testing
     @Test func documentsAreListedInPagesAndRead() async throws {
         let fixture = try await ToolFixture()
         for number in 1...150 {
-            try await fixture.store.insertDocument(Document(title: "Rule \(number)", body: "Text \(number)."))
+            try await fixture.store.putDocument(Document(title: "Rule \(number)", body: "Text \(number)."))
         }
         let resources = resources(fixture)
         let first = try await resources.resources(after: nil, context: Self.context)

@@ -54,10 +54,10 @@ import Testing
 @Suite struct DocumentTests {
     private func store(_ engine: Engine) async throws -> any OwnStore {
         let store = try await engine.store()
-        try await store.insertDocument(
+        try await store.putDocument(
             Document(title: "Holiday Policy", body: "Employees have 28 days of leave.\n\nRequests go to the team lead.")
         )
-        try await store.insertDocument(
+        try await store.putDocument(
             Document(title: "Backups", url: "/wiki/backups", body: "Backups run at two.\n\nLeave the tapes alone."))
         return store
     }

@@ -138,8 +138,8 @@ import Testing
     @Test(arguments: Engine.allCases)
     func documentsAreFoundWithTheirOwnURLs(engine: Engine) async throws {
         let store = try await engine.store()
-        try await store.insertDocument(Document(title: "Leave", body: "28 days"))
-        try await store.insertDocument(Document(title: "Travel", url: "https://wiki.example/travel", body: "28 trains"))
+        try await store.putDocument(Document(title: "Leave", body: "28 days"))
+        try await store.putDocument(Document(title: "Travel", url: "https://wiki.example/travel", body: "28 trains"))
         #expect(
             try await store.search(model: "documents", query: "28", columns: .all, limit: 5) == [
                 SearchHit(name: "Leave", url: "/ai/document/1/"),

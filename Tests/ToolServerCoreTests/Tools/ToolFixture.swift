@@ -31,7 +31,7 @@ struct ToolFixture {
         alice = try await toolServer.login.createAccount(username: "alice", alias: "Al", password: "alice's password")
         bob = try await toolServer.login.createAccount(username: "bob", alias: "", password: "bob's password")
         try await store.insert(projects: (1...7).map { ("Urgent \($0)", "planned") })
-        try await store.insertDocument(Document(title: "Leave", body: "Everybody has 28 days of leave."))
+        try await store.putDocument(Document(title: "Leave", body: "Everybody has 28 days of leave."))
     }
 
     /// A tool-server that listens for as long as the body runs.
