@@ -1,11 +1,11 @@
-import JSON
-import MCP
+package import JSON
+package import MCP
 
 /// Opaque positions in lists: the list's name and the last entry before the page.
 ///
 /// A cursor names an entry and not an offset, so that a list that grows or shrinks between two pages repeats and skips
 /// nothing; a cursor whose entry is gone is invalid, and the client starts over.
-enum Cursor {
+package enum Cursor {
     static func encode(_ list: String, _ position: String) -> String {
         Base64URL.encode("\(list)\n\(position)".utf8)
     }
@@ -25,8 +25,10 @@ enum Cursor {
         .invalidParams("Invalid cursor")
     }
 
-    /// One page of a list whose entries have unique names.
-    static func page<Entry>(
+    /// Returns one page of a list whose entries have unique names, and the cursor of the next.
+    ///
+    /// - Throws: -32602 for a cursor that was not given for this list, or whose entry is gone.
+    package static func page<Entry>(
         _ entries: [Entry], of list: String, size: Int, cursor: JSONValue?, name: (Entry) -> String
     ) throws(JSONRPCError) -> (entries: ArraySlice<Entry>, next: String?) {
         var start = 0

@@ -44,16 +44,19 @@ package struct MCPHTTPRequest: Sendable {
     package var body: [UInt8]
     /// Who sent it; `nil` is anonymous. Established by the HTTP server before this library sees the request.
     package var principal: Principal?
+    /// Facts about the request for a ``RequestForwarder``, which finds them in ``ToolContext/attachment``.
+    package var attachment: (any Sendable)?
 
     package init(
         method: String, path: String = "/mcp", headers: MCPHTTPHeaders = [:], body: [UInt8] = [],
-        principal: Principal? = nil
+        principal: Principal? = nil, attachment: (any Sendable)? = nil
     ) {
         self.method = method
         self.path = path
         self.headers = headers
         self.body = body
         self.principal = principal
+        self.attachment = attachment
     }
 }
 

@@ -36,7 +36,8 @@ extension MCPServer {
     }
 
     private func serves(_ method: String) -> Bool {
-        switch method {
+        if let forwarder { return Self.serves(method, forwarder.capabilities) }
+        return switch method {
         case MCPMethod.promptsList, MCPMethod.promptsGet: registry.withLock { !$0.prompts.isEmpty }
         case MCPMethod.resourcesList, MCPMethod.resourcesTemplatesList, MCPMethod.resourcesRead,
             MCPMethod.resourcesSubscribe, MCPMethod.resourcesUnsubscribe:
@@ -46,10 +47,22 @@ extension MCPServer {
         }
     }
 
+    private static func serves(_ method: String, _ capabilities: ServerCapabilities) -> Bool {
+        switch method {
+        case MCPMethod.toolsList, MCPMethod.toolsCall: capabilities.tools != nil
+        case MCPMethod.promptsList, MCPMethod.promptsGet: capabilities.prompts != nil
+        case MCPMethod.resourcesList, MCPMethod.resourcesTemplatesList, MCPMethod.resourcesRead,
+            MCPMethod.resourcesSubscribe, MCPMethod.resourcesUnsubscribe:
+            capabilities.resources != nil
+        case MCPMethod.completionComplete: capabilities.completions
+        default: true
+        }
+    }
+
     /// Error: -32602 for answers that are no object, or a `requestState` that does not verify.
     func context(
-        of call: JSONRPCRequest, metadata: RequestMetadata, principal: Principal?, traceparent: String?,
-        channel: any RequestChannel
+        of call: JSONRPCRequest, metadata: RequestMetadata, principal: Principal?, attachment: (any Sendable)? = nil,
+        traceparent: String?, channel: any RequestChannel
     ) throws(JSONRPCError) -> ToolContext {
         var answers: JSONObject = [:]
         var state: JSONValue?
@@ -69,7 +82,7 @@ extension MCPServer {
             }
         }
         return ToolContext(
-            principal: principal, requestID: call.id, version: .latestModern, meta: call.meta,
+            principal: principal, attachment: attachment, requestID: call.id, version: .latestModern, meta: call.meta,
             traceparent: traceparent, clientFeatures: ClientFeatures(metadata.clientCapabilities.declared),
             logger: logger, channel: channel, logLevel: metadata.logLevel, answers: answers, state: state,
             questionTimeout: configuration.questionTimeout)
@@ -77,6 +90,12 @@ extension MCPServer {
 
     /// What is wrong with the `Mcp-Param-*` headers of a call.
     func mirrorMismatch(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders, principal: Principal?) -> String? {
+        if let forwarder {
+            guard let name = call.params?["name"]?.string, let schema = forwarder.inputSchema(ofTool: name),
+                let mirror = try? HeaderMirror(inputSchema: schema), !mirror.parameters.isEmpty
+            else { return nil }
+            return mirror.mismatch(headers: headers, arguments: call.params?["arguments"]?.object ?? [:])
+        }
         guard let name = call.params?["name"]?.string, let tool = tool(name, for: principal, in: .latestModern),
             !tool.mirror.parameters.isEmpty
         else { return nil }
@@ -103,11 +122,12 @@ extension MCPServer {
     }
 
     func context(
-        of call: JSONRPCRequest, version: MCPVersion, session: Session, principal: Principal?, traceparent: String?,
-        channel: any RequestChannel
+        of call: JSONRPCRequest, version: MCPVersion, session: Session, principal: Principal?,
+        attachment: (any Sendable)? = nil, traceparent: String?, channel: any RequestChannel
     ) -> ToolContext {
         ToolContext(
-            principal: principal, requestID: call.id, version: version, meta: call.meta, traceparent: traceparent,
+            principal: principal, attachment: attachment, requestID: call.id, version: version, meta: call.meta,
+            traceparent: traceparent,
             clientFeatures: session.facts.features, logger: logger, channel: channel,
             // Without `logging/setLevel` the choice is the server's (logging, log levels).
             logLevel: session.logLevel ?? .info, questionTimeout: configuration.questionTimeout)
@@ -136,6 +156,10 @@ extension MCPServer {
     /// Runs a request of either era.
     func answer(_ call: JSONRPCRequest, _ context: ToolContext) async -> Answer {
         do {
+            if let forwarder, Self.isForwarded(call.method) {
+                try checkMethod(call, in: context.version)
+                return finished(try await forwarder.result(of: call, context: context), nil, context)
+            }
             // By itself: a call may run for long, and need not hold what the other methods would use.
             guard call.method == MCPMethod.toolsCall else {
                 let (result, cache) = try await result(of: call, context)
@@ -215,12 +239,14 @@ extension MCPServer {
                 throw JSONRPCError.invalidParams("level: expected a logging level")
             }
             context.channel.session?.logLevel = level
+            await forwarder?.setLogLevel(level, context: context)
             return ([:], nil)
         case MCPMethod.resourcesSubscribe:
             let uri = try string("uri", params)
             guard context.channel.session?.subscribe(uri) != false else {
                 throw JSONRPCError.invalidParams("Too many subscriptions in this session")
             }
+            await forwarder?.watch([uri])
             return ([:], nil)
         case MCPMethod.resourcesUnsubscribe:
             context.channel.session?.unsubscribe(try string("uri", params))

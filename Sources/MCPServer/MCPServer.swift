@@ -79,7 +79,9 @@ package final class MCPServer: Sendable {
     package static let supportedVersions: [MCPVersion] = MCPVersion.allCases.sorted(by: >)
 
     package let info: Implementation
-    package let instructions: String?
+    private let ownInstructions: String?
+    /// Answers instead of the registry; nil: the registry answers.
+    let forwarder: (any RequestForwarder)?
     package let logger: Logger
     let configuration: MCPServerConfiguration
     let seal: RequestStateSeal
@@ -90,11 +92,12 @@ package final class MCPServer: Sendable {
 
     package init(
         info: Implementation, instructions: String? = nil,
-        configuration: MCPServerConfiguration = MCPServerConfiguration(), logger: Logger,
-        now: @escaping @Sendable () -> Date = { Date() }
+        configuration: MCPServerConfiguration = MCPServerConfiguration(), forwarder: (any RequestForwarder)? = nil,
+        logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.info = info
-        self.instructions = instructions
+        ownInstructions = instructions
+        self.forwarder = forwarder
         self.configuration = configuration
         self.logger = logger
         self.now = now
@@ -104,6 +107,9 @@ package final class MCPServer: Sendable {
         limiter = CallLimiter(
             limit: configuration.maximumConcurrentCalls, queueLimit: configuration.maximumWaitingCalls)
     }
+
+    /// Instructions that clients get with `initialize` and `server/discover`.
+    package var instructions: String? { forwarder.map(\.instructions) ?? ownInstructions }
 
     // MARK: Registration
 
@@ -189,7 +195,8 @@ package final class MCPServer: Sendable {
 
     /// What is served, and so declared.
     package var capabilities: ServerCapabilities {
-        registry.withLock { registry in
+        if let forwarder { return forwarder.capabilities }
+        return registry.withLock { registry in
             ServerCapabilities(
                 tools: registry.tools.isEmpty ? nil : .init(listChanged: true),
                 prompts: registry.prompts.isEmpty ? nil : .init(listChanged: true),

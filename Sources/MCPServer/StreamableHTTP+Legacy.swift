@@ -125,7 +125,7 @@ extension StreamableHTTP {
                 case .success(let call):
                     let context = server.context(
                         of: call, version: version, session: session, principal: request.principal,
-                        traceparent: traceparent, channel: exchange)
+                        attachment: request.attachment, traceparent: traceparent, channel: exchange)
                     return launch(call, context, session, exchange)
                 case .failure(let bad):
                     exchange.finish(Envelope.error(bad.id, bad.error), cancelled: [])

@@ -20,7 +20,7 @@ extension StreamableHTTP {
             if let refused = refused(call, request) { return refused }
             if call.method == MCPMethod.subscriptionsListen { return try openSubscription(call, form) }
             context = try server.context(
-                of: call, metadata: metadata, principal: request.principal,
+                of: call, metadata: metadata, principal: request.principal, attachment: request.attachment,
                 traceparent: request.headers[MCPMeta.traceparent], channel: exchange)
         } catch {
             return .error(error, id: call.id, status: Self.status(of: error, default: 400))
@@ -102,6 +102,9 @@ extension StreamableHTTP {
         -> MCPHTTPResponse
     {
         let filter = try SubscriptionFilter.requested(by: call, served: server.capabilities)
+        if let forwarder = server.forwarder, !filter.resourceSubscriptions.isEmpty {
+            Task { await forwarder.watch(filter.resourceSubscriptions) }
+        }
         guard form.acceptsStream else {
             throw .invalidRequest("subscriptions/listen needs Accept: text/event-stream")
         }

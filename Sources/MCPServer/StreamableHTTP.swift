@@ -97,6 +97,7 @@ package final class StreamableHTTP: Sendable {
         if let (status, message) = configuration.origins.refusal(request.headers) {
             return .error(.invalidRequest(message), status: status)
         }
+        await server.forwarder?.prepare()
         switch request.method {
         case "POST": return await post(request, foreignBody)
         case "GET": return await listen(request)

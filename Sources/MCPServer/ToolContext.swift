@@ -41,6 +41,8 @@ package struct ToolProgress: Hashable, Sendable {
 package final class ToolContext: Sendable {
     /// The caller; `nil`: anonymous.
     package let principal: Principal?
+    /// Facts about the request that its HTTP server attached, for whoever answers it.
+    package let attachment: (any Sendable)?
     /// `nil` for calls that did not come over MCP.
     package let requestID: RequestID?
     /// Revision that the caller speaks.
@@ -59,20 +61,22 @@ package final class ToolContext: Sendable {
     /// Least level that the client wants; `nil`: no log messages on this request.
     let logLevel: LoggingLevel?
     /// Answers of the client to earlier rounds and this one (2026-07-28).
-    let answers: JSONObject
+    package let answers: JSONObject
     /// What the tool gave to the last round, intact (2026-07-28).
     package let state: JSONValue?
     let questionTimeout: Duration
     private let lastProgress = Mutex<Double?>(nil)
 
     init(
-        principal: Principal?, requestID: RequestID?, version: MCPVersion, meta: JSONObject = [:],
+        principal: Principal?, attachment: (any Sendable)? = nil, requestID: RequestID?, version: MCPVersion,
+        meta: JSONObject = [:],
         traceparent: String? = nil, clientFeatures: ClientFeatures = [], logger: Logger,
         channel: any RequestChannel = SilentChannel(), logLevel: LoggingLevel? = nil, answers: JSONObject = [:],
         state: JSONValue? = nil, questionTimeout: Duration = .seconds(300),
         onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
     ) {
         self.principal = principal
+        self.attachment = attachment
         self.requestID = requestID
         self.version = version
         self.meta = meta
