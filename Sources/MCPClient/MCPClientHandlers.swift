@@ -1,4 +1,4 @@
-import JSON
+package import JSON
 package import MCP
 
 /// What an `MCPClient` does when its server asks or tells something. Only what is set is declared as a capability.
@@ -6,6 +6,10 @@ package struct MCPClientHandlers: Sendable {
     package var elicit: (@Sendable (ElicitParameters) async throws -> ElicitResult)?
     package var sample: (@Sendable (CreateMessageParameters) async throws -> CreateMessageResult)?
     package var roots: (@Sendable () async throws -> [Root])?
+    /// Answers every request of the server, instead of the three above.
+    package var onRequest: (@Sendable (JSONRPCRequest) async -> Result<JSONValue, JSONRPCError>)?
+    /// Capabilities to declare beside `onRequest`; nil: those of the handlers that are set.
+    package var declared: ClientCapabilities?
     /// Every notification but progress, on the stream of a request. Called on the event loop: must not block.
     package var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
 
@@ -23,7 +27,8 @@ package struct MCPClientHandlers: Sendable {
 
     /// To be declared by the upstream that the client uses.
     package var capabilities: ClientCapabilities {
-        ClientCapabilities(sampling: sample != nil, elicitation: elicit != nil, roots: roots != nil)
+        declared
+            ?? ClientCapabilities(sampling: sample != nil, elicitation: elicit != nil, roots: roots != nil)
     }
 
     /// The answer to a question: a legacy request, or a member of a modern `inputRequests`.
@@ -48,6 +53,7 @@ package struct MCPClientHandlers: Sendable {
     }
 
     func answer(_ request: JSONRPCRequest, version: MCPVersion) async -> Result<JSONValue, JSONRPCError> {
+        if let onRequest { return await onRequest(request) }
         do {
             return await answer(try InputRequest(method: request.method, params: request.params), version: version)
         } catch {

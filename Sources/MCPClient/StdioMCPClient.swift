@@ -53,21 +53,25 @@ package final class StdioMCPClient: MCPConversation {
     private let configuration: Configuration
     private let handlers: MCPClientHandlers
     private let envelope: RequestEnvelope
+    private let clientInfo: Implementation
     private let channel: StdioChannel
     private let process: StdioServerProcess?
     private let logger: Logger
     private let state = Mutex(State())
 
     /// Starts a server.
-    /// - Throws: when the command cannot be run.
+    ///
+    /// - Parameter onErrorOutput: Takes the lines of the server's standard error; nil: they go to this process's own.
+    /// - Throws: An error of the system when the command cannot be run.
     package convenience init(
-        command: String, arguments: [String] = [], environment: [String: String] = [:], clientInfo: Implementation,
+        command: String, arguments: [String] = [], environment: StdioServerProcess.Environment = .inherited([:]),
+        directory: String? = nil, onErrorOutput: (@Sendable (String) -> Void)? = nil, clientInfo: Implementation,
         handlers: MCPClientHandlers = MCPClientHandlers(), configuration: Configuration = Configuration(),
         logger: Logger
     ) throws {
         let process = try StdioServerProcess(
-            command: command, arguments: arguments, environment: environment,
-            limit: configuration.maximumLineBytes)
+            command: command, arguments: arguments, environment: environment, directory: directory,
+            onErrorOutput: onErrorOutput, limit: configuration.maximumLineBytes)
         self.init(
             channel: process.channel, process: process, clientInfo: clientInfo, handlers: handlers,
             configuration: configuration, logger: logger)
@@ -82,6 +86,7 @@ package final class StdioMCPClient: MCPConversation {
         self.configuration = configuration
         self.handlers = handlers
         self.logger = logger
+        self.clientInfo = clientInfo
         envelope = RequestEnvelope(
             fragments: EnvelopeFragments(
                 clientInfo: clientInfo, capabilities: handlers.capabilities,
@@ -125,6 +130,30 @@ package final class StdioMCPClient: MCPConversation {
             guard try await rounds.answer(result, handlers) else { return result }
         }
     }
+
+    /// Sends a request and returns its result as the server sent it, `input_required` ones included.
+    ///
+    /// - Parameter capabilities: Capabilities that a server of 2026-07-28 is told for this request.
+    /// - Throws: `MCPCallFailure`, whose `rpcError` is the server's JSON-RPC error.
+    package func send(
+        _ method: String, params: JSONObject?, capabilities: ClientCapabilities, timeout: Duration,
+        traceparent: String? = nil, onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> (result: JSONObject, era: MCPEra) {
+        let version = try await connect().version
+        let number = RequestNumber.next()
+        let envelope = RequestEnvelope(
+            fragments: EnvelopeFragments(
+                clientInfo: clientInfo, capabilities: capabilities, legacyVersion: configuration.legacyVersion))
+        let body = envelope.request(
+            number: number, method: method, params: params,
+            meta: RequestEnvelope.Meta(version: version, progress: onProgress != nil, traceparent: traceparent))
+        let result = try await send(
+            number, Array(body.readableBytesView), limit: timeout, isCancellable: true, onProgress: onProgress)
+        return (result, version.era)
+    }
+
+    /// Whether the server's output has ended: it has exited, or closed it.
+    package var hasEnded: Bool { state.withLock { $0.ended } }
 
     package func listTools() async throws -> [ToolDefinition] {
         try await list(MCPMethod.toolsList, "tools") { try ToolDefinition(json: $0) }

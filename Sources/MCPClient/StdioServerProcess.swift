@@ -1,4 +1,6 @@
-import Foundation
+package import Foundation
+import MCP
+import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -9,23 +11,50 @@ import Darwin
 #endif
 
 /// A server that this process starts and talks to over its standard input and output; its standard error is ours.
-final class StdioServerProcess: Sendable {
+package final class StdioServerProcess: Sendable {
+    /// Environment of a server.
+    package enum Environment: Sendable {
+        /// This process's own with these variables added.
+        case inherited([String: String])
+        /// `PATH`, `HOME` and `LANG` of this process, and these variables: a server of others gets no secrets.
+        case isolated([String: String])
+
+        /// The variables that the server gets.
+        package var variables: [String: String] {
+            let own = ProcessInfo.processInfo.environment
+            switch self {
+            case .inherited(let added): return own.merging(added) { $1 }
+            case .isolated(let added):
+                return own.filter { ["PATH", "HOME", "LANG"].contains($0.key) }.merging(added) { $1 }
+            }
+        }
+    }
+
+    /// Bytes of a line of standard error that are passed on; the rest of the line is dropped.
+    private static let errorLineLimit = 4096
+
     // Foundation's class is not marked as thread-safe: everything after `run` is reached through the lock.
     private let process: Locked<Process>
     let channel: StdioChannel
 
     /// - Parameters:
-    ///   - command: path, or a name looked up in PATH.
-    ///   - environment: in addition to this process's own.
-    /// - Throws: when the command cannot be run.
-    init(command: String, arguments: [String], environment: [String: String], limit: Int) throws {
+    ///   - command: Path, or a name looked up in `PATH`.
+    ///   - directory: Working directory; nil: this process's own.
+    ///   - onErrorOutput: Takes the lines of standard error; nil: they go to this process's own.
+    /// - Throws: An error of the system when the command cannot be run.
+    init(
+        command: String, arguments: [String], environment: Environment, directory: String? = nil,
+        onErrorOutput: (@Sendable (String) -> Void)? = nil, limit: Int
+    ) throws {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = [command] + arguments
-        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
+        process.environment = environment.variables
+        if let directory { process.currentDirectoryURL = URL(fileURLWithPath: directory) }
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
         process.standardOutput = output
+        if let onErrorOutput { process.standardError = Self.lines(onErrorOutput) }
         try process.run()
         // The channel gets descriptors of its own: those of the pipes close when Foundation lets go of them.
         channel = StdioChannel(
@@ -34,6 +63,28 @@ final class StdioServerProcess: Sendable {
         try input.fileHandleForWriting.close()
         try output.fileHandleForReading.close()
         self.process = Locked(process)
+    }
+
+    /// A pipe whose lines go to `take`, as UTF-8 and cut to ``errorLineLimit``.
+    private static func lines(_ take: @escaping @Sendable (String) -> Void) -> Pipe {
+        let pipe = Pipe()
+        let splitter = Mutex(LineSplitter(limit: errorLineLimit))
+        pipe.fileHandleForReading.readabilityHandler = { handle in
+            let data = handle.availableData
+            guard !data.isEmpty else {
+                handle.readabilityHandler = nil
+                return
+            }
+            splitter.withLock { splitter in
+                data.withUnsafeBytes { bytes in
+                    splitter.feed(bytes) { line in
+                        guard case .text(let text) = line else { return take("(a line longer than 4096 bytes)") }
+                        take(String(decoding: text, as: UTF8.self))
+                    }
+                }
+            }
+        }
+        return pipe
     }
 
     /// Another server started later must not inherit this one's input, or its end would never come.

@@ -1,0 +1,154 @@
+package import CurlTransport
+package import JSON
+package import MCP
+package import NIOCore
+
+/// Requests of any kind to one upstream in the name of any caller, for code that can wait.
+///
+/// All links of an upstream share its sessions. Every method may be called from any task; cancelling the task cancels
+/// the request upstream.
+package final class MCPLink: Sendable {
+    /// A request and the listeners of its stream.
+    package struct Request: Sendable {
+        /// Answers a request of a legacy server, once, from any thread.
+        package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
+
+        package var method: String
+        package var params: JSONObject?
+        package var credentials: ForwardedCredentials
+        /// Budget of the request, its session and its replays.
+        package var timeout: Duration
+        /// Longest silence of the server; nil: only the timeout counts.
+        package var idleTimeout: Duration?
+        package var traceparent: String?
+        /// Arguments of the called tool that travel as headers too, as its input schema says.
+        package var inputSchema: JSONValue?
+        /// Whether the request changes nothing, so that it may be sent again after a failure.
+        package var isIdempotent: Bool
+        /// Called on the event loop.
+        package var onProgress: (@Sendable (MCPProgress) -> Void)?
+        /// Called on the event loop for every other notification.
+        package var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
+        /// Called on the event loop for a request of a legacy server.
+        package var onQuestion: (@Sendable (JSONRPCRequest, @escaping Reply) -> Void)?
+
+        /// Describes a request.
+        package init(
+            method: String, params: JSONObject?, credentials: ForwardedCredentials, timeout: Duration,
+            idleTimeout: Duration? = nil, traceparent: String? = nil, inputSchema: JSONValue? = nil,
+            isIdempotent: Bool = false, onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
+            onNotification: (@Sendable (JSONRPCNotification) -> Void)? = nil,
+            onQuestion: (@Sendable (JSONRPCRequest, @escaping Reply) -> Void)? = nil
+        ) {
+            self.method = method
+            self.params = params
+            self.credentials = credentials
+            self.timeout = timeout
+            self.idleTimeout = idleTimeout
+            self.traceparent = traceparent
+            self.inputSchema = inputSchema
+            self.isIdempotent = isIdempotent
+            self.onProgress = onProgress
+            self.onNotification = onNotification
+            self.onQuestion = onQuestion
+        }
+    }
+
+    package let upstream: MCPUpstream
+    private let engine: CurlEngine
+    private let eventLoop: any EventLoop
+    private let caller: NIOLoopBoundBox<MCPCaller?>
+
+    /// Makes a link whose transfers run on that event loop.
+    package init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
+        self.upstream = upstream
+        self.engine = engine
+        self.eventLoop = eventLoop
+        caller = NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: eventLoop)
+    }
+
+    /// Connects, if need be, and returns the server's description of itself.
+    ///
+    /// - Throws: `MCPCallFailure`.
+    package func connect(_ credentials: ForwardedCredentials, timeout: Duration) async throws -> MCPServerDescription {
+        let client = MCPClient(
+            upstream: upstream, engine: engine, eventLoop: eventLoop, credentials: credentials, timeout: timeout)
+        return try await client.connect()
+    }
+
+    /// Sends a request and returns the answer, `input_required` results included.
+    ///
+    /// - Throws: `MCPCallFailure`, whose `rpcError` is the server's JSON-RPC error.
+    package func send(_ request: Request) async throws -> MCPCallResult {
+        let flight = NIOLoopBoundBox.makeEmptyBox(valueType: Flight.self, eventLoop: eventLoop)
+        return try await withTaskCancellationHandler {
+            try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
+                eventLoop.execute {
+                    // The cancellation may have come first: the task can be cancelled before it begins.
+                    if flight.value?.isCancelled == true {
+                        continuation.resume(
+                            throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
+                        return
+                    }
+                    let handle = self.callerOnLoop.perform(self.outgoing(request)) { outcome in
+                        switch outcome {
+                        case .result(let result): continuation.resume(returning: result)
+                        case .failure(let failure): continuation.resume(throwing: failure)
+                        }
+                    }
+                    flight.value = Flight(handle: handle)
+                }
+            }
+        } onCancel: {
+            eventLoop.execute {
+                if let handle = flight.value?.handle {
+                    handle.cancel()
+                } else {
+                    flight.value = Flight(isCancelled: true)
+                }
+            }
+        }
+    }
+
+    /// Hears what the server tells outside of any request; see ``MCPConversation/listen(to:onOpen:)``.
+    package func listen(
+        to filter: SubscriptionFilter, credentials: ForwardedCredentials, timeout: Duration,
+        onOpen: @escaping @Sendable () -> Void, onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
+    ) async throws {
+        let client = MCPClient(
+            upstream: upstream, engine: engine, eventLoop: eventLoop, credentials: credentials,
+            handlers: MCPClientHandlers(onNotification: onNotification), timeout: timeout)
+        try await client.listen(to: filter, onOpen: onOpen)
+    }
+
+    private struct Flight {
+        var handle: MCPCallHandle?
+        var isCancelled = false
+    }
+
+    /// Must be called on the event loop.
+    private var callerOnLoop: MCPCaller {
+        if let made = caller.value { return made }
+        let made = MCPCaller(upstream: upstream, engine: engine, eventLoop: eventLoop)
+        caller.value = made
+        return made
+    }
+
+    /// Must be called on the event loop.
+    private func outgoing(_ request: Request) -> OutgoingRequest {
+        let schema = request.inputSchema
+        var outgoing = OutgoingRequest(
+            body: .other(method: request.method, params: request.params), credentials: request.credentials,
+            deadline: .now() + TimeAmount(request.timeout), idleTimeout: request.idleTimeout.map { TimeAmount($0) },
+            traceparent: request.traceparent, mayRunTwice: request.isIdempotent, takesInputRequests: true,
+            mirrored: schema.flatMap { try? MirroredParameter.all(in: $0) } ?? [], onProgress: request.onProgress,
+            onNotification: request.onNotification)
+        if let onQuestion = request.onQuestion {
+            outgoing.onRequest = { [eventLoop] question, reply in
+                let reply = NIOLoopBound(reply, eventLoop: eventLoop)
+                onQuestion(question) { answer in eventLoop.execute { reply.value(answer) } }
+            }
+        }
+        return outgoing
+    }
+}
