@@ -76,6 +76,10 @@ let package = Package(
         library("MCPServer", ["JSON", "MCP", logging, crypto]),
         library("MCPServerHTTP", ["MCPServer", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
 
+        // One MCP server in front of several.
+        library(
+            "MCPEndpoint", ["JSON", "MCP", "MCPServer", "MCPClient", "CurlTransport", logging, nio("NIOCore")]),
+
         // The two products.
         .target(name: "CChatPage", exclude: ["Assets"], linkerSettings: [.linkedLibrary("z")]),
         library(
@@ -167,6 +171,12 @@ let package = Package(
             "MCPServerHTTP",
             [
                 "JSON", "MCP", "MCPServer", "HTTPServer", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+            ]),
+        tests(
+            "MCPEndpoint",
+            [
+                "JSON", "MCP", "MCPServer", "MCPServerHTTP", "MCPClient", "HTTPServer", "CurlTransport",
+                "ConformanceServer", logging, nio("NIOCore"), nio("NIOPosix"),
             ]),
         tests(
             "GatewayCore",

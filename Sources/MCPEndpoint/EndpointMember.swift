@@ -1,0 +1,68 @@
+/// An upstream as a member of an endpoint: the names under which it appears there, and the rules of what is hidden.
+package struct EndpointMember: Sendable {
+    package let upstream: any EndpointUpstream
+    /// Text in front of the names of the upstream's tools and prompts; empty: none.
+    package let prefix: String
+    private let allow: [NamePattern]
+    private let deny: [NamePattern]
+
+    /// Describes a member.
+    ///
+    /// - Parameters:
+    ///   - allow: Patterns of the upstream's own tool names that are shown; `*` matches any run of characters.
+    ///   - deny: Patterns of tool names that are hidden; they win over `allow`.
+    package init(_ upstream: any EndpointUpstream, prefix: String = "", allow: [String] = ["*"], deny: [String] = []) {
+        self.upstream = upstream
+        self.prefix = prefix
+        self.allow = allow.map(NamePattern.init)
+        self.deny = deny.map(NamePattern.init)
+    }
+
+    /// Returns whether a tool, by the upstream's own name, is shown and may be called.
+    func shows(tool name: String) -> Bool {
+        allow.contains { $0.matches(name) } && !deny.contains { $0.matches(name) }
+    }
+
+    /// Returns the upstream's own name for a name of the endpoint; nil when it lacks the prefix.
+    func ownName(_ name: String) -> String? {
+        guard !prefix.isEmpty else { return name }
+        let (name, prefix) = (Array(name.utf8), Array(prefix.utf8))
+        guard name.count > prefix.count, name.starts(with: prefix) else { return nil }
+        return String(decoding: name[prefix.count...], as: UTF8.self)
+    }
+}
+
+/// A pattern of names in which `*` matches any run of characters, compared byte by byte.
+package struct NamePattern: Hashable, Sendable {
+    package let text: String
+
+    /// Reads a pattern; every text is one.
+    package init(_ text: String) {
+        self.text = text
+    }
+
+    /// Returns whether the pattern matches the whole name, in time linear in the product of both lengths.
+    package func matches(_ name: String) -> Bool {
+        let pattern = Array(text.utf8)
+        let name = Array(name.utf8)
+        var (place, at) = (0, 0)
+        // The position behind the last star, and the byte of the name to go on with when the rest does not match.
+        var resumption: (place: Int, at: Int)?
+        while at < name.count {
+            if place < pattern.count, pattern[place] == UInt8(ascii: "*") {
+                resumption = (place, at)
+                place += 1
+            } else if place < pattern.count, pattern[place] == name[at] {
+                place += 1
+                at += 1
+            } else if let (star, start) = resumption {
+                resumption = (star, start + 1)
+                place = star + 1
+                at = start + 1
+            } else {
+                return false
+            }
+        }
+        return pattern[place...].allSatisfy { $0 == UInt8(ascii: "*") }
+    }
+}

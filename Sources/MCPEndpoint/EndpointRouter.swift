@@ -1,0 +1,180 @@
+package import JSON
+package import Logging
+package import MCP
+import MCPClient
+package import MCPServer
+import Synchronization
+
+/// Limits of an endpoint.
+package struct EndpointLimits: Sendable {
+    /// Longest wait of a list for a silent upstream.
+    package var patience: Duration
+    /// Age up to which the entries of an upstream that is away are shown.
+    package var stale: Duration
+    /// Entries on a page of a list.
+    package var pageSize: Int
+    /// Questions of legacy servers that wait for clients of 2026-07-28, at most.
+    package var heldCalls: Int
+    /// Time after which such a question is declined.
+    package var questionTimeout: Duration
+    /// Resources whose updates are listened to, for each upstream.
+    package var watchedResources: Int
+
+    /// Sets limits.
+    package init(
+        patience: Duration = .seconds(2), stale: Duration = .seconds(300), pageSize: Int = 100, heldCalls: Int = 1000,
+        questionTimeout: Duration = .seconds(120), watchedResources: Int = 1024
+    ) {
+        self.patience = patience
+        self.stale = stale
+        self.pageSize = pageSize
+        self.heldCalls = heldCalls
+        self.questionTimeout = questionTimeout
+        self.watchedResources = watchedResources
+    }
+}
+
+/// One MCP server over several upstream servers, each of any revision.
+///
+/// Tools and prompts are found by prefix and name, resources by URI. Of a name that two upstreams have, the first
+/// upstream's counts.
+package final class EndpointRouter: RequestForwarder {
+    let members: [EndpointMember]
+    let lists: [MemberLists]
+    let limits: EndpointLimits
+    let held: HeldCalls
+    let logger: Logger
+
+    struct State {
+        /// What each upstream has said about itself; nil while it has not.
+        var descriptions: [UpstreamDescription?]
+        var isPrepared = false
+        /// Input schemas with `x-mcp-header` annotations, by the endpoint's name of the tool.
+        var annotatedSchemas: [String: JSONValue] = [:]
+        /// Names that an earlier upstream has too, as last listed.
+        var shadowed: [ShadowedName] = []
+        /// Resources whose updates clients want, by upstream.
+        var watched: [[String]]
+        /// Wake the tasks that listen to the upstreams, when other resources are to be watched.
+        var wakers: [(@Sendable () -> Void)?]
+        /// Whether the upstream's stream of changes has been open.
+        var hasListened: [Bool]
+    }
+
+    let state: Mutex<State>
+
+    /// A name that is hidden because an earlier upstream has it too.
+    package struct ShadowedName: Hashable, Sendable {
+        package let kind: String
+        package let name: String
+        package let upstream: String
+    }
+
+    /// Makes a router.
+    ///
+    /// - Parameter members: In the order in which their entries are listed.
+    package init(_ members: [EndpointMember], limits: EndpointLimits = EndpointLimits(), logger: Logger) {
+        self.members = members
+        self.limits = limits
+        self.logger = logger
+        lists = members.map { member in
+            var listLimits = MemberLists.Limits()
+            listLimits.patience = limits.patience
+            listLimits.stale = limits.stale
+            return MemberLists(member.upstream, limits: listLimits, logger: logger)
+        }
+        held = HeldCalls(limit: limits.heldCalls, lifetime: limits.questionTimeout)
+        state = Mutex(
+            State(
+                descriptions: Array(repeating: nil, count: members.count),
+                watched: Array(repeating: [], count: members.count),
+                wakers: Array(repeating: nil, count: members.count),
+                hasListened: Array(repeating: false, count: members.count)))
+    }
+
+    /// Names that appear twice, as last listed.
+    package var shadowedNames: [ShadowedName] { state.withLock { $0.shadowed } }
+
+    // MARK: Capabilities
+
+    package var capabilities: ServerCapabilities {
+        let known = state.withLock { $0.descriptions.compactMap { $0?.capabilities } }
+        // Until an upstream has answered, tools are what an endpoint is there for.
+        guard !known.isEmpty else { return ServerCapabilities(tools: .init(listChanged: true), logging: true) }
+        let subscribe = known.contains { $0.resources?.subscribe == true }
+        return ServerCapabilities(
+            tools: known.contains { $0.tools != nil } ? .init(listChanged: true) : nil,
+            prompts: known.contains { $0.prompts != nil } ? .init(listChanged: true) : nil,
+            resources: known.contains { $0.resources != nil } ? .init(listChanged: true, subscribe: subscribe) : nil,
+            // 2024-11-05 completes without declaring it.
+            completions: known.contains { $0.completions || $0.prompts != nil && $0.resources != nil },
+            logging: true)
+    }
+
+    package var instructions: String? {
+        let texts = state.withLock { $0.descriptions.compactMap { $0?.instructions } }.filter { !$0.isEmpty }
+        return texts.isEmpty ? nil : texts.joined(separator: "\n\n")
+    }
+
+    package func prepare() async {
+        guard !state.withLock({ $0.isPrepared }) else { return }
+        await withTaskGroup(of: Void.self) { group in
+            for index in members.indices { group.addTask { await self.describe(index) } }
+            group.addTask { try? await Task.sleep(for: self.limits.patience) }
+            // All upstreams, or the time: whichever comes first ends the wait for the others.
+            var answered = 0
+            for await _ in group {
+                answered += 1
+                if answered == members.count || state.withLock({ !$0.descriptions.contains { $0 == nil } }) { break }
+            }
+            group.cancelAll()
+        }
+        state.withLock { $0.isPrepared = !$0.descriptions.contains { $0 == nil } || $0.isPrepared }
+    }
+
+    func describe(_ index: Int) async {
+        guard state.withLock({ $0.descriptions[index] == nil }) else { return }
+        do {
+            let description = try await members[index].upstream.describe(.anonymous)
+            state.withLock { $0.descriptions[index] = description }
+        } catch {
+            logger.debug(
+                "upstream does not describe itself",
+                metadata: ["upstream": "\(members[index].upstream.name)", "error": "\(error)"])
+        }
+    }
+
+    // MARK: Requests
+
+    package func result(of call: JSONRPCRequest, context: ToolContext) async throws -> JSONObject {
+        let caller = context.attachment as? EndpointCaller ?? .anonymous
+        switch call.method {
+        case MCPMethod.toolsList: return try await page(.tools, call, caller, context)
+        case MCPMethod.promptsList: return try await page(.prompts, call, caller, context)
+        case MCPMethod.resourcesList: return try await page(.resources, call, caller, context)
+        case MCPMethod.resourcesTemplatesList: return try await page(.templates, call, caller, context)
+        default: return try await forward(call, caller, context)
+        }
+    }
+
+    package func inputSchema(ofTool name: String) -> JSONValue? {
+        state.withLock { $0.annotatedSchemas[name] }
+    }
+
+    package func setLogLevel(_ level: LoggingLevel, context: ToolContext) async {
+        let caller = context.attachment as? EndpointCaller ?? .anonymous
+        let descriptions = state.withLock { $0.descriptions }
+        await withTaskGroup(of: Void.self) { group in
+            for (member, description) in zip(members, descriptions)
+            where description?.capabilities.logging == true && description?.version.era == .legacy {
+                group.addTask {
+                    // The gateway filters by level itself; a server that refuses sends what it sends.
+                    _ = try? await member.upstream.send(
+                        UpstreamRequest(
+                            method: MCPMethod.loggingSetLevel, params: ["level": .string(level.rawValue)],
+                            caller: caller, features: context.clientFeatures))
+                }
+            }
+        }
+    }
+}

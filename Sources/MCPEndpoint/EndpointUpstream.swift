@@ -1,0 +1,160 @@
+package import JSON
+package import MCP
+package import MCPClient
+package import MCPServer
+
+/// A server behind an endpoint, whatever it speaks.
+package protocol EndpointUpstream: Sendable {
+    /// Name in the configuration, for logs, metrics and errors.
+    var name: String { get }
+
+    /// Connects, if need be, and returns the server's description of itself.
+    ///
+    /// - Throws: ``UpstreamFailure``.
+    func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription
+
+    /// Sends a request and returns its result as the server sent it, `input_required` ones included.
+    ///
+    /// Cancelling the task cancels the request at the server.
+    /// - Throws: ``UpstreamFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
+    func send(_ request: UpstreamRequest) async throws -> UpstreamResult
+
+    /// Hears what the server tells outside of any request until the task is cancelled or the server ends it.
+    ///
+    /// - Parameters:
+    ///   - onOpen: Called when the server has begun to tell, for the first time and after each interruption.
+    ///   - onNotification: Called for every notification. It must not block.
+    /// - Throws: ``UpstreamFailure`` where the server offers no such stream, and `CancellationError`.
+    func listen(
+        to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
+        onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
+    ) async throws
+}
+
+/// The sender of a request, reduced to what the upstreams receive of it.
+package struct EndpointCaller: Sendable {
+    /// Headers and cookies that an upstream, by its name, receives of this caller.
+    package let credentials: @Sendable (_ upstream: String) -> ForwardedCredentials
+
+    /// Describes a caller.
+    package init(credentials: @escaping @Sendable (_ upstream: String) -> ForwardedCredentials) {
+        self.credentials = credentials
+    }
+
+    /// A caller of whom no upstream receives anything; the endpoint itself asks in this name.
+    package static let anonymous = EndpointCaller { _ in .anonymous }
+}
+
+/// A server's description of itself, from `initialize` or `server/discover`.
+package struct UpstreamDescription: Sendable {
+    package let version: MCPVersion
+    package let capabilities: ServerCapabilities
+    package let instructions: String?
+
+    /// Describes a server.
+    package init(version: MCPVersion, capabilities: ServerCapabilities, instructions: String? = nil) {
+        self.version = version
+        self.capabilities = capabilities
+        self.instructions = instructions
+    }
+}
+
+/// A request on its way to an upstream.
+package struct UpstreamRequest: Sendable {
+    /// Answers a question of the server (elicitation, sampling, roots), once.
+    package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
+
+    package let method: String
+    package let params: JSONObject
+    package let caller: EndpointCaller
+    /// Capabilities of the client, which the server is told.
+    package let features: ClientFeatures
+    /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments travel as headers too.
+    package let inputSchema: JSONValue?
+    /// Whether the tool's annotations say that a second run changes nothing more.
+    package let isIdempotent: Bool
+    /// W3C trace context.
+    package let traceparent: String?
+    /// Called for each progress notification; nil: the client did not ask for progress.
+    package let onProgress: (@Sendable (MCPProgress) -> Void)?
+    /// Called for every other notification on the request's stream. It must not block.
+    package let onNotification: @Sendable (JSONRPCNotification) -> Void
+    /// Called for each request of a legacy server to its client.
+    package let onQuestion: @Sendable (JSONRPCRequest, @escaping Reply) -> Void
+
+    /// Describes a request.
+    package init(
+        method: String, params: JSONObject, caller: EndpointCaller, features: ClientFeatures = [],
+        inputSchema: JSONValue? = nil, isIdempotent: Bool = false, traceparent: String? = nil,
+        onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
+        onNotification: @escaping @Sendable (JSONRPCNotification) -> Void = { _ in },
+        onQuestion: @escaping @Sendable (JSONRPCRequest, @escaping Reply) -> Void = { question, reply in
+            reply(Declined.answer(to: question))
+        }
+    ) {
+        self.method = method
+        self.params = params
+        self.caller = caller
+        self.features = features
+        self.inputSchema = inputSchema
+        self.isIdempotent = isIdempotent
+        self.traceparent = traceparent
+        self.onProgress = onProgress
+        self.onNotification = onNotification
+        self.onQuestion = onQuestion
+    }
+}
+
+/// The result of a request, as the server sent it.
+package struct UpstreamResult: Sendable {
+    package let result: JSONObject
+    /// Era of the server, which decides how the result is read.
+    package let era: MCPEra
+
+    /// Describes a result.
+    package init(_ result: JSONObject, era: MCPEra) {
+        self.result = result
+        self.era = era
+    }
+}
+
+/// The failure of a request that got no answer of the server.
+package struct UpstreamFailure: Error, Hashable, CustomStringConvertible {
+    /// Error label, such as `upstream_unreachable`.
+    package let label: String
+    /// `no`, `yes` or `unknown`.
+    package let executed: String
+    /// Text for the log; it holds neither credentials nor data of the caller.
+    package let detail: String
+
+    /// Describes a failure.
+    package init(label: String, executed: String, detail: String) {
+        self.label = label
+        self.executed = executed
+        self.detail = detail
+    }
+
+    package var description: String { "\(label): \(detail)" }
+
+    /// The JSON-RPC error that a client gets for it.
+    func error(from upstream: String) -> JSONRPCError {
+        JSONRPCError(
+            .internalError, "MCP error",
+            data: ["upstream": .string(upstream), "label": .string(label), "executed": .string(executed)])
+    }
+}
+
+/// Answers in the name of a user who cannot be asked.
+package enum Declined {
+    /// Returns the answer to a request of a legacy server: a decline, no roots, or the error of a refused request.
+    package static func answer(to question: JSONRPCRequest) -> Result<JSONValue, JSONRPCError> {
+        switch question.method {
+        case MCPMethod.ping: .success([:])
+        case MCPMethod.elicitationCreate: .success(ElicitResult(action: .decline).json)
+        case MCPMethod.rootsList: .success(["roots": []])
+        case MCPMethod.samplingCreateMessage:
+            .failure(JSONRPCError(code: -1, message: "User rejected sampling request"))
+        default: .failure(.methodNotFound(question.method))
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import JSON
+import MCP
+
+/// Translates results and errors between the revisions of an upstream and of a client.
+///
+/// Members that both revisions know are passed on as they came. What a client's revision lacks is left out or put into
+/// words: structured content before 2025-06-18 (its text stays), audio and resource links where they are unknown.
+enum ResultTranslation {
+    /// Members that 2026-07-28 alone has.
+    private static let modernMembers = ["resultType", "ttlMs", "cacheScope"]
+
+    /// Returns the result of a call, prompt or resource for a client of that revision.
+    static func result(_ result: JSONObject, of method: String, from era: MCPEra, to version: MCPVersion) -> JSONObject
+    {
+        var result = result
+        for member in modernMembers where version.era == .legacy { result.removeValue(forKey: member) }
+        if var meta = result["_meta"]?.object, meta.removeValue(forKey: MCPMeta.serverInfo) != nil {
+            result["_meta"] = meta.isEmpty ? nil : .object(meta)
+        }
+        if method == MCPMethod.toolsCall { content(of: &result, for: version) }
+        if version.era == .modern, method == MCPMethod.resourcesRead, result["ttlMs"] == nil {
+            result["ttlMs"] = 0
+            result["cacheScope"] = .string(CacheScope.private.rawValue)
+        }
+        return result
+    }
+
+    private static func content(of result: inout JSONObject, for version: MCPVersion) {
+        if let structured = result["structuredContent"] {
+            let fits = version.hasAnyStructuredContent || version.hasStructuredContent && structured.object != nil
+            if !fits {
+                result["structuredContent"] = nil
+                if result["content"]?.array?.isEmpty != false {
+                    result["content"] = [["type": "text", "text": .string(structured.text)]]
+                }
+            }
+        }
+        guard let blocks = result["content"]?.array else {
+            result["content"] = []
+            return
+        }
+        guard !version.hasAudio || !version.hasResourceLinks else { return }
+        result["content"] = .array(blocks.map { block($0, for: version) })
+    }
+
+    /// Returns a content block, in words where the revision lacks its type.
+    private static func block(_ block: JSONValue, for version: MCPVersion) -> JSONValue {
+        switch block["type"]?.string {
+        case "audio" where !version.hasAudio:
+            return text("[audio, \(block["mimeType"]?.string ?? "unknown type")]")
+        case "resource_link" where !version.hasResourceLinks:
+            let title = block["title"]?.string ?? block["name"]?.string ?? ""
+            return text("\(title) \(block["uri"]?.string ?? "")")
+        default: return block
+        }
+    }
+
+    private static func text(_ text: String) -> JSONValue { ["type": "text", "text": .string(text)] }
+
+    /// Returns an entry of a list for a client of that revision, under the endpoint's name for it.
+    static func entry(_ entry: JSONValue, _ kind: OfferingKind, prefix: String, to version: MCPVersion) -> JSONValue {
+        guard var object = entry.object else { return entry }
+        if !prefix.isEmpty, let name = object["name"]?.string, kind == .tools || kind == .prompts {
+            object["name"] = .string(prefix + name)
+        }
+        if kind == .tools {
+            if !version.hasToolAnnotations { object["annotations"] = nil }
+            let output = object["outputSchema"]
+            let isObject = output?["type"]?.string == "object"
+            if output != nil, !version.hasStructuredContent || !version.hasAnyStructuredContent && !isObject {
+                object["outputSchema"] = nil
+            }
+        }
+        if !version.hasTitles { object["title"] = nil }
+        if !version.hasIcons { object["icons"] = nil }
+        return .object(object)
+    }
+
+    /// Returns a server's error as a client of that revision expects it: an unknown resource has a code of its own in the
+    /// legacy revisions only.
+    static func error(_ error: JSONRPCError, of method: String, uri: String?, to version: MCPVersion) -> JSONRPCError {
+        if method == MCPMethod.resourcesRead, let uri, isUnknownResource(error) {
+            return JSONRPCError(
+                version.era == .modern ? .invalidParams : .resourceNotFound, error.message,
+                data: error.data ?? ["uri": .string(uri)])
+        }
+        switch error.knownCode {
+        case .headerMismatch, .unsupportedVersion, .methodNotFound:
+            // They speak of the gateway's own request, not of the client's.
+            return .internalError(error.message)
+        case .missingClientCapability where version.era == .legacy: return .internalError(error.message)
+        default: return error
+        }
+    }
+
+    /// Returns whether an error says that there is no such resource.
+    static func isUnknownResource(_ error: JSONRPCError) -> Bool {
+        error.knownCode == .resourceNotFound || error.knownCode == .invalidParams && error.data?["uri"] != nil
+    }
+}

@@ -1,0 +1,210 @@
+import JSON
+package import Logging
+package import MCP
+import MCPClient
+import MCPServer
+import Synchronization
+
+/// An MCP server that the gateway starts, talks to over its standard input and output, and ends.
+///
+/// One process serves all callers. It is started by the first request, and started again after an exit, at once the first
+/// time and with growing pauses while it keeps exiting. A question of the server is put to the client of the request that
+/// is under way; with several under way nobody can tell whose question it is, and it is declined.
+package final class StdioUpstream: EndpointUpstream {
+    /// The command line and the surroundings of a server.
+    package struct Command: Sendable {
+        /// Path, or a name looked up in `PATH`.
+        package var command: String
+        package var arguments: [String]
+        /// Variables beside `PATH`, `HOME` and `LANG`.
+        package var environment: [String: String]
+        /// Working directory; nil: the gateway's own.
+        package var directory: String?
+
+        /// Describes a command.
+        package init(
+            command: String, arguments: [String] = [], environment: [String: String] = [:], directory: String? = nil
+        ) {
+            self.command = command
+            self.arguments = arguments
+            self.environment = environment
+            self.directory = directory
+        }
+    }
+
+    private struct State {
+        var client: StdioMCPClient?
+        /// Exits in a row after short lives.
+        var exits = 0
+        var started: ContinuousClock.Instant?
+        var isClosed = false
+        /// Requests under way, by number.
+        var flights: [UInt64: UpstreamRequest] = [:]
+        var nextFlight: UInt64 = 0
+        /// Take the notifications of the server.
+        var listeners: [UInt64: @Sendable (JSONRPCNotification) -> Void] = [:]
+    }
+
+    package let name: String
+    private let command: Command
+    private let configuration: StdioMCPClient.Configuration
+    private let clientInfo: Implementation
+    private let timeout: Duration
+    private let logger: Logger
+    private let now: @Sendable () -> ContinuousClock.Instant
+    private let state = Mutex(State())
+
+    /// Shortest and longest pause before a server that has exited is started again.
+    private static let pauses = (shortest: Duration.milliseconds(250), longest: Duration.seconds(30))
+    /// A server that has run for so long has not failed to start.
+    private static let longLife = Duration.seconds(60)
+
+    /// Describes a server; it is not started yet.
+    ///
+    /// - Parameters:
+    ///   - timeout: Longest request.
+    ///   - responseLimit: Bytes of a message of the server.
+    package init(
+        name: String, _ command: Command, clientInfo: Implementation, timeout: Duration = .seconds(300),
+        responseLimit: Int = 16 * 1024 * 1024, logger: Logger,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+    ) {
+        self.name = name
+        self.command = command
+        configuration = StdioMCPClient.Configuration(maximumLineBytes: responseLimit)
+        self.clientInfo = clientInfo
+        self.timeout = timeout
+        self.logger = logger
+        self.now = now
+    }
+
+    package func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
+        do {
+            let description = try await running().connect()
+            return UpstreamDescription(
+                version: description.version, capabilities: description.capabilities,
+                instructions: description.instructions)
+        } catch let failure as MCPCallFailure {
+            throw failure.endpointError
+        }
+    }
+
+    package func send(_ request: UpstreamRequest) async throws -> UpstreamResult {
+        let client = try running()
+        let flight = state.withLock { state in
+            state.nextFlight += 1
+            state.flights[state.nextFlight] = request
+            return state.nextFlight
+        }
+        defer { state.withLock { _ = $0.flights.removeValue(forKey: flight) } }
+        do {
+            let answer = try await client.send(
+                request.method, params: request.params.isEmpty ? nil : request.params,
+                capabilities: ClientCapabilities(request.features.json), timeout: timeout,
+                traceparent: request.traceparent, onProgress: request.onProgress)
+            return UpstreamResult(answer.result, era: answer.era)
+        } catch let failure as MCPCallFailure {
+            throw failure.endpointError
+        }
+    }
+
+    package func listen(
+        to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
+        onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
+    ) async throws {
+        let client = try running()
+        let token = state.withLock { state in
+            state.nextFlight += 1
+            state.listeners[state.nextFlight] = onNotification
+            return state.nextFlight
+        }
+        defer { state.withLock { _ = $0.listeners.removeValue(forKey: token) } }
+        do {
+            try await client.listen(to: filter, onOpen: onOpen)
+        } catch let failure as MCPCallFailure {
+            throw failure.endpointError
+        }
+    }
+
+    /// Ends the server: closes its input, waits, then insists.
+    package func close() async {
+        let client = state.withLock { state in
+            state.isClosed = true
+            return state.client.take()
+        }
+        await client?.close()
+    }
+
+    // MARK: The process
+
+    /// Returns the server's client, and starts the server if it does not run.
+    ///
+    /// - Throws: ``UpstreamFailure`` when it cannot be started, or while the pause after an exit lasts.
+    private func running() throws -> StdioMCPClient {
+        try state.withLock { state in
+            if let client = state.client, !client.hasEnded { return client }
+            guard !state.isClosed else { throw Self.unreachable("the gateway is stopping") }
+            let now = now()
+            if let started = state.started, state.client != nil {
+                if now - started >= Self.longLife { state.exits = 0 }
+                let pause = state.exits == 0 ? .zero : Self.pause(after: state.exits)
+                guard now - started >= pause else { throw Self.unreachable("the server has exited") }
+                state.exits += 1
+                logger.warning(
+                    "stdio server has exited, starting it again",
+                    metadata: ["upstream": "\(name)", "exits": .stringConvertible(state.exits)])
+            }
+            state.started = now
+            do {
+                let client = try start()
+                state.client = client
+                return client
+            } catch {
+                logger.warning(
+                    "stdio server cannot be started", metadata: ["upstream": "\(name)", "error": "\(error)"])
+                throw Self.unreachable("the server cannot be started")
+            }
+        }
+    }
+
+    private static func pause(after exits: Int) -> Duration {
+        min(pauses.shortest * (1 << min(exits, 10)), pauses.longest)
+    }
+
+    private static func unreachable(_ detail: String) -> UpstreamFailure {
+        UpstreamFailure(label: "upstream_unreachable", executed: "no", detail: detail)
+    }
+
+    private func start() throws -> StdioMCPClient {
+        let features: ClientFeatures = [.roots, .sampling, .elicitation, .elicitationURL]
+        var handlers = MCPClientHandlers(onNotification: { [weak self] in self?.notified($0) })
+        handlers.onRequest = { [weak self] in await self?.answer($0) ?? Declined.answer(to: $0) }
+        handlers.declared = ClientCapabilities(features.json)
+        return try StdioMCPClient(
+            command: command.command, arguments: command.arguments, environment: .isolated(command.environment),
+            directory: command.directory,
+            onErrorOutput: { [logger, name] line in
+                logger.info("stdio server wrote", metadata: ["upstream": "\(name)", "line": "\(line)"])
+            }, clientInfo: clientInfo, handlers: handlers, configuration: configuration, logger: logger)
+    }
+
+    /// The only request under way; nil when there is none or more than one.
+    private var onlyFlight: UpstreamRequest? {
+        state.withLock { $0.flights.count == 1 ? $0.flights.values.first : nil }
+    }
+
+    private func answer(_ question: JSONRPCRequest) async -> Result<JSONValue, JSONRPCError> {
+        guard let flight = onlyFlight else { return Declined.answer(to: question) }
+        return await withCheckedContinuation { continuation in
+            flight.onQuestion(question) { continuation.resume(returning: $0) }
+        }
+    }
+
+    private func notified(_ notification: JSONRPCNotification) {
+        if notification.method == MCPMethod.message {
+            onlyFlight?.onNotification(notification)
+        } else {
+            for listener in state.withLock({ Array($0.listeners.values) }) { listener(notification) }
+        }
+    }
+}
