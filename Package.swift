@@ -73,7 +73,9 @@ let package = Package(
 
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
-        library("MCPServer", ["JSON", "MCP", logging, crypto]),
+        library(
+            "MCPServer",
+            ["JSON", "MCP", logging, crypto, .product(name: "DequeModule", package: "swift-collections")]),
         library("MCPServerHTTP", ["MCPServer", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
 
         // One MCP server in front of several.

@@ -21,6 +21,8 @@ package enum RefusalKind: String, CaseIterable, Sendable {
     case unknown
     /// A login that fails; which of name, password and account is wrong is not told.
     case password
+    /// A login that is not tried, as too many before it failed.
+    case throttled
     /// A user that may not be served any more.
     case disabled
     case expired, revoked

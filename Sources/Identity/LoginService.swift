@@ -3,10 +3,12 @@ package import Store
 
 /// Logging in and out with the store's own accounts.
 package struct LoginService: Sendable {
-    /// Why somebody could not be logged in.
+    /// The reason why a login failed.
     package enum Failure: Error, Hashable, Sendable {
         /// Unknown name, wrong password or inactive account; which one is not told.
         case wrongCredentials
+        /// Too many attempts failed before; nothing was checked. Another may be made after that time.
+        case tooManyAttempts(retryAfter: Duration)
     }
 
     /// How long a login lasts unless configured, as Django has it.
@@ -15,30 +17,48 @@ package struct LoginService: Sendable {
     let accounts: any AccountStore
     let sessions: any LoginSessionStore
     let hasher: PasswordHasher
+    let throttle: LoginThrottle
     package let lifetime: Duration
     let now: @Sendable () -> Date
 
     /// A service over stores and a hasher; `now` is the clock of expiry.
+    /// - Parameter throttle: limits attempts; by default with standard numbers.
     package init(
         accounts: any AccountStore, sessions: any LoginSessionStore, hasher: PasswordHasher,
-        lifetime: Duration = standardLifetime, now: @escaping @Sendable () -> Date = { Date() }
+        throttle: LoginThrottle? = nil, lifetime: Duration = standardLifetime,
+        now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.accounts = accounts
         self.sessions = sessions
         self.hasher = hasher
+        self.throttle = throttle ?? LoginThrottle(now: now)
         self.lifetime = lifetime
         self.now = now
     }
 
     /// Checks the password and opens a session with a fresh token; the session presented before ends.
+    /// - Parameter address: the client's address, by which attempts are limited; nil where it is not known.
     /// - Throws: ``Failure``, ``PasswordHasher/Overloaded``, or the store's error.
     package func login(
-        username: String, password: String, replacing previous: SessionToken?
+        username: String, password: String, replacing previous: SessionToken?, from address: String? = nil
     ) async throws -> (account: Account, token: SessionToken) {
+        let attempt: LoginThrottle.Attempt
+        switch throttle.begin(account: username, address: address) {
+        case .allowed(let allowed): attempt = allowed
+        case .wait(let time): throw Failure.tooManyAttempts(retryAfter: time)
+        }
         guard Self.isHashable(password) else { throw Failure.wrongCredentials }
-        let account = try await accounts.account(named: username)
-        let matches = try await hasher.verify(password, encoded: account?.passwordHash)
+        let account: Account?
+        let matches: Bool
+        do {
+            account = try await accounts.account(named: username)
+            matches = try await hasher.verify(password, encoded: account?.passwordHash)
+        } catch {
+            throttle.withdrawn(attempt)
+            throw error
+        }
         guard let account, matches, account.isActive else { throw Failure.wrongCredentials }
+        throttle.succeeded(attempt)
         return (account, try await openSession(for: account, replacing: previous))
     }
 

@@ -25,10 +25,12 @@ package struct PasswordHash: Hashable, Sendable {
             self.parallelism = parallelism
         }
 
-        /// Bounds for what a stored hash may ask for, so that a tampered row cannot exhaust memory.
+        /// Bounds for what a stored hash may ask for, so that a tampered row cannot exhaust memory (128 MiB at most) or
+        /// processors (five times the standard work).
         var isSane: Bool {
             (2...(1 << 20)).contains(rounds) && rounds.nonzeroBitCount == 1 && (1...32).contains(blockSize)
-                && (1...16).contains(parallelism) && rounds * blockSize <= 1 << 22
+                && (1...16).contains(parallelism) && rounds * blockSize <= 1 << 20
+                && rounds * blockSize * parallelism <= 1 << 22
         }
     }
 
@@ -60,7 +62,8 @@ package struct PasswordHash: Hashable, Sendable {
         let parts = encoded.split(separator: "$", omittingEmptySubsequences: false)
         guard parts.count == 6, parts[0] == "scrypt", let rounds = Int(parts[1]), let blockSize = Int(parts[2]),
             let parallelism = Int(parts[3]), let salt = Data(base64Encoded: String(parts[4])),
-            let key = Data(base64Encoded: String(parts[5])), salt.count >= 8, key.count >= 16
+            let key = Data(base64Encoded: String(parts[5])), (8...1024).contains(salt.count),
+            (16...128).contains(key.count)
         else { return nil }
         parameters = Parameters(rounds: rounds, blockSize: blockSize, parallelism: parallelism)
         guard parameters.isSane else { return nil }

@@ -1,14 +1,19 @@
+import Glibc
 import NIOConcurrencyHelpers
 import NIOPosix
 
 /// Derives password hashes on a few threads of its own, and refuses when too many wait: scrypt is made to be
-/// expensive, and a flood of logins must cost neither the memory nor the processors of the rest.
+/// expensive, and a flood of logins must cost neither the memory nor the processors of the rest. The threads give way
+/// to all others of the process.
 package final class PasswordHasher: Sendable {
     /// Thrown instead of queueing without end.
     package struct Overloaded: Error {}
 
     /// A password longer than this is refused by callers before it is hashed, in UTF-8 bytes.
     package static let maximumPasswordLength = 4096
+
+    /// The priority of the threads: searches and answers go first where processors are short.
+    private static let niceness: Int32 = 10
 
     private let parameters: PasswordHash.Parameters
     private let pool: NIOThreadPool
@@ -57,6 +62,10 @@ package final class PasswordHasher: Sendable {
         }
         guard accepted else { throw Overloaded() }
         defer { pending.withLockedValue { $0 -= 1 } }
-        return try await pool.runIfActive(body)
+        return try await pool.runIfActive {
+            // On Linux a priority is a thread's own.
+            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
+            return try body()
+        }
     }
 }

@@ -42,7 +42,7 @@ package enum PeerRange: Hashable, Sendable {
     }
 
     /// In network order; an IPv4 address in its IPv6 form, as a listener for both families sees it, is an IPv4 address.
-    private static func bytes(of address: SocketAddress) -> [UInt8]? {
+    static func bytes(of address: SocketAddress) -> [UInt8]? {
         switch address {
         case .v4(let v4): return withUnsafeBytes(of: v4.address.sin_addr) { Array($0) }
         case .v6(let v6):

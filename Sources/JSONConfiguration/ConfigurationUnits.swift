@@ -5,8 +5,11 @@ package enum ConfigurationUnits {
         let units: [(suffix: String, seconds: Double)] = [
             ("ms", 0.001), ("us", 0.000_001), ("s", 1), ("m", 60), ("h", 3600), ("d", 86400), ("", 1),
         ]
-        return quantity(text, units).map { .seconds($0) }
+        // A duration holds no more than 2^63 seconds, and nothing here is meant for longer than a million years.
+        return quantity(text, units).flatMap { $0 < longestDuration ? .seconds($0) : nil }
     }
+
+    private static let longestDuration = 1e6 * 366 * 86400
 
     /// `"64KiB"`, `"2.5MiB"`, `"1GiB"`, `"10MB"`, `"512B"`; a number without a unit is in bytes. Nil when it is none of these.
     static func bytes(_ text: String) -> Int? {

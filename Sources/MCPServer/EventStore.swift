@@ -1,3 +1,4 @@
+import DequeModule
 import Synchronization
 
 /// Keeps the events of legacy streams for redelivery after a broken connection, within one bound for the whole process.
@@ -17,7 +18,7 @@ final class EventStore: Sendable {
     }
 
     private struct State {
-        var logs: [StreamKey: [Event]] = [:]
+        var logs: [StreamKey: Deque<Event>] = [:]
         /// Streams in the order in which their events came; the entry of an event that is gone is skipped.
         var order: [StreamKey] = []
         var head = 0

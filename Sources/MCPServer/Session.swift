@@ -80,6 +80,17 @@ final class Session: Sendable {
         state.withLock { !$0.inFlight.isEmpty || $0.listeners.contains(where: \.isConnected) }
     }
 
+    /// Ends the session unless something runs or listens: no request begins on it any more. What it still holds is
+    /// released by ``end()``.
+    /// - Returns: false for a busy session, which goes on.
+    func endIfIdle() -> Bool {
+        state.withLock { state in
+            guard state.inFlight.isEmpty, !state.listeners.contains(where: \.isConnected) else { return false }
+            state.isEnded = true
+            return true
+        }
+    }
+
     // MARK: Questions to the client
 
     /// Waits for the client's answer to a server-to-client request that `send` puts on the wire.

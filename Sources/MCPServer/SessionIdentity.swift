@@ -19,6 +19,13 @@ package struct SessionFacts: Hashable, Sendable {
         self.owner = owner
         self.expiry = expiry
     }
+
+    /// Whether the session is that caller's; nil is an anonymous one. Names are compared as bytes: texts that only
+    /// Unicode calls equal are different users.
+    package func isOwned(by principal: Principal?) -> Bool {
+        guard let owner, let id = principal?.id else { return owner == nil && principal == nil }
+        return owner.utf8.elementsEqual(id.utf8)
+    }
 }
 
 /// Makes session identifiers, and may recognise one that this process never issued (a replica's).
@@ -28,7 +35,7 @@ package protocol SessionIdentifying: Sendable {
     /// The facts of a session unknown to this process, if the identifier itself proves them and it is that owner's;
     /// `nil`: no such session.
     func recognise(_ id: String, owner: String?) async -> SessionFacts?
-    /// The session was ended on purpose (DELETE or eviction) and must not be recognised again.
+    /// The session was ended on purpose (DELETE) and must not be recognised again.
     func ended(_ id: String)
     /// When a session with this identifier is over in any case; `nil`: never.
     func expiry(of id: String) -> Date?

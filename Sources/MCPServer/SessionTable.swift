@@ -1,6 +1,10 @@
 import Synchronization
 
-/// The legacy sessions of one endpoint, bounded in number and idle time; the least recently used goes first.
+/// The legacy sessions of one class of callers at one endpoint, bounded in number and idle time.
+///
+/// A session with a call under way is never ended for another: the least recently used idle one goes, and where none is
+/// found, the new session is refused. One caller holds no more than a share of the table, and beyond it only its own
+/// sessions go.
 ///
 /// One lock, no suspension: looking a session up costs a dictionary access and a list splice.
 final class SessionTable: Sendable {
@@ -16,24 +20,40 @@ final class SessionTable: Sendable {
         var entries: [Entry?] = []
         var free: [Int32] = []
         var index: [String: Int32] = [:]
+        /// Places of each owner's sessions; anonymous callers, who cannot be told apart, have none.
+        var owned: [[UInt8]: Set<Int32>] = [:]
         var newest: Int32 = -1
         var oldest: Int32 = -1
     }
 
+    /// The outcome of adding a session.
+    struct Insertion {
+        /// The session of that id that is in the table now; nil: every session that could go is busy.
+        let held: Session?
+        /// The sessions that went for it, ended.
+        let evicted: [Session]
+    }
+
     private let limit: Int
+    private let ownerLimit: Int
     private let idle: Duration
     private let state = Mutex(State())
-    /// How far from the oldest eviction looks for a session with nothing in flight.
-    private static let evictionReach = 16
+    /// How many of the oldest sessions are looked at for an idle one. Busy ones that were looked at count as used now, so
+    /// that the next search begins behind them.
+    private static let evictionReach = 64
 
-    init(limit: Int, idle: Duration) {
+    /// - Parameters:
+    ///   - limit: sessions at one time.
+    ///   - ownerLimit: sessions of one owner at one time.
+    init(limit: Int, ownerLimit: Int = .max, idle: Duration) {
         self.limit = max(limit, 1)
+        self.ownerLimit = max(ownerLimit, 1)
         self.idle = idle
     }
 
     var count: Int { state.withLock { $0.index.count } }
 
-    /// The session of that id, marked as used now.
+    /// Returns the session of that id, marked as used now.
     func find(_ id: String, now: ContinuousClock.Instant) -> Session? {
         state.withLock { state in
             guard let slot = state.index[id] else { return nil }
@@ -42,31 +62,47 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Adds a session unless there is one of its id. Returns the one that is in the table now, and those that had to go
-    /// for it; the caller ends them outside the lock.
-    func insert(_ session: Session, now: ContinuousClock.Instant) -> (held: Session, evicted: [Session]) {
+    /// Adds a session unless there is one of its id, or no room. The caller finishes the evicted ones outside the lock.
+    func insert(_ session: Session, now: ContinuousClock.Instant) -> Insertion {
         state.withLock { state in
             if let slot = state.index[session.id], let known = state.entries[Int(slot)]?.session {
                 Self.touch(&state, slot, now)
-                return (known, [])
+                return Insertion(held: known, evicted: [])
             }
             var evicted: [Session] = []
-            while state.index.count >= limit, let slot = Self.victim(state) {
-                if let session = Self.unlink(&state, slot) { evicted.append(session) }
+            if let owner = Self.key(of: session), let places = state.owned[owner], places.count >= ownerLimit {
+                guard let victim = Self.retireOldest(among: places, &state) else {
+                    return Insertion(held: nil, evicted: [])
+                }
+                evicted.append(victim)
             }
-            let slot: Int32
-            if let reused = state.free.popLast() {
-                slot = reused
-            } else {
-                slot = Int32(state.entries.count)
-                state.entries.append(nil)
+            if state.index.count >= limit {
+                guard let victim = Self.retireOldest(&state, now) else {
+                    return Insertion(held: nil, evicted: evicted)
+                }
+                evicted.append(victim)
             }
-            state.entries[Int(slot)] = Entry(session: session, lastUsed: now, newer: -1, older: -1)
-            state.index[session.id] = slot
-            Self.pushFront(&state, slot)
-            return (session, evicted)
+            Self.add(session, &state, now)
+            return Insertion(held: session, evicted: evicted)
         }
     }
+
+    private static func add(_ session: Session, _ state: inout State, _ now: ContinuousClock.Instant) {
+        let slot: Int32
+        if let reused = state.free.popLast() {
+            slot = reused
+        } else {
+            slot = Int32(state.entries.count)
+            state.entries.append(nil)
+        }
+        state.entries[Int(slot)] = Entry(session: session, lastUsed: now, newer: -1, older: -1)
+        state.index[session.id] = slot
+        if let owner = key(of: session) { state.owned[owner, default: []].insert(slot) }
+        pushFront(&state, slot)
+    }
+
+    /// Owners are told apart by their bytes.
+    private static func key(of session: Session) -> [UInt8]? { session.facts.owner.map { Array($0.utf8) } }
 
     func remove(_ id: String) -> Session? {
         state.withLock { state in
@@ -75,12 +111,12 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Takes out the sessions that were not used for the idle time. A busy one counts as used now.
+    /// Ends and takes out the sessions that were not used for the idle time. A busy one counts as used now.
     func expire(now: ContinuousClock.Instant) -> [Session] {
         state.withLock { state in
             var expired: [Session] = []
             while state.oldest >= 0, let entry = state.entries[Int(state.oldest)], now - entry.lastUsed >= idle {
-                if entry.session.isBusy {
+                if !entry.session.endIfIdle() {
                     Self.touch(&state, state.oldest, now)
                 } else if let session = Self.unlink(&state, state.oldest) {
                     expired.append(session)
@@ -94,14 +130,23 @@ final class SessionTable: Sendable {
 
     // MARK: List
 
-    private static func victim(_ state: State) -> Int32? {
-        var slot = state.oldest
+    /// Ends and takes out the least recently used session that is idle; nil when the oldest ones are all busy.
+    private static func retireOldest(_ state: inout State, _ now: ContinuousClock.Instant) -> Session? {
         for _ in 0..<evictionReach {
-            guard slot >= 0, let entry = state.entries[Int(slot)] else { break }
-            if !entry.session.isBusy { return slot }
-            slot = entry.newer
+            let slot = state.oldest
+            guard slot >= 0, let session = state.entries[Int(slot)]?.session else { return nil }
+            if session.endIfIdle() { return unlink(&state, slot) }
+            touch(&state, slot, now)
         }
-        return state.oldest >= 0 ? state.oldest : nil
+        return nil
+    }
+
+    /// The same among some sessions.
+    private static func retireOldest(among places: Set<Int32>, _ state: inout State) -> Session? {
+        let byAge = places.compactMap { slot in state.entries[Int(slot)].map { (slot, $0) } }
+            .sorted { $0.1.lastUsed < $1.1.lastUsed }
+        for (slot, entry) in byAge where entry.session.endIfIdle() { return unlink(&state, slot) }
+        return nil
     }
 
     private static func touch(_ state: inout State, _ slot: Int32, _ now: ContinuousClock.Instant) {
@@ -116,7 +161,13 @@ final class SessionTable: Sendable {
         let session = state.entries[Int(slot)]?.session
         state.entries[Int(slot)] = nil
         state.free.append(slot)
-        if let session { state.index[session.id] = nil }
+        if let session {
+            state.index[session.id] = nil
+            if let owner = key(of: session) {
+                state.owned[owner]?.remove(slot)
+                if state.owned[owner]?.isEmpty == true { state.owned[owner] = nil }
+            }
+        }
         return session
     }
 

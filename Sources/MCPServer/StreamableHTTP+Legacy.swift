@@ -7,7 +7,8 @@ extension StreamableHTTP {
         do {
             // A session id on `initialize` is a stale one: the client starts anew, as it must after 404.
             let (result, version, features) = try server.initialize(call)
-            let session = newSession(SessionFacts(version: version, features: features, owner: request.principal?.id))
+            let facts = SessionFacts(version: version, features: features, owner: request.principal?.id)
+            guard let session = newSession(facts) else { return Self.noRoom(id: call.id) }
             let response = Self.deliver(Envelope.result(call.id, result), Self.form(of: request.headers))
             return response.adding((MCPHeader.sessionID, session.id))
         } catch {
@@ -23,8 +24,11 @@ extension StreamableHTTP {
         guard let sessionID = fields.first, fields.count == 1 else {
             return .failure(.init(.error(.invalidRequest("Bad Request: Missing session ID"), id: id, status: 400)))
         }
-        guard let session = await session(sessionID, principal: request.principal) else {
-            return .failure(.init(.error(.invalidRequest("Session not found"), id: id, status: 404)))
+        let session: Session
+        switch await self.session(sessionID, principal: request.principal) {
+        case .found(let known): session = known
+        case .unknown: return .failure(.init(.error(.invalidRequest("Session not found"), id: id, status: 404)))
+        case .noRoom: return .failure(.init(Self.noRoom(id: id)))
         }
         let versions = request.headers.all(MCPHeader.protocolVersion)
         guard let header = versions.first else { return .success((session, session.facts.version)) }
@@ -35,6 +39,13 @@ extension StreamableHTTP {
             return .failure(.init(.error(error, id: id, status: 400)))
         }
         return .success((session, version))
+    }
+
+    /// The answer to a caller for whose session there is no room, as all that could end for it are busy.
+    static func noRoom(id: RequestID?) -> MCPHTTPResponse {
+        .error(
+            .internalError("Server overloaded: every session has a call under way"), id: id, status: 503,
+            headers: [("Retry-After", "2")])
     }
 
     private struct Refusal: Error {
@@ -111,10 +122,11 @@ extension StreamableHTTP {
     ) async -> MCPHTTPResponse {
         let form = Self.form(
             of: request.headers, priming: version.hasPrimingEvents ? configuration.retryMilliseconds : nil)
+        let pool = pools[session.facts.owner]
         let exchange = PostExchange(
-            session: session, store: store, form: form, requests: calls.count, isBatch: isBatch
-        ) { [lingering, clock] stream in
-            lingering.add(stream, of: session, now: clock.now)
+            session: session, store: pool.store, form: form, requests: calls.count, isBatch: isBatch
+        ) { [clock] stream in
+            pool.lingering.add(stream, of: session, now: clock.now)
         }
         let traceparent = request.headers[MCPMeta.traceparent]
         let token = exchanges.add(exchange, now: clock.now)
@@ -186,7 +198,7 @@ extension StreamableHTTP {
                 attach(connection, to: stream)
                 stream.connect(connection, after: event.number)
             } else {
-                guard let stream = session.openStream(store: store, listening: true) else {
+                guard let stream = session.openStream(store: pools[session.facts.owner].store, listening: true) else {
                     return .error(.invalidRequest("Session not found"), status: 404)
                 }
                 attach(connection, to: stream)

@@ -5,7 +5,7 @@ import MCP
 extension StreamableHTTP {
     func modern(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         let form = Self.form(of: request.headers)
-        let exchange = PostExchange(session: nil, store: store, form: form) { _ in }
+        let exchange = PostExchange(session: nil, store: pools[request.principal?.id].store, form: form) { _ in }
         let context: ToolContext
         do throws(JSONRPCError) {
             try Self.checkVersion(call, request.headers)

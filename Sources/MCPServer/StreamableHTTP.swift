@@ -6,11 +6,17 @@ import Synchronization
 package struct StreamableHTTPConfiguration: Sendable {
     /// Which `Origin` and `Host` headers are accepted.
     package var origins: OriginPolicy
-    /// Legacy sessions at one time; the least recently used idle one is ended for a new one.
+    /// Legacy sessions of known callers at one time; the least recently used idle one is ended for a new one, and where
+    /// all are busy, the new one is refused.
     package var sessionLimit: Int
+    /// The same of anonymous callers, whose sessions never end one of a known caller.
+    package var anonymousSessionLimit: Int
+    /// Legacy sessions of one known caller; beyond it only its own sessions end.
+    package var ownerSessionLimit: Int
     /// A legacy session that is not used for so long ends.
     package var sessionIdle: Duration
-    /// Bytes of events kept for redelivery, over all sessions; 0: streams cannot be resumed.
+    /// Bytes of events kept for redelivery, over all sessions of known callers, and as many again over all sessions of
+    /// anonymous ones; 0: streams cannot be resumed.
     package var eventStoreBytes: Int
     /// How long an ended stream may still be fetched with `Last-Event-ID`.
     package var resumeWindow: Duration
@@ -31,7 +37,8 @@ package struct StreamableHTTPConfiguration: Sendable {
     package var challenge: @Sendable (AccessRefusal) -> String?
 
     package init(
-        origins: OriginPolicy = OriginPolicy(), sessionLimit: Int = 10_000, sessionIdle: Duration = .seconds(1800),
+        origins: OriginPolicy = OriginPolicy(), sessionLimit: Int = 10_000, anonymousSessionLimit: Int = 10_000,
+        ownerSessionLimit: Int = 1000, sessionIdle: Duration = .seconds(1800),
         eventStoreBytes: Int = 16 * 1024 * 1024, resumeWindow: Duration = .seconds(300),
         retryMilliseconds: Int = 1000, streamAfter: Duration = .seconds(5), keepAlive: Duration = .seconds(15),
         tick: Duration = .milliseconds(500), batchLimit: Int = 100,
@@ -40,6 +47,8 @@ package struct StreamableHTTPConfiguration: Sendable {
     ) {
         self.origins = origins
         self.sessionLimit = sessionLimit
+        self.anonymousSessionLimit = anonymousSessionLimit
+        self.ownerSessionLimit = ownerSessionLimit
         self.sessionIdle = sessionIdle
         self.eventStoreBytes = eventStoreBytes
         self.resumeWindow = resumeWindow
@@ -63,11 +72,9 @@ package final class StreamableHTTP: Sendable {
 
     let server: MCPServer
     let configuration: StreamableHTTPConfiguration
-    let sessions: SessionTable
-    let store: EventStore
+    let pools: SessionPools
     let subscriptions = ListenSubscriptions()
     let exchanges = ExchangeTable()
-    let lingering: LingeringStreams
     let clock = ContinuousClock()
     private let ticker = Mutex<Task<Void, Never>?>(nil)
     private let lastKeepAlive: Mutex<ContinuousClock.Instant>
@@ -78,13 +85,11 @@ package final class StreamableHTTP: Sendable {
     ) {
         self.server = server
         self.configuration = configuration
-        let sessions = SessionTable(limit: configuration.sessionLimit, idle: configuration.sessionIdle)
-        self.sessions = sessions
-        store = EventStore(maximumBytes: configuration.eventStoreBytes)
-        lingering = LingeringStreams(window: configuration.resumeWindow)
+        let pools = SessionPools(configuration)
+        self.pools = pools
         lastKeepAlive = Mutex(clock.now)
         changes = server.onChange { [subscriptions] change in
-            Self.announce(change, sessions: sessions, subscriptions: subscriptions)
+            Self.announce(change, pools: pools, subscriptions: subscriptions)
         }
         if configuration.tick > .zero { startTicking() }
     }
@@ -108,52 +113,64 @@ package final class StreamableHTTP: Sendable {
         }
     }
 
-    /// A ready legacy session, as after `initialize` and `notifications/initialized`; returns its id.
-    package func openSession(version: MCPVersion = .latestLegacy, principal: Principal?) -> String {
-        newSession(SessionFacts(version: version, owner: principal?.id)).id
+    /// Opens a ready legacy session, as after `initialize` and `notifications/initialized`, and returns its id.
+    /// - Returns: nil where every session that could make room is busy.
+    package func openSession(version: MCPVersion = .latestLegacy, principal: Principal?) -> String? {
+        newSession(SessionFacts(version: version, owner: principal?.id))?.id
     }
 
     /// Legacy sessions alive now.
-    package var sessionCount: Int { sessions.count }
+    package var sessionCount: Int { pools.all.reduce(0) { $0 + $1.sessions.count } }
 
     /// Ends every session and subscription, the latter with their results; what runs is cancelled.
     package func shutdown() {
         ticker.withLock { $0?.cancel() }
         subscriptions.end(serverInfo: server.info)
         // Not ended on purpose: another replica, or this one when it is back, may go on with them.
-        for session in sessions.all where sessions.remove(session.id) != nil { session.end() }
+        for pool in pools.all {
+            for session in pool.sessions.all where pool.sessions.remove(session.id) != nil { session.end() }
+        }
     }
 
     // MARK: Sessions
 
-    func newSession(_ facts: SessionFacts) -> Session {
+    /// Opens a session; nil where there is no room for it.
+    func newSession(_ facts: SessionFacts) -> Session? {
         let id = configuration.identifiers.issue(facts)
         var facts = facts
         facts.expiry = configuration.identifiers.expiry(of: id)
         return insert(Session(id: id, facts: facts))
     }
 
-    private func insert(_ session: Session) -> Session {
-        let (held, evicted) = sessions.insert(session, now: clock.now)
-        for session in evicted {
-            configuration.identifiers.ended(session.id)
-            session.end()
-        }
-        return held
+    private func insert(_ session: Session) -> Session? {
+        let insertion = pools[session.facts.owner].sessions.insert(session, now: clock.now)
+        // An evicted session frees memory. It is not ended on purpose: where its identifier proves it, it may come back.
+        for session in insertion.evicted { session.end() }
+        return insertion.held
     }
 
-    /// The session of that id if it belongs to that principal; to another it does not exist.
-    func session(_ id: String, principal: Principal?) async -> Session? {
-        if let session = find(id, principal) { return session }
+    /// A session that a request names.
+    enum SessionLookup {
+        case found(Session)
+        /// It does not exist, or not for this caller.
+        case unknown
+        /// It exists elsewhere, and there is no room for it here.
+        case noRoom
+    }
+
+    /// Returns the session of that id if it belongs to that principal; to another it does not exist.
+    func session(_ id: String, principal: Principal?) async -> SessionLookup {
+        if let session = find(id, principal) { return .found(session) }
         guard let facts = await configuration.identifiers.recognise(id, owner: principal?.id),
-            facts.owner == principal?.id
-        else { return nil }
+            facts.isOwned(by: principal)
+        else { return .unknown }
         // Another request may have taken the session up meanwhile: there is one object for it.
-        return insert(Session(id: id, facts: facts))
+        return insert(Session(id: id, facts: facts)).map { .found($0) } ?? .noRoom
     }
 
     private func find(_ id: String, _ principal: Principal?) -> Session? {
-        guard let session = sessions.find(id, now: clock.now), session.facts.owner == principal?.id else { return nil }
+        guard let session = pools[principal?.id].sessions.find(id, now: clock.now), session.facts.isOwned(by: principal)
+        else { return nil }
         guard let expiry = session.facts.expiry, expiry <= server.now() else { return session }
         end(session)
         return nil
@@ -163,27 +180,31 @@ package final class StreamableHTTP: Sendable {
     /// again where processes share their ends.
     /// - Throws: what keeps it from telling; then every session goes on.
     package func dropSessionsEndedElsewhere() async throws {
-        let ids = sessions.all.map(\.id)
-        for start in stride(from: 0, to: ids.count, by: Self.endsAskedAtOnce) {
-            let some = Array(ids[start..<min(start + Self.endsAskedAtOnce, ids.count)])
-            for id in try await configuration.identifiers.endedElsewhere(among: some) { sessions.remove(id)?.end() }
+        for pool in pools.all {
+            let ids = pool.sessions.all.map(\.id)
+            for start in stride(from: 0, to: ids.count, by: Self.endsAskedAtOnce) {
+                let some = Array(ids[start..<min(start + Self.endsAskedAtOnce, ids.count)])
+                for id in try await configuration.identifiers.endedElsewhere(among: some) {
+                    pool.sessions.remove(id)?.end()
+                }
+            }
         }
     }
 
     private static let endsAskedAtOnce = 1000
 
     func end(_ session: Session) {
-        guard sessions.remove(session.id) != nil else { return }
+        guard pools[session.facts.owner].sessions.remove(session.id) != nil else { return }
         configuration.identifiers.ended(session.id)
         session.end()
     }
 
     private static func announce(
-        _ change: ServerChange, sessions: SessionTable, subscriptions: ListenSubscriptions
+        _ change: ServerChange, pools: SessionPools, subscriptions: ListenSubscriptions
     ) {
         subscriptions.announce(change)
         let message = change.notification.json.serialized
-        for session in sessions.all {
+        for session in pools.sessions {
             if case .resource(let uri) = change, !session.isSubscribed(to: uri) { continue }
             session.announce(message)
         }
@@ -193,8 +214,10 @@ package final class StreamableHTTP: Sendable {
 
     /// Looks at everything that depends on time: idle sessions, long calls, quiet streams, streams past resumption.
     package func tick(now: ContinuousClock.Instant) {
-        for session in sessions.expire(now: now) { session.end() }
-        lingering.expire(now: now)
+        for pool in pools.all {
+            for session in pool.sessions.expire(now: now) { session.end() }
+            pool.lingering.expire(now: now)
+        }
         exchanges.promote(startedBefore: now - configuration.streamAfter)
         let quiet = lastKeepAlive.withLock { last in
             guard now - last >= configuration.keepAlive else { return false }
@@ -203,7 +226,7 @@ package final class StreamableHTTP: Sendable {
         }
         guard quiet else { return }
         exchanges.keepAlive()
-        for session in sessions.all { session.keepAlive() }
+        for session in pools.sessions { session.keepAlive() }
     }
 
     private func startTicking() {

@@ -241,6 +241,10 @@ final class PostgreSQLConnection {
         }
         // An empty bytea still needs an address.
         bytes.append(0)
+        // libpq counts in 32 bits, and the server takes no larger value.
+        guard bytes.count <= Int32.max, values.count <= 65_535 else {
+            throw StoreError(.unsupported, "database: the values of a statement are larger than PostgreSQL takes")
+        }
         let lengths = encoded.map { Int32($0?.count ?? 0) }
         let formats = values.map(\.format)
         let sent = bytes.withUnsafeBytes { buffer in

@@ -53,7 +53,7 @@ enum PostgreSQLSchema {
 
     private typealias Step = @Sendable (PostgreSQLConnection) throws -> Void
 
-    private static let steps: [Step] = [first]
+    private static let steps: [Step] = [first, foldDottedI]
 
     private static func first(_ connection: PostgreSQLConnection) throws {
         try connection.script(
@@ -156,6 +156,16 @@ enum PostgreSQLSchema {
         if try offerTrigrams(connection) { try createTrigramIndexes(connection) }
     }
 
+    /// Folds `İ` to itself, in the rows that are there as well.
+    private static func foldDottedI(_ connection: PostgreSQLConnection) throws {
+        try connection.script(try foldingFunction(connection))
+        for model in SearchModel.builtIn {
+            let column = model.columns[0]
+            let holds = model.columns.map { "strpos(\($0), 'İ') > 0" }.joined(separator: " OR ")
+            try connection.script("UPDATE \(model.table) SET \(column) = \(column) WHERE \(holds)")
+        }
+    }
+
     /// The column with a searched column's folded text.
     static func folded(_ column: String) -> String { column + "_folded" }
 
@@ -165,7 +175,7 @@ enum PostgreSQLSchema {
     /// ASCII alone, which are most, take the short way.
     private static func foldingFunction(_ connection: PostgreSQLConnection) throws -> String {
         """
-        CREATE FUNCTION tool_server_fold(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $fold$
+        CREATE OR REPLACE FUNCTION tool_server_fold(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $fold$
             SELECT \(try foldingExpression("value", connection))
         $fold$;
         """
@@ -188,13 +198,17 @@ enum PostgreSQLSchema {
         }
         return """
             CASE WHEN octet_length(\(operand)) = char_length(\(operand)) THEN lower(\(operand) COLLATE "C") \
-            ELSE translate(lower(\(operand) COLLATE "\(collation)"), '\(differences.from)', '\(differences.to)') \
-            COLLATE "C" END
+            ELSE translate(lower(translate(\(operand), 'İ', '\(dotted)') COLLATE "\(collation)"), \
+            '\(differences.from)\(dotted)', '\(differences.to)İ') COLLATE "C" END
             """
     }
 
     /// Collations whose lower case is Unicode's, best first: independent of the system's libraries, the system's, ICU's.
     private static let collations = ["pg_c_utf8", "C.utf8", "C.UTF-8", "und-x-icu"]
+
+    /// The last private-use character, in the place of `İ` while the rest is made lower case: simple case folding leaves `İ` as it is, and
+    /// the server would make it an `i`.
+    private static let dotted = "\u{10FFFD}"
 
     /// Lower case letters that fold to other letters.
     private static let differences: (from: String, to: String) = {

@@ -13,12 +13,15 @@ extension PostgreSQLStore {
         }
     }
 
-    package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
+    package func messages(
+        userID: String, within bounds: MessagePageBounds, after: PagePosition?
+    ) async throws -> MessagePage {
         try await prepare()
         return try await PostgreSQLMessagePage(
-            columns: "message.message, response, at", of: "message", user: "user_id", instant: "message.at",
-            isInstantNullable: false, id: "message.id", read: Self.message
-        ).messages(of: userID, limit: limit, after: after, on: pool)
+            table: "message", user: "user_id", message: "message.message", response: "message.response",
+            areTexts: false, milliseconds: "message.at", instant: "message.at", isInstantNullable: false,
+            id: "message.id"
+        ).messages(of: userID, within: bounds, after: after, on: pool)
     }
 
     package func deleteMessages(before date: Date, limit: Int) async throws -> Int {
@@ -34,11 +37,5 @@ extension PostgreSQLStore {
         try await write { connection in
             try connection.execute("DELETE FROM message WHERE user_id = $1", [.text(userID)])
         }
-    }
-
-    @Sendable private static func message(_ row: PostgreSQLRow) -> StoredMessage {
-        StoredMessage(
-            message: String(decoding: row.bytes(0) ?? [], as: UTF8.self),
-            response: String(decoding: row.bytes(1) ?? [], as: UTF8.self), at: Date(milliseconds: row.integer(2)))
     }
 }

@@ -38,11 +38,11 @@ struct KeysetOrder: Sendable {
         PagePosition(
             terms.indices.map { term in
                 let (type, value) = (index + term * 2, index + term * 2 + 1)
-                switch row[type] as String {
-                case "integer": return .integer(row[value])
-                case "real": return .real(row[value])
-                case "text": return .text((row[value] as Data?).map(VerbatimText.read) ?? "")
-                case "blob": return .blob([UInt8](row[value] as Data? ?? Data()))
+                switch (row.text(type), (row[value] as DatabaseValue).storage) {
+                case ("integer", .int64(let number)): return .integer(number)
+                case ("real", .double(let number)): return .real(number)
+                case ("text", _): return .text(VerbatimText.read(row.bytes(value)))
+                case ("blob", _): return .blob([UInt8](row.bytes(value)))
                 default: return .null
                 }
             })

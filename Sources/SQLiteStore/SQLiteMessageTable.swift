@@ -21,14 +21,20 @@ struct SQLiteMessageTable: Sendable {
             arguments: [key, VerbatimText.bind(exchange.message), VerbatimText.bind(exchange.response), instant])
     }
 
-    /// A page of the user's exchanges, newest first.
+    /// Returns a page of the user's exchanges, newest first.
+    ///
+    /// The page's rows are chosen by their keys alone, and their texts are cut where they are read, so that no row costs
+    /// more than the page may hold.
     /// - Parameter instant: reads ``at``.
     func page(
-        user key: String, limit: Int, after: PagePosition?, _ db: Database, instant: (DatabaseValue) -> Date
+        user key: String, within bounds: MessagePageBounds, after: PagePosition?, _ db: Database,
+        instant: (DatabaseValue) -> Date
     ) throws -> MessagePage {
         let order = KeysetOrder(
             terms: [.init(expression: at, descending: true), .init(expression: id, descending: true)], isTotal: true)
-        var arguments: StatementArguments = ["user": key, "limit": limit + 1]
+        var arguments: StatementArguments = [
+            "user": key, "rows": bounds.rows + 1, "half": bounds.half, "exchange": bounds.exchange,
+        ]
         var condition = "\(user) = :user"
         if let after {
             let (following, values) = try order.condition(after: after)
@@ -36,19 +42,37 @@ struct SQLiteMessageTable: Sendable {
             arguments += values
         }
         let sql = """
-            SELECT CAST(\(message) AS BLOB), CAST(\(response) AS BLOB), \(at), \(order.columns.joined(separator: ", "))
-            FROM \(name) WHERE \(condition) ORDER BY \(order.clause) LIMIT :limit
+            SELECT \(cut(message, beside: response)), \(cut(response, beside: message)),
+                \(length(message)), \(length(response)), \(at), \(order.columns.joined(separator: ", "))
+            FROM \(name)
+            WHERE \(id) IN (SELECT \(id) FROM \(name) WHERE \(condition) ORDER BY \(order.clause) LIMIT :rows)
+            ORDER BY \(order.clause)
             """
-        let rows = try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments)
-        let page = rows.prefix(limit)
-        return MessagePage(
-            messages: page.map { row in
+        let rows = try Row.fetchCursor(db.cachedStatement(sql: sql), arguments: arguments)
+        var messages: [StoredMessage] = []
+        var (bytes, last) = (0, PagePosition?.none)
+        while let row = try rows.next() {
+            let (message, response) = (row.bytes(0), row.bytes(1))
+            let (size, isOver) = bytes.addingReportingOverflow(message.count + response.count)
+            guard messages.count < bounds.rows, messages.isEmpty || (!isOver && size <= bounds.bytes) else {
+                return MessagePage(messages: messages, next: last)
+            }
+            bytes = size
+            messages.append(
                 StoredMessage(
-                    message: (row[0] as Data?).map(VerbatimText.read) ?? "",
-                    response: (row[1] as Data?).map(VerbatimText.read) ?? "", at: instant(row[2]))
-            },
-            next: rows.count > page.count ? page.last.map { order.position(of: $0, at: 3) } : nil)
+                    message: message, response: response,
+                    storedBytes: .init(message: row.count(2), response: row.count(3)), at: instant(row[4])))
+            last = order.position(of: row, at: 5)
+        }
+        return MessagePage(messages: messages, next: nil)
     }
+
+    /// The bytes of a text as far as a page holds them: half of it, and what the other text leaves.
+    private func cut(_ column: String, beside other: String) -> String {
+        "substr(CAST(\(column) AS BLOB), 1, max(:half, :exchange - \(length(other))))"
+    }
+
+    private func length(_ column: String) -> String { "coalesce(length(CAST(\(column) AS BLOB)), 0)" }
 
     /// Removes all of the user's exchanges; returns how many.
     func delete(user key: String, _ db: Database) throws -> Int {

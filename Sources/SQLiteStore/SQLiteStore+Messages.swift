@@ -12,9 +12,11 @@ extension SQLiteStore {
         }
     }
 
-    package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
+    package func messages(
+        userID: String, within bounds: MessagePageBounds, after: PagePosition?
+    ) async throws -> MessagePage {
         try await read { db in
-            try Self.messageTable.page(user: userID, limit: limit, after: after, db) { value in
+            try Self.messageTable.page(user: userID, within: bounds, after: after, db) { value in
                 Date(milliseconds: Int64.fromDatabaseValue(value) ?? 0)
             }
         }

@@ -1,10 +1,22 @@
 package import Foundation
 
+/// Instants as the store keeps them: milliseconds since 1970, of the years 1 to 9999. A row, a file or a header may say
+/// anything else; it is taken for the nearest of these, so that no arithmetic on an instant can overflow.
 extension Date {
-    /// Milliseconds since 1970: what the store keeps of an instant.
-    package var milliseconds: Int64 { Int64((timeIntervalSince1970 * 1000).rounded()) }
+    private static let storable: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 
+    /// Milliseconds since 1970, within the years 1 to 9999.
+    package var milliseconds: Int64 {
+        let milliseconds = (timeIntervalSince1970 * 1000).rounded()
+        let (first, last) = (Self.storable.lowerBound, Self.storable.upperBound)
+        // Not a number is neither.
+        guard milliseconds > Double(first) else { return first }
+        return milliseconds < Double(last) ? Int64(milliseconds) : last
+    }
+
+    /// The instant of a number of milliseconds since 1970, within the years 1 to 9999.
     package init(milliseconds: Int64) {
-        self.init(timeIntervalSince1970: Double(milliseconds) / 1000)
+        let bounded = min(max(milliseconds, Self.storable.lowerBound), Self.storable.upperBound)
+        self.init(timeIntervalSince1970: Double(bounded) / 1000)
     }
 }

@@ -68,6 +68,35 @@ package struct SearchPage: Hashable, Sendable {
     }
 }
 
+/// The most that one page of messages may hold.
+package struct MessagePageBounds: Hashable, Sendable {
+    /// Exchanges, from 1 on.
+    package let rows: Int
+    /// Bytes of UTF-8 of all messages and responses together, before the answer escapes them.
+    package let bytes: Int
+    /// Whether an exchange larger than ``bytes`` is cut to it; otherwise it makes a page of its own, whole.
+    package let cutsLongExchanges: Bool
+
+    /// Bytes of a page unless configured. JSON may spend thirteen bytes on one of these (structured content and text
+    /// both escape it), which stays below the 16 MiB that a gateway reads of one answer.
+    package static let standardBytes = 1 << 20
+
+    /// Bounds; see the properties.
+    package init(rows: Int, bytes: Int = standardBytes, cutsLongExchanges: Bool = true) {
+        self.rows = max(1, rows)
+        self.bytes = max(2, bytes)
+        self.cutsLongExchanges = cutsLongExchanges
+    }
+
+    /// More than one text of any of the engines holds, in numbers that both of them take.
+    private static let longest = 1 << 30
+
+    /// The least that a page leaves to each of an exchange's two texts; the one may take what the other does not need.
+    package var half: Int { cutsLongExchanges ? bytes / 2 : Self.longest }
+    /// Bytes that the two texts of one exchange share.
+    package var exchange: Int { cutsLongExchanges ? bytes : Self.longest }
+}
+
 /// Stored messages, newest first.
 package struct MessagePage: Hashable, Sendable {
     /// At most as many as asked for.

@@ -95,10 +95,10 @@ package protocol MessageStore: Sendable {
     /// Appends one exchange to the user's history.
     func appendMessage(_ message: StoredMessage, userID: String) async throws
 
-    /// The user's exchanges, newest first, at most `limit`.
+    /// Returns the user's exchanges, newest first, within the bounds of one page.
     /// - Parameter after: where the page before ended; nil for the latest ones.
     /// - Throws: ``SearchRefusal/invalidPosition`` for a position that no page of this store ends with.
-    func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage
+    func messages(userID: String, within bounds: MessagePageBounds, after: PagePosition?) async throws -> MessagePage
 
     /// Removes exchanges of all users that are older than `date`, oldest first, at most `limit` in one transaction.
     /// - Returns: how many; fewer than `limit` when none is left.
@@ -110,7 +110,12 @@ package protocol MessageStore: Sendable {
 }
 
 extension MessageStore {
-    /// The user's latest exchanges, newest first, at most `limit`.
+    /// Returns the user's exchanges, newest first: at most `limit`, and no more bytes than a page holds by default.
+    package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
+        try await messages(userID: userID, within: MessagePageBounds(rows: limit), after: after)
+    }
+
+    /// Returns the user's latest exchanges, newest first, at most `limit`.
     package func messages(userID: String, limit: Int) async throws -> [StoredMessage] {
         try await messages(userID: userID, limit: limit, after: nil).messages
     }
@@ -267,12 +272,52 @@ package struct StoredMessage: Hashable, Sendable {
     package let response: String
     /// When, to the millisecond.
     package let at: Date
+    /// Bytes of the texts as they are stored, where the page could not hold both whole; nil for a whole exchange.
+    package let storedBytes: Lengths?
+
+    /// Sizes of the two texts, in bytes of UTF-8.
+    package struct Lengths: Hashable, Sendable {
+        /// Bytes of the message.
+        package let message: Int
+        /// Bytes of the response.
+        package let response: Int
+
+        /// Sizes; see the properties.
+        package init(message: Int, response: Int) {
+            self.message = message
+            self.response = response
+        }
+    }
 
     /// An exchange at an instant.
-    package init(message: String, response: String, at: Date) {
+    package init(message: String, response: String, at: Date, storedBytes: Lengths? = nil) {
         self.message = message
         self.response = response
         self.at = at
+        self.storedBytes = storedBytes
+    }
+
+    /// An exchange whose texts may have been cut while they were read: the beginnings that were read, and the lengths
+    /// that are stored. A character that the cut went through is left out.
+    package init(message: some Collection<UInt8>, response: some Collection<UInt8>, storedBytes: Lengths, at: Date) {
+        let isCut = message.count < storedBytes.message || response.count < storedBytes.response
+        self.init(
+            message: Self.text(message, isCut: message.count < storedBytes.message),
+            response: Self.text(response, isCut: response.count < storedBytes.response), at: at,
+            storedBytes: isCut ? storedBytes : nil)
+    }
+
+    private static func text(_ bytes: some Collection<UInt8>, isCut: Bool) -> String {
+        guard isCut else { return String(decoding: bytes, as: UTF8.self) }
+        // At most three bytes of a character remain in front of the cut; they begin with its first byte.
+        let tail = Array(bytes.suffix(3))
+        var dropped = 0
+        for (distance, byte) in tail.reversed().enumerated() where byte >= 0xC0 {
+            let length = byte >= 0xF0 ? 4 : byte >= 0xE0 ? 3 : 2
+            if distance + 1 < length { dropped = distance + 1 }
+            break
+        }
+        return String(decoding: bytes.dropLast(dropped), as: UTF8.self)
     }
 }
 

@@ -32,8 +32,8 @@ struct IdentityParts {
                 guard let foreign, let signing = configuration.django.signing else { continue }
                 providers.append(
                     DjangoIdentity(
-                        records: foreign, signing: signing, cookie: configuration.django.cookie, scopes: scopes,
-                        now: now))
+                        records: foreign, signing: signing, cookie: configuration.django.cookie,
+                        backends: configuration.django.backends, scopes: scopes, now: now))
             case .apiKey:
                 tokens.append(APIKeyIdentity(keys: keys, directory: directory, logger: logger, now: now))
             case .jwt:

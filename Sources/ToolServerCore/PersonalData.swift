@@ -56,7 +56,7 @@ package struct PersonalData: Sendable {
                 ]
             }
         }
-        let keys = try await store.apiKeys().filter { $0.userID == subject.id }.map(Self.json)
+        let keys = try await store.apiKeys().filter { Self.isKey($0, of: subject) }.map(Self.json)
         try write(
             """
             {
@@ -69,7 +69,9 @@ package struct PersonalData: Sendable {
         var separator = "\n    "
         var position: PagePosition?
         repeat {
-            let page = try await messages.messages(userID: subject.id, limit: Self.pageSize, after: position)
+            let page = try await messages.messages(
+                userID: subject.id, within: MessagePageBounds(rows: Self.pageSize, cutsLongExchanges: false),
+                after: position)
             for message in page.messages {
                 let json: JSONValue = [
                     "message": .string(message.message), "response": .string(message.response),
@@ -92,10 +94,15 @@ package struct PersonalData: Sendable {
         }
         var deleted = DeletedUserData()
         deleted.messages = try await messages.deleteMessages(userID: subject.id)
-        for key in try await store.apiKeys() where key.userID == subject.id && key.revokedAt == nil {
+        for key in try await store.apiKeys() where Self.isKey(key, of: subject) && key.revokedAt == nil {
             if try await store.revokeAPIKey(named: key.name, at: now) { deleted.keys += 1 }
         }
         return deleted
+    }
+
+    /// Ids are compared as bytes, as the store does.
+    private static func isKey(_ key: APIKey, of subject: Subject) -> Bool {
+        key.userID.map { $0.utf8.elementsEqual(subject.id.utf8) } ?? false
     }
 
     private static func json(_ key: APIKey) -> JSONValue {

@@ -187,7 +187,10 @@ extension ToolServer {
                 origins: OriginPolicy(
                     allowedOrigins: Set(configuration.allowedOrigins),
                     allowedHosts: configuration.allowedHosts.isEmpty ? nil : Set(configuration.allowedHosts)),
-                sessionLimit: configuration.limits.maxSessions, sessionIdle: configuration.limits.sessionIdle,
+                sessionLimit: configuration.limits.maxSessions,
+                anonymousSessionLimit: configuration.limits.maxAnonymousSessions,
+                ownerSessionLimit: configuration.limits.maxSessionsPerUser,
+                sessionIdle: configuration.limits.sessionIdle,
                 identifiers: configuration.sessionKeys.identifiers(
                     ends: (store as? any SessionEnds) ?? ProcessSessionEnds()),
                 challenge: { challenge.header(for: $0) }))
@@ -196,7 +199,9 @@ extension ToolServer {
         let routes = ToolServerRoutes(
             streamable: streamable, identity: identity, dialect: dialect,
             login: configuration.identity.contains(.builtin)
-                ? LoginRoutes(login: login, metrics: metrics, logger: logger) : nil,
+                ? LoginRoutes(
+                    login: login, addresses: ClientAddress(proxies: configuration.trustedProxies), metrics: metrics,
+                    logger: logger) : nil,
             metadata: metadata, challenge: challenge,
             requiresAuthentication: configuration.access.requiresAuthentication, ambientHeaders: ambientHeaders,
             crossOrigin: CrossOriginGuard(allowedOrigins: configuration.allowedOrigins), inFlight: inFlight,

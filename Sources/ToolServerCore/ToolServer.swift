@@ -75,10 +75,14 @@ package func buildToolServer(
     now: @escaping @Sendable () -> Date = { Date() }
 ) throws -> ToolServer {
     let store = try store ?? SQLiteStore(at: .memory)
-    let hasher = hasher ?? PasswordHasher(concurrency: configuration.login.concurrency)
+    let hasher =
+        hasher
+        ?? PasswordHasher(concurrency: configuration.login.concurrency, maximumPending: configuration.login.queue)
     let metrics = ToolServerMetrics(registry: metrics)
     let login = LoginService(
-        accounts: store, sessions: store, hasher: hasher, lifetime: configuration.login.lifetime, now: now)
+        accounts: store, sessions: store, hasher: hasher,
+        throttle: LoginThrottle(policy: configuration.login.throttle, now: now), lifetime: configuration.login.lifetime,
+        now: now)
 
     let server = MCPServer(
         info: ToolServer.implementation,
@@ -141,7 +145,7 @@ package func buildToolServer(
     try register(UserInfoTool())
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
-    try register(ChatHistoryTool(messages: messages))
+    try register(ChatHistoryTool(messages: messages, maximumBytes: configuration.history.maximumPage))
     for tool in configuration.statementTools {
         guard !names.contains(tool.name) else {
             throw ConfigurationErrors([

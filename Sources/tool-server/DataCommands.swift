@@ -11,7 +11,9 @@ struct SeedCommand: AsyncParsableCommand {
     @OptionGroup var settings: SettingsOptions
 
     func run() async throws {
-        let report = try await settings.withOwnStore { store, _ in try await store.seed(hasher: PasswordHasher()) }
+        let report = try await settings.withOwnStore(creating: true) { store, _ in
+            try await store.seed(hasher: PasswordHasher())
+        }
         for (table, rows) in report.inserted { print("added \(rows) rows to \(table)") }
         for (username, password) in report.created { print("created user \(username) with password \(password)") }
         if report.inserted.isEmpty, report.created.isEmpty { print("nothing to add") }
@@ -40,7 +42,7 @@ struct UserCommand: AsyncParsableCommand {
 
         func run() async throws {
             let password = try NewPassword(file: passwordFile)
-            let account = try await settings.withOwnStore { store, _ in
+            let account = try await settings.withOwnStore(creating: true) { store, _ in
                 let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
                 return try await login.createAccount(username: name, alias: alias, password: password.text)
             }
@@ -50,7 +52,7 @@ struct UserCommand: AsyncParsableCommand {
 
     struct Disable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "disable", abstract: "Let a user no longer in: its sessions end, and its keys are refused.")
+            commandName: "disable", abstract: "Disable a user: its sessions end, and its keys are refused.")
 
         @Argument(help: "The user name.")
         var name: String
@@ -65,7 +67,7 @@ struct UserCommand: AsyncParsableCommand {
 
     struct Enable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "enable", abstract: "Let a disabled user in again. Its old sessions stay ended.")
+            commandName: "enable", abstract: "Enable a disabled user. Its old sessions stay ended.")
 
         @Argument(help: "The user name.")
         var name: String

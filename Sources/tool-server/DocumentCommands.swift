@@ -41,7 +41,7 @@ struct DocumentsCommand: AsyncParsableCommand {
         func run() async throws {
             // All of them are read before the first is stored.
             let documents = try files.map(read)
-            try await settings.withOwnStore { store, _ in
+            try await settings.withOwnStore(creating: true) { store, _ in
                 for document in documents {
                     let (id, replaced) = try await store.putDocument(document)
                     print("\(replaced > 0 ? "replaced" : "added") document \(id): \(document.title)")

@@ -34,7 +34,7 @@ struct KeyCommand: AsyncParsableCommand {
         }
 
         func run() async throws {
-            let (_, text) = try await settings.withKeys { keys, _ in
+            let (_, text) = try await settings.withKeys(creating: user == nil) { keys, _ in
                 try await keys.create(
                     name: name, scopes: scopes, user: user, lifetime: expires.flatMap(ConfigurationUnits.duration))
             }
@@ -92,9 +92,9 @@ struct KeyCommand: AsyncParsableCommand {
 
 extension SettingsOptions {
     fileprivate func withKeys<Value>(
-        _ body: (APIKeyService, UserDirectory) async throws -> Value
+        creating: Bool = false, _ body: (APIKeyService, UserDirectory) async throws -> Value
     ) async throws -> Value {
-        try await withOwnStore { store, configuration in
+        try await withOwnStore(creating: creating) { store, configuration in
             try await closing(configuration.openForeign(), { try await $0?.close() }) { foreign in
                 let directory = configuration.userDirectory(store: store, foreign: foreign)
                 return try await body(APIKeyService(keys: store, directory: directory), directory)

@@ -46,7 +46,9 @@ extension SettingsOptions {
     fileprivate func withSubject(
         _ name: String, _ body: (PersonalData, PersonalData.Subject) async throws -> Void
     ) async throws {
-        try await withToolServer { toolServer in
+        let configuration = try load()
+        try configuration.requireOwnDatabase()
+        try await withToolServer(configuration) { toolServer in
             guard let subject = try await toolServer.personalData.subject(named: name) else {
                 throw Complaint("no user named \"\(name)\"")
             }

@@ -6,6 +6,21 @@ import Testing
 extension EndToEnd {
     /// What cannot start says so in one line, and leaves nothing running.
     @Suite struct StartFailures {
+        /// A mistyped name makes no file, and says that there is none.
+        @Test(arguments: [
+            ["session", "new", "alice"], ["session", "list", "alice"], ["session", "revoke", "alice", "--all"],
+            ["user", "disable", "alice"], ["user", "enable", "alice"], ["user", "password", "alice"],
+            ["key", "list"], ["key", "revoke", "x"], ["key", "create", "x", "--user", "alice"],
+            ["documents", "list"], ["documents", "remove", "1"], ["export", "alice"], ["delete", "alice", "--yes"],
+        ])
+        func commandsOnADatabaseThatIsNotThereMakeNone(arguments: [String]) async throws {
+            let directory = try TemporaryDirectory()
+            let database = directory.path("mistyped.sqlite")
+            try await fails(
+                .toolServer, arguments + ["--database", database], naming: "mistyped.sqlite", "no such file")
+            #expect(try FileManager.default.contentsOfDirectory(atPath: directory.url.path).isEmpty)
+        }
+
         private func fails(
             _ product: BuiltProduct, _ arguments: [String], naming words: String...,
             location: SourceLocation = #_sourceLocation

@@ -159,4 +159,9 @@ import Testing
     @Test func aDocumentThatIsNoObjectIsOneError() {
         #expect(failure([1, 2]).map(\.description) == ["the document: expected an object, found [1,2]"])
     }
+
+    @Test(arguments: ["1e300d", "1e308h", "9e18", "9999999999999999999999d", "inf", "nan", "-1s"])
+    func durationsBeyondAnyClockAreRefused(text: String) {
+        #expect(ConfigurationUnits.duration(text) == nil)
+    }
 }

@@ -127,7 +127,7 @@ struct MCPHTTPEndpointTests {
     @Test("a client that leaves does not cancel its legacy call, and fetches the rest later")
     func legacyDisconnect() async throws {
         let running = try await Running()
-        let session = running.streamable.openSession(principal: nil)
+        let session = try #require(running.streamable.openSession(principal: nil))
         var client: RawSocketClient? = try await running.post(
             Running.call(false), ["Mcp-Session-Id: \(session)", "MCP-Protocol-Version: 2025-11-25"])
         let first = await client?.receive { $0.contains("notifications/progress") }
@@ -148,7 +148,7 @@ struct MCPHTTPEndpointTests {
     @Test("the head of a quiet GET stream is sent at once")
     func quietStream() async throws {
         let running = try await Running()
-        let session = running.streamable.openSession(version: .v2025_06_18, principal: nil)
+        let session = try #require(running.streamable.openSession(version: .v2025_06_18, principal: nil))
         let client = try RawSocketClient(port: running.port)
         await client.send(
             "GET /mcp/ HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\nMcp-Session-Id: \(session)\r\n\r\n")
@@ -174,7 +174,7 @@ struct MCPHTTPEndpointTests {
         let answer = await refused.receive { $0.contains("Bad token") }
         #expect(answer.hasPrefix("HTTP/1.1 401"))
         #expect(answer.contains("WWW-Authenticate: Bearer error=\"invalid_token\""))
-        let session = running.streamable.openSession(principal: Principal(id: "1", name: "alice"))
+        let session = try #require(running.streamable.openSession(principal: Principal(id: "1", name: "alice")))
         let mine = try await running.post(ping, ["Authorization: Bearer good", "Mcp-Session-Id: \(session)"])
         #expect(await mine.receive { $0.contains("result") }.hasPrefix("HTTP/1.1 200"))
         let stolen = try await running.post(ping, ["Mcp-Session-Id: \(session)"])
@@ -185,7 +185,7 @@ struct MCPHTTPEndpointTests {
     @Test("a whole call over one connection, many times")
     func keepAlive() async throws {
         let running = try await Running()
-        let session = running.streamable.openSession(principal: nil)
+        let session = try #require(running.streamable.openSession(principal: nil))
         let body = JSONRPCRequest(id: 1, method: "ping").json.text
         let client = try RawSocketClient(port: running.port)
         for _ in 0..<50 {

@@ -41,10 +41,56 @@ struct SessionTableTests {
         #expect(table.count == 0)
     }
 
+    @Test("where every session is busy the new one is refused, and nothing is cancelled")
+    func fullOfCalls() throws {
+        let table = SessionTable(limit: 100, idle: .seconds(60))
+        let start = ContinuousClock.now
+        let cancelled = Mutex(0)
+        for number in 0..<100 {
+            let busy = session("busy \(number)")
+            _ = table.insert(busy, now: start)
+            _ = try busy.begin(1) { cancelled.withLock { $0 += 1 } }
+        }
+        for number in 0..<50 {
+            let insertion = table.insert(session("new \(number)"), now: start)
+            #expect(insertion.held == nil)
+            #expect(insertion.evicted.isEmpty)
+        }
+        #expect(table.count == 100)
+        #expect(cancelled.withLock { $0 } == 0)
+    }
+
+    @Test("a session chosen to go takes no call any more, so that none is cancelled")
+    func noCallOnAnEndingSession() throws {
+        let table = SessionTable(limit: 1, idle: .seconds(60))
+        let old = session("old")
+        _ = table.insert(old, now: .now)
+        #expect(table.insert(session("new"), now: .now).evicted.map(\.id) == ["old"])
+        #expect(throws: Session.Refusal.ended) { _ = try old.begin(1) { Issue.record("cancelled") } }
+    }
+
+    @Test("one caller's sessions beyond its share cost its own, not another's")
+    func share() {
+        func session(_ id: String, of owner: String) -> Session {
+            Session(id: id, facts: SessionFacts(version: .v2025_11_25, owner: owner))
+        }
+        let table = SessionTable(limit: 100, ownerLimit: 3, idle: .seconds(60))
+        let start = ContinuousClock.now
+        _ = table.insert(session("other", of: "b"), now: start)
+        for number in 1...3 { _ = table.insert(session("a\(number)", of: "a"), now: start + .seconds(number)) }
+        #expect(table.insert(session("a4", of: "a"), now: start + .seconds(9)).evicted.map(\.id) == ["a1"])
+        // Composed and decomposed, equal to Unicode alone: two callers.
+        for number in 1...3 { _ = table.insert(session("c\(number)", of: "caf\u{E9}"), now: start) }
+        #expect(table.insert(session("d1", of: "cafe\u{301}"), now: start).evicted.isEmpty)
+        #expect(table.find("other", now: start) != nil)
+    }
+
     @Test("ten thousand idle sessions cost at most 4 KiB each", .enabled(if: residentBytes() != nil))
     func memory() throws {
         let http = StreamableHTTP(
-            server: try Fixture().server, configuration: StreamableHTTPConfiguration(sessionLimit: 20_000, tick: .zero))
+            server: try Fixture().server,
+            configuration: StreamableHTTPConfiguration(
+                sessionLimit: 20_000, ownerSessionLimit: 20_000, tick: .zero))
         let before = try #require(residentBytes())
         for _ in 0..<10_000 { _ = http.openSession(principal: alice) }
         let after = try #require(residentBytes())
@@ -76,6 +122,15 @@ struct EventStoreTests {
         store.remove(a)
         #expect(store.bytes == 10)
         #expect(store.events(of: a, after: 0).isEmpty)
+    }
+
+    @Test("a full store gives up the oldest of very many events in one stream one by one")
+    func manyEvents() {
+        let store = EventStore(maximumBytes: 200_000)
+        let key = EventStore.StreamKey(session: 1, stream: 1)
+        for number in UInt32(1)...300_000 { store.append([0], number: number, to: key) }
+        #expect(store.bytes == 200_000)
+        #expect(store.events(of: key, after: 299_990).count == 10)
     }
 
     @Test("many short streams leave nothing behind")

@@ -71,10 +71,10 @@ struct StreamTests {
         let reply = try await client.call("tools/call", Self.call)
         let id = try #require(reply.events.first?.id)
         #expect(await client.get(lastEventID: id).status == 200)
-        #expect(fixture.http.store.bytes > 0)
+        #expect(fixture.http.pools.anonymous.store.bytes > 0)
         fixture.http.tick(now: .now + .seconds(301))
         #expect(await client.get(lastEventID: id).status == 400)
-        #expect(fixture.http.store.bytes == 0)
+        #expect(fixture.http.pools.anonymous.store.bytes == 0)
     }
 
     @Test("a tool may send its client away to come back for the rest")
@@ -145,7 +145,8 @@ struct StreamTests {
     @Test("sessions are bounded in number and idle time; a busy one stays")
     func bounds() async throws {
         let fixture = try Fixture(
-            configuration: StreamableHTTPConfiguration(sessionLimit: 2, sessionIdle: .seconds(60), tick: .zero))
+            configuration: StreamableHTTPConfiguration(
+                sessionLimit: 2, anonymousSessionLimit: 2, sessionIdle: .seconds(60), tick: .zero))
         let first = try await fixture.initialize(.v2025_11_25)
         let second = try await fixture.initialize(.v2025_11_25)
         #expect(try await first.call("ping").status == 200)
@@ -159,10 +160,47 @@ struct StreamTests {
         listener.leave()
     }
 
+    @Test("anonymous sessions never end a known caller's, and are refused with 503 where all are busy")
+    func classes() async throws {
+        let fixture = try Fixture(
+            configuration: StreamableHTTPConfiguration(
+                sessionLimit: 2, anonymousSessionLimit: 3, sessionIdle: .seconds(60), tick: .zero))
+        let known = Fixture.LegacyClient(
+            fixture: fixture, session: try #require(fixture.http.openSession(principal: alice)), version: .v2025_11_25,
+            principal: alice)
+        for _ in 0..<20 { #expect(fixture.http.openSession(principal: nil) != nil) }
+        #expect(try await known.call("ping").status == 200)
+        #expect(fixture.http.sessionCount == 4)
+
+        var listeners: [StreamClient] = []
+        for _ in 0..<3 {
+            let id = try #require(fixture.http.openSession(principal: nil))
+            let client = Fixture.LegacyClient(fixture: fixture, session: id, version: .v2025_11_25, principal: nil)
+            listeners.append(try StreamClient(await client.get()))
+        }
+        #expect(fixture.http.openSession(principal: nil) == nil)
+        let refused = await fixture.post(
+            [
+                "jsonrpc": "2.0", "id": 9, "method": "initialize",
+                "params": [
+                    "protocolVersion": "2025-11-25", "capabilities": [:],
+                    "clientInfo": ["name": "test", "version": "1"],
+                ],
+            ])
+        #expect(refused.status == 503)
+        #expect(refused.headers.contains { $0.0 == "Retry-After" })
+        guard case .whole(_, _, let body) = refused else { Issue.record("a stream"); return }
+        let answer = try JSONValue(parsing: body)
+        #expect(answer["id"] == 9)
+        #expect(answer["error"]?["code"] == -32603)
+        #expect(try await known.call("ping").status == 200)
+        for listener in listeners { listener.leave() }
+    }
+
     @Test("a ready session needs no handshake")
     func readySession() async throws {
         let fixture = try Fixture()
-        let id = fixture.http.openSession(principal: alice)
+        let id = try #require(fixture.http.openSession(principal: alice))
         let client = Fixture.LegacyClient(fixture: fixture, session: id, version: .v2025_11_25, principal: alice)
         #expect(try await client.call("tools/list").status == 200)
     }

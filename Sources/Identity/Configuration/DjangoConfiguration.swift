@@ -8,6 +8,7 @@ package import Store
 /// | `secretKey`, `secretKeyFile` | `DJANGO_SECRET_KEY`, `DJANGO_SECRET_KEY_FILE` | required | `SECRET_KEY` |
 /// | `secretKeyFallbacks`, `…File` | `DJANGO_SECRET_KEY_FALLBACKS`, `…_FILE` | – | `SECRET_KEY_FALLBACKS`, one a line |
 /// | `cookie` | | `sessionid` | `SESSION_COOKIE_NAME` |
+/// | `backends` | | Django's own | entries of `AUTHENTICATION_BACKENDS` |
 /// | `sessions.table` | | `django_session` | |
 /// | `users.table`, `.id`, `.username`, `.active`, `.password` | | those of `auth_user` | |
 /// | `users.alias` | | – | column of the name shown to others |
@@ -17,6 +18,8 @@ package struct DjangoConfiguration: Sendable {
     /// The site's `SECRET_KEY_FALLBACKS`, one a line.
     package let fallbacks: Secret?
     package let cookie: String
+    /// Authentication backends that the site has; a session of any other is anonymous.
+    package let backends: Set<String>
     package let tables: DjangoTables
 
     package init(_ reader: ConfigurationReader) {
@@ -25,6 +28,11 @@ package struct DjangoConfiguration: Sendable {
             "secretKeyFallbacks", "The site's SECRET_KEY_FALLBACKS, one a line.",
             environment: "DJANGO_SECRET_KEY_FALLBACKS")
         cookie = reader.string("cookie", default: "sessionid", "The session cookie's name.")
+        backends = Set(
+            reader.strings(
+                "backends", default: DjangoIdentity.standardBackends,
+                "The site's AUTHENTICATION_BACKENDS. A session that another backend opened is anonymous, as it is for "
+                    + "Django; default: the backends that come with Django."))
         let sessions = reader.section("sessions", "The table of database sessions.") {
             $0.string("table", default: "django_session", "The table.")
         }

@@ -9,11 +9,10 @@ package import MCPServer
 /// | `previousSessionKeys`, `…File` | secret | – | keys of before, separated by white space or commas |
 /// | `sessionLifetime` | duration | 1 d | how long a sealed id is good |
 ///
-/// An end (DELETE, eviction) is known at once to the server that saw it, and within seconds to the others that share
-/// PostgreSQL.
+/// An end (DELETE) is known at once to the server that saw it, and within seconds to the others that share PostgreSQL.
 ///
-/// Without a key, ids are random and mean something to their own process only. With one, `limits.sessionIdle` only
-/// frees memory: until its lifetime is over, a session that is used again is taken up again.
+/// Without a key, ids are random and mean something to their own process only. With one, `limits.sessionIdle` and
+/// `limits.maxSessions` only free memory: until its lifetime is over, a session that is used again is taken up again.
 package struct SessionKeysConfiguration: Sendable {
     /// What replicas share; nil: ids are random.
     package let key: Secret?

@@ -8,9 +8,15 @@ package import Store
 /// Nothing is written. A cookie that is unknown, expired, forged, of an inactive user or older than the user's
 /// password is anonymous, as the site itself has it.
 package struct DjangoIdentity: IdentityProvider {
+    /// The backends that come with Django.
+    package static let standardBackends = [
+        "ModelBackend", "AllowAllUsersModelBackend", "RemoteUserBackend", "AllowAllUsersRemoteUserBackend",
+    ].map { "django.contrib.auth.backends." + $0 }
+
     let records: any DjangoRecords
     let signing: DjangoSigning
     let cookie: String
+    let backends: Set<String>
     let scopes: GrantedScopes
     let now: @Sendable () -> Date
 
@@ -18,15 +24,18 @@ package struct DjangoIdentity: IdentityProvider {
     ///   - records: the site's database.
     ///   - signing: the site's keys.
     ///   - cookie: the session cookie's name (`SESSION_COOKIE_NAME`).
+    ///   - backends: the site's `AUTHENTICATION_BACKENDS`; a session of another backend is anonymous.
     ///   - scopes: what a session allows.
     ///   - now: the clock of expiry.
     package init(
-        records: any DjangoRecords, signing: DjangoSigning, cookie: String = "sessionid", scopes: GrantedScopes = .all,
+        records: any DjangoRecords, signing: DjangoSigning, cookie: String = "sessionid",
+        backends: Set<String> = Set(standardBackends), scopes: GrantedScopes = .all,
         now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.records = records
         self.signing = signing
         self.cookie = cookie
+        self.backends = backends
         self.scopes = scopes
         self.now = now
     }
@@ -35,6 +44,7 @@ package struct DjangoIdentity: IdentityProvider {
         guard let key = credentials.cookies[cookie], Self.isPossible(key),
             let signed = try await records.djangoSession(key: key, now: now()),
             let session = signing.session(signed),
+            let backend = session["_auth_user_backend"]?.string, backends.contains(backend),
             let id = Self.userID(in: session), let hash = session["_auth_user_hash"]?.string,
             let user = try await records.djangoUser(id: id), user.isActive,
             signing.isCurrent(authenticationHash: hash, password: user.password)

@@ -48,9 +48,13 @@ package struct JWTIdentity: TokenProvider {
     }
 
     private func check(_ claims: JSONObject) throws(TokenFault) -> JSONObject {
-        guard claims["iss"]?.string == configuration.issuer else { throw TokenFault("The token is of another issuer") }
+        // Texts that only Unicode calls equal are different issuers.
+        guard claims["iss"]?.string.map({ $0.utf8.elementsEqual(configuration.issuer.utf8) }) == true else {
+            throw TokenFault("The token is of another issuer")
+        }
         let audience = claims["aud"]?.string.map { [$0] } ?? claims["aud"]?.array?.compactMap(\.string) ?? []
-        guard !configuration.audience.isDisjoint(with: audience) else {
+        guard configuration.audience.contains(where: { own in audience.contains { $0.utf8.elementsEqual(own.utf8) } })
+        else {
             throw TokenFault("The token is for another audience")
         }
         let now = now().timeIntervalSince1970
@@ -93,6 +97,8 @@ package struct JWTIdentity: TokenProvider {
 
     private func scopes(_ claims: JSONObject) -> [String] {
         let value = configuration.scopeClaim.map { claims[$0] } ?? claims["scope"] ?? claims["scp"]
-        return value?.string.map(ScopeName.list) ?? value?.array?.compactMap(\.string) ?? []
+        let named = value?.string.map(ScopeName.list) ?? value?.array?.compactMap(\.string) ?? []
+        // A scope is ASCII: a name that only Unicode calls equal to one is none.
+        return named.filter(ScopeName.isValid)
     }
 }

@@ -67,7 +67,9 @@ extension ForeignPostgreSQL {
         }
     }
 
-    package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
+    package func messages(
+        userID: String, within bounds: MessagePageBounds, after: PagePosition?
+    ) async throws -> MessagePage {
         guard let table = tables.messages, let user = DjangoUser.userID(ofPrincipal: userID) else {
             return MessagePage(messages: [], next: nil)
         }
@@ -75,14 +77,15 @@ extension ForeignPostgreSQL {
         let name = "\(SQLIdentifier(table.table))"
         let at = "\(name).\(SQLIdentifier(table.createdAt))"
         return try await PostgreSQLMessagePage(
-            columns: """
-                \(SQLIdentifier(table.message)), \(SQLIdentifier(table.response)),
-                (extract(epoch FROM \(at)) * 1000)::bigint
-                """, of: name, user: "\(SQLIdentifier(table.user))", instant: at, isInstantNullable: true,
-            id: "\(name).\(SQLIdentifier(table.id))"
-        ) { row in
-            StoredMessage(message: row.text(0), response: row.text(1), at: Date(milliseconds: row.integer(2)))
-        }.messages(of: user, limit: limit, after: after, on: reader)
+            table: name, user: "\(SQLIdentifier(table.user))",
+            message: "\(name).\(SQLIdentifier(table.message))::text",
+            response: "\(name).\(SQLIdentifier(table.response))::text", areTexts: true,
+            // Infinite dates and those of other ages have no milliseconds that fit.
+            milliseconds: """
+                CASE WHEN \(at) BETWEEN '0001-01-01' AND '9999-12-31' THEN (extract(epoch FROM \(at)) * 1000)::bigint \
+                ELSE 0 END
+                """, instant: at, isInstantNullable: true, id: "\(name).\(SQLIdentifier(table.id))"
+        ).messages(of: user, within: bounds, after: after, on: reader)
     }
 
     /// Never: how long the site keeps its messages is the site's affair.

@@ -82,10 +82,13 @@ struct PostgreSQLModels: Sendable {
 
     func fold(_ operand: String) -> String { folding.replacing("$", with: operand) }
 
+    /// Changes with the expression that folds case.
+    private static let foldingRevision = "/2"
+
     /// The name of the index of ours over a model's columns.
     static func index(_ model: ForeignModel) -> String {
-        // A change of the columns needs another index.
-        let columns = model.columns.joined(separator: ",").utf8
+        // A change of the columns, or of the folding, needs another index.
+        let columns = (model.columns.joined(separator: ",") + foldingRevision).utf8
             .reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }
         return "tool_server_\(model.table.utf8.count > 30 ? "\(model.table.prefix(30))" : model.table)_\(columns)"
     }

@@ -23,7 +23,8 @@ extension ForeignSQLite {
             """
         return try await read { db in
             try Row.fetchOne(db.cachedStatement(sql: sql), arguments: [Self.storedID(id)]).map { row in
-                DjangoUser(username: row[0] ?? "", alias: row[1], isActive: row[2] ?? false, password: row[3] ?? "")
+                DjangoUser(
+                    username: row.text(0), alias: row.text(1), isActive: row.flag(2), password: row.text(3))
             }
         }
     }

@@ -19,12 +19,14 @@ extension ForeignSQLite {
         }
     }
 
-    package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
+    package func messages(
+        userID: String, within bounds: MessagePageBounds, after: PagePosition?
+    ) async throws -> MessagePage {
         guard let table = tables.messages, let id = DjangoUser.userID(ofPrincipal: userID) else {
             return MessagePage(messages: [], next: nil)
         }
         return try await read { db in
-            try table.sqlite.page(user: Self.storedID(id), limit: limit, after: after, db) { value in
+            try table.sqlite.page(user: Self.storedID(id), within: bounds, after: after, db) { value in
                 // A date that nobody can read must not hide what was said.
                 String.fromDatabaseValue(value).flatMap(DjangoTimestamp.date) ?? Date(timeIntervalSince1970: 0)
             }

@@ -49,7 +49,7 @@ extension ForeignSQLite {
             try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map { row in
                 var values: [String: String] = [:]
                 for (index, column) in statements.read.enumerated() {
-                    values[column] = (row[index] as Data?).map(VerbatimText.read) ?? ""
+                    values[column] = VerbatimText.read(row.bytes(index))
                 }
                 return ForeignSearch.Found(
                     hit: SearchHit(name: model.display.text(values), url: model.url.url(values)),

@@ -5,9 +5,15 @@ package import Foundation
 ///
 /// Such texts sort by time, fraction or not.
 package enum DjangoTimestamp {
-    /// The text, to the microsecond.
+    /// Seconds since 1970 of the years 1 to 9999, which four digits can write.
+    private static let writable = -62_135_596_800.0...253_402_300_799.0
+
+    /// The text, to the microsecond; of an instant before the year 1 or after 9999 the nearest one.
     package static func text(_ date: Date) -> String {
-        let total = Int64((date.timeIntervalSince1970 * 1_000_000).rounded())
+        var time = date.timeIntervalSince1970
+        // Not a number is in no range.
+        if !writable.contains(time) { time = time > 0 ? writable.upperBound : writable.lowerBound }
+        let total = Int64((time * 1_000_000).rounded())
         let (seconds, fraction) = floorDivision(total, 1_000_000)
         let (days, second) = floorDivision(seconds, 86_400)
         let (year, month, day) = civil(days)

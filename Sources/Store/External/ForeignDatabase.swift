@@ -36,8 +36,10 @@ package struct DividedMessages: MessageStore {
         try await store(of: userID).appendMessage(message, userID: userID)
     }
 
-    package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
-        try await store(of: userID).messages(userID: userID, limit: limit, after: after)
+    package func messages(
+        userID: String, within bounds: MessagePageBounds, after: PagePosition?
+    ) async throws -> MessagePage {
+        try await store(of: userID).messages(userID: userID, within: bounds, after: after)
     }
 
     /// Ours alone: how long the site keeps its messages is the site's affair.

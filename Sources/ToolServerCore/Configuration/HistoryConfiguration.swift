@@ -1,22 +1,31 @@
 import JSONConfiguration
+import Store
 
-/// The `history` section: how long stored messages are kept.
+/// The `history` section: how long stored messages are kept, and how much of them one answer holds.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `retention` | duration | 0 | age after which messages are removed; 0: never |
 /// | `sweep` | duration | 10 m | how often that is looked for |
+/// | `maxPage` | bytes | 1 MiB | messages and responses in one answer of `chat_history` |
 struct HistoryConfiguration: Sendable {
-    /// Zero: for ever.
+    /// Age after which messages are removed; zero: never.
     let retention: Duration
+    /// Time between two searches for such messages.
     let sweep: Duration
+    /// Bytes of messages and responses in one answer.
+    let maximumPage: Int
 
     init(_ reader: ConfigurationReader) {
         retention = reader.duration(
             "retention", default: .zero, in: .zero ... .seconds(100 * 365 * 86_400),
-            "The age after which messages in the server's own table are removed, such as 90d; 0: never.")
+            "Age after which messages in the server's own table are removed, such as 90d; 0: never.")
         sweep = reader.duration(
             "sweep", default: .seconds(600), in: .seconds(1) ... .seconds(86_400),
             "How often messages past their age are looked for.")
+        maximumPage = reader.bytes(
+            "maxPage", default: MessagePageBounds.standardBytes, in: 1024...(16 << 20),
+            "Bytes of messages and responses in one answer of chat_history, before JSON escapes them. Older exchanges "
+                + "follow by nextCursor; a single longer exchange is cut to it, with a notice.")
     }
 }

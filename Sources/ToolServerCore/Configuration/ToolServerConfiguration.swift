@@ -30,6 +30,7 @@ package import Store
 /// | `logLevel` | level | `info` | least level that is logged |
 /// | `allowedOrigins` | list | empty | other origins whose pages may post |
 /// | `allowedHosts` | list | empty | `Host` values accepted; empty accepts all |
+/// | `trustedProxies` | list | this machine | proxies whose `X-Forwarded-For` counts |
 /// | `drain` | duration | 10 s | how long requests in flight may take at shutdown |
 /// | `drainDelay` | duration | 0 | how long requests are still accepted after readiness turned false |
 /// | `drainIdleGrace` | duration | 500 ms | how long unused connections stay open at shutdown |
@@ -59,7 +60,7 @@ package struct ToolServerConfiguration: Sendable {
     }
 
     /// Bounds on what clients may use: `maxBody` (default 4 MiB), `maxConnections` (10 000), `maxSessions` (10 000),
-    /// `sessionIdle` (30 min), and those of `ConnectionLimits`.
+    /// `maxAnonymousSessions` (10 000), `maxSessionsPerUser` (1000), `sessionIdle` (30 min), and those of `ConnectionLimits`.
     package struct Limits: Sendable {
         /// Largest request body in bytes.
         package var maxBody: Int
@@ -67,18 +68,27 @@ package struct ToolServerConfiguration: Sendable {
         package var maxConnections: Int
         /// Times and rates that clients must keep.
         package var clients: ConnectionLimits
-        /// MCP sessions at a time.
+        /// MCP sessions of known callers at a time.
         package var maxSessions: Int
+        /// MCP sessions of anonymous callers at a time.
+        package var maxAnonymousSessions: Int
+        /// MCP sessions of one known caller at a time.
+        package var maxSessionsPerUser: Int
         /// After so long without a request an MCP session ends.
         package var sessionIdle: Duration
     }
 
-    /// Logging in with the store's accounts: `lifetime` (default 14 d) and `concurrency` (2).
+    /// Logging in with the store's accounts: `lifetime` (default 14 d), `concurrency` (2), `queue` (64), `attempts` (5),
+    /// `delay` (1 s) and `maxDelay` (5 min).
     package struct Login: Sendable {
         /// How long a login lasts.
         package var lifetime: Duration
         /// Password checks at a time, 32 MiB each.
         package var concurrency: Int
+        /// Password checks running or waiting before the next is refused.
+        package var queue: Int
+        /// Bounds on guessing.
+        package var throttle: LoginThrottle.Policy
     }
 
     /// How MCP clients reach the server.
@@ -123,6 +133,8 @@ package struct ToolServerConfiguration: Sendable {
     package var allowedOrigins: [String]
     /// Accepted `Host` values; empty accepts all.
     package var allowedHosts: [String]
+    /// Proxies whose `X-Forwarded-For` counts.
+    package var trustedProxies: [PeerRange]
     /// How long requests in flight may take at shutdown.
     package var drain: Duration
     /// How long requests are still accepted after `/readyz` turned 503.
@@ -197,6 +209,15 @@ package struct ToolServerConfiguration: Sendable {
             "allowedOrigins", default: [], "Other origins, such as https://app.example, whose pages may post.")
         allowedHosts = reader.strings(
             "allowedHosts", default: [], "Values of Host that are accepted; empty accepts every host.")
+        let proxies = reader.strings(
+            "trustedProxies", default: ClientAddress.standardProxies,
+            "Addresses of reverse proxies, such as 10.0.0.0/8, ::1 or unix, whose X-Forwarded-For tells the client's "
+                + "address, by which logins are limited.")
+        trustedProxies = proxies.compactMap(PeerRange.init)
+        for text in proxies where PeerRange(text) == nil {
+            reader.fail(
+                "trustedProxies", expected: "10.0.0.0/8, ::1, unix and the like", found: "\"\(text.printable)\"")
+        }
         drain = reader.duration(
             "drain", default: .seconds(10), in: .zero ... .seconds(600),
             "How long requests in flight may take at shutdown.")
@@ -322,8 +343,15 @@ extension ToolServerConfiguration.Limits {
             """)
         clients = ConnectionLimits(reader)
         maxSessions = reader.integer(
-            "maxSessions", default: 10_000, in: 1...1_000_000, "MCP sessions at a time; the longest idle one gives way."
-        )
+            "maxSessions", default: 10_000, in: 1...1_000_000,
+            "MCP sessions of known callers at a time. Beyond it the longest idle one ends; where all are busy, a new one "
+                + "is refused with 503.")
+        maxAnonymousSessions = reader.integer(
+            "maxAnonymousSessions", default: 10_000, in: 1...1_000_000,
+            "MCP sessions of anonymous callers at a time, with the same rule; they never end one of a known caller.")
+        maxSessionsPerUser = reader.integer(
+            "maxSessionsPerUser", default: 1000, in: 1...1_000_000,
+            "MCP sessions of one known caller at a time. Beyond it the caller's own longest idle one ends.")
         sessionIdle = reader.duration(
             "sessionIdle", default: .seconds(1800), in: .seconds(1) ... .seconds(7 * 86_400),
             "After so long without a request an MCP session ends.")
@@ -336,6 +364,24 @@ extension ToolServerConfiguration.Login {
             "lifetime", default: LoginService.standardLifetime, in: .seconds(60) ... .seconds(365 * 86_400),
             "How long a login lasts.")
         concurrency = reader.integer(
-            "concurrency", default: 2, in: 1...16, "Password checks at a time; each takes 32 MiB of memory.")
+            "concurrency", default: 2, in: 1...16,
+            "Password checks at a time, on threads of their own that give way to everything else; each takes 32 MiB of "
+                + "memory.")
+        queue = reader.integer(
+            "queue", default: 64, in: 1...10_000,
+            "Password checks that run or wait; one more is refused with 503.")
+        let standard = LoginThrottle.Policy()
+        throttle = LoginThrottle.Policy(
+            attempts: reader.integer(
+                "attempts", default: standard.attempts, in: 0...1_000_000,
+                "Failed logins of one address at one account before a delay; four times as many of one address at all "
+                    + "accounts, and at one account of all addresses that never logged in to it. Further ones are "
+                    + "refused with 429 until the delay is over. 0: no limit."),
+            firstDelay: reader.duration(
+                "delay", default: standard.firstDelay, in: .milliseconds(10) ... .seconds(3600),
+                "The first delay; every further failure doubles it."),
+            maximumDelay: reader.duration(
+                "maxDelay", default: standard.maximumDelay, in: .milliseconds(10) ... .seconds(86_400),
+                "The longest delay. After twice as long without a failure the count begins anew."))
     }
 }

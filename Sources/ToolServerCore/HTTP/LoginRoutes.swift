@@ -2,16 +2,18 @@ import Foundation
 import Identity
 import JSON
 import Logging
+import NIOCore
 import NIOHTTP1
 
 /// `/auth/login` and `/auth/logout`.
 struct LoginRoutes: Sendable {
     let login: LoginService
+    let addresses: ClientAddress
     let metrics: ToolServerMetrics
     let logger: Logger
 
     /// Checks `{"username", "password"}` and sets the cookie.
-    func logIn(body: [UInt8], headers: HTTPHeaders) async -> HTTPReply {
+    func logIn(body: [UInt8], headers: HTTPHeaders, peer: SocketAddress?) async -> HTTPReply {
         guard let value = try? JSONValue(parsing: body), value.object != nil else {
             return .error("Invalid JSON", status: .badRequest)
         }
@@ -20,10 +22,16 @@ struct LoginRoutes: Sendable {
         }
         do {
             let (account, token) = try await login.login(
-                username: username, password: password, replacing: Self.token(in: headers))
+                username: username, password: password, replacing: Self.token(in: headers),
+                from: addresses.address(forwardedFor: headers["X-Forwarded-For"], peer: peer))
             return .json(
                 ["username": .string(account.username), "alias": .string(account.alias)],
                 headers: ["Set-Cookie": cookie(token.text, maxAge: login.lifetime, headers: headers)])
+        } catch LoginService.Failure.tooManyAttempts(let time) {
+            metrics.refused(.throttled)
+            return .error(
+                "Too many failed logins, try again later", status: .tooManyRequests,
+                headers: ["Retry-After": String(time.components.seconds + 1)])
         } catch is LoginService.Failure {
             metrics.refused(.password)
             return .error("Wrong user name or password", status: .unauthorized)

@@ -70,11 +70,12 @@ struct ToolServerRoutes: Sendable {
         case .newSession:
             guard head.method == .GET || head.method == .HEAD else { return .methodNotAllowed(allow: "GET, HEAD") }
             return await authenticated(request) { principal in
-                HTTPReply(
-                    status: .ok,
-                    headers: [
-                        "Mcp-Session-Id": streamable.openSession(principal: principal), "Cache-Control": "no-store",
-                    ])
+                guard let id = streamable.openSession(principal: principal) else {
+                    return .error(
+                        "Every session has a call under way", status: .serviceUnavailable, headers: ["Retry-After": "2"]
+                    )
+                }
+                return HTTPReply(status: .ok, headers: ["Mcp-Session-Id": id, "Cache-Control": "no-store"])
             }
         case .tool(let name):
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }
@@ -90,7 +91,8 @@ struct ToolServerRoutes: Sendable {
         case .logIn:
             guard let login else { return .notFound }
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }
-            return await login.logIn(body: Array(request.body.readableBytesView), headers: head.headers)
+            return await login.logIn(
+                body: Array(request.body.readableBytesView), headers: head.headers, peer: request.remoteAddress)
         case .logOut:
             guard let login else { return .notFound }
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }

@@ -29,6 +29,21 @@ struct ChatHistoryTool: TypedTool {
         let message: String
         let response: String
         let at: String
+        /// True where a text was too long for one answer and ends with a notice that says so; absent otherwise.
+        let truncated: Bool?
+
+        init(_ stored: StoredMessage) {
+            let whole = stored.storedBytes
+            message = Self.text(stored.message, of: whole?.message)
+            response = Self.text(stored.response, of: whole?.response)
+            at = stored.at.timestamp
+            truncated = whole == nil ? nil : true
+        }
+
+        private static func text(_ read: String, of bytes: Int?) -> String {
+            guard let bytes, read.utf8.count < bytes else { return read }
+            return read + "\n… [cut: \(bytes) bytes in all]"
+        }
     }
 
     struct Arguments: PagingArguments, Decodable, Sendable, JSONSchemaDocumented {
@@ -42,12 +57,15 @@ struct ChatHistoryTool: TypedTool {
     static let title = "Chat history"
     static let description =
         "Returns the logged-in caller's messages with their answers, newest first, "
-        + "the latest 50 unless limit says otherwise."
+        + "the latest 50 unless limit says otherwise, and fewer where they are long: nextCursor goes on. "
+        + "An exchange too long for one answer is cut and has truncated."
     static let annotations = ToolAnnotations.lookUp
 
     private static let standardLimit = 50
 
     let messages: any MessageStore
+    /// Bytes of messages and responses in one answer.
+    let maximumBytes: Int
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<Exchange> {
         guard let principal = context.principal else { throw ToolError.notAuthenticated }
@@ -55,11 +73,11 @@ struct ChatHistoryTool: TypedTool {
         let position = try cursors.position(arguments.cursor)
         let page = try await ToolError.translating(context) {
             try await messages.messages(
-                userID: principal.id, limit: arguments.limit ?? Self.standardLimit, after: position)
+                userID: principal.id,
+                within: MessagePageBounds(rows: arguments.limit ?? Self.standardLimit, bytes: maximumBytes),
+                after: position)
         }
-        let exchanges = page.messages.map {
-            Exchange(message: $0.message, response: $0.response, at: $0.at.timestamp)
-        }
-        return PagedResults(exchanges, next: page.next, cursors: cursors, arguments: arguments)
+        return PagedResults(
+            page.messages.map(Exchange.init), next: page.next, cursors: cursors, arguments: arguments)
     }
 }

@@ -47,6 +47,68 @@ import Testing
         #expect(try legacy.shape() == before)
     }
 
+    @Test(arguments: Engine.allCases)
+    func aPageOfTheSitesTableIsBoundedInBytes(engine: Engine) async throws {
+        let site = try await engine.site()
+        let database = try await site.opened()
+        let long = String(repeating: "ü", count: 2000)
+        for number in 0..<4 { try await database.appendMessage(message(long, at: Double(number)), userID: "django:1") }
+        var position: PagePosition?
+        var count = 0
+        repeat {
+            let page = try await database.messages(
+                userID: "django:1", within: MessagePageBounds(rows: 50, bytes: 1001), after: position)
+            for message in page.messages {
+                #expect(message.message == String(repeating: "ü", count: 250))
+                #expect(message.storedBytes == StoredMessage.Lengths(message: 4000, response: 4006))
+            }
+            count += page.messages.count
+            position = page.next
+        } while position != nil && count < 9
+        #expect(count == 4)
+        try await database.close()
+        // Its files go with it.
+        withExtendedLifetime(site) {}
+    }
+
+    @Test(arguments: ["'infinity'", "'-infinity'", "'0044-03-15 BC'", "'20000-01-01'"])
+    func aDateOfTheSiteThatNoCalendarHasHidesNoMessage(date: String) async throws {
+        let site = try await LegacyPostgreSQL()
+        try await site.change(
+            "INSERT INTO ai_chatmessage (message, response, created_at, user_id) VALUES ('m', 'r', \(date), 1)")
+        let database = try await site.open()
+        #expect(try await database.messages(userID: "django:1", limit: 5).map(\.message) == ["m"])
+        try await database.close()
+    }
+
+    /// SQLite keeps any type in any column; a row that holds another than its column says must not end the process.
+    @Test(arguments: ["x'ff00fe'", "1e300", "-9223372036854775808", "NULL", "'0000-99-99'", "''", "x''"])
+    func valuesOfAnyTypeInTheSitesRowsAreRead(value: String) async throws {
+        let legacy = try LegacyDatabase()
+        try legacy.write { db in
+            // The copies have no constraints and no types.
+            try db.execute(
+                sql: """
+                    CREATE TABLE users AS SELECT * FROM ai_user;
+                    CREATE TABLE sessions AS SELECT * FROM django_session;
+                    CREATE TABLE said AS SELECT id, message, response, created_at, user_id FROM ai_chatmessage;
+                    INSERT INTO said VALUES (\(value), \(value), \(value), \(value), 1);
+                    UPDATE users SET username = \(value), alias = \(value), is_active = \(value), password = \(value);
+                    UPDATE sessions SET session_data = \(value) WHERE session_key = '\(LegacyDatabase.bob)';
+                    """)
+        }
+        let database = try legacy.open([
+            "django": ["users": ["table": "users", "alias": "alias"], "sessions": ["table": "sessions"]],
+            "messages": ["table": "said"],
+        ])
+        #expect(try await database.djangoUser(id: "1") != nil)
+        _ = try await database.djangoUserID(named: "alice")
+        _ = try await database.djangoSession(key: LegacyDatabase.bob, now: LegacyDatabase.now)
+        let page = try await database.messages(userID: "django:1", limit: 5, after: nil)
+        _ = try await database.messages(userID: "django:1", limit: 1, after: page.next)
+        try await database.close()
+    }
+
     @Test func aUserThatIsNotThereIsRefusedByTheDatabase() async throws {
         let legacy = try LegacyDatabase()
         let database = try legacy.open()

@@ -12,11 +12,12 @@ import Testing
 @Suite struct DjangoIdentityTests {
     private func identify(
         _ legacy: LegacyDatabase, _ cookie: String, key: String = LegacyDatabase.secretKey, fallbacks: [String] = [],
-        name: String = "sessionid", now: Date = LegacyDatabase.now
+        name: String = "sessionid", backends: [String] = DjangoIdentity.standardBackends,
+        now: Date = LegacyDatabase.now
     ) async throws -> Principal? {
         let identity = DjangoIdentity(
             records: try legacy.open(), signing: DjangoSigning(secretKey: key, fallbacks: fallbacks), cookie: name,
-            now: { now })
+            backends: Set(backends), now: { now })
         switch try await identity.identify(PresentedCredentials(cookieHeaders: ["a=b; sessionid=\(cookie)"])) {
         case .none: return nil
         case .principal(let principal): return principal
@@ -44,6 +45,18 @@ import Testing
     ])
     func otherCookiesAreAnonymous(cookie: String) async throws {
         #expect(try await identify(LegacyDatabase(), cookie) == nil)
+    }
+
+    /// Django asks the session's backend for the user, and takes one that is not configured for nobody.
+    @Test func aSessionOfABackendThatTheSiteDoesNotHaveIsAnonymous() async throws {
+        let legacy = try LegacyDatabase()
+        #expect(try await identify(legacy, LegacyDatabase.alice, backends: ["company.sso.Backend"]) == nil)
+        #expect(try await identify(legacy, LegacyDatabase.alice, backends: []) == nil)
+        let model = ["company.sso.Backend", "django.contrib.auth.backends.ModelBackend"]
+        #expect(try await identify(legacy, LegacyDatabase.alice, backends: model)?.name == "alice")
+        #expect(try legacy.configuration().django.backends == Set(DjangoIdentity.standardBackends))
+        let configured = try legacy.configuration(["django": ["backends": ["company.sso.Backend"]]])
+        #expect(configured.django.backends == ["company.sso.Backend"])
     }
 
     @Test func aSessionEndsAtItsExpiry() async throws {

@@ -37,7 +37,10 @@ import Testing
     func textComesBackWhole(engine: Engine, text: String) async throws {
         let store = try await engine.store()
         try await store.appendMessage(StoredMessage(message: text, response: text + "!", at: Date()), userID: "u")
-        let stored = try #require(try await store.messages(userID: "u", limit: 1).first)
+        let page = try await store.messages(
+            userID: "u", within: MessagePageBounds(rows: 1, bytes: 4 << 20), after: nil)
+        let stored = try #require(page.messages.first)
+        #expect(stored.storedBytes == nil)
         #expect(stored.message == text)
         #expect(stored.response == text + "!")
     }

@@ -146,4 +146,16 @@ import Testing
                 SearchHit(name: "Travel", url: "https://wiki.example/travel"),
             ])
     }
+
+    @Test(arguments: Engine.allCases)
+    func aDottedCapitalIFoldsToItselfAlone(engine: Engine) async throws {
+        let store = try await engine.store(projects: [("İstanbul", ""), ("istanbul", ""), ("ISTANBUL", "")])
+        func names(_ query: String) async throws -> [String]? {
+            try await store.search(model: "projects", query: query, columns: .all, limit: 9)?.map(\.name)
+        }
+        #expect(try await names("İ") == ["İstanbul"])
+        #expect(try await names("İSTANBUL") == ["İstanbul"])
+        #expect(try await names("i") == ["istanbul", "ISTANBUL"])
+        #expect(try await names("STANBUL") == ["İstanbul", "istanbul", "ISTANBUL"])
+    }
 }

@@ -1,0 +1,38 @@
+/// Everything that the legacy sessions of one class of callers share, and compete for: anonymous callers have one, known
+/// callers another, so that a flood of the former takes nothing from the latter.
+final class SessionPool: Sendable {
+    let sessions: SessionTable
+    /// Events kept for redelivery.
+    let store: EventStore
+    /// Streams that have ended and may still be fetched.
+    let lingering: LingeringStreams
+
+    init(limit: Int, ownerLimit: Int, _ configuration: StreamableHTTPConfiguration) {
+        sessions = SessionTable(limit: limit, ownerLimit: ownerLimit, idle: configuration.sessionIdle)
+        store = EventStore(maximumBytes: configuration.eventStoreBytes)
+        lingering = LingeringStreams(window: configuration.resumeWindow)
+    }
+}
+
+/// The pools of an endpoint.
+struct SessionPools: Sendable {
+    /// Sessions of callers without an identity.
+    let anonymous: SessionPool
+    /// Sessions of users.
+    let known: SessionPool
+
+    init(_ configuration: StreamableHTTPConfiguration) {
+        anonymous = SessionPool(limit: configuration.anonymousSessionLimit, ownerLimit: .max, configuration)
+        known = SessionPool(
+            limit: configuration.sessionLimit, ownerLimit: configuration.ownerSessionLimit, configuration)
+    }
+
+    /// Returns the pool of a session's owner; nil is an anonymous caller.
+    subscript(owner: String?) -> SessionPool { owner == nil ? anonymous : known }
+
+    /// Both, for work on every session.
+    var all: [SessionPool] { [anonymous, known] }
+
+    /// Every session alive now.
+    var sessions: [Session] { all.flatMap(\.sessions.all) }
+}
