@@ -79,7 +79,8 @@ enum AnswerScanner {
     private static func classify(
         _ envelope: Envelope, _ document: JSONSlice, in bytes: UnsafeRawBufferPointer, message: ByteBuffer, id: Int64
     ) -> Message {
-        if let method = envelope.method {
+        // Some servers write every member of their message type: a null beside a result is none.
+        if let method = envelope.method, method.kind != .null {
             guard method.kind == .string else { return .malformed("method that is no string") }
             return envelope.id == nil ? .notification(document) : .request(document)
         }
@@ -100,14 +101,27 @@ enum AnswerScanner {
         return .answer(.result(message: message, result: result))
     }
 
-    /// `31` is not `"31"`.
+    /// Whether an id is that of the request. Ours are numbers that no other request has, so the same number as a string
+    /// or with an empty fraction (`"31"`, `31.0`) cannot be another's.
     private static func isID(_ slice: JSONSlice?, _ id: Int64, in bytes: UnsafeRawBufferPointer) -> Bool {
-        guard let slice, slice.kind == .number, slice.count <= 20 else { return false }
+        guard let slice, slice.count <= 24 else { return false }
+        var digits = UnsafeRawBufferPointer(rebasing: bytes[slice.range])
+        switch slice.kind {
+        case .number:
+            if let point = digits.firstIndex(of: UInt8(ascii: ".")) {
+                guard digits[(point + 1)...].allSatisfy({ $0 == UInt8(ascii: "0") }) else { return false }
+                digits = UnsafeRawBufferPointer(rebasing: digits[..<point])
+            }
+        case .string:
+            guard digits.count > 2 else { return false }
+            digits = UnsafeRawBufferPointer(rebasing: digits[1..<(digits.count - 1)])
+        default: return false
+        }
+        guard !digits.isEmpty else { return false }
         var value: Int64 = 0
-        for byte in bytes[slice.range] {
-            let digit = Int64(byte) - 0x30
-            guard 0...9 ~= digit, value < Int64.max / 10 else { return false }
-            value = value * 10 + digit
+        for byte in digits {
+            guard 0x30...0x39 ~= byte, value < Int64.max / 10 else { return false }
+            value = value * 10 + Int64(byte - 0x30)
         }
         return value == id
     }

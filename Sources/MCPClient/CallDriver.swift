@@ -34,7 +34,8 @@ final class CallDriver: ExchangeOwner {
         let upstream = caller.upstream
         machine = CallMachine(
             policy: CallMachine.Policy(
-                deadline: request.deadline, idleTimeout: request.idleTimeout, mayRunTwice: request.mayRunTwice,
+                deadline: request.deadline, idleTimeout: request.idleTimeout, replays: request.replays,
+                replaysLeft: request.replaysLeft ?? request.replays,
                 mirrorsArguments: request.method == MCPMethod.toolsCall,
                 takesInputRequests: request.takesInputRequests,
                 backoff: Backoff(window: upstream.retryWindow, pause: upstream.retryPause)))
@@ -48,8 +49,7 @@ final class CallDriver: ExchangeOwner {
 
     /// The transport should have ended the exchange by now.
     func overdue() {
-        upstream.logger.error(
-            "transport lost a call", metadata: ["upstream": "\(upstream.configuration.name)", "id": "\(number)"])
+        upstream.notices.warn(.transport, "transport lost a call", ["id": "\(number)"])
         perform(machine.expired(now: .now()))
     }
 
@@ -71,6 +71,11 @@ final class CallDriver: ExchangeOwner {
                 return send(connection)
             case .relist:
                 return relist()
+            case .verify(let connection):
+                return verify(connection)
+            case .decline(_, let message, let result):
+                request.input = DeclinedInput(message: message, result: result)
+                action = machine.declined(request.input != nil, now: .now())
             case .wait(let until):
                 caller.eventLoop.assumeIsolated().scheduleTask(deadline: until) {
                     self.perform(self.machine.resumed(now: .now()))
@@ -114,6 +119,13 @@ final class CallDriver: ExchangeOwner {
         }
     }
 
+    private func verify(_ connection: UpstreamConnection) {
+        scheduleExpiry()
+        SessionCheck(connection, credentials: request.credentials, caller: caller) { isKnown in
+            self.perform(self.machine.verified(isKnown: isKnown, now: .now()))
+        }.start(within: request.deadline)
+    }
+
     private var waiter: PoolWaiter {
         let driver = NIOLoopBound(self, eventLoop: caller.eventLoop)
         return PoolWaiter(eventLoop: caller.eventLoop) { driver.value.woken($0) }
@@ -154,15 +166,15 @@ final class CallDriver: ExchangeOwner {
         let body: ByteBuffer
         switch request.body {
         case .toolCall(let tool, let arguments):
-            body = upstream.envelope.toolCall(number: number, tool: tool, arguments: arguments, meta: meta)
+            body = upstream.envelope.toolCall(
+                number: number, tool: tool, arguments: arguments, input: request.input, meta: meta)
         case .other(let method, let params):
             body = upstream.envelope.request(number: number, method: method, params: params, meta: meta)
         }
-        let streaming = request.wantsStream || upstream.streams.load(ordering: .relaxed)
         let post = upstream.post(
             body, url: connection.url, headers: headers(connection), timeout: request.deadline.remaining(from: now),
-            streaming: streaming, mayResend: request.mayRunTwice)
-        begin(post, streaming: streaming)
+            mayResend: request.method != MCPMethod.toolsCall)
+        begin(post)
         if request.idleTimeout != nil {
             // The time that it waited for a connection is no silence of the server's.
             expiry?.cancel()
@@ -173,11 +185,11 @@ final class CallDriver: ExchangeOwner {
         }
     }
 
-    private func begin(_ curlRequest: CurlRequest, streaming: Bool) {
+    private func begin(_ curlRequest: CurlRequest) {
         let exchange = Exchange(
-            number: number, streaming: streaming, limit: upstream.configuration.maximumResponseBytes, owner: self)
+            number: number, limit: upstream.configuration.maximumResponseBytes, owner: self)
         self.exchange = exchange
-        exchange.start(curlRequest, over: caller.transport, eventLoop: caller.eventLoop)
+        exchange.start(curlRequest, by: caller)
     }
 
     private func headers(_ connection: UpstreamConnection) -> CurlHeaders {
@@ -222,7 +234,9 @@ final class CallDriver: ExchangeOwner {
         } else {
             exchange = nil
         }
+        if let stale = machine.stale { upstream.discard(request.credentials.partition, stale) }
         giveBack()
+        upstream.note(outcome, of: request.method)
         let completion = self.completion
         self.completion = nil
         request.onProgress = nil
@@ -239,7 +253,6 @@ final class CallDriver: ExchangeOwner {
     // MARK: The exchange
 
     func exchangeAnswered(_ answer: ExchangeAnswer) {
-        if answer.isStreamed { upstream.streams.store(true, ordering: .relaxed) }
         // Only the right answer on the resumed stream is this call's; whatever else the GET gave is not about it.
         if let broken, answer.failure != nil, answer.rpcError == nil {
             return perform(machine.failed(broken, now: .now()))
@@ -267,8 +280,7 @@ final class CallDriver: ExchangeOwner {
         begin(
             upstream.eventStream(
                 over: connection, after: lastEventID, credentials: request.credentials,
-                timeout: request.deadline.remaining(from: .now())),
-            streaming: true)
+                timeout: request.deadline.remaining(from: .now())))
     }
 
     func exchangeReceived(_ message: JSONRPCMessage) {
@@ -290,8 +302,9 @@ final class CallDriver: ExchangeOwner {
             request.onNotification?(notification)
             return
         }
-        guard let params = notification.params, params[MCPMeta.progressToken]?.int == Int(number),
-            let progress = params["progress"]?.double
+        // Some servers make a string of the token, which is a number that no other request has.
+        guard let params = notification.params, let token = params[MCPMeta.progressToken],
+            token.int == Int(number) || token.string == String(number), let progress = params["progress"]?.double
         else { return }
         request.onProgress?(
             MCPProgress(
@@ -306,7 +319,7 @@ final class CallDriver: ExchangeOwner {
             return perform(machine.violated("more than \(OpenQuestions.streamLimit) questions at once", now: .now()))
         }
         let reply: (Result<JSONValue, JSONRPCError>) -> Void = {
-            [caller, questions, credentials = request.credentials] outcome in
+            [caller, questions, credentials = request.credentials.credentials] outcome in
             caller.reply(
                 JSONRPCResponse(id: question.id, outcome: outcome), to: questions, over: connection,
                 credentials: credentials)
@@ -315,19 +328,6 @@ final class CallDriver: ExchangeOwner {
             onRequest(question, reply)
         } else {
             reply(ServerQuestion.answer(to: question.method))
-        }
-    }
-}
-
-/// Questions that a client without handlers answers by itself.
-enum ServerQuestion {
-    /// Returns the answer to a request of the server: nothing for a `ping`, a decline for an elicitation, and an unknown
-    /// method for all that was never offered.
-    static func answer(to method: String) -> Result<JSONValue, JSONRPCError> {
-        switch method {
-        case MCPMethod.ping: .success([:])
-        case MCPMethod.elicitationCreate: .success(["action": "decline"])
-        default: .failure(.methodNotFound(method))
         }
     }
 }

@@ -1,3 +1,4 @@
+import JSON
 import MCP
 import NIOCore
 
@@ -5,14 +6,17 @@ import NIOCore
 /// clock: each input gives one action, and the driver reports back.
 ///
 /// Recovery is provably safe. A call is sent again only when the server refused the message as a whole (a stale session,
-/// the wrong era), when no byte of it left, or, once, when the tool may run twice by its own annotation.
+/// the wrong era), when no byte of it left, or, a few times, when the tool may run twice by its own annotation.
 struct CallMachine {
     struct Policy {
         var deadline: NIODeadline
         /// Longest silence, also before the request is sent; progress begins it anew.
         var idleTimeout: TimeAmount?
-        /// The tool is annotated as read-only or idempotent by an upstream that is trusted.
-        var mayRunTwice = false
+        /// How often a call that may have run is sent again: not at all unless its tool is annotated as read-only or
+        /// idempotent by an upstream that is trusted.
+        var replays = 0
+        /// The same for this and all other servers that may be given the call.
+        var replaysLeft = 0
         /// Arguments of the call may have to travel as headers, as the tool's definition says.
         var mirrorsArguments = false
         /// The caller can answer `input_required` itself.
@@ -28,6 +32,10 @@ struct CallMachine {
         case send(UpstreamConnection)
         /// Remember the new endpoint, then send with a new id.
         case follow(UpstreamConnection)
+        /// Ask with a `ping` whether the server still knows the session.
+        case verify(UpstreamConnection)
+        /// Decline what the tool asks its user, and send the call again with that.
+        case decline(UpstreamConnection, message: ByteBuffer, result: JSONSlice)
         /// List the tools anew: the header annotations that this call went by may be out of date.
         case relist
         case wait(until: NIODeadline)
@@ -41,6 +49,9 @@ struct CallMachine {
         case exchanging(UpstreamConnection)
         /// With what to report if the new list changes nothing.
         case relisting(UpstreamConnection, MCPCallFailure)
+        /// With what to report when the session proves good.
+        case verifying(UpstreamConnection, MCPCallFailure)
+        case declining(UpstreamConnection)
         case pausing(UpstreamConnection?)
         case finished
     }
@@ -57,9 +68,14 @@ struct CallMachine {
     private var sessionReused = true
     private var renewed = false
     private var reprobed = false
-    private var replayed = false
+    private var declines = 0
+    /// A connection that the server no longer knows, for the pool to forget when the call is over.
+    private(set) var stale: UpstreamConnection?
     private var redirected = false
     private var relisted = false
+
+    /// Rounds of questions that are declined before the call is given up.
+    private static let maximumDeclines = 4
 
     init(policy: Policy) {
         self.policy = policy
@@ -149,20 +165,61 @@ struct CallMachine {
             state = .relisting(connection, failure)
             return .relist
         }
-        if !renewed {
-            switch Staleness(answer, over: connection) {
-            case .none: break
-            case .proven:
-                renewed = true
-                state = .acquiring(doubt: nil)
-                return .acquire(discarding: connection)
-            case .possible:
-                renewed = true
-                state = .acquiring(doubt: (connection, failure))
-                return .acquire(discarding: connection)
-            }
+        switch ConnectionDoubt(answer, over: connection) {
+        case .none: return fail(failure, now)
+        case .lost where !renewed:
+            return renew(connection, doubt: nil)
+        case .perhaps where !renewed:
+            return renew(connection, doubt: (connection, failure))
+        case .told:
+            return lost(connection, failure, now)
+        case .suspected where now < policy.deadline:
+            state = .verifying(connection, failure)
+            return .verify(connection)
+        case .lost, .perhaps, .suspected:
+            return fail(failure, now)
         }
-        return fail(failure, now)
+    }
+
+    private mutating func renew(
+        _ connection: UpstreamConnection, doubt: (UpstreamConnection, MCPCallFailure)?
+    ) -> Action {
+        renewed = true
+        state = .acquiring(doubt: doubt)
+        return .acquire(discarding: connection)
+    }
+
+    /// The session is gone, and whether the call ran before that is not known: only one that may run twice is sent again.
+    private mutating func lost(
+        _ connection: UpstreamConnection, _ failure: MCPCallFailure, _ now: NIODeadline
+    ) -> Action {
+        if failure.executed != .no {
+            executed = .unknown
+            runs += 1
+        }
+        guard !renewed, policy.replays > 0, runs <= policy.replays, now < policy.deadline else {
+            stale = connection
+            return fail(failure, now)
+        }
+        return renew(connection, doubt: nil)
+    }
+
+    /// The `ping` that `verify` asked for has its answer.
+    mutating func verified(isKnown: Bool, now: NIODeadline) -> Action {
+        guard case .verifying(let connection, let failure) = state else { return .none }
+        account(now)
+        return isKnown ? fail(failure, now) : lost(connection, failure, now)
+    }
+
+    /// The questions that `decline` named are declined, or cannot be.
+    mutating func declined(_ isPossible: Bool, now: NIODeadline) -> Action {
+        guard case .declining(let connection) = state else { return .none }
+        if now >= policy.deadline { return expire(now) }
+        if isPossible { return send(connection, now) }
+        return fail(
+            MCPCallFailure(
+                kind: .rejected, status: 200, executed: .unknown,
+                detail: "the tool asks for input, which this client cannot give"), now)
     }
 
     /// The tools were listed anew.
@@ -189,8 +246,7 @@ struct CallMachine {
             executed = .unknown
             runs += 1
             let transport = failure.kind == .broken || failure.kind == .refused || failure.kind == .garbled
-            if policy.mayRunTwice, transport, !replayed, now < policy.deadline {
-                replayed = true
+            if transport, policy.replays > 0, runs <= policy.replays, now < policy.deadline {
                 renewed = false
                 return send(connection, now)
             }
@@ -236,6 +292,7 @@ struct CallMachine {
     private mutating func give(up kind: MCPCallFailure.Kind, _ detail: String, _ now: NIODeadline) -> Action {
         var abandoned: UpstreamConnection?
         account(now)
+        if case .verifying(_, let failure) = state { return fail(failure, now) }
         if case .exchanging(let connection) = state {
             executed = .unknown
             abandoned = connection
@@ -247,8 +304,15 @@ struct CallMachine {
         _ answer: ExchangeAnswer, _ connection: UpstreamConnection, _ now: NIODeadline
     ) -> Action {
         guard case .result(let message, let result) = answer.content else { return .none }
-        if connection.era == .modern, let failure = refusal(of: AnswerScanner.resultType(of: result, in: message)) {
-            return fail(failure, now)
+        if connection.era == .modern {
+            switch AnswerScanner.resultType(of: result, in: message) {
+            case .complete: break
+            case .inputRequired where policy.takesInputRequests: break
+            case .inputRequired: return decline(message, result, connection, now)
+            case .unknown:
+                return fail(
+                    MCPCallFailure(kind: .invalid, status: 200, executed: .yes, detail: "unknown resultType"), now)
+            }
         }
         state = .finished
         let outcome = MCPCallResult(
@@ -257,17 +321,14 @@ struct CallMachine {
         return .finish(.result(outcome), abandoned: nil)
     }
 
-    private func refusal(of type: AnswerScanner.ResultType) -> MCPCallFailure? {
-        switch type {
-        case .complete: nil
-        case .inputRequired where policy.takesInputRequests: nil
-        case .inputRequired:
-            MCPCallFailure(
-                kind: .rejected, status: 200, executed: .unknown,
-                detail: "the tool asks for input, which this client cannot give")
-        case .unknown:
-            MCPCallFailure(kind: .invalid, status: 200, executed: .yes, detail: "unknown resultType")
-        }
+    private mutating func decline(
+        _ message: ByteBuffer, _ result: JSONSlice, _ connection: UpstreamConnection, _ now: NIODeadline
+    ) -> Action {
+        executed = .unknown
+        state = .declining(connection)
+        declines += 1
+        guard declines <= Self.maximumDeclines else { return declined(false, now: now) }
+        return .decline(connection, message: message, result: result)
     }
 
     private mutating func fail(
@@ -280,8 +341,10 @@ struct CallMachine {
         failure.timings = timings
         failure.replays = max(0, sends - 1)
         failure.sessionReused = sessionReused
+        failure.runs = runs
         failure.mayGoElsewhere =
-            failure.kind == .unreachable && (failure.executed == .no || policy.mayRunTwice && runs == 1)
+            failure.kind == .unreachable
+            && (failure.executed == .no || policy.replaysLeft > 0 && runs <= policy.replaysLeft)
         return .finish(.failure(failure), abandoned: abandoned)
     }
 
@@ -289,29 +352,5 @@ struct CallMachine {
         let passed = Duration.nanoseconds((now - mark).nanoseconds)
         if case .exchanging = state { timings.upstream += passed } else { timings.session += passed }
         mark = now
-    }
-}
-
-/// Whether an answer says that the connection, not the call, is at fault. In either case the call did not run.
-private enum Staleness {
-    case none
-    /// The session is gone.
-    case proven
-    /// The server behind the URL may have changed; only a new handshake tells.
-    case possible
-
-    init(_ answer: ExchangeAnswer, over connection: UpstreamConnection) {
-        let code = answer.rpcError?.knownCode
-        // These say what is wrong with the message itself.
-        let aboutTheMessage =
-            code == .invalidParams || code == .methodNotFound || code == .parseError
-        switch (connection.era, answer.status) {
-        case (.legacy, 404): self = connection.sessionID != nil ? .proven : .possible
-        case (.legacy, 400) where !aboutTheMessage: self = connection.sessionID != nil ? .proven : .possible
-        case (.modern, 400), (.modern, 404), (.modern, 405):
-            let unsupported = code == .unsupportedVersion
-            self = unsupported || !(aboutTheMessage || answer.provesModern) ? .possible : .none
-        default: self = .none
-        }
     }
 }

@@ -10,6 +10,8 @@ final class CatalogLoader {
     private let completion: (Result<ToolCatalog, MCPCallFailure>) -> Void
     private var tools: [ToolDefinition] = []
     private var pages = 0
+    /// Cursors that were asked for: a list whose cursor comes back would never end.
+    private var asked: Set<String> = []
     private var lifetime: Duration?
 
     /// A server that never ends its list is cut short.
@@ -33,7 +35,7 @@ final class CatalogLoader {
         caller.perform(
             OutgoingRequest(
                 body: .other(method: MCPMethod.toolsList, params: params), credentials: credentials,
-                deadline: deadline, mayRunTwice: true)
+                deadline: deadline, replays: caller.upstream.configuration.replays)
         ) { outcome in
             switch outcome {
             case .result(let result): self.take(result)
@@ -56,8 +58,14 @@ final class CatalogLoader {
             lifetime = min(lifetime ?? .seconds(86_400), .milliseconds(ttl))
         }
         // An empty cursor is a cursor like any other (2026-07-28); absent or null ends the list.
-        if let cursor = document["nextCursor"]?.string, pages < Self.maximumPages, tools.count < limit {
-            return page(cursor: cursor)
+        if let cursor = document["nextCursor"]?.string, tools.count < limit {
+            if pages < Self.maximumPages, asked.insert(cursor).inserted { return page(cursor: cursor) }
+            caller.upstream.notices.warn(
+                .catalog, "tool list does not end",
+                [
+                    "pages": "\(pages)",
+                    "answer": "a cursor that was sent before, or more than \(Self.maximumPages) pages",
+                ])
         }
         let catalog = ToolCatalog(tools: tools, era: result.era, lifetime: lifetime)
         caller.upstream.catalogLoaded(catalog, credentials: credentials, now: .now())

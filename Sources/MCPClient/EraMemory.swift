@@ -15,9 +15,14 @@ struct EraMemory {
     private(set) var url: String
     let configuredURL: String
     let era: MCPUpstreamConfiguration.Era
+    /// The revision that `initialize` asks for: the configured one, or another that the server took instead.
+    private(set) var legacyVersion: MCPVersion
+    private let configuredVersion: MCPVersion
 
-    init(url: String, era: MCPUpstreamConfiguration.Era) {
+    init(url: String, era: MCPUpstreamConfiguration.Era, legacyVersion: MCPVersion = .latestLegacy) {
         self.url = url
+        self.legacyVersion = legacyVersion
+        configuredVersion = legacyVersion
         self.configuredURL = url
         self.era = era
         reset()
@@ -31,6 +36,7 @@ struct EraMemory {
 
     mutating func learn(_ connection: UpstreamConnection) {
         url = connection.url
+        if let requested = connection.requested { legacyVersion = requested }
         knowledge = connection.era == .modern ? .modern(connection) : .legacy
     }
 
@@ -52,6 +58,7 @@ struct EraMemory {
 
     private mutating func reset() {
         url = configuredURL
+        legacyVersion = configuredVersion
         knowledge = era == .legacy ? .legacy : .unknown
     }
 }

@@ -4,8 +4,8 @@ import NIOCore
 
 /// Hears of one exchange on the event loop that started it.
 protocol ExchangeOwner: AnyObject {
-    /// The server has answered with an event stream; messages may follow.
-    func exchangeOpened()
+    /// The head of an answer that arrives in pieces is there; messages may follow.
+    func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool)
     /// The last word, unless `exchangeFailed` came.
     func exchangeAnswered(_ answer: ExchangeAnswer)
     /// A notification or a request of the server, before the answer.
@@ -15,7 +15,7 @@ protocol ExchangeOwner: AnyObject {
 }
 
 extension ExchangeOwner {
-    func exchangeOpened() {}
+    func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool) {}
 }
 
 /// A place in an event stream.
@@ -30,23 +30,28 @@ final class Exchange: CurlTransferReceiver {
     private var reader: ExchangeReader
     private var owner: (any ExchangeOwner)?
     private var transfer: CurlTransfer?
-    private let streaming: Bool
+    /// The answer comes in pieces: its head is read already.
+    private var isStreamed = false
+    private var tails: OpenTails?
     /// Of a streamed answer, which is complete before libcurl says how long its parts took.
     private var started = NIODeadline.uptimeNanoseconds(0)
     private var firstByte = Duration.zero
     private var connect = Duration.zero
 
-    init(number: Int64, streaming: Bool, limit: Int, owner: any ExchangeOwner) {
+    init(number: Int64, limit: Int, owner: any ExchangeOwner) {
         self.reader = ExchangeReader(id: number, limit: limit)
-        self.streaming = streaming
         self.owner = owner
     }
 
-    var isEventStream: Bool { reader.isEventStream }
+    /// Whether the transfer goes on.
+    var isOpen: Bool { transfer != nil }
+    /// The session that the head of the answer names.
+    var sessionID: String? { reader.headOnly.sessionID }
 
-    func start(_ request: CurlRequest, over transport: any ExchangeTransport, eventLoop: any EventLoop) {
-        if streaming { started = .now() }
-        transfer = transport.start(request, on: eventLoop, receiver: self)
+    func start(_ request: CurlRequest, by caller: MCPCaller) {
+        started = .now()
+        tails = caller.tails
+        transfer = caller.transport.start(request, on: caller.eventLoop, receiver: self)
     }
 
     /// Ends the transfer; the owner hears nothing more.
@@ -56,13 +61,21 @@ final class Exchange: CurlTransferReceiver {
         transfer = nil
     }
 
+    /// Tells the owner nothing more; the transfer may end by itself.
+    func release() {
+        owner = nil
+        if transfer != nil { tails?.add(self) }
+    }
+
     func transferHead(status: Int, headers: CurlHeaders) {
+        isStreamed = true
         firstByte = .nanoseconds((NIODeadline.now() - started).nanoseconds)
         reader.head(status: status, headers: headers)
-        if reader.isEventStream, 200..<300 ~= status { owner?.exchangeOpened() }
+        owner?.exchangeBegan(reader.headOnly, isEventStream: reader.isEventStream)
     }
 
     func transferBody(_ bytes: ByteBuffer) {
+        if owner == nil { return }
         deliver(reader.chunk(bytes))
     }
 
@@ -70,7 +83,7 @@ final class Exchange: CurlTransferReceiver {
         transfer = nil
         switch result {
         case .success(let response):
-            if streaming {
+            if isStreamed {
                 deliver(reader.finish())
             } else {
                 connect = response.timings.connect
@@ -92,8 +105,9 @@ final class Exchange: CurlTransferReceiver {
             case .answer(var answer):
                 answer.connect = connect
                 answer.firstByte = firstByte
-                // The stream may go on for a moment: left alone it ends by itself and its connection stays usable.
                 self.owner = nil
+                // The answer counts when it is there; the stream may go on for a moment.
+                if transfer != nil { tails?.add(self) }
                 owner.exchangeAnswered(answer)
             }
         }

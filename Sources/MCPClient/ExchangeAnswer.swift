@@ -21,8 +21,8 @@ struct ExchangeAnswer {
     var wwwAuthenticate: [String] = []
     var retryAfter: String?
     var setCookies: [String] = []
-    /// It came on an event stream.
-    var isStreamed = false
+    /// Beginning of a body that is no JSON-RPC message.
+    var excerpt = ""
     /// Opening the connection, zero when one was reused; until the first byte.
     var connect = Duration.zero
     var firstByte = Duration.zero
@@ -36,21 +36,22 @@ struct ExchangeAnswer {
         if case .error(let error) = content { error } else { nil }
     }
 
-    /// The server understands 2026-07-28, whatever else it thinks of the request.
+    /// The server understands 2026-07-28, whatever else it thinks of the request: no other revision has these codes.
     var provesModern: Bool {
         switch rpcError?.knownCode {
         case .headerMismatch, .missingClientCapability, .unsupportedVersion: true
-        case .methodNotFound: status == 404
         default: false
         }
     }
 
-    /// About neither era nor session: to be reported as it is.
-    var provesNothing: Bool {
-        switch status {
-        case 401, 403, 408, 413, 429: true
-        default: status >= 500
-        }
+    /// The status is about the caller or the server's load, not about era or session.
+    var isAboutTheCaller: Bool { [401, 403, 408, 413, 429].contains(status) }
+
+    /// The server's own words about what is wrong; empty where it has none.
+    var words: String {
+        guard let error = rpcError else { return excerpt }
+        guard let data = error.data?.string else { return error.message }
+        return error.message + " " + data
     }
 
     /// The failure that this answer is; nil for a result.

@@ -13,7 +13,7 @@ struct ExchangeReader {
         case message(JSONRPCMessage)
     }
 
-    private enum Kind { case none, json, events, other }
+    private enum Kind { case document, events }
 
     let id: Int64
     /// Last event id of the stream: where it can be taken up again.
@@ -22,11 +22,17 @@ struct ExchangeReader {
     private(set) var retryMilliseconds: Int?
     private(set) var isAnswered = false
     private var answer = ExchangeAnswer(status: 0, content: .nothing)
-    private var kind = Kind.none
+    private var kind = Kind.document
+    /// The content type, where it is neither JSON's nor absent: a body that cannot be read is blamed on it.
+    private var oddType: String?
     private var collected = ByteBuffer()
     private var parser: SSEParser
     private let limit: Int
     private var foreign = false
+    private var isFirstChunk = true
+
+    /// Bytes of an unreadable body that are kept.
+    private static let excerptLength = 512
 
     init(id: Int64, limit: Int) {
         self.id = id
@@ -43,10 +49,8 @@ struct ExchangeReader {
     /// A buffered answer. Messages before the answer come first.
     mutating func whole(_ response: CurlResponse) -> [Incoming] {
         head(status: response.status, headers: response.headers)
-        if kind == .events {
-            return chunk(response.body) + finish()
-        }
-        return [.answer(document(response.body))]
+        if kind == .events { return chunk(response.body) + finish() }
+        return document(response.body)
     }
 
     // MARK: In pieces
@@ -54,8 +58,9 @@ struct ExchangeReader {
     mutating func head(status: Int, headers: CurlHeaders) {
         answer = ExchangeAnswer(status: status, content: .nothing)
         parser = SSEParser(maximumEventBytes: limit)
-        kind = headers.first(name: "Content-Type").map(Self.kind) ?? .none
-        answer.isStreamed = kind == .events
+        kind = headers.announcesEventStream ? .events : .document
+        oddType = kind == .events ? nil : headers.first(name: "Content-Type").flatMap { Self.isJSON($0) ? nil : $0 }
+        isFirstChunk = true
         answer.setCookies = headers.all(name: "Set-Cookie")
         answer.sessionID = headers.first(name: MCPHeader.sessionID)
         if status >= 300 {
@@ -66,18 +71,17 @@ struct ExchangeReader {
     }
 
     mutating func chunk(_ bytes: ByteBuffer) -> [Incoming] {
+        if isFirstChunk, bytes.readableBytes > 0 {
+            isFirstChunk = false
+            // A document under the name of a stream.
+            if kind == .events, Self.beginsDocument(bytes) { kind = .document }
+        }
         guard kind == .events, 200..<300 ~= answer.status else {
-            if collected.readableBytes + bytes.readableBytes <= limit { collected.writeImmutableBuffer(bytes) }
+            if bytes.readableBytes <= limit - collected.readableBytes { collected.writeImmutableBuffer(bytes) }
             return []
         }
         var incoming: [Incoming] = []
-        do {
-            for event in try parser.feed(bytes.readableBytesView) { take(event, &incoming) }
-        } catch {
-            isAnswered = true
-            answer.content = .malformed("event stream: \(error)", executed: .unknown)
-            incoming.append(.answer(answer))
-        }
+        feed(bytes, &incoming)
         return incoming
     }
 
@@ -86,31 +90,61 @@ struct ExchangeReader {
         if isAnswered { return [] }
         if kind == .events, 200..<300 ~= answer.status {
             guard foreign else { return [] }
-            isAnswered = true
-            answer.content = .malformed("answer with the wrong id", executed: .unknown)
-            return [.answer(answer)]
+            return [refuse("answer with the wrong id")]
         }
-        return [.answer(document(collected))]
+        return document(collected)
     }
+
+    /// The answer as far as its head tells: all that a notification needs.
+    var headOnly: ExchangeAnswer { answer }
 
     // MARK: Inside
 
-    private static func kind(of contentType: String) -> Kind {
-        // By bytes: to find the ends of characters would cost as much as to read the answer.
-        let type = Substring(contentType.utf8.prefix { $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: " ") })
-        if type.equalsIgnoringCase("application/json") { return .json }
-        return type.equalsIgnoringCase("text/event-stream") ? .events : .other
+    private static func isJSON(_ contentType: String) -> Bool {
+        let type = contentType.utf8.prefix { $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: " ") }
+        return Substring(type).equalsIgnoringCase("application/json")
     }
 
-    private mutating func document(_ body: ByteBuffer) -> ExchangeAnswer {
-        isAnswered = true
-        let success = 200..<300 ~= answer.status
-        // Error pages are often HTML: they say nothing beyond their status. A success has to be JSON.
-        guard body.readableBytes > 0 else { return answer }
-        if kind == .other {
-            if success { answer.content = .malformed("unexpected content type", executed: .unknown) }
-            return answer
+    /// A question or a notification. A server that waits for an answer gets one, also where its message has no `jsonrpc`
+    /// or parameters that are no object.
+    private static func message(_ tree: JSONValue) -> JSONRPCMessage? {
+        if let message = try? JSONRPCMessage(tree) { return message }
+        guard let method = tree["method"]?.string else { return nil }
+        let params = tree["params"]?.object
+        guard let id = JSONRPCMessage.requestID(of: tree) else {
+            return .notification(JSONRPCNotification(method: method, params: params))
         }
+        return .request(JSONRPCRequest(id: id, method: method, params: params))
+    }
+
+    private static func beginsDocument(_ bytes: ByteBuffer) -> Bool {
+        let first = bytes.readableBytesView.first { ![0x20, 0x09, 0x0A, 0x0D].contains($0) }
+        return first == UInt8(ascii: "{") || first == UInt8(ascii: "[")
+    }
+
+    private mutating func feed(_ bytes: ByteBuffer, _ incoming: inout [Incoming]) {
+        do {
+            for event in try parser.feed(bytes.readableBytesView) { take(event, &incoming) }
+        } catch {
+            incoming.append(refuse("event stream: \(error)"))
+        }
+    }
+
+    private mutating func refuse(_ detail: String) -> Incoming {
+        isAnswered = true
+        answer.content = .malformed(detail, executed: .unknown)
+        return .answer(answer)
+    }
+
+    /// Reads a whole body, by what it holds: a JSON-RPC message under any content type, or else events.
+    private mutating func document(_ body: ByteBuffer) -> [Incoming] {
+        let success = 200..<300 ~= answer.status
+        guard body.readableBytes > 0 else {
+            isAnswered = true
+            return [.answer(answer)]
+        }
+        var body = body
+        if body.readableBytesView.starts(with: [0xEF, 0xBB, 0xBF]) { body.moveReaderIndex(forwardBy: 3) }
         var content: ExchangeAnswer.Content?
         var problem: String?
         AnswerScanner.scan(body, id: id) { message in
@@ -121,12 +155,30 @@ struct ExchangeReader {
             case .malformed(let detail): problem = detail
             }
         }
+        if content == nil, !Self.beginsDocument(body), let incoming = events(in: body) { return incoming }
+        isAnswered = true
         if let content {
             answer.content = content
-        } else if success {
-            answer.content = .malformed(problem ?? "no response in the answer", executed: .unknown)
+        } else {
+            // Error pages are often HTML: they say nothing beyond their status. A success has to be JSON.
+            answer.excerpt = String(decoding: body.readableBytesView.prefix(Self.excerptLength), as: UTF8.self)
+            if success {
+                let unread = oddType == nil || Self.beginsDocument(body) ? problem : "unexpected content type"
+                answer.content = .malformed(unread ?? "no response in the answer", executed: .unknown)
+            }
         }
-        return answer
+        return [.answer(answer)]
+    }
+
+    /// Reads an event stream that calls itself something else; nil when there is no answer in it.
+    private mutating func events(in body: ByteBuffer) -> [Incoming]? {
+        var reader = ExchangeReader(id: id, limit: limit)
+        reader.answer = answer
+        var incoming: [Incoming] = []
+        reader.feed(body, &incoming)
+        guard case .answer(let found) = incoming.last, found.rpcError != nil || found.failure == nil else { return nil }
+        self = reader
+        return incoming
     }
 
     private mutating func take(_ event: ServerSentEvent, _ incoming: inout [Incoming]) {
@@ -147,11 +199,9 @@ struct ExchangeReader {
                 foreign = true
             case .notification(let slice), .request(let slice):
                 let tree = message.withUnsafeReadableBytes { JSONValue(slice, in: $0) }
-                if let message = try? JSONRPCMessage(tree) { incoming.append(.message(message)) }
+                if let message = Self.message(tree) { incoming.append(.message(message)) }
             case .malformed(let detail):
-                isAnswered = true
-                answer.content = .malformed(detail, executed: .unknown)
-                incoming.append(.answer(answer))
+                incoming.append(refuse(detail))
             }
         }
     }

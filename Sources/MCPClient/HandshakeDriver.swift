@@ -13,16 +13,19 @@ final class HandshakeDriver: ExchangeOwner {
     private var exchange: Exchange?
     /// For an exchange whose outcome the transport loses: many calls may wait for this handshake.
     private var expiry: Scheduled<Void>?
+    private let questions = OpenQuestions()
     private var upstream: MCPUpstream { caller.upstream }
 
     init(_ order: HandshakeOrder, caller: MCPCaller) {
         self.caller = caller
         self.order = order
         let configuration = caller.upstream.configuration
-        deadline = .now() + TimeAmount(configuration.handshakeTimeout)
+        let limit = TimeAmount(configuration.handshakeTimeout)
+        deadline = .now() + limit
         machine = HandshakeMachine(
             start: order.start, url: order.url, era: configuration.era,
-            legacyVersion: configuration.legacyVersion, deadline: deadline,
+            legacyVersion: order.legacyVersion, isVersionFixed: configuration.isVersionFixed, deadline: deadline,
+            limit: limit,
             backoff: Backoff(window: caller.upstream.retryWindow, pause: caller.upstream.retryPause))
     }
 
@@ -34,13 +37,31 @@ final class HandshakeDriver: ExchangeOwner {
         perform(machine.begin())
     }
 
+    func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool) {
+        guard machine.needsHeadOnly else { return }
+        exchange?.release()
+        exchange = nil
+        perform(machine.answered(head))
+    }
+
     func exchangeAnswered(_ answer: ExchangeAnswer) {
-        if answer.isStreamed { upstream.streams.store(true, ordering: .relaxed) }
         perform(machine.answered(answer))
     }
 
+    /// Answers what the server asks before it answers `initialize`; nothing else that it may say concerns a handshake.
     func exchangeReceived(_ message: JSONRPCMessage) {
-        // Nothing that a server may say before its answer concerns a handshake.
+        guard case .request(let question) = message else { return }
+        guard caller.accepts(questionOn: questions) else {
+            exchange?.abandon()
+            let detail = "more than \(OpenQuestions.streamLimit) questions at once"
+            return perform(machine.failed(TransportFailure(kind: .garbled, sent: true, detail: detail), now: .now()))
+        }
+        let session = exchange?.sessionID.flatMap { HandshakeMachine.isSessionID($0) ? $0 : nil }
+        let connection = UpstreamConnection(
+            version: order.legacyVersion, sessionID: session, url: machine.url, generation: 0)
+        caller.reply(
+            JSONRPCResponse(id: question.id, outcome: ServerQuestion.answer(to: question.method)), to: questions,
+            over: connection, credentials: order.credentials)
     }
 
     func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
@@ -60,17 +81,23 @@ final class HandshakeDriver: ExchangeOwner {
         case .connected(let established):
             let connection = UpstreamConnection(
                 version: established.version, sessionID: established.sessionID, url: established.url,
-                generation: upstream.nextGeneration(), description: established.description)
+                generation: upstream.nextGeneration(), description: established.description,
+                requested: established.requested)
+            if let complaint = established.complaint {
+                upstream.notices.warn(
+                    .notification, "upstream refused a notification",
+                    ["method": "\(MCPMethod.initialized)", "answer": "\(complaint)"])
+            }
             upstream.logger.debug(
                 "upstream connected",
                 metadata: ["upstream": "\(upstream.configuration.name)", "version": "\(established.version)"])
             finish(.connected(connection))
         case .failed(let failure):
-            upstream.logger.warning(
-                "upstream handshake failed",
-                metadata: [
-                    "upstream": "\(upstream.configuration.name)", "reason": "\(failure.failure.detail)",
-                    "kind": "\(failure.failure.kind)",
+            upstream.notices.warn(
+                .handshake, "upstream handshake failed",
+                [
+                    "answer": "\(failure.failure.detail)", "kind": "\(failure.failure.kind)",
+                    "key": "\(failure.failure.helpfulKey(for: upstream.configuration.name))",
                 ])
             finish(.failed(failure))
         }
@@ -103,12 +130,13 @@ final class HandshakeDriver: ExchangeOwner {
         }
         for header in order.credentials { headers.append(header) }
         // Streamed, because servers may keep an event stream open after the answer. All of it can be sent twice.
+        let now = NIODeadline.now()
         let request = upstream.post(
-            body, url: url, headers: headers, timeout: deadline.remaining(from: .now()), streaming: true,
-            mayResend: true)
+            body, url: url, headers: headers, timeout: machine.messageDeadline(now: now).remaining(from: now),
+            mode: .streaming, mayResend: true)
         let exchange = Exchange(
-            number: number, streaming: true, limit: upstream.configuration.maximumResponseBytes, owner: self)
+            number: number, limit: upstream.configuration.maximumResponseBytes, owner: self)
         self.exchange = exchange
-        exchange.start(request, over: caller.transport, eventLoop: caller.eventLoop)
+        exchange.start(request, by: caller)
     }
 }

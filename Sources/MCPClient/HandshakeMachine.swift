@@ -18,6 +18,10 @@ struct HandshakeMachine {
         var sessionID: String?
         var url: String
         var description: [UInt8]
+        /// The revision that `initialize` asked for.
+        var requested: MCPVersion?
+        /// Why the server did not take `notifications/initialized`; nil when it did.
+        var complaint: String?
     }
 
     enum Action {
@@ -29,30 +33,55 @@ struct HandshakeMachine {
     }
 
     private var message: Message
-    private var url: String
+    private(set) var url: String
     private let start: Start
     private let era: MCPUpstreamConfiguration.Era
-    private let legacyVersion: MCPVersion
+    private let isVersionFixed: Bool
     private let deadline: NIODeadline
+    private let limit: TimeAmount
     private var backoff: Backoff
     private var redirected = false
     private var resent = false
     private var versionChosen = false
+    /// Revisions that `initialize` has asked for.
+    private var requested: [MCPVersion] = []
+    private let firstRequest: MCPVersion
+    /// What the probe came to, where that decided nothing.
+    private var doubt: MCPCallFailure?
     private var description: [UInt8] = []
     private var finished = false
 
+    /// - Parameters:
+    ///   - legacyVersion: the revision that `initialize` asks for first.
+    ///   - isVersionFixed: it asks for no other.
+    ///   - limit: the time for the whole handshake, which ends at `deadline`.
     init(
         start: Start, url: String, era: MCPUpstreamConfiguration.Era, legacyVersion: MCPVersion = .latestLegacy,
-        deadline: NIODeadline, backoff: Backoff
+        isVersionFixed: Bool = false, deadline: NIODeadline, limit: TimeAmount = .seconds(10), backoff: Backoff
     ) {
         self.start = start
         self.url = url
         self.era = era
-        self.legacyVersion = legacyVersion
+        self.isVersionFixed = isVersionFixed
         self.deadline = deadline
+        self.limit = limit
         self.backoff = backoff
-        self.message = start == .probe ? .discover(.latestModern) : .initialize(legacyVersion)
+        firstRequest = legacyVersion
+        message = .discover(.latestModern)
+        if start == .initialize { ask(for: legacyVersion) }
     }
+
+    /// When the message that is under way has to have an answer: silence must leave time for what comes next.
+    func messageDeadline(now: NIODeadline) -> NIODeadline {
+        switch message {
+        case .discover where era == .modern, .initialize: deadline
+        case .discover, .initialized: min(deadline, now + .nanoseconds(limit.nanoseconds / 3))
+        }
+    }
+
+    /// Whether the head of an answer is all that counts: `notifications/initialized` has no response, but some servers
+    /// answer it with a stream that stays open.
+    var needsHeadOnly: Bool { if case .initialized = message { true } else { false } }
 
     mutating func begin() -> Action { .send(message, url: url) }
 
@@ -86,7 +115,19 @@ struct HandshakeMachine {
         }
         var result = failure.failure(now: now, deadline: deadline)
         result.executed = .no
-        return fail(result, refusal: failure.isRefusal)
+        result.detail = "\(name): \(result.detail)"
+        if failure.sent, failure.kind != .impossible, now < deadline {
+            switch message {
+            case .discover where era != .modern:
+                doubt = result
+                return fallBack()
+            case .initialized(let version, let sessionID):
+                return finish(
+                    version, sessionID: sessionID, description: description, complaint: failure.detail)
+            case .discover, .initialize: break
+            }
+        }
+        return fail(result, refusal: failure.isRefusal || failure.kind == .broken)
     }
 
     mutating func expired() -> Action {
@@ -97,74 +138,65 @@ struct HandshakeMachine {
     // MARK: server/discover
 
     private mutating func discovered(_ answer: ExchangeAnswer, _ version: MCPVersion) -> Action {
-        if answer.provesNothing { return fail(answer) }
-        if case .result(let message, let result) = answer.content, 200..<300 ~= answer.status {
-            let document = message.withUnsafeReadableBytes { JSONValue(result, in: $0) }
-            guard let names = document["supportedVersions"]?.array?.compactMap(\.string) else {
-                return fallBack(answer)
-            }
-            return choose(among: names, answer: answer, asked: version, description: document.serialized)
-        }
-        guard answer.provesModern else { return fallBack(answer) }
-        if answer.rpcError?.knownCode == .unsupportedVersion,
-            let names = answer.rpcError?.data?["supported"]?.array?.compactMap(\.string)
-        {
-            return choose(among: names, answer: answer, asked: version, description: nil)
-        }
-        // Modern beyond doubt, though it does not want to be asked: calls carry all that is needed.
-        return finish(version, sessionID: nil, description: [])
-    }
-
-    /// - Parameter description: nil when the server refused the version asked for and named others.
-    private mutating func choose(
-        among names: [String], answer: ExchangeAnswer, asked: MCPVersion, description: [UInt8]?
-    ) -> Action {
-        let common = names.compactMap(MCPVersion.init(rawValue:))
-        if let version = common.filter({ $0.era == .modern }).max() {
-            if let description { return finish(version, sessionID: nil, description: description) }
-            if !versionChosen {
-                versionChosen = true
-                message = .discover(version)
-                return .send(message, url: url)
-            }
-            return fail(answer)
-        }
-        if common.contains(where: { $0.era == .legacy }) { return fallBack(answer) }
-        return fail(
-            MCPCallFailure(
-                kind: .rejected, status: answer.status, rpcError: answer.rpcError, executed: .no,
-                detail: "no common protocol version"))
-    }
-
-    private mutating func fallBack(_ answer: ExchangeAnswer) -> Action {
-        guard era != .modern else {
+        switch EraDecision(answer, asked: version) {
+        case .modern(let version):
+            return finish(version, sessionID: nil, description: Self.document(answer)?.serialized ?? [])
+        case .ask(let version):
+            if versionChosen { return fail(answer) }
+            versionChosen = true
+            message = .discover(version)
+            return .send(message, url: url)
+        case .legacy where era != .modern:
+            return fallBack()
+        case .unclear where era != .modern:
+            doubt = described(answer)
+            return fallBack()
+        case .legacy:
             return fail(
                 MCPCallFailure(
                     kind: .rejected, status: answer.status, rpcError: answer.rpcError, executed: .no,
                     detail: "the server speaks no modern revision"))
+        case .noCommonVersion:
+            return fail(
+                MCPCallFailure(
+                    kind: .rejected, status: answer.status, rpcError: answer.rpcError, executed: .no,
+                    detail: "no common protocol version"))
+        case .unclear, .report:
+            return fail(answer)
         }
-        (redirected, resent) = (false, false)
-        message = .initialize(legacyVersion)
+    }
+
+    private mutating func fallBack() -> Action {
+        ask(for: firstRequest)
         return .send(message, url: url)
+    }
+
+    private mutating func ask(for version: MCPVersion) {
+        (redirected, resent) = (false, false)
+        requested.append(version)
+        message = .initialize(version)
+    }
+
+    private static func document(_ answer: ExchangeAnswer) -> JSONValue? {
+        guard case .result(let message, let result) = answer.content else { return nil }
+        return message.withUnsafeReadableBytes { JSONValue(result, in: $0) }
     }
 
     // MARK: initialize
 
     private mutating func initialized(_ answer: ExchangeAnswer) -> Action {
-        guard case .result(let message, let result) = answer.content, 200..<300 ~= answer.status else {
-            return fail(answer)
-        }
-        let document = message.withUnsafeReadableBytes { JSONValue(result, in: $0) }
+        guard 200..<300 ~= answer.status, let document = Self.document(answer) else { return refused(answer) }
         guard let name = document["protocolVersion"]?.string else {
             return fail(invalid(answer, "initialize without a protocolVersion"))
         }
         guard let version = MCPVersion(rawValue: name), version.era == .legacy else {
             return fail(
                 MCPCallFailure(
-                    kind: .rejected, status: answer.status, executed: .no, detail: "no common protocol version"))
+                    kind: .rejected, status: answer.status, executed: .no,
+                    detail: "no common protocol version: the server speaks \(name.prefix(32))"))
         }
         // A header value is about to be made of it.
-        guard answer.sessionID?.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) ?? true, answer.sessionID != "" else {
+        guard answer.sessionID.map(Self.isSessionID) ?? true else {
             return fail(invalid(answer, "session id that is no visible ASCII"))
         }
         description = document.serialized
@@ -173,16 +205,41 @@ struct HandshakeMachine {
         return .send(self.message, url: url)
     }
 
+    /// Returns whether a session id may be sent as a header.
+    static func isSessionID(_ text: String) -> Bool {
+        !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+
+    /// The server wants no session in this revision; perhaps in another.
+    private mutating func refused(_ answer: ExchangeAnswer) -> Action {
+        if !isVersionFixed, let version = VersionDecision.next(after: answer, tried: requested) {
+            ask(for: version)
+            return .send(message, url: url)
+        }
+        // What it said to the probe is nearer to the truth than that it has no `initialize`.
+        if let doubt, [.rejected, .invalid].contains(described(answer).kind) {
+            return fail(doubt, concernsCredentials: false)
+        }
+        return fail(answer)
+    }
+
     private mutating func confirmed(_ answer: ExchangeAnswer, _ version: MCPVersion, _ sessionID: String?) -> Action {
-        guard 200..<300 ~= answer.status else { return fail(answer) }
-        return finish(version, sessionID: sessionID, description: description)
+        // The session is open: a server that does not want to hear so is served all the same.
+        finish(
+            version, sessionID: sessionID, description: description,
+            complaint: 200..<300 ~= answer.status ? nil : "status \(answer.status)")
     }
 
     // MARK: Ends
 
-    private mutating func finish(_ version: MCPVersion, sessionID: String?, description: [UInt8]) -> Action {
+    private mutating func finish(
+        _ version: MCPVersion, sessionID: String?, description: [UInt8], complaint: String? = nil
+    ) -> Action {
         finished = true
-        return .connected(Established(version: version, sessionID: sessionID, url: url, description: description))
+        return .connected(
+            Established(
+                version: version, sessionID: sessionID, url: url, description: description, requested: requested.last,
+                complaint: complaint))
     }
 
     private func invalid(_ answer: ExchangeAnswer, _ detail: String) -> MCPCallFailure {
@@ -190,15 +247,31 @@ struct HandshakeMachine {
     }
 
     private mutating func fail(_ answer: ExchangeAnswer) -> Action {
+        let isGone = answer.status == 404 || answer.status == 405 || answer.rpcError?.knownCode == .methodNotFound
+        return fail(
+            described(answer), concernsCredentials: 400..<500 ~= answer.status && answer.status != 408,
+            forgetsEra: start == .initialize && (answer.provesModern || isGone))
+    }
+
+    /// The failure that an answer is, in the words of a handshake.
+    private func described(_ answer: ExchangeAnswer) -> MCPCallFailure {
         var failure = answer.failure ?? invalid(answer, "unexpected answer")
         failure.executed = .no
         // A cookie set during a handshake is everybody's who waits for it, so it is nobody's.
         failure.setCookies = []
         failure.detail = "\(name): \(failure.detail)"
-        let gone = answer.status == 404 || answer.status == 405
-        return fail(
-            failure, concernsCredentials: 400..<500 ~= answer.status && answer.status != 408,
-            forgetsEra: start == .initialize && (answer.provesModern || gone))
+        let words = String(String.UnicodeScalarView(answer.words.unicodeScalars.prefix(160).map { Self.printable($0) }))
+        if !words.isEmpty { failure.detail += " (\(words))" }
+        if requested.count > 1 { failure.detail += ", asked for \(requested.map(\.rawValue).joined(separator: ", "))" }
+        return failure
+    }
+
+    /// What a server says goes into the log: no line ends, no control characters, no change of direction.
+    private static func printable(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
+        switch scalar.properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: "\u{FFFD}"
+        default: scalar
+        }
     }
 
     private mutating func fail(

@@ -23,6 +23,8 @@ final class ListenDriver: ExchangeOwner {
     private var held: UpstreamConnection?
     private var exchange: Exchange?
     private let questions = OpenQuestions()
+    /// The stream's head has arrived.
+    private var isOpen = false
     private var lastEventID: String?
     private var pause = ListenDriver.firstPause
 
@@ -71,13 +73,14 @@ final class ListenDriver: ExchangeOwner {
 
     private func open() {
         guard completion != nil, let connection = held else { return }
+        isOpen = false
         let exchange = Exchange(
-            number: Self.noRequest, streaming: true, limit: upstream.configuration.maximumResponseBytes, owner: self)
+            number: Self.noRequest, limit: upstream.configuration.maximumResponseBytes, owner: self)
         self.exchange = exchange
         exchange.start(
             upstream.eventStream(
                 over: connection, after: lastEventID, credentials: credentials, timeout: Self.lifetime),
-            over: caller.transport, eventLoop: caller.eventLoop)
+            by: caller)
     }
 
     /// No request has this id, so nothing on the stream passes for the answer to one.
@@ -85,10 +88,15 @@ final class ListenDriver: ExchangeOwner {
 
     // MARK: The exchange
 
-    func exchangeOpened() { onOpen() }
+    func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool) {
+        if isEventStream, 200..<300 ~= head.status {
+            isOpen = true
+            onOpen()
+        }
+    }
 
     func exchangeAnswered(_ answer: ExchangeAnswer) {
-        if answer.isStreamed, 200..<300 ~= answer.status { return reopen(after: nil) }
+        if isOpen { return reopen(after: nil) }
         if answer.status == 404 || answer.status == 400, let connection = held, connection.sessionID != nil {
             upstream.discard(credentials.partition, connection)
             return finish(.sessionEnded)
@@ -119,7 +127,8 @@ final class ListenDriver: ExchangeOwner {
             let detail = "more than \(OpenQuestions.streamLimit) questions at once"
             return finish(.refused(MCPCallFailure(kind: .invalid, executed: .no, detail: detail)))
         }
-        let reply: (Result<JSONValue, JSONRPCError>) -> Void = { [caller, questions, credentials] outcome in
+        let reply: (Result<JSONValue, JSONRPCError>) -> Void = {
+            [caller, questions, credentials = credentials.credentials] outcome in
             caller.reply(
                 JSONRPCResponse(id: question.id, outcome: outcome), to: questions, over: connection,
                 credentials: credentials)

@@ -129,8 +129,10 @@ package struct MCPCallFailure: Error, Sendable {
     package var replays: Int
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
-    /// Another server may be given the call: it ran at most once so far, and either provably did not or may run twice.
+    /// Another server may be given the call: it provably did not run, or may run once more.
     package var mayGoElsewhere = false
+    /// Sendings after which the tool may have run.
+    package var runs = 0
 
     package init(
         kind: Kind, status: Int? = nil, rpcError: JSONRPCError? = nil, wwwAuthenticate: [String] = [],

@@ -12,6 +12,7 @@ package final class MCPCaller {
     package let eventLoop: any EventLoop
     let transport: any ExchangeTransport
     let watch: CallWatch
+    let tails: OpenTails
     private let ignored = IgnoredExchange()
 
     package convenience init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
@@ -23,6 +24,7 @@ package final class MCPCaller {
         self.transport = transport
         self.eventLoop = eventLoop
         watch = CallWatch(eventLoop: eventLoop)
+        tails = OpenTails(eventLoop: eventLoop)
     }
 
     /// Calls a tool.
@@ -30,12 +32,15 @@ package final class MCPCaller {
     @discardableResult
     package func call(_ call: MCPToolCall, completion: @escaping (MCPCallOutcome) -> Void) -> MCPCallHandle {
         let (entry, renewal) = upstream.entry(for: call.tool, now: .now())
+        let configuration = upstream.configuration
+        let isIdempotent = configuration.trusted && entry?.mayRunTwice == true
+        let replays = isIdempotent ? max(0, configuration.replays - call.earlierRuns) : 0
         if let renewal { renewCatalog(renewal) }
         return perform(
             OutgoingRequest(
                 body: .toolCall(tool: call.tool, arguments: call.arguments), credentials: call.credentials,
                 deadline: call.deadline, idleTimeout: call.idleTimeout, traceparent: call.traceparent,
-                mayRunTwice: !call.isReplay && upstream.configuration.trusted && entry?.mayRunTwice == true,
+                replays: configuration.hasAlternatives ? min(replays, 1) : replays, replaysLeft: replays,
                 mirrored: entry?.mirrored ?? [], onProgress: call.onProgress),
             completion: completion)
     }
@@ -111,7 +116,7 @@ package final class MCPCaller {
             upstream.envelope.notification(
                 method: MCPMethod.cancelled,
                 params: ["requestId": .number(Int(number)), "reason": "The caller no longer waits for the answer"]),
-            over: connection, credentials: credentials)
+            over: connection, credentials: credentials.credentials)
     }
 
     /// Takes a question of the server, to be answered with ``reply(_:to:over:credentials:)``.
@@ -128,7 +133,7 @@ package final class MCPCaller {
     /// Answers a question that was accepted.
     func reply(
         _ response: JSONRPCResponse, to stream: OpenQuestions, over connection: UpstreamConnection,
-        credentials: ForwardedCredentials
+        credentials: [CurlHeader]
     ) {
         let body = ByteBuffer(bytes: response.json.serialized)
         send(body, over: connection, credentials: credentials, receiver: AnswerReceiver(stream, upstream))
@@ -136,11 +141,11 @@ package final class MCPCaller {
 
     /// Sends a message that has no answer.
     private func send(
-        _ body: ByteBuffer, over connection: UpstreamConnection, credentials: ForwardedCredentials,
+        _ body: ByteBuffer, over connection: UpstreamConnection, credentials: [CurlHeader],
         receiver: (any CurlTransferReceiver)? = nil
     ) {
         var headers = connection.headers
-        for header in credentials.credentials { headers.append(header) }
+        for header in credentials { headers.append(header) }
         let request = upstream.post(body, url: connection.url, headers: headers, timeout: .seconds(5))
         _ = transport.start(request, on: eventLoop, receiver: receiver ?? ignored)
     }

@@ -144,11 +144,12 @@ package final class MCPClient: MCPConversation {
         var entry: ToolCatalog.Entry?
         if method == MCPMethod.toolsCall, let tool = params?["name"]?.string { entry = upstream.catalog?[tool] }
         // Everything but a tool call only reads.
-        let mayRunTwice =
-            method == MCPMethod.toolsCall ? upstream.configuration.trusted && entry?.mayRunTwice == true : true
+        let isIdempotent =
+            method != MCPMethod.toolsCall || upstream.configuration.trusted && entry?.mayRunTwice == true
         var request = OutgoingRequest(
             body: .other(method: method, params: params), credentials: credentials, deadline: deadline,
-            mayRunTwice: mayRunTwice, takesInputRequests: true, mirrored: entry?.mirrored ?? [],
+            replays: isIdempotent ? upstream.configuration.replays : 0, takesInputRequests: true,
+            mirrored: entry?.mirrored ?? [],
             onProgress: onProgress, onNotification: handlers.onNotification)
         request.onRequest = answerer
         return request

@@ -92,11 +92,12 @@ extension MCPConversation {
     ) async throws -> [Item] {
         var items: [Item] = []
         var params: JSONObject?
+        var asked: Set<String> = []
         for _ in 0..<Self.maximumPages {
             let result = try await request(method, params: params)
             items += try (result[key]?.array ?? []).map(decode)
-            // Cursors are opaque: an empty one goes on too.
-            guard let cursor = result["nextCursor"]?.string else { break }
+            // Cursors are opaque: an empty one goes on too. One that comes back would go on for ever.
+            guard let cursor = result["nextCursor"]?.string, asked.insert(cursor).inserted else { break }
             params = ["cursor": .string(cursor)]
         }
         return items

@@ -140,7 +140,8 @@ package final class MCPLink: Sendable {
         var outgoing = OutgoingRequest(
             body: .other(method: request.method, params: request.params), credentials: request.credentials,
             deadline: .now() + TimeAmount(request.timeout), idleTimeout: request.idleTimeout.map { TimeAmount($0) },
-            traceparent: request.traceparent, mayRunTwice: request.isIdempotent, takesInputRequests: true,
+            traceparent: request.traceparent, replays: request.isIdempotent ? upstream.configuration.replays : 0,
+            takesInputRequests: true,
             mirrored: schema.flatMap { try? MirroredParameter.all(in: $0) } ?? [], onProgress: request.onProgress,
             onNotification: request.onNotification)
         if let onQuestion = request.onQuestion {

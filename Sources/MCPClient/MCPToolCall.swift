@@ -29,8 +29,8 @@ package struct MCPToolCall {
     /// Longest silence of the upstream, its session's beginning included; each progress notification starts it anew.
     /// nil: only the deadline counts.
     package var idleTimeout: TimeAmount?
-    /// Another server may have run it: this is the one time that it may be sent again.
-    package var isReplay = false
+    /// How often other servers may have run it already: those count against the upstream's `replays`.
+    package var earlierRuns = 0
     /// Sent as a header and in `_meta`.
     package var traceparent: String?
     /// Asks for progress (a unique `progressToken`, a streamed answer). Called on the caller's event loop, never after

@@ -24,12 +24,13 @@ package final class MCPUpstream: Sendable {
     let retryWindow: TimeAmount
     let retryPause: TimeAmount
     let envelope: RequestEnvelope
-    /// Whether answers have come as event streams: then a whole answer may be long in coming, and the server may ask
-    /// something in between, so answers are read as they come.
-    let streams = Atomic<Bool>(false)
-
     /// Questions of the server that are not answered yet, on all streams.
     let openQuestions = Atomic<Int>(0)
+
+    /// Warnings about this upstream.
+    let notices: UpstreamNotices
+    /// How its tool calls have ended lately.
+    package let health = CallHealth()
 
     private let pool: Mutex<SessionPoolState<PoolWaiter>>
     private let catalogState = Mutex(CatalogState())
@@ -42,6 +43,7 @@ package final class MCPUpstream: Sendable {
         self.clientInfo = clientInfo
         self.capabilities = capabilities
         self.logger = logger
+        notices = UpstreamNotices(upstream: configuration.name, logger: logger)
         retryWindow = TimeAmount(configuration.retryWindow)
         retryPause = TimeAmount(configuration.retryPause)
         envelope = RequestEnvelope(
@@ -49,9 +51,24 @@ package final class MCPUpstream: Sendable {
                 clientInfo: clientInfo, capabilities: capabilities, legacyVersion: configuration.legacyVersion))
         pool = Mutex(
             SessionPoolState(
-                url: configuration.url, era: configuration.era, limit: configuration.sessionLimit,
-                idle: TimeAmount(configuration.sessionIdle)))
+                url: configuration.url, era: configuration.era, legacyVersion: configuration.legacyVersion,
+                limit: configuration.sessionLimit, idle: TimeAmount(configuration.sessionIdle)))
     }
+
+    /// Notes how a request has ended.
+    func note(_ outcome: MCPCallOutcome, of method: String) {
+        if method == MCPMethod.toolsCall { health.note(outcome) }
+        guard case .failure(let failure) = outcome, failure.isTheUpstreams else { return }
+        notices.warn(
+            .call(failure.kind), "upstream request failed",
+            [
+                "method": "\(method)", "kind": "\(failure.kind)", "answer": "\(failure.detail)",
+                "key": "\(failure.helpfulKey(for: configuration.name))",
+            ])
+    }
+
+    /// The endpoint as it was last reached: the configured one, or where it redirected to.
+    package var endpoint: String { pool.withLock { $0.era.url } }
 
     /// Numbers for metrics.
     package var statistics: MCPUpstreamStatistics { pool.withLock { $0.statistics } }
@@ -176,9 +193,10 @@ package final class MCPUpstream: Sendable {
         catalogState.withLock { state in
             state = CatalogState(catalog: catalog, credentials: credentials, staleAt: now + TimeAmount(lifetime))
         }
-        for (name, reason) in catalog.dropped {
-            logger.warning("tool dropped", metadata: ["tool": "\(name)", "reason": "\(reason)"])
-        }
+        guard !catalog.dropped.isEmpty else { return }
+        notices.warn(
+            .tools, "tools dropped",
+            ["tools": "\(catalog.dropped.prefix(10).map { "\($0.name): \($0.reason)" }.joined(separator: "; "))"])
     }
 
     func catalogFailed(now: NIODeadline) {

@@ -21,11 +21,17 @@ package struct MCPUpstreamConfiguration: Sendable {
     package var unixSocketPath: String?
     /// Name look-up, TCP and TLS together.
     package var connectTimeout: Duration
-    /// Tool annotations of this upstream are believed: `readOnlyHint` and `idempotentHint` allow one replay.
+    /// Tool annotations of this upstream are believed: `readOnlyHint` and `idempotentHint` allow replays.
     package var trusted: Bool
+    /// How often such a call is sent again, after failures of the transport, when it may have run.
+    package var replays = 3
+    /// Other servers can be given a call: here it is sent again once, the rest of its replays is theirs.
+    package var hasAlternatives = false
     package var era: Era
     /// Revision that `initialize` asks for; the server may choose another legacy one.
     package var legacyVersion: MCPVersion
+    /// `legacyVersion` is the only one that is asked for; else the older ones are tried when the server refuses it.
+    package var isVersionFixed = false
     /// A longer answer is `invalid`. For a streamed answer the bound holds for each event and for the whole stream.
     package var maximumResponseBytes: Int
     /// Legacy sessions kept at most; the least recently used idle one beyond it is ended with `DELETE`.

@@ -17,7 +17,12 @@ struct OutgoingRequest {
     var deadline: NIODeadline
     var idleTimeout: TimeAmount?
     var traceparent: String?
-    var mayRunTwice: Bool
+    /// How often it may be sent again after it may have run.
+    var replays: Int
+    /// As often it may be sent again by this and other servers; nil: there are no others.
+    var replaysLeft: Int?
+    /// What the call is sent with after its questions were declined.
+    var input: DeclinedInput?
     var takesInputRequests = false
     var mirrored: [MirroredParameter] = []
     var onProgress: ((MCPProgress) -> Void)?
@@ -30,9 +35,6 @@ struct OutgoingRequest {
         let values = credentials.perRequest.filter { $0.name.lowercased() == name }.map(\.value)
         return values.isEmpty ? nil : values.joined(separator: ",")
     }
-
-    /// Somebody wants to hear what comes before the answer.
-    var wantsStream: Bool { onProgress != nil || onNotification != nil || onRequest != nil }
 
     var method: String {
         switch body {

@@ -1,8 +1,9 @@
 /// Redirects that a client may follow: 307 and 308 keep method and body, and the origin has to stay the same, or
 /// credentials would travel to a stranger.
-enum Redirect {
+package enum Redirect {
+    /// Resolves a `Location` against the URL that was asked.
     /// - Returns: the absolute URL to ask instead; nil when the location leaves the origin or is no HTTP URL.
-    static func target(_ location: String, from url: String) -> String? {
+    package static func target(_ location: String, from url: String) -> String? {
         guard let origin = origin(of: url), !location.isEmpty,
             location.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
         else { return nil }
@@ -43,6 +44,14 @@ enum Redirect {
             return "\(scheme)://\(authority[..<colon]):\(number.isEmpty ? Substring(port) : number)"
         }
         return "\(scheme)://\(authority):\(port)"
+    }
+
+    /// Returns what follows the origin of an absolute URL: path, query and fragment; `/` where there is nothing.
+    package static func path(of url: String) -> Substring {
+        guard let start = url.utf8.index(url.startIndex, offsetBy: pathOffset(of: url), limitedBy: url.endIndex),
+            start < url.endIndex
+        else { return "/" }
+        return url[start...]
     }
 
     private static func pathOffset(of url: String) -> Int {

@@ -41,7 +41,9 @@ struct RequestEnvelope {
     }
 
     /// `tools/call` around the caller's own argument bytes.
-    func toolCall(number: Int64, tool: String, arguments: ByteBuffer, meta: Meta) -> ByteBuffer {
+    func toolCall(
+        number: Int64, tool: String, arguments: ByteBuffer, input: DeclinedInput? = nil, meta: Meta
+    ) -> ByteBuffer {
         var out = ByteBufferAllocator().buffer(
             capacity: arguments.readableBytes + tool.utf8.count + fragments.modernMeta.utf8.count + 320)
         out.writeStaticString(#"{"jsonrpc":"2.0","id":"#)
@@ -50,6 +52,7 @@ struct RequestEnvelope {
         out.writeQuoted(tool)
         out.writeStaticString(#","arguments":"#)
         out.writeImmutableBuffer(arguments)
+        input?.write(to: &out)
         if meta.version.era == .modern || meta.progress || meta.traceparent != nil {
             out.writeStaticString(#","_meta":{"#)
             write(meta, number: number, to: &out)

@@ -9,6 +9,8 @@ struct HandshakeOrder: Sendable {
     let credentials: [(name: String, value: String)]
     let url: String
     let start: HandshakeMachine.Start
+    /// The revision that `initialize` asks for first.
+    let legacyVersion: MCPVersion
 }
 
 enum HandshakeOutcome: Sendable {
@@ -101,8 +103,11 @@ struct SessionPoolState<Waiter> {
     private var oldest: CredentialPartition?
     private var newest: CredentialPartition?
 
-    init(url: String, era: MCPUpstreamConfiguration.Era, limit: Int, idle: TimeAmount) {
-        self.era = EraMemory(url: url, era: era)
+    init(
+        url: String, era: MCPUpstreamConfiguration.Era, legacyVersion: MCPVersion = .latestLegacy, limit: Int,
+        idle: TimeAmount
+    ) {
+        self.era = EraMemory(url: url, era: era, legacyVersion: legacyVersion)
         self.limit = max(1, limit)
         self.idle = idle
     }
@@ -251,7 +256,8 @@ struct SessionPoolState<Waiter> {
             start = .probe
         }
         return HandshakeOrder(
-            ticket: ticket, partition: partition, credentials: credentials, url: era.url, start: start)
+            ticket: ticket, partition: partition, credentials: credentials, url: era.url, start: start,
+            legacyVersion: era.legacyVersion)
     }
 
     /// Lets the partitions that waited for the era begin: all of them when it is known to be legacy, else the first

@@ -14,12 +14,18 @@ final class UpstreamConnection: Sendable {
     let generation: UInt64
     /// Result of `initialize` or `server/discover`, JSON text; empty where the handshake had none.
     let description: [UInt8]
+    /// The revision that `initialize` asked for; nil in the modern era.
+    let requested: MCPVersion?
     /// What every request over this connection carries.
     let headers: CurlHeaders
 
     var era: MCPEra { version.era }
 
-    init(version: MCPVersion, sessionID: String?, url: String, generation: UInt64, description: [UInt8] = []) {
+    init(
+        version: MCPVersion, sessionID: String?, url: String, generation: UInt64, description: [UInt8] = [],
+        requested: MCPVersion? = nil
+    ) {
+        self.requested = requested
         self.version = version
         self.sessionID = sessionID
         self.url = url
@@ -39,7 +45,8 @@ final class UpstreamConnection: Sendable {
 
     func moved(to url: String) -> UpstreamConnection {
         UpstreamConnection(
-            version: version, sessionID: sessionID, url: url, generation: generation, description: description)
+            version: version, sessionID: sessionID, url: url, generation: generation, description: description,
+            requested: requested)
     }
 
     /// Whether a request refused over `other` could fare differently over this one.

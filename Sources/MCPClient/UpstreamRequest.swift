@@ -4,16 +4,18 @@ import NIOCore
 
 /// HTTP requests to an upstream, made in one place.
 extension MCPUpstream {
-    /// A `POST` of one message.
+    /// A `POST` of one message. The answer arrives in pieces where it is an event stream, by its own head.
     func post(
-        _ body: ByteBuffer, url: String, headers: CurlHeaders, timeout: Duration, streaming: Bool = false,
-        mayResend: Bool = false
+        _ body: ByteBuffer, url: String, headers: CurlHeaders, timeout: Duration,
+        mode: CurlRequest.Mode = .byContent, mayResend: Bool = false
     ) -> CurlRequest {
-        CurlRequest(
+        var request = CurlRequest(
             method: "POST", url: url, unixSocketPath: configuration.unixSocketPath, headers: headers, body: body,
             timeout: timeout, connectTimeout: min(configuration.connectTimeout, timeout),
-            maximumResponseBytes: configuration.maximumResponseBytes, mode: streaming ? .streaming : .buffered,
-            mayResend: mayResend, tls: configuration.tls, proxy: configuration.proxy)
+            maximumResponseBytes: configuration.maximumResponseBytes, mode: mode, mayResend: mayResend,
+            tls: configuration.tls, proxy: configuration.proxy)
+        request.decodesContent = true
+        return request
     }
 
     /// A `GET` for an event stream (legacy): one that broke after `lastEventID`, or the server's own.
@@ -26,11 +28,13 @@ extension MCPUpstream {
         headers.set(name: "Accept", value: "text/event-stream")
         if let lastEventID { headers.append(name: MCPHeader.lastEventID, value: lastEventID) }
         for header in credentials.credentials { headers.append(header) }
-        return CurlRequest(
+        var request = CurlRequest(
             method: "GET", url: connection.url, unixSocketPath: configuration.unixSocketPath, headers: headers,
             timeout: timeout, connectTimeout: min(configuration.connectTimeout, timeout),
             maximumResponseBytes: configuration.maximumResponseBytes, mode: .streaming, mayResend: true,
             tls: configuration.tls, proxy: configuration.proxy)
+        request.decodesContent = true
+        return request
     }
 
     func deletion(of session: EvictedSession) -> CurlRequest {

@@ -90,15 +90,36 @@ extension CallMachineTests {
         }
     }
 
-    @Test func aReadIsSentAgainOnceAfterAnyTransportFailure() throws {
+    @Test func aReadIsSentAgainAsOftenAsItsBoundAllowsAfterAnyTransportFailure() throws {
         for first in [Self.broken, TransportFailure(kind: .garbled, sent: true, detail: "")] {
             var machine = Self.sent(twice: true)
-            #expect(isSend(machine.failed(first, now: Self.at(1)), over: Self.legacy))
-            let outcome = try failure(machine.failed(Self.broken, now: Self.at(2)))
+            for replay in 1...3 {
+                #expect(isSend(machine.failed(first, now: Self.at(Int64(replay))), over: Self.legacy))
+            }
+            let outcome = try failure(machine.failed(Self.broken, now: Self.at(9)))
             #expect(outcome.kind == .unreachable)
             #expect(outcome.executed == .unknown)
-            #expect(outcome.replays == 1)
+            #expect(outcome.replays == 3)
+            #expect(outcome.runs == 4)
+            #expect(!outcome.mayGoElsewhere)
         }
+    }
+
+    @Test func aReadSurvivesTwoRestartsInARow() throws {
+        var machine = Self.sent(twice: true)
+        #expect(isSend(machine.failed(Self.broken, now: Self.at(10)), over: Self.legacy))
+        guard case .wait(let until) = machine.failed(Self.refused, now: Self.at(11)) else {
+            Issue.record("not waited")
+            return
+        }
+        #expect(isSend(machine.resumed(now: until), over: Self.legacy))
+        #expect(discards(machine.answered(Self.status(404), now: Self.at(60))) === Self.legacy)
+        #expect(isSend(machine.connected(Self.renewed, waited: true, now: Self.at(65)), over: Self.renewed))
+        // And again, on the new session.
+        #expect(isSend(machine.failed(Self.broken, now: Self.at(70)), over: Self.renewed))
+        #expect(discards(machine.answered(Self.status(404), now: Self.at(80))) === Self.renewed)
+        #expect(isSend(machine.connected(Self.legacy, waited: true, now: Self.at(85)), over: Self.legacy))
+        _ = try success(machine.answered(Self.result(), now: Self.at(90)))
     }
 
     @Test func aReadSurvivesARestart() throws {

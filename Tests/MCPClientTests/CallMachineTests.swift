@@ -15,7 +15,8 @@ import Testing
     ) -> CallMachine {
         CallMachine(
             policy: CallMachine.Policy(
-                deadline: start + timeout, idleTimeout: idle, mayRunTwice: twice, takesInputRequests: takesInput,
+                deadline: start + timeout, idleTimeout: idle, replays: twice ? 3 : 0,
+                replaysLeft: twice ? 3 : 0, takesInputRequests: takesInput,
                 backoff: Backoff(window: .seconds(2), pause: .milliseconds(25), jitter: { 1 })))
     }
 
@@ -68,6 +69,10 @@ import Testing
         if case .send(let used) = action { used === connection } else { false }
     }
 
+    func verifies(_ action: CallMachine.Action) -> Bool {
+        if case .verify = action { true } else { false }
+    }
+
     func discards(_ action: CallMachine.Action) -> UpstreamConnection? {
         if case .acquire(let stale) = action { stale } else { nil }
     }
@@ -114,7 +119,7 @@ import Testing
             (202, .invalid, .unknown), (204, .invalid, .unknown), (302, .invalid, .unknown), (307, .invalid, .no),
         ])
     func aStatusBecomesItsKind(_ status: Int, _ kind: MCPCallFailure.Kind, _ executed: MCPExecuted) throws {
-        var machine = Self.sent()
+        var machine = Self.sent(Self.sessionless)
         var answer = Self.status(status)
         answer.wwwAuthenticate = ["Bearer"]
         answer.retryAfter = "3"
@@ -134,7 +139,7 @@ import Testing
             (-32800, .unknown), (5, .unknown),
         ])
     func aJSONRPCErrorIsRejectedAndTellsWhatItKnows(_ code: Int, _ executed: MCPExecuted) throws {
-        var machine = Self.sent()
+        var machine = Self.sent(Self.sessionless)
         let failure = try failure(machine.answered(Self.status(200, code: code), now: Self.at(1)))
         #expect(failure.kind == .rejected)
         #expect(failure.rpcError?.code == code)
@@ -142,14 +147,14 @@ import Testing
     }
 
     @Test func aJSONRPCErrorUnderA500StaysA500ButIsKept() throws {
-        var machine = Self.sent()
+        var machine = Self.sent(Self.sessionless)
         let failure = try failure(machine.answered(Self.status(500, code: -32603), now: Self.at(1)))
         #expect(failure.kind == .failed)
         #expect(failure.rpcError?.code == -32603)
     }
 
     @Test func anAnswerThatIsNotOneIsInvalidAndNeverReplayed() throws {
-        var machine = Self.sent(twice: true)
+        var machine = Self.sent(Self.sessionless, twice: true)
         let answer = ExchangeAnswer(status: 200, content: .malformed("wrong id", executed: .unknown))
         let failure = try failure(machine.answered(answer, now: Self.at(1)))
         #expect(failure.kind == .invalid)
@@ -167,7 +172,11 @@ import Testing
 
     // MARK: Stale sessions
 
-    @Test(arguments: [(404, nil as Int?), (404, -32001), (404, -32600), (400, nil), (400, -32600), (400, -32000)])
+    @Test(
+        arguments: [
+            (404, nil as Int?), (404, -32001), (404, -32600), (404, -32601), (410, nil), (400, nil), (400, -32600),
+            (400, -32000),
+        ])
     func aStaleSessionIsReplacedAndTheCallSentAgainOnce(_ status: Int, _ code: Int?) throws {
         var machine = Self.sent()
         #expect(discards(machine.answered(Self.status(status, code: code), now: Self.at(1))) === Self.legacy)
@@ -187,11 +196,13 @@ import Testing
     }
 
     @Test(arguments: [-32602, -32601, -32700])
-    func a400AboutTheMessageItselfCostsNoSession(_ code: Int) throws {
+    func a400AboutTheMessageItselfCostsNoSessionThatIsKnown(_ code: Int) throws {
         var machine = Self.sent()
-        let failure = try failure(machine.answered(Self.status(400, code: code), now: Self.at(1)))
+        #expect(verifies(machine.answered(Self.status(400, code: code), now: Self.at(1))))
+        let failure = try failure(machine.verified(isKnown: true, now: Self.at(2)))
         #expect(failure.kind == .rejected)
         #expect(failure.replays == 0)
+        #expect(machine.stale == nil)
     }
 
     @Test func withoutSessionIdA400IsReplayedOnlyIfTheNewHandshakeGivesOne() throws {
@@ -217,6 +228,70 @@ import Testing
                     concernsCredentials: true, isRefusal: false, forgetsEra: false), now: Self.at(2)))
         #expect(failure.kind == .unauthorized)
         #expect(failure.executed == .no)
+    }
+
+    // MARK: Lost sessions without their status
+
+    static let words = [
+        "Session not found", "unknown session id", "No valid session ID provided", "Invalid or expired session",
+        "Bad Request: Server not initialized", "session abc123 has been terminated", "Please call initialize first",
+    ]
+
+    static func told(_ status: Int, _ words: String, code: Int? = -32000) -> ExchangeAnswer {
+        var answer = ExchangeAnswer(
+            status: status, content: code.map { .error(JSONRPCError(code: $0, message: words)) } ?? .nothing)
+        answer.excerpt = words
+        return answer
+    }
+
+    @Test(arguments: words, [200, 500, 503]) func aReadWhoseSessionIsSaidToBeLostIsSentAgain(
+        _ words: String, _ status: Int
+    ) throws {
+        var machine = Self.sent(twice: true)
+        let action = machine.answered(Self.told(status, words), now: Self.at(1))
+        #expect(discards(action) === Self.legacy)
+        #expect(isSend(machine.connected(Self.renewed, waited: true, now: Self.at(5)), over: Self.renewed))
+        _ = try success(machine.answered(Self.result(), now: Self.at(9)))
+    }
+
+    @Test(arguments: words, [200, 500, 503]) func aWriteWhoseSessionIsSaidToBeLostIsNotButTheSessionIsDropped(
+        _ words: String, _ status: Int
+    ) throws {
+        for code in [-32000, -32602, nil] as [Int?] {
+            var machine = Self.sent()
+            let outcome = try failure(machine.answered(Self.told(status, words, code: code), now: Self.at(1)))
+            #expect(outcome.executed == .unknown)
+            #expect(machine.stale === Self.legacy)
+        }
+    }
+
+    @Test(arguments: [(200, -32000 as Int?), (200, -32603), (200, -32602), (200, nil), (500, nil), (500, -32603)])
+    func otherFailuresAreFollowedByAPingAndWhatItSaysCounts(_ status: Int, _ code: Int?) throws {
+        for isKnown in [true, false] {
+            var machine = Self.sent()
+            #expect(verifies(machine.answered(Self.status(status, code: code), now: Self.at(1))))
+            _ = try failure(machine.verified(isKnown: isKnown, now: Self.at(2)))
+            #expect((machine.stale != nil) == !isKnown)
+        }
+        var read = Self.sent(twice: true)
+        _ = read.answered(Self.status(status, code: code), now: Self.at(1))
+        #expect(discards(read.verified(isKnown: false, now: Self.at(2))) === Self.legacy)
+        #expect(isSend(read.connected(Self.renewed, waited: true, now: Self.at(3)), over: Self.renewed))
+        // Lost again at once: it is reported, not tried for ever.
+        _ = read.answered(Self.status(status, code: code), now: Self.at(4))
+        _ = try failure(read.verified(isKnown: false, now: Self.at(5)))
+    }
+
+    @Test func theTimeOfACallThatIsVerifiedEndsWithWhatTheCallCameTo() throws {
+        var machine = Self.sent()
+        _ = machine.answered(Self.status(200, code: -32000), now: Self.at(1))
+        #expect(try failure(machine.expired(now: Self.at(10_000))).kind == .rejected)
+    }
+
+    @Test(arguments: [401, 403, 429, 502, 504]) func theseAnswersAreNoReasonToAsk(_ status: Int) throws {
+        var machine = Self.sent()
+        _ = try failure(machine.answered(Self.status(status), now: Self.at(1)))
+        #expect(machine.stale == nil)
     }
 
     // MARK: Eras
@@ -266,10 +341,18 @@ import Testing
 
     // MARK: Modern results
 
-    @Test func inputThatNobodyCanGiveIsRejectedClearly() throws {
+    @Test func inputThatCannotBeGivenIsDeclinedAFewTimes() throws {
         var machine = Self.sent(Self.modern)
         let asked = Self.result(#"{"resultType":"input_required","requestState":"x"}"#)
-        let failure = try failure(machine.answered(asked, now: Self.at(1)))
+        var action = machine.answered(asked, now: Self.at(1))
+        var rounds = 0
+        while case .decline = action {
+            rounds += 1
+            #expect(isSend(machine.declined(true, now: Self.at(1)), over: Self.modern))
+            action = machine.answered(asked, now: Self.at(1))
+        }
+        #expect(rounds == 4)
+        let failure = try failure(action)
         #expect(failure.kind == .rejected)
         #expect(failure.executed == .unknown)
         #expect(failure.detail.contains("input"))

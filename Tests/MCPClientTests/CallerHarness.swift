@@ -83,11 +83,11 @@ final class CallerHarness: Sendable {
     }
 
     @discardableResult
-    func refreshCatalog() async throws -> ToolCatalog {
+    func refreshCatalog(within limit: TimeAmount = .seconds(10)) async throws -> ToolCatalog {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<ToolCatalog, any Error>) in
             Task {
                 try await onLoop { caller in
-                    caller.refreshCatalog(deadline: .now() + .seconds(10)) { result in
+                    caller.refreshCatalog(deadline: .now() + limit) { result in
                         continuation.resume(with: result.mapError { $0 })
                     }
                 }

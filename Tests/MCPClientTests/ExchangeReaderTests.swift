@@ -41,10 +41,14 @@ import Testing
     @Test(
         arguments: [
             (#"{"jsonrpc":"2.0","id":32,"result":{}}"#, "answer with the wrong id"),
-            (#"{"jsonrpc":"2.0","id":"31","result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":"32","result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":"","result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":"31x","result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":31.5,"result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":-31,"result":{}}"#, "answer with the wrong id"),
+            (#"{"jsonrpc":"2.0","id":true,"result":{}}"#, "answer with the wrong id"),
             (#"{"jsonrpc":"2.0","id":null,"result":{}}"#, "answer with the wrong id"),
             (#"{"jsonrpc":"2.0","result":{}}"#, "answer with the wrong id"),
-            (#"{"jsonrpc":"2.0","id":31.0,"result":{}}"#, "answer with the wrong id"),
             (#"{"jsonrpc":"2.0","id":31,"result":[]}"#, "result that is no object"),
             (#"{"jsonrpc":"2.0","id":31}"#, "neither result nor error"),
             (#"{"jsonrpc":"2.0","id":31,"error":{"message":"x"}}"#, "error without a code"),
@@ -54,6 +58,45 @@ import Testing
         ])
     func garbageIsToldApart(_ body: String, _ word: String) {
         #expect(Self.word(Self.read(body)) == word)
+    }
+
+    @Test(
+        arguments: [
+            (#"{"jsonrpc":"2.0","id":"31","result":{"a":1}}"#, "application/json"),
+            (#"{"jsonrpc":"2.0","id":31.0,"result":{"a":1}}"#, "application/json"),
+            (
+                #"{"jsonrpc":"2.0","id":31,"method":null,"params":null,"error":null,"result":{"a":1}}"#,
+                "application/json"
+            ),
+            ("\u{FEFF}" + #"{"jsonrpc":"2.0","id":31,"result":{"a":1}}"#, "application/json"),
+            (#"{"jsonrpc":"2.0","id":31,"result":{"a":1}}"#, "application/json-rpc"),
+            (#"{"jsonrpc":"2.0","id":31,"result":{"a":1}}"#, "text/json; charset=utf-8"),
+            (#"{"jsonrpc":"2.0","id":31,"result":{"a":1}}"#, "text/plain"),
+            (#"{"jsonrpc":"2.0","id":31,"result":{"a":1}}"#, "application/octet-stream"),
+            (#" {"jsonrpc":"2.0","id":31,"result":{"a":1}}"#, "text/event-stream"),
+            (
+                "event: message\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":31,\"result\":{\"a\":1}}\r\n\r\n",
+                "application/json"
+            ),
+            ("data: {\"jsonrpc\":\"2.0\",\"id\":31,\"result\":{\"a\":1}}\n\n", "text/plain"),
+        ])
+    func anAnswerIsReadByWhatItHolds(_ body: String, _ type: String) {
+        #expect(Self.word(Self.read(body, type: type)) == #"{"a":1}"#)
+    }
+
+    @Test func aQuestionIsHandedOutHoweverItIsSpelled() {
+        for question in [
+            #"{"id":7,"method":"ping"}"#, #"{"jsonrpc":"2.0","id":7,"method":"ping","params":[]}"#,
+            #"{"jsonrpc":2.0,"id":7,"method":"ping","params":null}"#,
+        ] {
+            let incoming = Self.read("data: \(question)\n\ndata: \(Self.answer)\n\n", type: "text/event-stream")
+            guard case .message(.request(let request)) = incoming.first else {
+                Issue.record("no request in \(question)")
+                continue
+            }
+            #expect(request.id == 7)
+            #expect(request.method == "ping")
+        }
     }
 
     @Test func anErrorIsAcceptedWithOurIdWithNullAndWithoutOne() {

@@ -10,10 +10,12 @@ import Testing
     static let start = NIODeadline.uptimeNanoseconds(1_000_000_000)
 
     static func machine(
-        _ start: HandshakeMachine.Start = .probe, era: MCPUpstreamConfiguration.Era = .auto
+        _ start: HandshakeMachine.Start = .probe, era: MCPUpstreamConfiguration.Era = .auto,
+        isVersionFixed: Bool = false
     ) -> HandshakeMachine {
         HandshakeMachine(
-            start: start, url: "http://upstream/mcp/", era: era, deadline: Self.start + .seconds(10),
+            start: start, url: "http://upstream/mcp/", era: era, isVersionFixed: isVersionFixed,
+            deadline: Self.start + .seconds(10),
             backoff: Backoff(window: .seconds(2), pause: .milliseconds(25), jitter: { 1 }))
     }
 
@@ -64,7 +66,7 @@ import Testing
         #expect(String(decoding: connection.description, as: UTF8.self).contains("supportedVersions"))
     }
 
-    @Test(arguments: [(400, -32020), (400, -32021), (200, -32020), (404, -32601)])
+    @Test(arguments: [(400, -32020), (400, -32021), (200, -32020), (400, -32022), (500, -32021), (404, -32022)])
     func theseErrorsProveAModernServer(_ status: Int, _ code: Int) throws {
         var machine = Self.machine()
         _ = machine.begin()
@@ -73,7 +75,8 @@ import Testing
 
     @Test(
         arguments: [
-            (200, -32601), (400, -32601), (400, -32600), (400, -32000), (404, -32001), (200, -32602), (405, -32000),
+            (200, -32601), (400, -32601), (404, -32601), (500, -32601), (400, -32600), (400, -32000), (404, -32001),
+            (200, -32602), (405, -32000), (500, -32603), (503, -32000), (200, -32002),
         ])
     func anyOtherJSONRPCErrorMeansLegacy(_ status: Int, _ code: Int) throws {
         var machine = Self.machine()
@@ -95,7 +98,7 @@ import Testing
         #expect(try message(machine.answered(Self.answer(200, result))) == .initialize(.v2025_11_25))
     }
 
-    @Test(arguments: [401, 403, 408, 413, 429, 500, 502, 503])
+    @Test(arguments: [401, 403, 408, 413, 429])
     func theseStatusesProveNothingAndAreReported(_ status: Int) throws {
         for answer in [Self.answer(status), Self.error(status, -32601), Self.error(status, -32022)] {
             var machine = Self.machine()
@@ -106,6 +109,53 @@ import Testing
             #expect(failure.concernsCredentials == [401, 403, 413, 429].contains(status))
             #expect(!failure.forgetsEra)
         }
+    }
+
+    @Test(arguments: [500, 502, 503, 504]) func aFailureOfTheServerIsDecidedByInitialize(_ status: Int) throws {
+        var machine = Self.machine()
+        _ = machine.begin()
+        #expect(try message(machine.answered(Self.answer(status))) == .initialize(.v2025_11_25))
+        _ = machine.answered(Self.answer(200, Self.initializeResult))
+        _ = try established(machine.answered(Self.answer(202)))
+        // Where that is refused too, the first word is the better one.
+        for (refusal, kind) in [
+            (Self.error(404, -32601), MCPCallFailure.Kind.failed), (Self.answer(405), .failed),
+            (Self.answer(401), .unauthorized), (Self.answer(500), .failed),
+        ] {
+            var machine = Self.machine()
+            _ = machine.begin()
+            _ = machine.answered(Self.answer(status))
+            let failure = try failure(machine.answered(refusal)).failure
+            #expect(failure.kind == kind)
+            #expect(failure.executed == .no)
+        }
+        var modern = Self.machine(era: .modern)
+        _ = modern.begin()
+        #expect(try failure(modern.answered(Self.answer(status))).failure.status == status)
+    }
+
+    @Test func silenceAndStreamsWithoutAnAnswerAreDecidedByInitialize() throws {
+        for kind in [TransportFailure.Kind.garbled, .timedOut, .tooLarge] {
+            var machine = Self.machine()
+            _ = machine.begin()
+            let action = machine.failed(
+                TransportFailure(kind: kind, sent: true, detail: "none"), now: Self.start + .seconds(4))
+            #expect(try message(action) == .initialize(.v2025_11_25))
+        }
+        // Silence must leave time for it.
+        var machine = Self.machine()
+        _ = machine.begin()
+        #expect(machine.messageDeadline(now: Self.start) < Self.start + .seconds(4))
+        _ = machine.answered(Self.answer(404))
+        #expect(machine.messageDeadline(now: Self.start) == Self.start + .seconds(10))
+    }
+
+    @Test func oneRevisionInsteadOfAListCountsToo() throws {
+        var machine = Self.machine()
+        _ = machine.begin()
+        #expect(
+            try established(machine.answered(Self.answer(200, #"{"protocolVersion":"2026-07-28"}"#))).version
+                == .v2026_07_28)
     }
 
     @Test func anUnsupportedVersionIsReplacedByOneThatTheServerNames() throws {
@@ -169,10 +219,80 @@ import Testing
         #expect(connection.sessionID == nil, "a server without session ids works")
     }
 
+    @Test(arguments: [307, 400, 401, 404, 500, 503]) func aRefusedNotificationIsAWarning(_ status: Int) throws {
+        var machine = Self.machine(.initialize)
+        _ = machine.begin()
+        _ = machine.answered(Self.answer(200, Self.initializeResult, session: "abc"))
+        #expect(machine.needsHeadOnly)
+        let connection = try established(machine.answered(Self.answer(status)))
+        #expect(connection.sessionID == "abc")
+        #expect(connection.complaint == "status \(status)")
+        var silent = Self.machine(.initialize)
+        _ = silent.begin()
+        _ = silent.answered(Self.answer(200, Self.initializeResult))
+        let action = silent.failed(
+            TransportFailure(kind: .timedOut, sent: true, detail: "silence"), now: Self.start + .seconds(4))
+        #expect(try established(action).complaint == "silence")
+    }
+
+    // MARK: The revision
+
+    @Test(
+        arguments: [
+            error(400, -32602, data: ["supported": ["2024-11-05", "2025-03-26"], "requested": "2025-11-25"]),
+            error(200, -32602, data: ["supported": ["2025-03-26"]]),
+            error(400, -32022, data: ["supported": ["2025-03-26"]]),
+            said(400, "Bad Request: Unsupported protocol version (supported versions: 2025-03-26, 2024-11-05)"),
+        ])
+    func aRefusedRevisionIsReplacedByOneThatTheServerNames(_ refusal: ExchangeAnswer) throws {
+        var machine = Self.machine(.initialize)
+        _ = machine.begin()
+        #expect(try message(machine.answered(refusal)) == .initialize(.v2025_03_26))
+        _ = machine.answered(Self.answer(200, Self.initializeResult))
+        #expect(try established(machine.answered(Self.answer(202))).requested == .v2025_03_26)
+    }
+
+    @Test(
+        arguments: [error(200, -32602), error(400, -32600), answer(400), said(500, "unsupported protocolVersion")])
+    func aRefusedRevisionIsReplacedByTheOlderOnesInTurn(_ refusal: ExchangeAnswer) throws {
+        var machine = Self.machine(.initialize)
+        var action = machine.begin()
+        var asked: [MCPVersion] = []
+        while case .send(.initialize(let version), _) = action {
+            asked.append(version)
+            action = machine.answered(refusal)
+        }
+        #expect(asked == MCPVersion.legacy.reversed())
+        #expect(try failure(action).failure.detail.contains("2024-11-05"))
+        var fixed = Self.machine(.initialize, isVersionFixed: true)
+        _ = fixed.begin()
+        _ = try failure(fixed.answered(refusal))
+    }
+
+    static func said(_ status: Int, _ words: String) -> ExchangeAnswer {
+        var answer = ExchangeAnswer(status: status, content: .nothing)
+        answer.excerpt = words
+        return answer
+    }
+
+    @Test(arguments: [answer(401), answer(403), answer(404), answer(429), answer(503), error(404, -32601)])
+    func otherRefusalsAreNotAboutTheRevision(_ refusal: ExchangeAnswer) throws {
+        var machine = Self.machine(.initialize)
+        _ = machine.begin()
+        _ = try failure(machine.answered(refusal))
+    }
+
+    @Test func whatAServerSaysIsNoLineOfTheLog() throws {
+        var machine = Self.machine(.initialize)
+        _ = machine.begin()
+        let failure = try failure(machine.answered(Self.said(404, "gone\nforged \u{202E}line"))).failure
+        #expect(failure.detail.hasSuffix("(gone\u{FFFD}forged \u{FFFD}line)"))
+    }
+
     @Test func aSessionIdOfAFailedInitializeIsNotAdopted() throws {
         var machine = Self.machine(.initialize)
         _ = machine.begin()
-        var answer = Self.error(400, -32600)
+        var answer = Self.error(404, -32000)
         answer.sessionID = "dead"
         #expect(try failure(machine.answered(answer)).failure.kind == .rejected)
     }
@@ -201,7 +321,7 @@ import Testing
         #expect(try failure(machine.answered(answer)).failure.kind == .rejected)
     }
 
-    @Test(arguments: [(400, -32022), (400, -32020), (404, -32601), (404, -32001)])
+    @Test(arguments: [(400, -32022), (400, -32020), (404, -32601), (200, -32601), (404, -32001)])
     func anInitializeThatDisprovesTheMemoryForgetsIt(_ status: Int, _ code: Int) throws {
         var machine = Self.machine(.initialize)
         _ = machine.begin()
@@ -252,9 +372,11 @@ import Testing
         var machine = Self.machine()
         _ = machine.begin()
         #expect(try message(machine.failed(CallMachineTests.broken, now: Self.start)) == .discover(.v2026_07_28))
+        #expect(try message(machine.failed(CallMachineTests.broken, now: Self.start)) == .initialize(.v2025_11_25))
+        #expect(try message(machine.failed(CallMachineTests.broken, now: Self.start)) == .initialize(.v2025_11_25))
         let failure = try failure(machine.failed(CallMachineTests.broken, now: Self.start))
         #expect(failure.failure.executed == .no)
-        #expect(!failure.isRefusal)
+        #expect(failure.isRefusal, "the call itself was not sent")
     }
 
     @Test func aRedirectIsFollowedAndBelongsToTheResult() throws {

@@ -15,7 +15,7 @@ extension MCPCallerTests {
         arguments: [
             ("not json", MCPCallFailure.Kind.invalid), ("", .invalid), ("[]", .invalid),
             (#"{"jsonrpc":"2.0","id":999999999,"result":{}}"#, .invalid),
-            (#"{"jsonrpc":"2.0","id":"1","result":{}}"#, .invalid),
+            (#"{"jsonrpc":"2.0","id":"other","result":{}}"#, .invalid),
             (#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"x"}}"#, .rejected),
         ])
     func garbageIsInvalidAndTheNextCallWorks(_ body: String, _ kind: MCPCallFailure.Kind) async throws {

@@ -303,14 +303,14 @@ extension UpstreamCall {
     fileprivate func failover(after outcome: UpstreamOutcome) -> UpstreamCall? {
         guard case .failure(let failure) = outcome, failure.allowsFailover else { return nil }
         guard case .tool(var call) = self else { return self }
-        if failure.error.executed != .no { call.isReplay = true }
+        call.earlierRuns += failure.runs
         return .tool(call)
     }
 
     /// Returns the outcome with regard to earlier attempts: one that may have run is not undone by a later one that did
     /// not.
     fileprivate func settled(_ outcome: UpstreamOutcome) -> UpstreamOutcome {
-        guard case .tool(let call) = self, call.isReplay, case .failure(var failure) = outcome,
+        guard case .tool(let call) = self, call.earlierRuns > 0, case .failure(var failure) = outcome,
             failure.error.executed == .no, failure.kind != nil
         else { return outcome }
         failure.error.executed = .unknown

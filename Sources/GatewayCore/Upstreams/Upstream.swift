@@ -41,19 +41,28 @@ package final class Upstream: Sendable {
     private static func client(
         _ configuration: UpstreamConfiguration, _ address: UpstreamAddress, responseLimit: Int, tls: CurlTLS?
     ) -> MCPUpstreamConfiguration {
+        let version = configuration.protocolVersion
         let era: MCPUpstreamConfiguration.Era =
-            switch configuration.era {
-            case .auto: .auto
-            case .legacy: .legacy
-            case .modern: .modern
+            switch (version?.era, configuration.era) {
+            case (.legacy, _), (nil, .legacy): .legacy
+            case (.modern, _), (nil, .modern): .modern
+            case (nil, .auto): .auto
             }
         // With several servers a refused call goes to the next one instead of waiting for its own.
-        let retryWindow = configuration.addresses.count > 1 ? .zero : configuration.retryWindow
-        return MCPUpstreamConfiguration(
+        let hasAlternatives = configuration.addresses.count > 1
+        let retryWindow = hasAlternatives ? .zero : configuration.retryWindow
+        var client = MCPUpstreamConfiguration(
             name: configuration.name, url: address.url, unixSocketPath: address.socketPath,
             connectTimeout: configuration.connectTimeout, trusted: configuration.isTrusted, era: era,
             maximumResponseBytes: responseLimit, sessionLimit: configuration.sessionLimit,
             sessionIdle: configuration.sessionIdle, retryWindow: retryWindow, tls: tls)
+        client.replays = configuration.replays
+        client.hasAlternatives = hasAlternatives
+        if let version, version.era == .legacy {
+            client.legacyVersion = version
+            client.isVersionFixed = true
+        }
+        return client
     }
 
     /// The tools as last listed; nil before the first list.

@@ -91,6 +91,8 @@ struct UpstreamFailure: Error {
     /// Whether another server may be given the call.
     let allowsFailover: Bool
     var timings = MCPCallTimings()
+    /// Sendings after which the tool may have run.
+    var runs = 0
     /// How often the call was sent again.
     var replays = 0
     /// False when the call waited for a handshake.
@@ -107,6 +109,7 @@ struct UpstreamFailure: Error {
         kind = failure.kind
         allowsFailover = failure.mayGoElsewhere
         timings = failure.timings
+        runs = failure.runs
         replays = failure.replays
         sessionReused = failure.sessionReused
     }

@@ -1,4 +1,5 @@
 import JSONConfiguration
+package import MCP
 import NIOCore
 
 /// A server that the gateway calls: an MCP server, or the old backend.
@@ -11,6 +12,8 @@ import NIOCore
 /// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
 /// | `trusted` | boolean | false | whether its tools' annotations allow a replay |
 /// | `era` | `auto`, `legacy`, `modern` | `auto` | which protocol era it speaks |
+/// | `protocolVersion` | a revision | negotiated | the only revision in which it is spoken to |
+/// | `replays` | integer | 3 | how often a read of a trusted upstream is sent again after failures of the connection |
 /// | `connectTimeout` | duration | 2 s | for one connection |
 /// | `probeInterval` | duration | 5 s | between two checks of its health |
 /// | `retryWindow` | duration | 2 s | how long a refused connection is tried again |
@@ -22,8 +25,8 @@ import NIOCore
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
 ///
-/// An upstream of kind `chat` has no sessions and no tools: `trusted`, `era`, `retryWindow`, `sessionLimit` and
-/// `sessionIdle` are errors there.
+/// An upstream of kind `chat` has no sessions and no tools: `trusted`, `era`, `protocolVersion`, `replays`,
+/// `retryWindow`, `sessionLimit` and `sessionIdle` are errors there.
 package struct UpstreamConfiguration: Hashable, Sendable {
     package enum Kind: String, CaseIterable, Sendable { case mcp, chat }
     package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
@@ -36,6 +39,9 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let addresses: [UpstreamAddress]
     package let isTrusted: Bool
     package let era: Era
+    /// The only revision in which the server is spoken to; nil: the latest that both speak.
+    package let protocolVersion: MCPVersion?
+    package let replays: Int
     package let connectTimeout: Duration
     package let probeInterval: Duration
     package let retryWindow: Duration
@@ -88,6 +94,11 @@ package struct UpstreamConfiguration: Hashable, Sendable {
         isTrusted = reader.bool(
             "trusted", default: false, "Whether the annotations of its tools are believed when a call may be replayed.")
         era = reader.choice("era", default: Era.auto, "Which era of the protocol it speaks; auto asks it.")
+        protocolVersion = Self.protocolVersion(reader, era)
+        replays = reader.integer(
+            "replays", default: 3, in: 0...100,
+            "How often a call of a read-only or idempotent tool of a trusted upstream is sent again after its connection "
+                + "failed; then it fails.")
         connectTimeout = reader.duration(
             "connectTimeout", default: .seconds(2), in: .milliseconds(1)...(.seconds(60)), "For one connection.")
         probeInterval = reader.duration(
@@ -101,10 +112,30 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
             "After which an unused session is ended.")
         tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
-        for key in ["trusted", "era", "retryWindow", "sessionLimit", "sessionIdle"]
+        for key in ["trusted", "era", "protocolVersion", "replays", "retryWindow", "sessionLimit", "sessionIdle"]
         where kind == .chat && reader.isPresent(key) {
             reader.fail(key, expected: "only for an upstream of kind \"mcp\"", found: "kind \"chat\"")
         }
+    }
+}
+
+extension UpstreamConfiguration {
+    private static func protocolVersion(_ reader: ConfigurationReader, _ era: Era) -> MCPVersion? {
+        let names = MCPVersion.allCases.map(\.rawValue).joined(separator: ", ")
+        guard
+            let name = reader.optionalString(
+                "protocolVersion",
+                "The only protocol revision in which the server is spoken to, one of \(names); not set: negotiated.")
+        else { return nil }
+        guard let version = MCPVersion(rawValue: name) else {
+            reader.fail("protocolVersion", expected: "one of \(names)", found: "\"\(name)\"")
+            return nil
+        }
+        if era != .auto, (era == .modern) != (version.era == .modern) {
+            reader.fail(
+                "protocolVersion", expected: "a revision of the era \"\(era.rawValue)\"", found: "\"\(name)\"")
+        }
+        return version
     }
 }
 

@@ -1,0 +1,64 @@
+import MCP
+
+/// What an answer that is no result says about the connection that it came over.
+///
+/// | era | answer | doubt |
+/// |---|---|---|
+/// | legacy, with a session id | 404, 410; 400 unless it is about the message itself | `lost` |
+/// | legacy, with a session id | any other status, in words about a session or a handshake | `told` |
+/// | legacy, with a session id | a JSON-RPC error or an unreadable body in a 2xx; 400 about the message; 500 | `suspected` |
+/// | legacy, without one | 400, 404, 410 not about the message | `perhaps` |
+/// | legacy, without one | any other status, in words about a session or a handshake | `told` |
+/// | modern | 400, 404, 405, 406 not about the message and without a modern code; -32022 | `perhaps` |
+/// | modern | any other status, in words about a session or a handshake | `told` |
+/// | both | anything else: 401, 403, 408, 413, 429, 502, 503, 504, 3xx | `none` |
+///
+/// About the message itself are -32602, -32601 and -32700.
+enum ConnectionDoubt {
+    case none
+    /// The session is gone, and the server refused the message as a whole: the call did not run.
+    case lost
+    /// The server behind the URL may have changed: only a new handshake tells. The call did not run.
+    case perhaps
+    /// The server says that it does not know the session. That proves nothing about the call.
+    case told
+    /// The server may mean the session: a `ping` tells.
+    case suspected
+
+    init(_ answer: ExchangeAnswer, over connection: UpstreamConnection) {
+        let code = answer.rpcError?.knownCode
+        let isAboutTheMessage = code == .invalidParams || code == .methodNotFound || code == .parseError
+        let hasSession = connection.sessionID != nil
+        switch (connection.era, answer.status) {
+        case (.legacy, 404), (.legacy, 410):
+            if hasSession {
+                self = .lost
+                return
+            }
+            if !isAboutTheMessage {
+                self = .perhaps
+                return
+            }
+        case (.legacy, 400) where !isAboutTheMessage:
+            self = hasSession ? .lost : .perhaps
+            return
+        case (.modern, 400), (.modern, 404), (.modern, 405), (.modern, 406):
+            if code == .unsupportedVersion || !(isAboutTheMessage || answer.provesModern) {
+                self = .perhaps
+                return
+            }
+        default: break
+        }
+        self = Self.byWords(answer, hasSession: hasSession)
+    }
+
+    private static func byWords(_ answer: ExchangeAnswer, hasSession: Bool) -> ConnectionDoubt {
+        guard !answer.isAboutTheCaller, !answer.provesModern else { return .none }
+        if LostSession.isTold(by: answer.words) { return .told }
+        guard hasSession else { return .none }
+        switch answer.status {
+        case 200..<300, 400, 500: return .suspected
+        default: return .none
+        }
+    }
+}

@@ -1,0 +1,101 @@
+import JSON
+import MCP
+
+/// What the answer to `server/discover` says about the era of a server: the one place that decides it.
+///
+/// The first row that fits counts.
+///
+/// | answer | decision |
+/// |---|---|
+/// | 401, 403, 408, 413, 429, whatever the body | `report`: about the caller or the load |
+/// | 2xx, a result that names a modern revision (`supportedVersions`, `protocolVersion`) that is spoken here | `modern` |
+/// | 2xx, a result that names legacy revisions | `legacy` |
+/// | 2xx, a result that names unknown revisions alone | `noCommonVersion` |
+/// | 2xx, any other result | `legacy` |
+/// | -32022 at any status, naming a modern revision that is spoken here | `ask` for that one, once |
+/// | -32022 at any status, naming legacy revisions | `legacy` |
+/// | -32022 at any status, naming unknown revisions alone | `noCommonVersion` |
+/// | -32022 without a list, -32020, -32021, at any status | `modern`: no other revision has these codes |
+/// | any other JSON-RPC error, -32601 included, at any status | `legacy`: a modern server has `server/discover` |
+/// | 5xx | `unclear` |
+/// | any other status (2xx without a result, 3xx, 4xx) | `legacy` |
+/// | no answer: silence, an empty stream, a connection that breaks twice, a body that is not HTTP | `unclear` |
+/// | a refused connection, an unknown host, a certificate | reported after the retries of any call |
+///
+/// `legacy` goes on with `initialize`. So does `unclear`, once: its success decides, and where the server refuses
+/// `initialize` too, what it answered to the probe is reported. An upstream that is configured as modern never goes on
+/// with `initialize`, one that is configured as legacy is never probed.
+enum EraDecision: Equatable {
+    case modern(MCPVersion)
+    case ask(MCPVersion)
+    case legacy
+    case unclear
+    case noCommonVersion
+    case report
+
+    /// - Parameter asked: the revision that the probe was sent in.
+    init(_ answer: ExchangeAnswer, asked: MCPVersion) {
+        if answer.isAboutTheCaller {
+            self = .report
+        } else if case .result(let message, let result) = answer.content, 200..<300 ~= answer.status {
+            self = Self.decision(on: message.withUnsafeReadableBytes { JSONValue(result, in: $0) })
+        } else if answer.rpcError?.knownCode == .unsupportedVersion {
+            guard let names = answer.rpcError?.data?["supported"]?.array?.compactMap(\.string) else {
+                self = .modern(asked)
+                return
+            }
+            switch Self.common(names) {
+            case .modern(let version): self = .ask(version)
+            case let other: self = other
+            }
+        } else if answer.provesModern {
+            self = .modern(asked)
+        } else if answer.rpcError != nil {
+            self = .legacy
+        } else {
+            self = answer.status >= 500 ? .unclear : .legacy
+        }
+    }
+
+    private static func decision(on result: JSONValue) -> EraDecision {
+        if let names = result["supportedVersions"]?.array?.compactMap(\.string) { return common(names) }
+        // Some servers name one revision, as `initialize` does.
+        if let name = result["protocolVersion"]?.string { return common([name]) }
+        return .legacy
+    }
+
+    private static func common(_ names: [String]) -> EraDecision {
+        let known = names.compactMap(MCPVersion.init(rawValue:))
+        if let version = known.filter({ $0.era == .modern }).max() { return .modern(version) }
+        return known.isEmpty ? .noCommonVersion : .legacy
+    }
+}
+
+/// Which revision to ask for next when `initialize` was refused.
+///
+/// | answer to `initialize` | next |
+/// |---|---|
+/// | names legacy revisions that were not asked for, in `data` or in its text | the latest of them |
+/// | -32602, -32600, or 400 without -32601; or any status but 401, 403, 408, 413, 429, with words about the version | the next older revision |
+/// | -32020, -32021, -32022 without legacy revisions; anything else | none: reported |
+///
+/// At most one request for each legacy revision. None where the configuration names the revision.
+enum VersionDecision {
+    static func next(after answer: ExchangeAnswer, tried: [MCPVersion]) -> MCPVersion? {
+        guard !answer.isAboutTheCaller else { return nil }
+        let untried = MCPVersion.legacy.filter { !tried.contains($0) }
+        let words = answer.words + (answer.rpcError?.data?.text ?? "")
+        if let named = untried.last(where: { words.contains($0.rawValue) }) { return named }
+        guard !answer.provesModern, isAboutTheVersion(answer, words) else { return nil }
+        return untried.last { version in tried.allSatisfy { version < $0 } }
+    }
+
+    private static func isAboutTheVersion(_ answer: ExchangeAnswer, _ words: String) -> Bool {
+        switch answer.rpcError?.knownCode {
+        case .methodNotFound: return false
+        case .invalidParams, .invalidRequest: return true
+        default: break
+        }
+        return answer.status == 400 || words.lowercased().contains("version")
+    }
+}

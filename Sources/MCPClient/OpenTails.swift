@@ -1,0 +1,45 @@
+import NIOCore
+
+/// Event streams that stay open behind their answer, of one event loop.
+///
+/// Left alone, most of them end at once and their connection stays usable. Those that do not are closed.
+final class OpenTails {
+    /// The time that a stream may stay open, at least; at most twice that.
+    static let grace = TimeAmount.milliseconds(250)
+    /// Streams that may stay open at a time.
+    static let limit = 64
+
+    private let eventLoop: any EventLoop
+    private var exchanges: [(exchange: Exchange, until: NIODeadline)] = []
+    private var isTicking = false
+
+    init(eventLoop: any EventLoop) {
+        self.eventLoop = eventLoop
+    }
+
+    func add(_ exchange: Exchange) {
+        exchanges.append((exchange, .now() + Self.grace))
+        if exchanges.count > Self.limit {
+            exchanges.removeAll { !$0.exchange.isOpen }
+            // Half of them, so that this is not done for each one.
+            if exchanges.count > Self.limit { close(exchanges.count / 2) }
+        }
+        if !isTicking { tick() }
+    }
+
+    private func close(_ count: Int) {
+        for (exchange, _) in exchanges.prefix(count) { exchange.abandon() }
+        exchanges.removeFirst(count)
+    }
+
+    private func tick() {
+        isTicking = true
+        eventLoop.assumeIsolated().scheduleTask(in: Self.grace) {
+            let now = NIODeadline.now()
+            self.exchanges.removeAll { !$0.exchange.isOpen }
+            self.close(self.exchanges.prefix { $0.until <= now }.count)
+            self.isTicking = false
+            if !self.exchanges.isEmpty { self.tick() }
+        }
+    }
+}
