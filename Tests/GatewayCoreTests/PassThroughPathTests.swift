@@ -35,11 +35,21 @@ import Testing
     }
 
     @Test(arguments: [
-        ("/mcp", "/mcp/", "/mcp"), ("/mcp/x", "/mcp", "/mcp/x"), ("/mcp/x", "/tools/v1/mcp/", "/tools/v1/mcp/x"),
-        ("/mcp", "/rpc", "/rpc"), ("/mcp/", "/", "/"),
+        ("/mcp", "/mcp/", "/mcp/"), ("/mcp/", "/mcp", "/mcp"), ("/mcp/x", "/mcp", "/mcp/x"),
+        ("/mcp/x", "/tools/v1/mcp/", "/tools/v1/mcp/x"), ("/mcp", "/rpc", "/rpc"), ("/mcp/", "/rpc", "/rpc"),
+        ("/mcp/", "/", "/"), ("/mcp", "/", "/"), ("/mcp/x", "/", "/x"),
     ])
     func mcpStandsForTheEndpoint(_ path: String, _ endpoint: String, _ expected: String) {
         #expect(PassThroughPath.upstreamPath(path[...], .mcp, endpoint: endpoint) == expected)
         #expect(PassThroughPath.upstreamPath("/auth/login", .auth, endpoint: endpoint) == "/auth/login")
+    }
+
+    @Test(
+        arguments: [
+            ("/mcp", "/mcp/", "/mcp"), ("/mcp/", "/mcp", "/mcp/"), ("/rpc/x?y=1", "/rpc", "/mcp/x?y=1"),
+            ("/rpc?y=1", "/rpc/", "/mcp?y=1"), ("/rpcx", "/rpc", nil), ("/login", "/rpc", nil), ("/x", "/", "/mcp/x"),
+        ] as [(String, String, String?)])
+    func aRedirectInsideTheEndpointStaysInsideTheGateways(_ path: String, _ endpoint: String, _ expected: String?) {
+        #expect(PassThroughPath.gatewayPath(path[...], endpoint: endpoint) == expected)
     }
 }

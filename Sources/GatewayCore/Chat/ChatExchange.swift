@@ -188,7 +188,7 @@ final class ChatExchange: GatewayExchange {
         upstream?.duration = response.timings.total
         isRelayed = true
         var headers = RelayedHeaders.downstream(
-            response.headers, own: headers(), origin: balancer.upstream.configuration.address.origin,
+            response.headers, own: headers(), url: balancer.upstream.configuration.address.url,
             isPrivate: true, sharesByItself: settings.crossOrigin.cors != nil)
         if settings.serverTiming, headers["Server-Timing"].count > 1 {
             let own = headers.first(name: "Server-Timing") ?? ""

@@ -23,6 +23,10 @@ final class PassThroughExchange: GatewayExchange {
     private var server = 0
     private var request: CurlRequest?
     private var backoff: Backoff?
+    /// The endpoint's redirect is followed once.
+    private var isRedirected = false
+    /// Where the request goes when the transfer that was redirected has ended.
+    private var redirect: String?
 
     init(
         _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
@@ -96,8 +100,8 @@ final class PassThroughExchange: GatewayExchange {
         server = target.upstream.firstReachable
         let address = target.upstream.servers[server].address
         var request = CurlRequest(
-            method: exchange.head.method.rawValue, url: url(at: address), unixSocketPath: address.socketPath,
-            headers: RelayedHeaders.upstream(self), timeout: .zero,
+            method: exchange.head.method.rawValue, url: url(at: target.upstream.servers[server]),
+            unixSocketPath: address.socketPath, headers: RelayedHeaders.upstream(self), timeout: .zero,
             connectTimeout: target.upstream.configuration.connectTimeout,
             idleTimeout: isListening ? .zero : target.configuration.timeout,
             maximumResponseBytes: 0, mode: .streaming, tls: target.upstream.tls)
@@ -107,9 +111,22 @@ final class PassThroughExchange: GatewayExchange {
         return true
     }
 
-    private func url(at address: UpstreamAddress) -> String {
-        let path = PassThroughPath.upstreamPath(exchange.path, prefix, endpoint: address.endpoint)
-        return address.origin + path + (exchange.query.map { "?" + $0 } ?? "")
+    private func url(at server: UpstreamServer) -> String {
+        let query = exchange.query.map { "?" + $0 } ?? ""
+        // Where the endpoint has redirected the gateway's own calls, it would redirect this one too.
+        if prefix == .mcp, PassThroughPath.isEndpoint(exchange.path) {
+            return (server.client?.endpoint ?? server.address.url) + query
+        }
+        let path = PassThroughPath.upstreamPath(exchange.path, prefix, endpoint: server.address.endpoint)
+        return server.address.origin + path + query
+    }
+
+    /// Where the endpoint itself redirects to, the first time: the client, sent there, would come back to the same path.
+    private func redirectTarget(_ status: Int, _ headers: CurlHeaders) -> String? {
+        guard status == 307 || status == 308, !isRedirected, source == nil, prefix == .mcp,
+            PassThroughPath.isEndpoint(exchange.path), let request, let location = headers.first(name: "Location")
+        else { return nil }
+        return Redirect.target(location, from: request.url)
     }
 
     private func start(_ request: CurlRequest) {
@@ -130,7 +147,7 @@ final class PassThroughExchange: GatewayExchange {
         self.backoff = backoff
         server = (server + 1) % upstream.servers.count
         let address = upstream.servers[server].address
-        request.url = url(at: address)
+        request.url = url(at: upstream.servers[server])
         request.unixSocketPath = address.socketPath
         exchange.eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
             if !isDone { start(request) }
@@ -188,21 +205,29 @@ final class PassThroughExchange: GatewayExchange {
 extension PassThroughExchange: CurlTransferReceiver {
     func transferHead(status: Int, headers: CurlHeaders) {
         guard !isDone else { return }
+        if let target = redirectTarget(status, headers) {
+            (isRedirected, redirect) = (true, target)
+            transfer?.cancel()
+            return
+        }
         headArrived = true
         upstream?.duration = .nanoseconds((NIODeadline.now() - sentAt).nanoseconds)
-        let origin = target?.upstream.servers[server].address.origin ?? ""
+        let endpoint = prefix == .mcp ? target?.upstream.servers[server].address.endpoint : nil
         exchange.onWritable = { [weak self] in self?.transfer?.resume() }
         exchange.startResponse(
             status: HTTPResponseStatus(statusCode: status),
             headers: RelayedHeaders.downstream(
-                headers, own: self.headers(), origin: origin, isPrivate: prefix == .auth,
-                sharesByItself: settings.crossOrigin.cors != nil))
+                headers, own: self.headers(), url: request?.url ?? "", isPrivate: prefix == .auth,
+                sharesByItself: settings.crossOrigin.cors != nil
+            ) { path in
+                endpoint.flatMap { PassThroughPath.gatewayPath(path, endpoint: $0) } ?? String(path)
+            })
         // An event stream may have nothing to say for long: its head must not wait for that.
         exchange.flush()
     }
 
     func transferBody(_ bytes: ByteBuffer) {
-        guard !isDone else { return }
+        guard !isDone, redirect == nil else { return }
         exchange.write(bytes)
         exchange.flush()
         // A slow client slows the upstream down: what is on its way already is bounded by the engine's window.
@@ -212,6 +237,10 @@ extension PassThroughExchange: CurlTransferReceiver {
     func transferDone(_ result: Result<CurlResponse, CurlError>) {
         guard !isDone else { return }
         transfer = nil
+        if let target = redirect.take(), var request {
+            request.url = target
+            return start(request)
+        }
         if case .failure(let failure) = result, startsAgain(after: failure) { return }
         isDone = true
         switch result {

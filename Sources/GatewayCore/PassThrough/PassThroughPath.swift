@@ -70,11 +70,28 @@ enum PassThroughPath {
         return UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
     }
 
-    /// The upstream's path: `/mcp` stands for its endpoint, everything else keeps its place.
+    /// Whether a path is the endpoint itself, with or without its last slash.
+    static func isEndpoint(_ path: Substring) -> Bool { path == "/mcp" || path == "/mcp/" }
+
+    /// The upstream's path: `/mcp` and `/mcp/` stand for its endpoint as that is spelled, what is below them for what is
+    /// below it; everything else keeps its place.
     static func upstreamPath(_ path: Substring, _ prefix: Prefix, endpoint: String) -> String {
         guard prefix == .mcp else { return String(path) }
-        let base = endpoint.hasSuffix("/") ? endpoint.dropLast() : endpoint[...]
-        return base == "/mcp" ? String(path) : String(base) + path.dropFirst("/mcp".count)
+        return isEndpoint(path) ? endpoint : folder(endpoint) + path.dropFirst("/mcp".count)
+    }
+
+    /// The gateway's path for a path of the upstream, which a redirect names; nil for one outside its endpoint.
+    static func gatewayPath(_ path: Substring, endpoint: String) -> String? {
+        let folder = folder(endpoint)
+        guard path.hasPrefix(folder) else { return nil }
+        let rest = path.dropFirst(folder.count)
+        guard rest.isEmpty || rest.hasPrefix("/") || rest.hasPrefix("?") || rest.hasPrefix("#") else { return nil }
+        return "/mcp" + rest
+    }
+
+    /// The endpoint without its last slash.
+    private static func folder(_ endpoint: String) -> String {
+        endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
     }
 
     /// `.` and `..`, also with parameters (`..;x`), which some servers cut off before they look.

@@ -1,5 +1,6 @@
 import CurlTransport
 import HTTPServer
+import MCPClient
 import NIOCore
 import NIOHTTP1
 
@@ -68,11 +69,13 @@ enum RelayedHeaders {
     /// Down comes everything but what belongs to the upstream's connection.
     ///
     /// - Parameters:
-    ///   - origin: The upstream's origin: redirects to itself become redirects to the gateway.
+    ///   - url: The URL that was asked: redirects within its origin become redirects to the gateway.
     ///   - isPrivate: Nothing may keep the answer, unless the upstream says otherwise.
     ///   - sharesByItself: The gateway decides which pages may read the answer, not the upstream.
+    ///   - path: Returns the gateway's path for a path of the upstream.
     static func downstream(
-        _ upstream: CurlHeaders, own: HTTPHeaders, origin: String, isPrivate: Bool = false, sharesByItself: Bool = false
+        _ upstream: CurlHeaders, own: HTTPHeaders, url: String, isPrivate: Bool = false, sharesByItself: Bool = false,
+        path: (Substring) -> String = { String($0) }
     ) -> HTTPHeaders {
         var headers = own
         headers.reserveCapacity(own.count + upstream.count + 1)
@@ -84,8 +87,9 @@ enum RelayedHeaders {
             switch name.utf8.count {
             // The gateway's own is on every response.
             case 12 where HeaderNames.equal(name, "x-request-id"): continue
-            case 8 where HeaderNames.equal(name, "location") && value.hasPrefix(origin + "/"):
-                headers.add(name: name, value: String(value.dropFirst(origin.count)))
+            case 8 where HeaderNames.equal(name, "location"):
+                let target = Redirect.target(value, from: url)
+                headers.add(name: name, value: target.map { path(Redirect.path(of: $0)) } ?? value)
             case 22... where sharesByItself && name.lowercased().hasPrefix("access-control-"): continue
             default: headers.add(name: name, value: value)
             }
