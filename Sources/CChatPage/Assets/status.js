@@ -158,7 +158,8 @@ function show(readiness, now) {
 
 function showUpstream(name, upstream, now) {
     const labels = { upstream: name };
-    const state = node('span', { className: upstream.reachable ? 'good' : 'bad' }, upstream.reachable ? 'reachable' : upstream.problem ?? 'not reached yet');
+    const good = upstream.reachable && !upstream.failing;
+    const state = node('span', { className: good ? 'good' : 'bad' }, good ? 'reachable' : upstream.problem ?? 'not reached yet');
     const phase = now.all('gateway_upstream_breaker_state', labels)[0]?.value ?? 0;
     const breaker = node('span', { className: phase > 0 ? 'bad' : '' }, ['closed', 'half-open', 'open'][phase] ?? '–');
     const drift = upstream.drift.length === 0

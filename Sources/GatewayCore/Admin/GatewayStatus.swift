@@ -1,4 +1,5 @@
 package import JSON
+import MCPClient
 import Synchronization
 
 /// The state of the process for `/readyz` and the admin listener. Any thread.
@@ -10,6 +11,16 @@ package final class GatewayStatus: Sendable {
         package var problem: String?
         package var drift: [DriftFinding] = []
         var kind = UpstreamConfiguration.Kind.mcp
+        /// How the calls of its servers end.
+        var health: [CallHealth] = []
+
+        /// What its calls come to although it can be reached; nil when they come to their end.
+        var failing: String? {
+            guard isReachable, let worst = health.compactMap(\.failing).max(by: { $0.calls < $1.calls }) else {
+                return nil
+            }
+            return "the last \(worst.calls) calls failed: \(worst.problem)"
+        }
 
         package init() {}
 
@@ -73,7 +84,8 @@ package final class GatewayStatus: Sendable {
             let status = state.upstreams[name] ?? UpstreamStatus()
             var object: JSONObject = ["reachable": .bool(status.isReachable)]
             if status.kind == .chat { object["kind"] = .string(status.kind.rawValue) }
-            if let problem = status.problem { object["problem"] = .string(problem) }
+            if let problem = status.problem ?? status.failing { object["problem"] = .string(problem) }
+            if status.kind == .mcp { object["failing"] = .bool(status.failing != nil) }
             if status.kind == .mcp { object["drift"] = .array(status.drift.map(\.json)) }
             upstreams[name] = .object(object)
         }

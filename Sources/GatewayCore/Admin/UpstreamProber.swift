@@ -49,12 +49,19 @@ final class UpstreamProber: Sendable {
     }
 
     private func watch(_ upstream: Upstream) async {
+        let interval = upstream.configuration.probeInterval
+        var pause = Self.impatience
         while !Task.isCancelled {
             let result = await checkAll(upstream)
             guard !Task.isCancelled else { return }
             let status = note(result, upstream)
-            let interval = upstream.configuration.probeInterval
-            try? await Task.sleep(for: status.isReachable ? interval : min(interval, Self.impatience))
+            // A server that is not there may be back in a moment. One that answers wrongly is asked ever less often.
+            if case .failure(let failure) = result, failure.kind != .unreachable {
+                pause = min(pause * 2, interval)
+            } else {
+                pause = Self.impatience
+            }
+            try? await Task.sleep(for: status.isReachable ? interval : min(interval, pause))
         }
     }
 
@@ -101,6 +108,7 @@ final class UpstreamProber: Sendable {
         let before = status[upstream: upstream.name]
         var now = before ?? GatewayStatus.UpstreamStatus()
         now.kind = upstream.kind
+        now.health = upstream.servers.compactMap(\.client?.health)
         switch result {
         case .success(let catalog):
             now.isReachable = true
