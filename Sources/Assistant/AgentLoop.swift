@@ -32,7 +32,7 @@ struct AgentLoop: Sendable {
                 progress.closeTurn()
             }
             let isLast =
-                progress.steps + 1 >= configuration.maxSteps || progress.calls >= configuration.maxCalls
+                progress.steps >= configuration.maxSteps - 1 || progress.calls >= configuration.maxCalls
                 || progress.tokens >= configuration.maxTokens
             let request = ModelRequest(
                 messages: progress.messages, tools: offers.map(\.description), mayCallTools: !isLast,
@@ -68,11 +68,9 @@ struct AgentLoop: Sendable {
             // The provider's own limit was cut to the rest of ours.
             throw deadline <= .now + .milliseconds(50) ? Self.tookTooLong : error
         }
-        progress.steps += 1
         metrics.agentSteps.with().increment()
-        progress.tokens +=
-            reply.usage.map { $0.prompt + $0.completion } ?? TokenEstimate.of(request.messages)
-            + TokenEstimate.of(reply)
+        progress.countTurn(
+            tokens: reply.usage?.total ?? TokenEstimate.of(request.messages) + TokenEstimate.of(reply))
         if !reply.text.isEmpty { progress.text += separator + reply.text }
         guard !reply.toolCalls.isEmpty else { return reply }
         // Results are told apart by the calls' ids, which some servers leave out or use twice.

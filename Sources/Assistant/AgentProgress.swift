@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import JSON
 
 /// How far an answer is: all that is needed to go on with it, also when the user's confirmation comes in a new request.
@@ -7,16 +8,31 @@ struct AgentProgress: Sendable {
     var messages: [JSONValue]
     /// What the model has said to the user.
     var text = ""
-    var steps = 0
+    /// Turns of the model so far.
+    private(set) var steps = 0
+    /// Calls of tools so far.
     var calls = 0
-    var tokens = 0
+    /// Tokens so far, at most ``maximumCount``.
+    private(set) var tokens = 0
     /// Results of the last turn's calls, by their ids.
     var results: [String: String] = [:]
     var sources = AgentSources()
     /// Makes sure that a confirmed call runs once, however often the confirmation comes.
     var ticket = UUID().uuidString
 
+    /// Bound of the counters: the configuration's limits are far below, and sums far from overflowing.
+    private static let maximumCount = 1 << 40
+
+    /// Begins an answer.
     init(messages: [JSONValue]) { self.messages = messages }
+
+    /// Counts a turn of the model and what it took.
+    mutating func countTurn(tokens count: Int) {
+        steps += 1
+        tokens = min(tokens + Self.bounded(count), Self.maximumCount)
+    }
+
+    private static func bounded(_ count: Int) -> Int { min(max(count, 0), maximumCount) }
 
     /// The calls of the last turn that have no result yet.
     var openCalls: [ToolInvocation] {
@@ -41,9 +57,9 @@ struct AgentProgress: Sendable {
         else { return nil }
         self.messages = messages
         self.text = text
-        self.steps = steps
-        self.calls = calls
-        self.tokens = tokens
+        self.steps = Self.bounded(steps)
+        self.calls = Self.bounded(calls)
+        self.tokens = Self.bounded(tokens)
         for (id, result) in results { self.results[id] = result.string }
         sources = AgentSources(json: json["sources"] ?? .null)
         self.ticket = ticket
@@ -98,11 +114,18 @@ struct AgentSources: Sendable {
     /// when it names none, the tools that were used.
     func citation(for answer: String) -> String {
         guard !tools.isEmpty else { return "" }
-        let named = records.filter { answer.contains($0.name) && !answer.contains($0.url) }
+        let named = records.filter { answer.containsBytes(of: $0.name) && !answer.containsBytes(of: $0.url) }
         if !named.isEmpty {
             return "\n\nSources:" + named.prefix(Self.maximumCited).map { "\n- \($0.name) (\($0.url))" }.joined()
         }
-        guard !records.contains(where: { answer.contains($0.url) }) else { return "" }
+        guard !records.contains(where: { answer.containsBytes(of: $0.url) }) else { return "" }
         return "\n\nSources: " + tools.joined(separator: ", ")
+    }
+}
+
+extension String {
+    /// Whether the bytes of another text are in this one, up to a NUL in either. Linear, as both come from outside.
+    fileprivate func containsBytes(of other: String) -> Bool {
+        withCString { text in other.withCString { strstr(text, $0) != nil } }
     }
 }

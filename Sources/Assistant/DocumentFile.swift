@@ -71,11 +71,13 @@ package struct DocumentFile: Sendable {
 
     private static func divide(_ paragraph: String, into passages: inout [String]) {
         var rest = Substring(paragraph)
-        while rest.count > maximumPassageLength {
-            let head = rest.prefix(maximumPassageLength)
+        while let limit = rest.index(rest.startIndex, offsetBy: maximumPassageLength, limitedBy: rest.endIndex),
+            limit < rest.endIndex
+        {
+            let head = rest[..<limit]
             // Not in the first half: the rest would hardly become shorter.
             let half = head[head.index(head.startIndex, offsetBy: maximumPassageLength / 2)...]
-            let sentence = half.lastIndex { ".!?\n。".contains($0) }
+            let sentence = half.lastIndex { ".!?\n。！？".contains($0) }
             let end = sentence ?? half.lastIndex(where: \.isWhitespace) ?? half.indices.last ?? head.startIndex
             add(rest[...end], to: &passages)
             rest = rest[rest.index(after: end)...]
@@ -133,10 +135,53 @@ enum MarkdownText {
 
     /// Links and images by their text, emphasis without its marks.
     private static func inline(_ line: Substring) -> String {
-        String(line)
-            .replacing(#/!?\[(?<text>[^\]]*)\]\([^)\s]*(?:\s+"[^"]*")?\)/#) { String($0.output.text) }
+        String(decoding: withoutLinks(Array(line.utf8)), as: UTF8.self)
             .replacing("**", with: "").replacing("__", with: "").replacing("`", with: "")
     }
+
+    /// Replaces `[label](target)` and `![label](target)` by their labels, in one walk.
+    private static func withoutLinks(_ line: [UInt8]) -> [UInt8] {
+        var text: [UInt8] = []
+        text.reserveCapacity(line.count)
+        /// Place in `text` of the bracket that a label begins with.
+        var opening: Int?
+        var position = 0
+        while position < line.count {
+            let byte = line[position]
+            if byte == UInt8(ascii: "["), opening == nil {
+                opening = text.count
+            } else if byte == UInt8(ascii: "]") {
+                if let start = opening, let end = targetEnd(after: position, in: line) {
+                    let isImage = start > 0 && text[start - 1] == UInt8(ascii: "!")
+                    text.removeSubrange((isImage ? start - 1 : start)...start)
+                    opening = nil
+                    position = end
+                    continue
+                }
+                opening = nil
+            }
+            text.append(byte)
+            position += 1
+        }
+        return text
+    }
+
+    /// Returns the end of `(target)` or `(target "title")` behind a closing bracket. Longer ones are not links.
+    private static func targetEnd(after bracket: Int, in line: [UInt8]) -> Int? {
+        let (longestTarget, longestTitle) = (2048, 1024)
+        guard bracket + 1 < line.count, line[bracket + 1] == UInt8(ascii: "(") else { return nil }
+        let target = line[(bracket + 2)...].prefix(longestTarget)
+        guard let end = target.firstIndex(where: { $0 == UInt8(ascii: ")") || isBlank($0) }) else { return nil }
+        if line[end] == UInt8(ascii: ")") { return end + 1 }
+        let title = line[end...].prefix(longestTitle).drop(while: isBlank)
+        guard title.first == UInt8(ascii: "\""),
+            let quote = title.dropFirst().firstIndex(of: UInt8(ascii: "\"")),
+            quote + 1 < line.count, line[quote + 1] == UInt8(ascii: ")")
+        else { return nil }
+        return quote + 2
+    }
+
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 }
 
 /// The text that a reader of an HTML page sees.
@@ -200,8 +245,16 @@ enum HTMLText {
     }
 
     private static func after(closing name: String, _ text: Substring) -> Substring {
-        guard let end = text.range(of: "</\(name)", options: .caseInsensitive) else { return text[text.endIndex...] }
-        return text[end.lowerBound...]
+        let mark = Array("</\(name)".utf8)
+        let bytes = text.utf8
+        var position = bytes.startIndex
+        while let start = bytes[position...].firstIndex(of: mark[0]) {
+            let candidate = bytes[start...].prefix(mark.count)
+            // Names of elements are ASCII letters, which differ from their capitals in this bit alone.
+            if candidate.elementsEqual(mark, by: { $0 == $1 || $0 | 0x20 == $1 && $1 >= 0x61 }) { return text[start...] }
+            position = bytes.index(after: start)
+        }
+        return text[text.endIndex...]
     }
 
     /// Line ends of the source are spaces here.

@@ -56,6 +56,8 @@ package struct ModelReply: Hashable, Sendable {
     package var toolCalls: [ToolInvocation]
     /// What the turn took, if the provider says.
     package var usage: ModelUsage?
+    /// Whether reasoning was taken out of the text that had an end and no beginning.
+    var hadUnopenedReasoning = false
 
     /// A turn; see the properties.
     package init(text: String, toolCalls: [ToolInvocation] = [], usage: ModelUsage? = nil) {
@@ -75,10 +77,22 @@ package struct ToolInvocation: Hashable, Sendable {
     package var arguments: String
 }
 
-/// Tokens of one turn.
+/// Tokens of one turn, as a provider counted them.
 package struct ModelUsage: Hashable, Sendable {
-    /// Tokens read.
-    package var prompt: Int
-    /// Tokens written.
-    package var completion: Int
+    /// Largest count that is believed. Providers send any number; below this one, sums cannot overflow.
+    package static let maximum = 1_000_000_000
+
+    /// Tokens read, from 0 to ``maximum``.
+    package let prompt: Int
+    /// Tokens written, from 0 to ``maximum``.
+    package let completion: Int
+
+    /// Makes a usage; counts outside the bounds are taken to the nearer one.
+    package init(prompt: Int, completion: Int) {
+        self.prompt = min(max(prompt, 0), Self.maximum)
+        self.completion = min(max(completion, 0), Self.maximum)
+    }
+
+    /// Tokens of the turn altogether.
+    var total: Int { prompt + completion }
 }

@@ -1,61 +1,177 @@
-/// Keeps a model's reasoning out of its answer: local servers often leave it at the beginning of the text, between
-/// `<think>` and `</think>`, instead of in a field of its own.
+/// Separates a model's reasoning from its answer, where a server leaves it at the beginning of the text instead of in a
+/// field of its own: `<think>…</think>` and what other models write for it.
+///
+/// Some servers send the end of the reasoning without its beginning, which stands in their prompt. Text is therefore
+/// held back up to a limit, until such an end is found. Each byte is looked at once, however small the pieces are.
 struct ReasoningFilter {
-    private static let opening = "<think>"
-    private static let closing = "</think>"
+    /// Marks that models put around their reasoning.
+    private struct Marks {
+        let opening: [UInt8]
+        let closing: [UInt8]
+
+        init(_ opening: String, _ closing: String) {
+            self.opening = Array(opening.utf8)
+            self.closing = Array(closing.utf8)
+        }
+    }
+
+    private static let marks = [
+        Marks("<think>", "</think>"), Marks("<thinking>", "</thinking>"), Marks("<thought>", "</thought>"),
+        Marks("<reasoning>", "</reasoning>"), Marks("<seed:think>", "</seed:think>"), Marks("[THINK]", "[/THINK]"),
+        Marks("◁think▷", "◁/think▷"),
+    ]
+    private static let firstBytes = Set(marks.flatMap { [$0.opening[0], $0.closing[0]] })
+    private static let longestMark = marks.map { max($0.opening.count, $0.closing.count) }.max() ?? 0
 
     private enum State {
-        /// So far only what could still become the opening mark.
+        /// So far only white space, or what could still become an opening mark.
         case undecided
-        case reasoning
-        /// The reasoning is over; the space after it goes with it.
+        /// Between the marks; the end is this one.
+        case reasoning(closing: [UInt8])
+        /// After the reasoning; the white space that follows it is dropped.
         case afterReasoning
+        /// Without an opening mark, but an end may still come.
+        case held
         case answer
     }
 
     private var state = State.undecided
-    private var pending = ""
+    private var pending: [UInt8] = []
+    /// Bytes of `pending` that need not be looked at again.
+    private var scanned = 0
+    private let holdLimit: Int
 
-    /// Takes a piece of the text; returns what of it (and of what was held back) belongs to the answer.
+    /// Whether reasoning was found that had an end and no beginning.
+    private(set) var foundUnopened = false
+    /// Whether reasoning was found between its marks.
+    private(set) var foundOpened = false
+
+    /// Makes a filter.
+    /// - Parameter holdLimit: bytes of text without an opening mark that are held back at most; 0: none.
+    init(holdLimit: Int = 0) { self.holdLimit = holdLimit }
+
+    /// Returns the answer in a whole text, and whether reasoning without a beginning was taken out of it.
+    static func answer(in text: String) -> (text: String, foundUnopened: Bool) {
+        var filter = ReasoningFilter(holdLimit: .max)
+        let answer = filter.feed(text) + filter.finish()
+        return (answer, filter.foundUnopened)
+    }
+
+    /// Whether text is held back that may be an answer.
+    var isHolding: Bool {
+        if case .held = state { return !pending.isEmpty }
+        return false
+    }
+
+    /// Takes a piece of the text; returns what of it, and of what was held back, belongs to the answer.
     mutating func feed(_ piece: String) -> String {
         if case .answer = state { return piece }
-        pending += piece
-        if case .undecided = state {
-            let start = pending.drop(while: \.isWhitespace)
-            if start.hasPrefix(Self.opening) {
-                state = .reasoning
-                pending = String(start.dropFirst(Self.opening.count))
-            } else if Self.opening.hasPrefix(start) {
-                return ""
-            } else {
-                state = .answer
-                return release()
-            }
-        }
-        if case .reasoning = state {
-            guard let end = pending.firstRange(of: Self.closing) else {
-                // Only the end of what is held back can be the beginning of the closing mark.
-                pending = String(pending.suffix(Self.closing.count))
-                return ""
-            }
-            pending = String(pending[end.upperBound...])
-            state = .afterReasoning
-        }
-        pending = String(pending.drop(while: \.isWhitespace))
-        guard !pending.isEmpty else { return "" }
-        state = .answer
-        return release()
+        pending += piece.utf8
+        if case .undecided = state { decide() }
+        if case .held = state { searchUnopenedEnd() }
+        if case .reasoning(let closing) = state { searchEnd(closing) }
+        if case .afterReasoning = state { skipWhiteSpace() }
+        if case .answer = state { return taken() }
+        return ""
     }
 
-    /// What is still held back when the text has ended. Reasoning without an end is no answer.
+    /// Returns what is held back and may be an answer; nothing is held back any more.
+    mutating func release() -> String {
+        guard isHolding else { return "" }
+        state = .answer
+        return taken()
+    }
+
+    /// Returns what is still held back when the text has ended. Reasoning without an end is not an answer.
     mutating func finish() -> String {
-        guard case .undecided = state else { return "" }
-        state = .answer
-        return release()
+        defer { state = .answer }
+        switch state {
+        case .undecided, .held: return taken()
+        case .reasoning, .afterReasoning, .answer: return ""
+        }
     }
 
-    private mutating func release() -> String {
-        defer { pending = "" }
-        return pending
+    // MARK: States
+
+    private mutating func decide() {
+        while scanned < pending.count, Self.isWhiteSpace(pending[scanned]) { scanned += 1 }
+        let rest = pending[scanned...]
+        guard !rest.isEmpty else { return }
+        if let marks = Self.marks.first(where: { rest.starts(with: $0.opening) }) {
+            foundOpened = true
+            drop(scanned + marks.opening.count)
+            state = .reasoning(closing: marks.closing)
+        } else if !Self.marks.contains(where: { $0.opening.starts(with: rest) }) {
+            state = .held
+        }
     }
+
+    private mutating func searchUnopenedEnd() {
+        while scanned < pending.count {
+            guard Self.firstBytes.contains(pending[scanned]) else {
+                scanned += 1
+                continue
+            }
+            let rest = pending[scanned...].prefix(Self.longestMark)
+            if let marks = Self.marks.first(where: { rest.starts(with: $0.closing) }), !isQuoted(scanned) {
+                foundUnopened = true
+                drop(scanned + marks.closing.count)
+                state = .afterReasoning
+                return
+            }
+            if Self.marks.contains(where: { rest.starts(with: $0.opening) }) {
+                state = .answer
+                return
+            }
+            // The end of the text may be the beginning of a mark.
+            if scanned + Self.longestMark > pending.count,
+                Self.marks.contains(where: { $0.closing.starts(with: rest) || $0.opening.starts(with: rest) })
+            {
+                break
+            }
+            scanned += 1
+        }
+        if pending.count > holdLimit { state = .answer }
+    }
+
+    /// Whether a mark is spoken about: it stands behind a quotation mark or a backtick.
+    private func isQuoted(_ position: Int) -> Bool {
+        position > 0 && "`'\"".utf8.contains(pending[position - 1])
+    }
+
+    private mutating func searchEnd(_ closing: [UInt8]) {
+        while scanned < pending.count {
+            let rest = pending[scanned...].prefix(closing.count)
+            if rest.elementsEqual(closing) {
+                drop(scanned + closing.count)
+                state = .afterReasoning
+                return
+            }
+            if rest.count < closing.count, closing.starts(with: rest) { break }
+            scanned += 1
+        }
+        // What has been looked at is of no use any more.
+        drop(scanned)
+    }
+
+    private mutating func skipWhiteSpace() {
+        let start = pending.firstIndex { !Self.isWhiteSpace($0) } ?? pending.count
+        drop(start)
+        if !pending.isEmpty { state = .answer }
+    }
+
+    private mutating func drop(_ count: Int) {
+        pending.removeFirst(count)
+        scanned = 0
+    }
+
+    private mutating func taken() -> String {
+        defer {
+            pending = []
+            scanned = 0
+        }
+        return String(decoding: pending, as: UTF8.self)
+    }
+
+    private static func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
 }

@@ -75,9 +75,14 @@ def test_markdown_is_never_slow(scripted_page):
         const version = performance.getEntriesByType('resource').find(({ name }) => name.includes('mcp-chat-markdown.js')).name;
         import(version).then(({ renderMarkdown }) => {
             const options = { base: location.href, texts: { get: (key) => key } };
-            const bad = ['[', '*', '_', '`', '~~', '![', '<http://', '> ', '- ', '# ', '| ', '(/', '**a ', '[a](', '\\\\', '1. ', '  - a\\n', '[a]: b\\n'];
+            const pieces = ['[', '*', '_', '`', '~~', '![', '<http://', '/http://', '> ', '- ', '# ', '| ', '(/', '**a ', '[a](', '\\\\', '1. ', '  - a\\n', '[a]: b\\n', '# a\\n', '` `` ``` ', '**a _b `c [d ~~e '];
+            const bad = pieces.map((piece) => piece.repeat(60000 / piece.length));
+            const blanks = ' '.repeat(1500);
+            for (const start of ['# ', '- ', '```', '[a]: ', '[a](', '| a |\\n', '> ', '* ']) {
+                for (const end of ['x# # #x', '#x'.repeat(700), '`', '\\u2028x', '"x" y', ' (/a'.repeat(300)]) bad.push(start + blanks + 'x' + blanks + end);
+            }
             const started = performance.now();
-            for (const piece of bad) renderMarkdown(piece.repeat(60000 / piece.length), options);
+            for (const text of bad) renderMarkdown(text, options);
             done(performance.now() - started);
         });
         """

@@ -5,7 +5,7 @@ const HARMFUL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u20
 
 /** Text that is fit to be shown. */
 export function clean(text) {
-    return String(text).replace(/\r\n?/g, '\n').replace(HARMFUL, '');
+    return String(text).replace(/\r\n?|[\u2028\u2029]/g, '\n').replace(HARMFUL, '');
 }
 
 /** The URL when it leads to http or https and hides nothing; else null. */
@@ -56,14 +56,82 @@ const INLINE_LIMIT = 20_000;
 /** How far the end of a mark is looked for. */
 const REACH = 4000;
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`]*)$/;
-const HEADING = /^ {0,3}(#{1,6})\s+(.{0,1000}?)\s*#*$/;
-const RULE = /^ {0,3}(?:(?:\*\s*){3,}|(?:-\s*){3,}|(?:_\s*){3,})$/;
-const ITEM = /^(\s*)(?:[-*+•]|(\d{1,9})[.)])\s+(.*)$/;
+/**
+ * Work that one text may cost: a step for each character that is looked at, many for each node that is made. What is left
+ * when it is used up is shown as it is, so that no text can hold the page up.
+ */
+const BUDGET = 2_000_000;
+const NODE_COST = 100;
+const SOURCES_LIMIT = 500;
+
+// MARK: Lines. Each is walked a fixed number of times, whatever stands in it.
+
+/** The marks and the language of a line that begins or ends a block of code; else null. */
+function fenceOf(line) {
+    const match = /^ {0,3}(`{3,}|~{3,})/.exec(line);
+    if (!match) return null;
+    const language = line.slice(match[0].length).trim();
+    return language.includes('`') ? null : { mark: match[1], language };
+}
+
+function headingOf(line) {
+    const match = /^ {0,3}(#{1,6})\s/.exec(line);
+    if (!match) return null;
+    const text = line.slice(match[0].length).trim();
+    let end = text.length;
+    while (end > 0 && text[end - 1] === '#') end -= 1;
+    // Marks at the end belong to the heading only if they stand apart: "C#" keeps its own.
+    const heading = end === 0 || /\s/.test(text[end - 1]) ? text.slice(0, end).trimEnd() : text;
+    return heading.length <= 1000 ? { depth: match[1].length, text: heading } : null;
+}
+
+function isRule(line) {
+    return /^ {0,3}[*\-_]/.test(line) && /^(?:\*{3,}|-{3,}|_{3,})$/.test(line.replace(/\s+/g, ''));
+}
+
+/** The indent, number, text and the text's column of a line that begins an item of a list; else null. */
+function itemOf(line) {
+    const indent = line.search(/\S/);
+    const match = indent < 0 ? null : /^(?:[-*+•]|(\d{1,9})[.)])(?=\s)/.exec(line.slice(indent, indent + 12));
+    if (!match) return null;
+    const text = line.slice(indent + match[0].length).trimStart();
+    return { indent, number: match[1], text, column: line.length - text.length };
+}
+
 const QUOTE = /^ {0,3}> ?(.*)$/;
-const TABLE_RULE = /^\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*\|?\s*$/;
-const DEFINITION = /^ {0,3}\[([^\]]{1,80})\]:\s+(\S+)(?:\s+["“(](.*)["”)])?\s*$/;
-const CITATION = /^(— |– )?(\S.{0,300}?) \(((?:https?:\/|\/)[^\s()]{0,2000})\)$/;
+
+/** The cells of a line of a table. */
+function cellsOf(line) {
+    return line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim());
+}
+
+function isTableRule(line) {
+    return line.includes('-') && cellsOf(line).every((cell) => /^:?-+:?$/.test(cell));
+}
+
+/** `[name]: url "title"`; else null. */
+function definitionOf(line) {
+    const match = /^ {0,3}\[([^\]]{1,80})\]:\s/.exec(line);
+    if (!match) return null;
+    const rest = line.slice(match[0].length).trim();
+    const end = rest.search(/\s/);
+    if (end < 0) return rest === '' ? null : { name: match[1], url: rest };
+    const title = rest.slice(end).trim();
+    if (title.length < 2 || !'"“('.includes(title[0]) || !'"”)'.includes(title.at(-1))) return null;
+    return { name: match[1], url: rest.slice(0, end), title: title.slice(1, -1) };
+}
+
+/** `— Title (url)`, as sources are cited; else null. */
+function citationOf(line) {
+    const text = line.trim();
+    const open = text.endsWith(')') ? text.lastIndexOf(' (') : -1;
+    if (open < 1 || text.length - open > 2010) return null;
+    const url = text.slice(open + 2, -1);
+    if (!/^(?:https?:\/|\/)[^\s()]*$/.test(url)) return null;
+    const dash = text.startsWith('— ') || text.startsWith('– ') ? text.slice(0, 2) : undefined;
+    const label = text.slice(dash?.length ?? 0, open);
+    return label.length > 301 || !/^\S/.test(label) ? null : { dash, label, url };
+}
 
 /**
  * Renders Markdown.
@@ -71,22 +139,22 @@ const CITATION = /^(— |– )?(\S.{0,300}?) \(((?:https?:\/|\/)[^\s()]{0,2000})
  * @param options `base` for relative links, `texts` for the few words that are added, `level` of the first heading.
  */
 export function renderMarkdown(text, { base, texts, level = 4 }) {
-    const context = { base, texts, level, newTab: texts.get('newTab'), definitions: new Map() };
+    const context = { base, texts, level, newTab: texts.get('newTab'), definitions: new Map(), budget: { left: BUDGET } };
     const lines = [];
     let fence = null;
     for (const line of clean(text).split('\n')) {
-        const mark = FENCE.exec(line);
-        if (fence ? line.trim().startsWith(fence) : mark) fence = fence ? null : mark[1];
-        const definition = fence ? null : DEFINITION.exec(line);
-        if (definition && safeURL(definition[2], base)) {
-            context.definitions.set(definition[1].toLowerCase(), { url: definition[2], title: definition[3] });
+        const opening = fenceOf(line);
+        if (fence ? line.trim().startsWith(fence) : opening) fence = fence ? null : opening.mark;
+        const definition = fence ? null : definitionOf(line);
+        if (definition && safeURL(definition.url, base)) {
+            context.definitions.set(definition.name.toLowerCase(), definition);
         } else {
             lines.push(line);
         }
     }
     const fragment = document.createDocumentFragment();
     blocks(fragment, lines, context, 0);
-    const sources = [...context.definitions].filter(([name]) => /^\^?\d+$/.test(name));
+    const sources = [...context.definitions].filter(([name]) => /^\^?\d+$/.test(name)).slice(0, SOURCES_LIMIT);
     if (sources.length > 0) {
         const list = element('ol', { className: 'sources', 'aria-label': texts.get('sources') });
         for (const [name, { url, title }] of sources) {
@@ -95,6 +163,12 @@ export function renderMarkdown(text, { base, texts, level = 4 }) {
         fragment.append(list);
     }
     return fragment;
+}
+
+/** Whether the budget has these steps left; they are taken from it. */
+function spend(context, steps) {
+    context.budget.left -= steps;
+    return context.budget.left >= 0;
 }
 
 function blocks(parent, lines, context, depth) {
@@ -106,18 +180,23 @@ function blocks(parent, lines, context, depth) {
     for (let at = 0; at < lines.length; ) {
         const line = lines[at];
         let match;
+        if (!spend(context, NODE_COST + line.length)) {
+            flush();
+            parent.append(element('p', { className: 'plain', dir: 'auto' }, lines.slice(at).join('\n')));
+            return;
+        }
         if (line.trim() === '') {
             flush();
             at += 1;
-        } else if ((match = FENCE.exec(line))) {
+        } else if ((match = fenceOf(line))) {
             flush();
             at = code(parent, lines, at, match, context);
-        } else if ((match = HEADING.exec(line))) {
+        } else if ((match = headingOf(line))) {
             flush();
-            const level = headingLevel(match[1].length, context);
-            parent.append(spans(element(`h${level}`, { dir: 'auto' }), match[2], context));
+            const level = headingLevel(match.depth, context);
+            parent.append(spans(element(`h${level}`, { dir: 'auto' }), match.text, context));
             at += 1;
-        } else if (RULE.test(line)) {
+        } else if (isRule(line)) {
             flush();
             parent.append(element('hr'));
             at += 1;
@@ -128,10 +207,11 @@ function blocks(parent, lines, context, depth) {
             const quote = element('blockquote', { dir: 'auto' });
             blocks(quote, inner, context, depth + 1);
             parent.append(quote);
-        } else if ((match = ITEM.exec(line)) && depth < DEPTH_LIMIT && (paragraph.length === 0 || !match[2] || match[2] === '1')) {
+        } else if ((match = itemOf(line)) && depth < DEPTH_LIMIT && (paragraph.length === 0 || !match.number || match.number === '1')) {
             flush();
             at = list(parent, lines, at, context, depth);
-        } else if (line.includes('|') && TABLE_RULE.test(lines[at + 1] ?? '') && lines[at + 1].includes('-') && paragraph.length === 0) {
+        } else if (line.includes('|') && paragraph.length === 0 && isTableRule(lines[at + 1] ?? '')) {
+            flush();
             at = table(parent, lines, at, context);
         } else {
             paragraph.push(line);
@@ -164,11 +244,11 @@ function paragraphOf(lines, context) {
         pending = [];
     };
     for (const line of lines) {
-        const match = CITATION.exec(line.trim());
-        if (match?.[1] && safeURL(match[3], context.base)) {
+        const citation = citationOf(line);
+        if (citation?.dash && safeURL(citation.url, context.base)) {
             flush();
             if (paragraph.hasChildNodes()) paragraph.append(element('br'));
-            paragraph.append(element('cite', { dir: 'auto' }, match[1], link(match[3], match[2], context)));
+            paragraph.append(element('cite', { dir: 'auto' }, citation.dash, link(citation.url, citation.label, context)));
         } else {
             pending.push(line);
         }
@@ -177,12 +257,11 @@ function paragraphOf(lines, context) {
     return paragraph;
 }
 
-function code(parent, lines, start, [, mark, language], context) {
+function code(parent, lines, start, { mark, language }, context) {
     const text = [];
     let at = start + 1;
     for (; at < lines.length && !lines[at].trim().startsWith(mark); at += 1) text.push(lines[at]);
-    const label = language.trim().slice(0, 40);
-    parent.append(codeBlock(text.join('\n'), context.texts, label));
+    parent.append(codeBlock(text.join('\n'), context.texts, language.slice(0, 40)));
     return at + 1;
 }
 
@@ -219,25 +298,24 @@ async function copy(text, near) {
 }
 
 function list(parent, lines, start, context, depth) {
-    const first = ITEM.exec(lines[start]);
-    const indent = first[1].length;
-    const isOrdered = first[2] !== undefined;
+    const { indent, number } = itemOf(lines[start]);
+    const isOrdered = number !== undefined;
     const node = element(isOrdered ? 'ol' : 'ul', { dir: 'auto' });
-    if (isOrdered && first[2] !== '1') node.start = Number(first[2]);
+    if (isOrdered && number !== '1') node.start = Number(number);
     let at = start;
     while (at < lines.length) {
-        const match = ITEM.exec(lines[at]);
-        if (!match || match[1].length > indent + 1 || match[1].length < indent || (match[2] !== undefined) !== isOrdered) break;
-        const inner = [match[3]];
-        const column = lines[at].length - match[3].length;
+        const match = itemOf(lines[at]);
+        if (!match || match.indent > indent + 1 || match.indent < indent || (match.number !== undefined) !== isOrdered) break;
+        if (!spend(context, NODE_COST)) break;
+        const inner = [match.text];
         for (at += 1; at < lines.length; at += 1) {
             const line = lines[at];
             const depthOfLine = line.search(/\S/);
             const continues = depthOfLine < 0
-                ? ITEM.test(lines[at + 1] ?? '') || /^\s{2,}\S/.test(lines[at + 1] ?? '')
-                : depthOfLine > indent + 1 || (!ITEM.test(line) && inner.at(-1).trim() !== '' && !HEADING.test(line) && !FENCE.test(line));
+                ? itemOf(lines[at + 1] ?? '') || /^\s{2,}\S/.test(lines[at + 1] ?? '')
+                : depthOfLine > indent + 1 || (!itemOf(line) && inner.at(-1).trim() !== '' && !headingOf(line) && !fenceOf(line));
             if (!continues) break;
-            inner.push(line.slice(Math.min(column, Math.max(depthOfLine, 0))));
+            inner.push(line.slice(Math.min(match.column, Math.max(depthOfLine, 0))));
         }
         node.append(item(inner, context, depth));
     }
@@ -248,9 +326,9 @@ function list(parent, lines, start, context, depth) {
 function item(lines, context, depth) {
     const node = element('li');
     while (lines.length > 1 && lines.at(-1).trim() === '') lines.pop();
-    const citation = lines.length === 1 ? CITATION.exec(lines[0].trim()) : null;
-    if (citation && !citation[2].includes('](') && safeURL(citation[3], context.base)) {
-        node.append(link(citation[3], citation[2], context));
+    const citation = lines.length === 1 ? citationOf(lines[0]) : null;
+    if (citation && !citation.label.includes('](') && safeURL(citation.url, context.base)) {
+        node.append(link(citation.url, citation.label, context));
     } else if (lines.length === 1) {
         spans(node, lines[0], context);
     } else {
@@ -263,13 +341,15 @@ function item(lines, context, depth) {
 }
 
 function table(parent, lines, start, context) {
-    const cells = (line) => line.trim().replace(/^\||\|$/g, '').split(/(?<!\\)\|/).map((cell) => cell.trim());
-    const head = cells(lines[start]);
+    const head = cellsOf(lines[start]);
+    spend(context, NODE_COST * head.length);
     const body = element('tbody');
     let at = start + 2;
     for (; at < lines.length && lines[at].includes('|') && lines[at].trim() !== ''; at += 1) {
+        const cells = cellsOf(lines[at]).slice(0, head.length);
+        if (!spend(context, NODE_COST * cells.length)) break;
         const row = element('tr');
-        for (const cell of cells(lines[at]).slice(0, head.length)) row.append(spans(element('td', { dir: 'auto' }), cell, context));
+        for (const cell of cells) row.append(spans(element('td', { dir: 'auto' }), cell, context));
         body.append(row);
     }
     const row = element('tr');
@@ -288,11 +368,16 @@ function spans(parent, text, context, depth = 0) {
         plain = '';
     };
     const append = (node, end) => {
+        spend(context, NODE_COST);
         flush();
         parent.append(node);
         return end;
     };
     for (let at = 0; at < text.length; ) {
+        if (context.budget.left < 0) {
+            plain += text.slice(at);
+            break;
+        }
         const next = depth < DEPTH_LIMIT ? mark(text, at, context, depth) : null;
         if (next) at = append(next.node, next.end);
         else if (text[at] === '\\' && /[!-/:-@[-`{-~]/.test(text[at + 1] ?? '')) {
@@ -313,7 +398,7 @@ function spans(parent, text, context, depth = 0) {
 /** What begins here, if anything does: a node and where it ends. */
 function mark(text, at, context, depth) {
     switch (text[at]) {
-        case '`': return codeSpan(text, at);
+        case '`': return codeSpan(text, at, context);
         case '*':
         case '_':
         case '~': return emphasis(text, at, context, depth);
@@ -326,9 +411,11 @@ function mark(text, at, context, depth) {
     }
 }
 
-function codeSpan(text, at) {
+function codeSpan(text, at, context) {
     const ticks = /^`+/.exec(text.slice(at, at + 20))[0];
-    const end = text.slice(0, at + REACH).indexOf(ticks, at + ticks.length);
+    const reach = text.slice(0, at + REACH);
+    const end = reach.indexOf(ticks, at + ticks.length);
+    spend(context, (end < 0 ? reach.length : end) - at);
     if (end < 0) return null;
     const inner = text.slice(at + ticks.length, end).replaceAll('\n', ' ');
     return { node: element('code', { dir: 'ltr' }, inner.trim() || inner), end: end + ticks.length };
@@ -344,7 +431,10 @@ function emphasis(text, at, context, depth) {
     const isWord = (index) => /[\p{L}\p{N}]/u.test(text[index] ?? '');
     if (character === '_' && isWord(at - 1)) return null;
     const reach = text.slice(0, start + REACH);
+    let place = start;
     for (let end = reach.indexOf(delimiter, start); end >= 0; end = reach.indexOf(delimiter, end + 1)) {
+        if (!spend(context, end - place + 1)) return null;
+        place = end;
         if (/\s/.test(text[end - 1]) || end === start) continue;
         if (character === '_' && isWord(end + delimiter.length)) continue;
         // A single mark does not end in the middle of a double one.
@@ -352,6 +442,7 @@ function emphasis(text, at, context, depth) {
         const name = character === '~' ? 's' : isDouble ? 'strong' : 'em';
         return { node: spans(element(name), text.slice(start, end), context, depth + 1), end: end + delimiter.length };
     }
+    spend(context, reach.length - place);
     return null;
 }
 
@@ -359,7 +450,8 @@ function emphasis(text, at, context, depth) {
 function bracket(text, at, context, depth) {
     let open = 0;
     let close = -1;
-    for (let index = at; index < Math.min(text.length, at + REACH); index += 1) {
+    const limit = Math.min(text.length, at + REACH);
+    for (let index = at; index < limit; index += 1) {
         if (text[index] === '\\') index += 1;
         else if (text[index] === '[') open += 1;
         else if (text[index] === ']' && (open -= 1) === 0) {
@@ -367,10 +459,12 @@ function bracket(text, at, context, depth) {
             break;
         }
     }
+    spend(context, (close < 0 ? limit : close) - at);
     if (close < 0) return null;
     const label = text.slice(at + 1, close);
     const rest = text.slice(close + 1, close + 1 + REACH);
-    const inline = /^\(\s*<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s+["'(][^\n]{0,300}?["')])?\s*\)/.exec(rest);
+    const inline = /^\(\s{0,9}<?([^\s<>()]*(?:\([^\s<>()]*\)[^\s<>()]*)*)>?(?:\s{1,9}["'(][^\n]{0,300}?["')])?\s{0,9}\)/.exec(rest);
+    spend(context, inline?.[0].length ?? (rest[0] === '(' ? rest.length : 0));
     if (inline) return { node: linked(inline[1], label, context, depth), end: close + 1 + inline[0].length };
     const reference = /^\[([^\]]{0,80})\]/.exec(rest);
     const definition = context.definitions.get((reference?.[1] || label).toLowerCase());
@@ -393,7 +487,7 @@ function linked(url, label, context, depth) {
 
 /** Images are never loaded: that would tell another host who reads. */
 function image(text, at, context) {
-    const match = /^!\[([^\]]{0,300})\]\(\s*([^\s()]{1,2000})[^)]{0,300}\)/.exec(text.slice(at, at + REACH));
+    const match = /^!\[([^\]]{0,300})\]\(\s{0,9}([^\s()]{1,2000})(?:\s[^)]{0,300})?\)/.exec(text.slice(at, at + REACH));
     if (!match) return null;
     const label = `${context.texts.get('image')}: ${match[1] || match[2]}`;
     return { node: context.isWithinLink ? element('bdi', {}, label) : link(match[2], label, context), end: at + match[0].length };
@@ -408,10 +502,17 @@ function angle(text, at, context) {
 function bareURL(text, at, context) {
     if (context.isWithinLink || /[\p{L}\p{N}]/u.test(text[at - 1] ?? '')) return null;
     const match = /^https?:\/\/[^\s<>"“”]{1,2000}/.exec(text.slice(at, at + REACH));
-    if (!match) return null;
-    let url = match[0].replace(/[.,;:!?'"*_~\]]+$/, '');
-    if (url.endsWith(')') && !url.includes('(')) url = url.slice(0, -1).replace(/[.,;:!?]+$/, '');
+    if (!match || !spend(context, match[0].length)) return null;
+    let url = withoutEnd(match[0], '.,;:!?\'"*_~]');
+    if (url.endsWith(')') && !url.includes('(')) url = withoutEnd(url.slice(0, -1), '.,;:!?');
     return safeURL(url, context.base) ? { node: link(url, url, context), end: at + url.length } : null;
+}
+
+/** A text without the characters at its end that are among `dropped`. */
+function withoutEnd(text, dropped) {
+    let end = text.length;
+    while (end > 0 && dropped.includes(text[end - 1])) end -= 1;
+    return text.slice(0, end);
 }
 
 /** A path in parentheses, as sources are cited: `Service Levels (/ai/document/11/)`. */
