@@ -1,4 +1,5 @@
 import JSON
+import MCP
 
 /// The OpenAI-compatible chat-completions protocol: what is sent, and what the answers mean. No I/O.
 enum ChatCompletion {
@@ -39,20 +40,36 @@ enum ChatCompletion {
         ["role": "tool", "tool_call_id": .string(callID), "content": .string(content)]
     }
 
-    /// The calls in a message made by ``assistant(_:)``.
+    /// Most tool calls that one turn may hold.
+    static let maximumCalls = 128
+
+    /// Returns the calls in a message: one made by ``assistant(_:)``, or a provider's.
     static func toolCalls(in message: JSONValue) -> [ToolInvocation] {
-        (message["tool_calls"]?.array ?? []).map { call in
-            let arguments = call["function"]?["arguments"]
-            return ToolInvocation(
-                id: call["id"]?.string ?? "", name: call["function"]?["name"]?.string ?? "",
-                // Some servers send the object itself instead of its text.
-                arguments: arguments?.string ?? arguments?.text ?? "")
+        var calls = (message["tool_calls"]?.array ?? []).map { call in
+            ToolInvocation(
+                id: identifier(call["id"]), name: call["function"]?["name"]?.string ?? "",
+                arguments: ToolArguments.text(of: call["function"]?["arguments"]))
         }
+        // The form before there were several calls in a turn.
+        if calls.isEmpty, let call = message["function_call"], let name = call["name"]?.string {
+            calls.append(ToolInvocation(id: "", name: name, arguments: ToolArguments.text(of: call["arguments"])))
+        }
+        return calls
     }
 
-    /// What may be added to the plain request; servers that do not know it may refuse the request for it.
+    /// Returns a call's id, which some servers write as a number.
+    static func identifier(_ value: JSONValue?) -> String { value?.string ?? value?.number?.text ?? "" }
+
+    /// Part of the protocol that some servers refuse a request for.
     enum Extra: Hashable, CaseIterable {
-        case tools, streamUsage
+        /// Tools on offer.
+        case tools
+        /// Counts of tokens at the end of a stream.
+        case streamUsage
+        /// Answers in pieces.
+        case streams
+        /// Answers that come whole.
+        case wholeAnswers
     }
 
     /// The body of a request.
@@ -74,61 +91,116 @@ enum ChatCompletion {
         return JSONValue.object(body).serialized
     }
 
-    /// The turn in a whole (not streamed) response body.
+    /// Returns the turn in a whole (not streamed) response body.
     static func reply(in body: JSONValue) throws(AnswerError) -> ModelReply {
         if let message = errorMessage(in: body) { throw AnswerError(message) }
-        guard let choice = body["choices"]?[0] else { throw AnswerError("the provider's answer cannot be read") }
-        let message = choice["message"]
-        var filter = ReasoningFilter()
+        guard let choice = body["choices"]?[0] else { throw unreadable }
+        let message = choice["message"] ?? choice["delta"]
         // "text" is what the older completions endpoints of some servers send here.
-        var text = filter.feed(self.text(of: message?["content"]) ?? choice["text"]?.string ?? "")
-        text += filter.finish()
-        return try reply(
-            text: text, toolCalls: message.map(toolCalls(in:)) ?? [], finishReason: choice["finish_reason"]?.string,
-            refusal: message?["refusal"]?.string ?? "", usage: usage(in: body))
+        let content = text(of: message?["content"]) ?? choice["text"]?.string ?? ""
+        let answer = ReasoningFilter.answer(in: content)
+        var reply = try reply(
+            text: answer.text, toolCalls: message.map(toolCalls(in:)) ?? [],
+            finishReason: FinishReason(choice["finish_reason"]?.string), refusal: message?["refusal"]?.string ?? "",
+            usage: usage(in: body))
+        reply.hadUnopenedReasoning = answer.foundUnopened
+        return reply
     }
 
-    /// Judges a turn that has arrived completely.
+    /// Bytes that servers send before JSON: byte order marks, white space, NULs.
+    private static let leading: Set<UInt8> = [0xEF, 0xBB, 0xBF, 0x20, 0x09, 0x0A, 0x0D, 0x00]
+
+    /// Returns the JSON in a response's bytes; nil when it is not JSON.
+    static func json(_ bytes: [UInt8]) -> JSONValue? {
+        let body = Array(bytes.drop(while: leading.contains))
+        if let json = try? JSONValue(parsing: body) { return json }
+        return SurrogateHalves.replaced(body).flatMap { try? JSONValue(parsing: $0) }
+    }
+
+    /// Returns the turn in the bytes of a response with a status of success: JSON, or the events of a stream that was
+    /// not asked for or is not declared as one.
+    static func reply(inBody bytes: [UInt8]) throws -> ModelReply {
+        let body = Array(bytes.drop(while: leading.contains))
+        if let json = json(body) {
+            return try reply(in: json)
+        }
+        var events: [ServerSentEvent] = []
+        if ["data:", "event:", "id:", "retry:", ":"].contains(where: { body.starts(with: $0.utf8) }) {
+            var parser = SSEParser(maximumEventBytes: body.count)
+            // The last event may lack the blank line that ends it.
+            events = try parser.feed(body) + parser.feed(Array("\n\n".utf8))
+        } else if body.first == UInt8(ascii: "{"), body.contains(UInt8(ascii: "\n")) {
+            events = body.split(separator: UInt8(ascii: "\n")).map {
+                ServerSentEvent(data: String(decoding: $0, as: UTF8.self))
+            }
+        }
+        guard !events.isEmpty else { throw unreadable }
+        var stream = ChatCompletionStream(holdLimit: .max)
+        for event in events where event.hasData { _ = try stream.receive(event.data, event: event.event) }
+        _ = stream.rest()
+        return try stream.finish()
+    }
+
+    /// Returns a turn that has arrived completely.
+    /// - Throws: when it is none: empty, refused, filtered, failed.
     static func reply(
-        text: String, toolCalls: [ToolInvocation], finishReason: String?, refusal: String, usage: ModelUsage?
+        text: String, toolCalls: [ToolInvocation], finishReason: FinishReason?, refusal: String, usage: ModelUsage?
     ) throws(AnswerError) -> ModelReply {
         if !refusal.isEmpty { throw AnswerError(refused + refusal) }
-        if finishReason == "content_filter" { throw AnswerError(filtered) }
-        guard toolCalls.isEmpty else { return ModelReply(text: text, toolCalls: toolCalls, usage: usage) }
-        let isTruncated = finishReason == "length" || finishReason == "max_tokens"
+        switch finishReason {
+        case .filtered: throw AnswerError(filtered)
+        case .failed: throw AnswerError(noReason)
+        case .complete, .lengthLimit, .interrupted, .none: break
+        }
+        guard toolCalls.count <= maximumCalls else { throw AnswerError("the model asked for too many tool calls") }
+        guard toolCalls.isEmpty else {
+            let calls = toolCalls.map { call in
+                ToolInvocation(id: call.id, name: call.name, arguments: ToolArguments.normalized(call.arguments))
+            }
+            return ModelReply(text: text, toolCalls: calls, usage: usage)
+        }
         guard !text.isEmpty else {
-            throw AnswerError(
-                isTruncated
-                    ? "the answer reached the model's length limit before it began" : "the provider gave no answer")
+            switch finishReason {
+            case .lengthLimit: throw AnswerError("the answer reached the model's length limit before it began")
+            case .interrupted: throw AnswerError("the provider ended the answer before it began")
+            default: throw AnswerError("the provider gave no answer")
+            }
         }
-        return ModelReply(text: isTruncated ? text + truncationNotice : text, usage: usage)
+        return ModelReply(text: text + (finishReason?.notice ?? ""), usage: usage)
     }
 
-    /// The provider's own error message, in any of the places where servers put it.
+    /// Error for what is not an answer in the protocol's form.
+    static let unreadable = AnswerError("the provider's answer cannot be read")
+    private static let noReason = "the provider reported an error"
+
+    /// Returns the provider's own error message in a body with a status of success, or in an event.
     static func errorMessage(in body: JSONValue) -> String? {
-        let failed = body["choices"]?[0]?["error"] ?? .null
-        if !failed.isNull { return errorText(failed) }
-        guard let error = body["error"], !error.isNull else {
-            guard body["choices"] == nil else { return nil }
-            return body["message"]?.string ?? body["detail"]?.string
+        if let list = body.array {
+            return list.first.flatMap { $0["error"] == nil ? nil : ProviderErrorBody.text(of: body) }
         }
-        return errorText(error)
+        let failed = body["choices"]?[0]?["error"] ?? .null
+        if !failed.isNull { return ProviderErrorBody.text(of: failed) ?? noReason }
+        if let error = body["error"], !error.isNull, error != .bool(false), error != "" {
+            return (body["choices"] == nil ? ProviderErrorBody.text(of: body) : ProviderErrorBody.text(of: error))
+                ?? noReason
+        }
+        guard body["choices"] == nil else { return nil }
+        let members = ["message", "detail", "errors"].compactMap { body[$0] }
+        return ProviderErrorBody.text(of: .array(members))
     }
 
+    /// Returns the counts of tokens in a body or an event.
     static func usage(in body: JSONValue) -> ModelUsage? {
         guard let usage = body["usage"]?.object else { return nil }
-        return ModelUsage(
-            prompt: max(0, usage["prompt_tokens"]?.int ?? 0), completion: max(0, usage["completion_tokens"]?.int ?? 0))
+        return ModelUsage(prompt: usage["prompt_tokens"]?.int ?? 0, completion: usage["completion_tokens"]?.int ?? 0)
     }
 
-    private static func errorText(_ error: JSONValue) -> String {
-        error.string ?? error["message"]?.string ?? "the provider reported an error"
-    }
-
-    /// Text content: a string, or the text parts of a list of parts.
+    /// Returns the text of content: a string, or the text parts of a list of parts.
     static func text(of content: JSONValue?) -> String? {
         if let text = content?.string { return text }
         guard let parts = content?.array else { return nil }
-        return parts.compactMap { $0["type"]?.string == "text" ? $0["text"]?.string : nil }.joined()
+        return parts.compactMap { part in
+            part.string ?? (["text", "output_text"].contains(part["type"]?.string) ? part["text"]?.string : nil)
+        }.joined()
     }
 }

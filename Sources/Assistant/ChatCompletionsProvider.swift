@@ -12,15 +12,17 @@ import Synchronization
 /// An AI provider over HTTP that speaks the OpenAI-compatible chat-completions protocol.
 final class ChatCompletionsProvider: LanguageModel {
     let configuration: ProviderConfiguration
-    private let engine: CurlEngine
-    private let metrics: AnswerMetrics
+    let engine: CurlEngine
+    let metrics: AnswerMetrics
     private let tracer: SpanExporter?
     private let logger: Logger
     private let slots: ProviderSlots
-    private let silences = SilenceWatches()
+    let silences = SilenceWatches()
     private let errorText: ErrorText
     /// How often the caller hears that the model is at work while it says nothing.
-    private let signInterval: Duration
+    let signInterval: Duration
+    /// What is known of the model's reasoning.
+    let reasoning: Mutex<ReasoningStyle>
     /// What the provider has proved not to take.
     private let unsupported = Mutex<Set<ChatCompletion.Extra>>([])
 
@@ -37,6 +39,7 @@ final class ChatCompletionsProvider: LanguageModel {
         self.signInterval = signInterval
         slots = ProviderSlots(limit: configuration.maxConcurrent)
         errorText = ErrorText(configuration)
+        reasoning = Mutex(ReasoningStyle(configuration))
     }
 
     func reply(to request: ModelRequest, onDelta: AnswerDelta?) async throws -> ModelReply {
@@ -125,15 +128,20 @@ final class ChatCompletionsProvider: LanguageModel {
             throw ProviderFailure(.busy, "the provider is busy")
         }
         defer { slots.leave() }
-        let refused = unsupported.withLock { $0 }
-        do {
-            return try await metered(request, without: refused, limits, delivery)
-        } catch let failure as ProviderFailure {
-            let suspects = Self.suspects(failure, in: request, streamed: delivery.isWanted).subtracting(refused)
-            guard !suspects.isEmpty, !delivery.hasBegun else { throw failure }
-            let reply = try await metered(request, without: refused.union(suspects), limits, delivery)
-            note(unsupported: suspects)
-            return reply
+        var refused = unsupported.withLock { $0 }
+        var suspected: Set<ChatCompletion.Extra> = []
+        while true {
+            do {
+                let reply = try await metered(request, without: refused, limits, delivery)
+                if !suspected.isEmpty { note(unsupported: suspected) }
+                return reply
+            } catch let failure as ProviderFailure {
+                let isStreamed = Self.isStreamed(delivery, without: refused)
+                let suspects = failure.suspects(in: request, isStreamed: isStreamed).subtracting(refused)
+                guard !suspects.isEmpty, !delivery.hasBegun else { throw failure }
+                refused.formUnion(suspects)
+                suspected.formUnion(suspects)
+            }
         }
     }
 
@@ -145,20 +153,9 @@ final class ChatCompletionsProvider: LanguageModel {
             metadata: ["provider": "\(configuration.name)", "without": "\(suspects)"])
     }
 
-    /// Servers that do not know tools, or the wish for usage, refuse the request with a word about it.
-    @inline(never)
-    private static func suspects(
-        _ failure: ProviderFailure, in request: ModelRequest, streamed: Bool
-    ) -> Set<ChatCompletion.Extra> {
-        guard let status = failure.status, [400, 404, 422, 500, 501].contains(status) else { return [] }
-        let message = failure.message.lowercased()
-        let isFirst = !request.messages.contains { $0["role"]?.string == "tool" }
-        var suspects: Set<ChatCompletion.Extra> = []
-        if !request.tools.isEmpty, isFirst, message.contains("tool") { suspects.insert(.tools) }
-        if streamed, message.contains("stream_options") || message.contains("include_usage") {
-            suspects.insert(.streamUsage)
-        }
-        return suspects
+    /// Whether the answer to a request comes in pieces: as the caller wants it, or as the provider can.
+    private static func isStreamed(_ delivery: Delivery, without refused: Set<ChatCompletion.Extra>) -> Bool {
+        refused.contains(.wholeAnswers) || (delivery.isWanted && !refused.contains(.streams))
     }
 
     private func metered(
@@ -173,10 +170,12 @@ final class ChatCompletionsProvider: LanguageModel {
             metrics.duration.with(name).observe(ContinuousClock.now - start)
         }
         do {
-            let request = curlRequest(request, streamed: delivery.isWanted, without: refused, until: limits.end)
+            let isStreamed = Self.isStreamed(delivery, without: refused)
+            let request = curlRequest(request, streamed: isStreamed, without: refused, until: limits.end)
             let reply =
-                delivery.isWanted
-                ? try await streamed(request, by: limits.beginning, delivery, start) : try await whole(request)
+                isStreamed
+                ? try await streamed(request, by: limits.beginning, delivery, start)
+                : try await whole(request, delivery, start)
             metrics.requests.with(name, "ok").increment()
             if let usage = reply.usage {
                 metrics.tokens.with(name, "prompt").increment(by: UInt64(usage.prompt))
@@ -209,140 +208,4 @@ final class ChatCompletionsProvider: LanguageModel {
         tracer?.record(configuration, from: start, error: failure.reason.rawValue, status: failure.status)
         return failure
     }
-
-    private func curlRequest(
-        _ request: ModelRequest, streamed: Bool, without refused: Set<ChatCompletion.Extra>,
-        until deadline: ContinuousClock.Instant
-    ) -> CurlRequest {
-        var headers = CurlHeaders()
-        headers.append(name: "Content-Type", value: "application/json")
-        headers.append(name: "Accept", value: streamed ? "text/event-stream, application/json" : "application/json")
-        if let apiKey = configuration.apiKey { headers.append(name: "Authorization", value: "Bearer \(apiKey.value)") }
-        if let organization = configuration.organization {
-            headers.append(name: "OpenAI-Organization", value: organization)
-        }
-        if let project = configuration.project { headers.append(name: "OpenAI-Project", value: project) }
-        for (name, value) in configuration.headers { headers.set(name: name, value: value.value) }
-        let body = ChatCompletion.request(
-            request, model: configuration.model, parameters: configuration.parameters, streamed: streamed,
-            without: refused)
-        return CurlRequest(
-            method: "POST", url: configuration.baseURL + "/chat/completions", headers: headers,
-            body: ByteBuffer(bytes: body), timeout: max(deadline - .now, .milliseconds(1)),
-            connectTimeout: configuration.connectTimeout, maximumResponseBytes: configuration.maxAnswer,
-            mode: streamed ? .streaming : .buffered, proxy: configuration.proxy?.value)
-    }
-
-    private func whole(_ request: CurlRequest) async throws -> ModelReply {
-        let response = try await engine.execute(request)
-        return try reply(
-            status: response.status, headers: response.headers, body: Array(response.body.readableBytesView))
-    }
-
-    private func reply(status: Int, headers: CurlHeaders, body: [UInt8]) throws -> ModelReply {
-        let json = try? JSONValue(parsing: body)
-        guard (200..<300).contains(status) else {
-            throw ProviderFailure(status: status, headers: headers, body: json, now: Date())
-        }
-        guard let json else { throw ProviderFailure(.unreadable, "the provider's answer cannot be read") }
-        return try ChatCompletion.reply(in: json)
-    }
-
-    private func streamed(
-        _ request: CurlRequest, by beginning: ContinuousClock.Instant, _ delivery: Delivery,
-        _ start: ContinuousClock.Instant
-    ) async throws -> ModelReply {
-        let watch = SilenceWatch(
-            first: min(configuration.firstTokenTimeout, beginning - .now), later: configuration.idleTimeout)
-        silences.add(watch)
-        defer { silences.remove(watch) }
-        do {
-            return try await read(request, delivery, watch, start)
-        } catch  where watch.isOver {
-            throw ProviderFailure(
-                .timeout,
-                delivery.hasBegun
-                    ? "the provider stopped in the middle of its answer" : "the provider did not answer in time")
-        }
-    }
-
-    /// An answer that comes whole though it was to be streamed.
-    private func whole(_ response: CurlStreamedResponse) async throws -> ModelReply {
-        let body = try await response.body.collect(upTo: configuration.maxAnswer)
-        return try reply(
-            status: response.status, headers: response.headers, body: Array(body.readableBytesView))
-    }
-
-    private func read(
-        _ request: CurlRequest, _ delivery: Delivery, _ watch: SilenceWatch, _ start: ContinuousClock.Instant
-    ) async throws -> ModelReply {
-        let response = try await engine.stream(request) { watch.guards($0) }
-        let isEvents =
-            response.headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
-        guard isEvents, (200..<300).contains(response.status) else {
-            let reply = try await whole(response)
-            if !reply.text.isEmpty { await pass(reply.text, delivery, watch, start) }
-            return reply
-        }
-        var parser = SSEParser(maximumEventBytes: configuration.maxAnswer)
-        var stream = ChatCompletionStream()
-        var lastSign = ContinuousClock.now
-        for try await chunk in response.body {
-            try Task.checkCancellation()
-            for event in try parser.feed(chunk.readableBytesView) where event.hasData {
-                let delta = try stream.receive(event.data)
-                // Comments and empty events keep a connection open, but they are no answer.
-                guard stream.hasBegun else { continue }
-                watch.heard()
-                if let delta {
-                    await pass(delta, delivery, watch, start)
-                    lastSign = .now
-                } else if !stream.isDone, ContinuousClock.now - lastSign >= signInterval {
-                    // It thinks, or writes what a tool is to be given.
-                    watch.pause()
-                    await delivery.sign()
-                    watch.heard()
-                    lastSign = .now
-                }
-            }
-            if stream.isDone { break }
-        }
-        if let rest = stream.rest() { await pass(rest, delivery, watch, start) }
-        let said = stream.text
-        let reply = try stream.finish()
-        if reply.text.count > said.count {
-            await pass(String(reply.text.dropFirst(said.count)), delivery, watch, start)
-        }
-        return reply
-    }
-
-    private func pass(
-        _ text: String, _ delivery: Delivery, _ watch: SilenceWatch, _ start: ContinuousClock.Instant
-    ) async {
-        if !delivery.hasBegun { metrics.firstToken.with(configuration.name).observe(ContinuousClock.now - start) }
-        watch.pause()
-        await delivery.pass(text)
-        watch.heard()
-    }
-}
-
-/// Passes the pieces of an answer on and remembers whether there was one: from then on nothing can be taken back.
-final class Delivery: Sendable {
-    private let onDelta: AnswerDelta?
-    private let begun = Atomic(false)
-
-    init(_ onDelta: AnswerDelta?) { self.onDelta = onDelta }
-
-    /// Whether anybody wants pieces.
-    var isWanted: Bool { onDelta != nil }
-    /// Whether a piece has been passed on.
-    var hasBegun: Bool { begun.load(ordering: .relaxed) }
-
-    func pass(_ text: String) async {
-        begun.store(true, ordering: .relaxed)
-        await onDelta?(text)
-    }
-
-    /// Says that the work goes on.
-    func sign() async { await onDelta?("") }
 }

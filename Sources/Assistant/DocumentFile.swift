@@ -251,7 +251,9 @@ enum HTMLText {
         while let start = bytes[position...].firstIndex(of: mark[0]) {
             let candidate = bytes[start...].prefix(mark.count)
             // Names of elements are ASCII letters, which differ from their capitals in this bit alone.
-            if candidate.elementsEqual(mark, by: { $0 == $1 || $0 | 0x20 == $1 && $1 >= 0x61 }) { return text[start...] }
+            if candidate.elementsEqual(mark, by: { $0 == $1 || $0 | 0x20 == $1 && $1 >= 0x61 }) {
+                return text[start...]
+            }
             position = bytes.index(after: start)
         }
         return text[text.endIndex...]

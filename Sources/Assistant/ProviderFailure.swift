@@ -35,6 +35,30 @@ struct ProviderFailure: Error {
     /// Nothing was asked of the provider, or nothing that it could have answered.
     var saysNothing: Bool { reason == .busy || reason == .broken }
 
+    /// Returns the parts of the protocol that the provider may have refused the request for, by the words of its error.
+    /// - Parameter isStreamed: whether the answer was to come in pieces.
+    func suspects(in request: ModelRequest, isStreamed: Bool) -> Set<ChatCompletion.Extra> {
+        guard reason == .status || reason == .unreadable else { return [] }
+        guard [400, 403, 404, 405, 415, 422, 500, 501].contains(status ?? 400) else { return [] }
+        let isServersFault = (status ?? 400) >= 500
+        let message = String(decoding: message.utf8.prefix(4096), as: UTF8.self).lowercased()
+            .replacing("upstream", with: "")
+        var suspects: Set<ChatCompletion.Extra> = []
+        // Once a tool has answered, the provider takes tools. Servers that fail speak of functions of their own.
+        let isFirst = !request.messages.contains { $0["role"]?.string == "tool" }
+        if !request.tools.isEmpty, isFirst,
+            message.contains("tool") || message.contains(isServersFault ? "function call" : "function")
+        {
+            suspects.insert(.tools)
+        }
+        if message.contains("stream_options") || message.contains("include_usage") {
+            if isStreamed { suspects.insert(.streamUsage) }
+        } else if message.contains("stream"), !isServersFault || message.contains("support") {
+            suspects.insert(isStreamed ? .streams : .wholeAnswers)
+        }
+        return suspects
+    }
+
     init(_ reason: Reason, _ message: String, isRetryable: Bool = false) {
         self.reason = reason
         self.message = message
@@ -66,8 +90,8 @@ struct ProviderFailure: Error {
     }
 
     /// A response with a status outside 200…299.
-    init(status: Int, headers: CurlHeaders, body: JSONValue?, now: Date) {
-        let message = body.flatMap(ChatCompletion.errorMessage(in:)) ?? "the provider answered with status \(status)"
+    init(status: Int, headers: CurlHeaders, body: [UInt8], now: Date) {
+        let message = ProviderErrorBody.message(in: body) ?? "the provider answered with status \(status)"
         self.init(status == 429 ? .rateLimited : .status, message)
         self.status = status
         isRetryable = [408, 425, 429, 500, 502, 503, 504, 529].contains(status)

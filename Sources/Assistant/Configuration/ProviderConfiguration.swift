@@ -22,10 +22,16 @@ package import JSONConfiguration
 /// | `retries` | 2 | how often a failed request is sent again before anything was answered |
 /// | `maxConcurrent` | 512 | requests at a time; later ones wait |
 /// | `maxAnswer` | 4 MiB | largest response |
+/// | `reasoning` | `detect` | whether streams begin with reasoning that has no opening mark |
 package struct ProviderConfiguration: Sendable {
+    /// How a model's reasoning is told from its answer in streams.
+    package enum Reasoning: String, CaseIterable, Sendable {
+        case detect, plain, unopened
+    }
+
     /// Names the provider in logs and metrics.
     package var name: String
-    /// URL before `/chat/completions`, without a slash at its end.
+    /// URL before `/chat/completions`; a query in it stays behind the path.
     package var baseURL: String
     /// The model asked for.
     package var model: String
@@ -57,11 +63,13 @@ package struct ProviderConfiguration: Sendable {
     package var maxConcurrent: Int
     /// Largest response in bytes.
     package var maxAnswer: Int
+    /// How a model's reasoning is told from its answer in streams.
+    package var reasoning: Reasoning
 
     /// A provider with standard limits.
     package init(name: String = "primary", baseURL: String, model: String, apiKey: Secret? = nil) {
         self.name = name
-        self.baseURL = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
+        self.baseURL = baseURL
         self.model = model
         self.apiKey = apiKey
         headers = []
@@ -75,6 +83,16 @@ package struct ProviderConfiguration: Sendable {
         retries = 2
         maxConcurrent = 512
         maxAnswer = 4 << 20
+        reasoning = .detect
+    }
+
+    /// URL that requests are posted to: the base, `/chat/completions` unless the base ends with it, the base's query.
+    package var endpoint: String {
+        let address = baseURL.prefix { $0 != "#" }
+        var path = address.prefix { $0 != "?" }
+        let query = address.dropFirst(path.count)
+        while path.hasSuffix("/") { path.removeLast() }
+        return path + (path.hasSuffix("/chat/completions") ? "" : "/chat/completions") + query
     }
 
     /// Everything that must not reach a log or a caller.
@@ -125,6 +143,11 @@ package struct ProviderConfiguration: Sendable {
         maxConcurrent = reader.integer(
             "maxConcurrent", default: maxConcurrent, in: 1...100_000, "Requests at a time; later ones wait.")
         maxAnswer = reader.bytes("maxAnswer", default: maxAnswer, in: 1024...(256 << 20), "Largest response.")
+        reasoning = reader.choice(
+            "reasoning", default: reasoning,
+            "How reasoning is told from the answer in streams. unopened: the server sends the end of the reasoning "
+                + "(</think>) without its beginning; streams are held back until that end, up to 256 KiB. plain: nothing "
+                + "is held back. detect: learned from the model's name and its answers.")
     }
 
     private func check(_ reader: ConfigurationReader) {

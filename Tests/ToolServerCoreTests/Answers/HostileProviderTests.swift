@@ -1,5 +1,5 @@
-import JSONConfiguration
 import JSON
+import JSONConfiguration
 import TestSupport
 import Testing
 

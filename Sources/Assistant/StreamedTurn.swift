@@ -1,0 +1,94 @@
+import MCP
+import Synchronization
+
+/// A streamed turn on its way to the caller: collects its events, and passes on what is known to be part of the answer.
+///
+/// The reader of the stream and the timer that ends the holding back both pass text on; a semaphore keeps it in order.
+final class StreamedTurn: Sendable {
+    /// What an event brought.
+    enum Progress { case nothing, work, text, end }
+
+    private let stream: Mutex<ChatCompletionStream>
+    private let order = ProviderSlots(limit: 1)
+    private let timer = Mutex<Task<Void, Never>?>(nil)
+    private let grace: Duration?
+    private let pass: @Sendable (String) async -> Void
+
+    /// Begins a turn.
+    /// - Parameter pass: takes the pieces of the answer in their order.
+    init(_ style: ReasoningStyle, grace: Duration, pass: @escaping @Sendable (String) async -> Void) {
+        stream = Mutex(ChatCompletionStream(holdLimit: style.holdLimit))
+        self.grace = style == .unknown ? grace : nil
+        self.pass = pass
+    }
+
+    /// Takes an event.
+    /// - Throws: ``AnswerError`` when it is an error or unreadable; `CancellationError`.
+    func receive(_ event: ServerSentEvent) async throws -> Progress {
+        try await inOrder {
+            let (pieces, progress) = try stream.withLock { stream -> ([String], Progress) in
+                let text = try stream.receive(event.data, event: event.event)
+                if text != nil { return (stream.pieces, .text) }
+                if stream.isDone { return ([], .end) }
+                // Comments and empty events keep a connection open, but they are not an answer. Text that is held back
+                // for a moment is told soon enough.
+                let isTold = grace != nil && stream.isHolding
+                return ([], stream.hasBegun && !isTold ? .work : .nothing)
+            }
+            for piece in pieces { await pass(piece) }
+            return progress
+        }
+    }
+
+    /// Starts the timer when text is held back for the first time.
+    func watchHolding() {
+        guard let grace, stream.withLock({ $0.isHolding }) else { return }
+        timer.withLock { timer in
+            guard timer == nil else { return }
+            timer = Task { [weak self] in
+                try? await Task.sleep(for: grace)
+                if !Task.isCancelled { await self?.release() }
+            }
+        }
+    }
+
+    /// Passes on what is held back.
+    func release() async {
+        try? await inOrder {
+            let pieces = stream.withLock { stream in stream.release() == nil ? [] : stream.pieces }
+            for piece in pieces { await pass(piece) }
+        }
+    }
+
+    /// Returns the turn when the stream has ended well.
+    /// - Throws: ``AnswerError`` when it is not whole, or empty.
+    func finish() async throws -> ModelReply {
+        try await inOrder {
+            let pieces = stream.withLock { stream in stream.rest() == nil ? [] : stream.pieces }
+            for piece in pieces { await pass(piece) }
+            let (reply, rest) = try stream.withLock { stream -> (ModelReply, String) in
+                let said = stream.text.utf8.count
+                let reply = try stream.finish()
+                let isShorter = reply.hadUnopenedReasoning && !stream.tookOutReasoning
+                let rest = isShorter ? [] : Array(reply.text.utf8.dropFirst(said))
+                return (reply, String(decoding: rest, as: UTF8.self))
+            }
+            if !rest.isEmpty { await pass(rest) }
+            return reply
+        }
+    }
+
+    /// Passes on what is held back for the moment, as the stream has failed.
+    func fail() async {
+        if grace != nil, !Task.isCancelled { await release() }
+    }
+
+    /// Ends the timer.
+    func stop() { timer.withLock { $0?.cancel() } }
+
+    private func inOrder<Value>(_ body: () async throws -> Value) async throws -> Value {
+        try await order.enter(until: .now + .seconds(86_400))
+        defer { order.leave() }
+        return try await body()
+    }
+}
