@@ -53,7 +53,7 @@ enum PostgreSQLSchema {
 
     private typealias Step = @Sendable (PostgreSQLConnection) throws -> Void
 
-    private static let steps: [Step] = [first, foldDottedI]
+    private static let steps: [Step] = [first, foldDottedI, grams]
 
     private static func first(_ connection: PostgreSQLConnection) throws {
         try connection.script(
@@ -164,6 +164,29 @@ enum PostgreSQLSchema {
             let holds = model.columns.map { "strpos(\($0), 'İ') > 0" }.joined(separator: " OR ")
             try connection.script("UPDATE \(model.table) SET \(column) = \(column) WHERE \(holds)")
         }
+    }
+
+    /// Adds the grams of passages.
+    private static func grams(_ connection: PostgreSQLConnection) throws {
+        try connection.script("ALTER TABLE passage ADD COLUMN grams tsvector NOT NULL DEFAULT ''")
+        var last: Int64 = 0
+        while true {
+            let passages = try connection.rows(
+                """
+                SELECT passage.id, document.title, passage.text
+                FROM passage JOIN document ON document.id = document_id
+                WHERE passage.id > $1 ORDER BY passage.id LIMIT 200
+                """, [.integer(last)]
+            ) { ($0.integer(0), TextGrams.indexed($0.text(1) + "\n" + $0.text(2))) }
+            guard let end = passages.last?.0 else { break }
+            for (id, grams) in passages {
+                try connection.execute(
+                    "UPDATE passage SET grams = array_to_tsvector($2::text[]) WHERE id = $1",
+                    [.integer(id), .texts(grams)])
+            }
+            last = end
+        }
+        try connection.script("CREATE INDEX passage_grams ON passage USING gin (grams)")
     }
 
     /// The column with a searched column's folded text.

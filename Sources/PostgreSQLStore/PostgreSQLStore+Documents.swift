@@ -28,9 +28,14 @@ extension PostgreSQLStore {
         for text in document.body.storable.paragraphs {
             try connection.execute(
                 """
-                INSERT INTO passage (document_id, text, words) VALUES ($1, $2,
-                    setweight(to_tsvector('english', $3), 'A') || setweight(to_tsvector('english', $4), 'D'))
-                """, [.integer(id), .text(text), .text(title.indexed), .text(text.indexed)])
+                INSERT INTO passage (document_id, text, words, grams) VALUES ($1, $2,
+                    setweight(to_tsvector('english', $3), 'A') || setweight(to_tsvector('english', $4), 'D'),
+                    array_to_tsvector($5::text[]))
+                """,
+                [
+                    .integer(id), .text(text), .text(title.indexed), .text(text.indexed),
+                    .texts(TextGrams.indexed(title + "\n" + text)),
+                ])
         }
         return id
     }
@@ -55,33 +60,91 @@ extension PostgreSQLStore {
         }
     }
 
-    /// Passages by the sum over the question's words of the word's rarity times its weight in the passage, where a word
-    /// in the title counts three times. What `ts_rank` alone lacks is the rarity.
     package func passages(matching question: String, limit: Int) async throws -> [Passage] {
         let words = QuestionWords(question).list.map(\.indexed)
-        guard !words.isEmpty else { return [] }
         return try await read { connection in
-            try connection.rows(
-                """
-                WITH asked AS (
-                    SELECT DISTINCT query FROM unnest($1::text[]) AS word, plainto_tsquery('english', word) AS query
-                    WHERE numnode(query) > 0
-                ), counted AS (
-                    SELECT query, (SELECT count(*) FROM passage WHERE words @@ query) AS found FROM asked
-                ), weighed AS MATERIALIZED (
-                    SELECT query, ln(1 + (total - found + 0.5) / (found + 0.5)) AS rarity
-                    FROM counted, (SELECT count(*) AS total FROM passage) AS passages WHERE found > 0
-                ), ranked AS (
-                    SELECT passage.id, sum(rarity * ts_rank('{0.33, 0.5, 0.66, 1}', words, query, 1 | 32)) AS rank
-                    FROM weighed JOIN passage ON words @@ query
-                    GROUP BY passage.id ORDER BY rank DESC, passage.id LIMIT $2
-                )
-                SELECT document.title, document.url, passage.text
-                FROM ranked JOIN passage USING (id) JOIN document ON document.id = passage.document_id
-                ORDER BY rank DESC, passage.id
-                """, [.texts(words), .integer(Int64(limit))]
-            ) { Passage(title: $0.text(0), url: $0.text(1), text: $0.text(2)) }
+            var grams = QuestionGrams(question)
+            grams.add(try Self.unknown(words, connection))
+            // Where words say it all, the index of words puts them in order.
+            guard !grams.isEmpty else { return try Self.passages(words, limit, connection).map(\.passage) }
+            let count = PassageRanking.candidates(limit)
+            return PassageRanking.merged(
+                words: try Self.passages(words, count, connection),
+                grams: try Self.passages(grams, count, connection), grams, limit: limit)
         }
+    }
+
+    /// Returns the words that are in no passage.
+    private static func unknown(_ words: [String], _ connection: PostgreSQLConnection) throws -> [String] {
+        guard !words.isEmpty else { return [] }
+        return try connection.rows(
+            """
+            SELECT word FROM unnest($1::text[]) AS word, plainto_tsquery('english', word) AS query
+            WHERE numnode(query) > 0 AND NOT EXISTS (SELECT 1 FROM passage WHERE words @@ query)
+            """, [.texts(words)]
+        ) { $0.text(0) }
+    }
+
+    /// Returns passages by the sum over the question's words of the word's rarity times its weight in the passage, where
+    /// a word in the title counts three times. What `ts_rank` alone lacks is the rarity.
+    private static func passages(
+        _ words: [String], _ limit: Int, _ connection: PostgreSQLConnection
+    ) throws -> [PassageCandidate] {
+        guard !words.isEmpty else { return [] }
+        return try connection.rows(
+            """
+            WITH asked AS (
+                SELECT DISTINCT query FROM unnest($1::text[]) AS word, plainto_tsquery('english', word) AS query
+                WHERE numnode(query) > 0
+            ), counted AS (
+                SELECT query, (SELECT count(*) FROM passage WHERE words @@ query) AS found FROM asked
+            ), weighed AS MATERIALIZED (
+                SELECT query, ln(1 + (total - found + 0.5) / (found + 0.5)) AS rarity
+                FROM counted, (SELECT count(*) AS total FROM passage) AS passages WHERE found > 0
+            ), ranked AS (
+                SELECT passage.id, sum(rarity * ts_rank('{0.33, 0.5, 0.66, 1}', words, query, 1 | 32)) AS rank
+                FROM weighed JOIN passage ON words @@ query
+                GROUP BY passage.id ORDER BY rank DESC, passage.id LIMIT $2
+            )
+            \(selection)
+            """, [.texts(words), .integer(Int64(limit))], candidate)
+    }
+
+    /// Returns passages by the rarity of the grams that they have of the question's rarest, less for long passages.
+    private static func passages(
+        _ grams: QuestionGrams, _ limit: Int, _ connection: PostgreSQLConnection
+    ) throws -> [PassageCandidate] {
+        try connection.rows(
+            """
+            WITH asked AS (
+                SELECT ('''' || gram || '''')::tsquery AS query FROM unnest($1::text[]) AS gram
+            ), counted AS (
+                SELECT query, (
+                    SELECT count(*) FROM (SELECT 1 FROM passage WHERE grams @@ query LIMIT 10000) AS few
+                ) AS found FROM asked
+            ), weighed AS MATERIALIZED (
+                SELECT query, ln(1 + greatest(total - found + 0.5, 0.5) / (found + 0.5)) AS rarity
+                FROM counted, (SELECT count(*) AS total FROM passage) AS passages WHERE found > 0
+                ORDER BY found LIMIT 48
+            ), ranked AS (
+                SELECT passage.id, 0.1 * sum(rarity) / (1 + ln(1 + length(passage.grams))) AS rank
+                FROM weighed JOIN passage ON passage.grams @@ query
+                GROUP BY passage.id ORDER BY rank DESC, passage.id LIMIT $2
+            )
+            \(selection)
+            """, [.texts(grams.list), .integer(Int64(limit))], candidate)
+    }
+
+    private static let selection = """
+        SELECT passage.id, document.title, document.url, passage.text, rank::double precision
+        FROM ranked JOIN passage USING (id) JOIN document ON document.id = passage.document_id
+        ORDER BY rank DESC, passage.id
+        """
+
+    private static func candidate(_ row: PostgreSQLRow) -> PassageCandidate {
+        PassageCandidate(
+            id: row.integer(0), passage: Passage(title: row.text(1), url: row.text(2), text: row.text(3)),
+            rank: Double(row.text(4)) ?? 0)
     }
 
     package func documentTitles(limit: Int) async throws -> [SearchHit] {

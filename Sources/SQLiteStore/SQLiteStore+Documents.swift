@@ -13,30 +13,57 @@ extension SQLiteStore {
         }
         for text in document.body.paragraphs {
             try db.execute(
-                sql: "INSERT INTO passage (document_id, title, text) VALUES (?, ?, ?)",
-                arguments: [id, document.title, text])
+                sql: "INSERT INTO passage (document_id, title, text, grams) VALUES (?, ?, ?, ?)",
+                arguments: [id, document.title, text, grams(title: document.title, text: text)])
         }
         return id
     }
 
     package func passages(matching question: String, limit: Int) async throws -> [Passage] {
         let words = QuestionWords(question)
-        guard !words.isEmpty else { return [] }
-        let pattern = words.expression
         return try await read { db in
-            // A word in the title says more about a passage than one in its text.
-            try Row.fetchAll(
-                db.cachedStatement(
-                    sql: """
-                        SELECT document.title, document.url, passage.text
-                        FROM passage_words
-                        JOIN passage ON passage.id = passage_words.rowid
-                        JOIN document ON document.id = passage.document_id
-                        WHERE passage_words MATCH ?
-                        ORDER BY bm25(passage_words, 3.0, 1.0), passage.id LIMIT ?
-                        """),
-                arguments: [pattern, limit]
-            ).map { Passage(title: $0["title"], url: $0["url"], text: $0["text"]) }
+            var grams = QuestionGrams(question)
+            grams.add(try words.list.filter { try !Self.isKnown($0, db) })
+            // Where words say it all, the index of words puts them in order.
+            guard !grams.isEmpty else {
+                return try Self.candidates(words.expression, in: "passage_words", limit, db).map(\.passage)
+            }
+            let count = PassageRanking.candidates(limit)
+            return PassageRanking.merged(
+                words: try Self.candidates(words.expression, in: "passage_words", count, db),
+                grams: try Self.candidates(grams.expression, in: "passage_grams", count, db), grams, limit: limit)
+        }
+    }
+
+    /// Whether a word is in any passage.
+    private static func isKnown(_ word: String, _ db: Database) throws -> Bool {
+        try Int.fetchOne(
+            db.cachedStatement(sql: "SELECT 1 FROM passage_words WHERE passage_words MATCH ? LIMIT 1"),
+            arguments: ["\"\(word)\""]) != nil
+    }
+
+    /// Returns the passages that an index finds, best first.
+    private static func candidates(
+        _ expression: String, in index: String, _ limit: Int, _ db: Database
+    ) throws -> [PassageCandidate] {
+        guard !expression.isEmpty else { return [] }
+        // A word in the title says more about a passage than one in its text. A letter says less than a word.
+        let rank = index == "passage_words" ? "-bm25(passage_words, 3.0, 1.0)" : "-0.4 * bm25(passage_grams)"
+        return try Row.fetchAll(
+            db.cachedStatement(
+                sql: """
+                    SELECT passage.id, document.title, document.url, passage.text, \(rank) AS fit
+                    FROM \(index)
+                    JOIN passage ON passage.id = \(index).rowid
+                    JOIN document ON document.id = passage.document_id
+                    WHERE \(index) MATCH ?
+                    ORDER BY fit DESC, passage.id LIMIT ?
+                    """),
+            arguments: [expression, limit]
+        ).map { row in
+            PassageCandidate(
+                id: row["id"], passage: Passage(title: row["title"], url: row["url"], text: row["text"]),
+                rank: row["fit"])
         }
     }
 

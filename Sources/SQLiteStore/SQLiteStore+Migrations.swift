@@ -135,7 +135,22 @@ extension SQLiteStore {
                     ) STRICT;
                     """)
         }
+        migrator.registerMigration("6 grams of passages") { db in
+            try db.execute(sql: "ALTER TABLE passage ADD COLUMN grams TEXT NOT NULL DEFAULT ''")
+            for row in try Row.fetchAll(db, sql: "SELECT id, title, text FROM passage") {
+                try db.execute(
+                    sql: "UPDATE passage SET grams = ? WHERE id = ?",
+                    arguments: [grams(title: row["title"], text: row["text"]), row["id"] as Int64])
+            }
+            try createIndex(db, named: "passage_grams", table: "passage", columns: ["grams"], tokenizer: "ascii")
+            try db.execute(sql: "INSERT INTO passage_grams(passage_grams) VALUES ('rebuild')")
+        }
         return migrator
+    }
+
+    /// Returns the grams of a passage as its full-text index takes them: words of letters beyond ASCII or in lower case.
+    static func grams(title: String, text: String) -> String {
+        TextGrams.indexed(title + "\n" + text).joined(separator: " ")
     }
 
     /// A full-text index over columns of a table, without a copy of the text, kept current by triggers.
