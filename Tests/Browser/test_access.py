@@ -104,7 +104,7 @@ def test_everything_can_be_done_with_the_keyboard(page):
 
     tab_to("Skip to the chat", 1)
     keys(Keys.ENTER)
-    tab_to("message", 4)
+    tab_to("message", 8)
     keys("first line")
     ActionChains(page.driver).key_down(Keys.SHIFT).send_keys(Keys.ENTER).key_up(Keys.SHIFT).perform()
     keys("second line", Keys.ENTER)

@@ -1,6 +1,7 @@
 """Every type, through the component, the gateway and the tool-server."""
 
 import gzip
+import json
 import re
 import subprocess
 
@@ -125,3 +126,24 @@ def test_the_files_are_small_and_cached(stack):
     print("compressed:", total, "bytes")
     assert total < 40_000
     assert "?v=dev" not in page
+
+
+def test_the_models_are_offered(page):
+    page.choose("search_any")
+    assert page.js("const field = find('[name=model]'); return [...field.list.options].map(({ value }) => value)") == [
+        "projects", "tasks", "customers", "documents",
+    ]
+    status, _, body = get(page.url + "/openapi.json")
+    schema = json.loads(body)["components"]["schemas"]["search_anyRequest"]
+    assert status == 200 and schema["properties"]["model"]["examples"] == ["projects", "tasks", "customers", "documents"]
+
+
+def test_an_empty_chat_offers_what_may_be_asked(page):
+    labels = page.js("return all('.empty .example').map((button) => button.textContent)")
+    assert 2 <= len(labels) <= 4
+    page.js("all('.empty .example').find((button) => button.textContent.startsWith('Search any')).click()")
+    page.idle()
+    assert "Urgent Q2" in page.answer()
+    assert page.js("return all('.empty').length") == 0
+    page.js("chat.clear()")
+    assert page.js("return all('.empty .example').length") == len(labels)

@@ -81,6 +81,7 @@ export class TypeFields {
         }
         const described = [`${id}-error`];
         const node = element('div', { className: 'field' }, label, control, error);
+        if (control.localName === 'input' && control.type === 'text') node.append(...suggestions(field.schema, control));
         if (field.schema.description) {
             node.append(element('p', { id: `${id}-hint`, className: 'hint', dir: 'auto' }, field.schema.description));
             described.push(`${id}-hint`);
@@ -122,6 +123,15 @@ export class TypeFields {
         });
         return area;
     }
+}
+
+/** The values that a field's schema names, offered while it is filled in; any other may be typed. */
+function suggestions({ examples }, control) {
+    const values = (Array.isArray(examples) ? examples : []).filter((value) => typeof value === 'string').slice(0, 100);
+    if (values.length < 2) return [];
+    const list = element('datalist', { id: `${control.id}-values` }, ...values.map((value) => element('option', { value })));
+    control.setAttribute('list', list.id);
+    return [list];
 }
 
 function grow(area) {

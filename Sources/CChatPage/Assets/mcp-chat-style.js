@@ -43,7 +43,8 @@ sheet.replaceSync(`
     display: flex; flex-direction: column; gap: calc(var(--_gap) * 1.5); position: relative;
 }
 .log:empty::before { content: none; }
-.empty { margin: auto; color: var(--_muted); }
+.empty { margin: auto; color: var(--_muted); text-align: center; }
+.empty .buttons { justify-content: center; }
 .turn { display: flex; flex-direction: column; gap: var(--_gap); overflow-wrap: anywhere; }
 .ask {
     align-self: flex-end; max-inline-size: min(85%, 40rem); padding: .5rem .8rem; background: var(--_surface);
@@ -88,7 +89,7 @@ dd { margin: 0; }
 .error .sentence { color: var(--_error); font-weight: 600; }
 .error .id { font-size: .85em; margin-block-start: .3rem; color: var(--_text); }
 .error .id code { background: none; padding: 0; user-select: all; }
-.error .buttons { display: flex; flex-wrap: wrap; gap: .4rem; margin-block-start: .5rem; }
+.error .buttons, .empty .buttons { display: flex; flex-wrap: wrap; gap: .4rem; margin-block-start: .5rem; }
 form { border-block-start: 1px solid var(--_border); padding: var(--_gap); display: grid; gap: .6rem; }
 .fields { display: grid; gap: .6rem; grid-template-columns: repeat(auto-fit, minmax(min(14rem, 100%), 1fr)); }
 .field { display: grid; gap: .2rem; align-content: start; }

@@ -10,6 +10,7 @@ export const english = {
     you: 'You',
     answer: 'Answer',
     empty: 'Nothing has been asked yet.',
+    try: 'Try one of these:',
     waiting: 'Waiting for the answer …',
     writing: 'The answer is being written …',
     received: 'Receiving: {size} so far …',
@@ -43,6 +44,11 @@ export const english = {
     'field.message': 'Message',
     'field.query': 'Search for',
     'field.model': 'Kind of record',
+
+    // Values for the examples that an empty chat offers, by type and field. A schema's own examples count where none is here.
+    'example.chat.message': 'How many days of holiday do we have?',
+    'example.search_projects.query': 'urgent',
+    'example.search_any.query': 'urgent',
 
     // Errors, by the label of the gateway's problem document or by what went wrong here.
     'error.offline': 'You are offline. The message was not sent.',

@@ -20,6 +20,8 @@ const FALLBACK = [
 ];
 /** How much of a growing answer is formatted while it grows. */
 const LIVE_LIMIT = 60_000;
+/** How many examples an empty conversation offers. */
+const EXAMPLES_LIMIT = 4;
 
 export class MCPChat extends HTMLElement {
     static observedAttributes = ['types', 'type', 'lang'];
@@ -261,7 +263,9 @@ export class MCPChat extends HTMLElement {
     #build() {
         const texts = this.#texts;
         const parts = this.#parts;
-        parts.empty = element('p', { className: 'empty' });
+        parts.nothing = element('p');
+        parts.examples = element('div', { className: 'buttons' });
+        parts.empty = element('div', { className: 'empty' }, parts.nothing, parts.examples);
         parts.log = element('div', { className: 'log', tabIndex: 0, role: 'log', 'aria-live': 'off' }, parts.empty);
         parts.status = element('div', { className: 'hidden', role: 'status' });
         parts.alert = element('div', { className: 'hidden', role: 'alert' });
@@ -305,7 +309,7 @@ export class MCPChat extends HTMLElement {
         const parts = this.#parts;
         this.setAttribute('role', this.getAttribute('role') ?? 'region');
         if (!this.hasAttribute('aria-label') || this.ariaLabel === parts.ownLabel) this.ariaLabel = parts.ownLabel = texts.get('label');
-        parts.empty.textContent = texts.get('empty');
+        parts.nothing.textContent = texts.get('empty');
         parts.log.setAttribute('aria-label', texts.get('conversation'));
         parts.typeLabel.textContent = texts.get('type');
         parts.clear.textContent = texts.get('clear');
@@ -345,7 +349,31 @@ export class MCPChat extends HTMLElement {
         );
         if (this.#types.some((type) => type.name === chosen)) select.value = chosen;
         picker.hidden = this.#types.length < 2;
+        this.#offerExamples();
         this.#showFields();
+    }
+
+    /** Payloads to be sent with a click while nothing has been asked: of the default type, and of types that only read. */
+    #offerExamples() {
+        const { examples, nothing } = this.#parts;
+        const texts = this.#texts;
+        const buttons = [...this.#types].sort((a, b) => Number(b.isDefault) - Number(a.isDefault)).flatMap((type) => {
+            const payload = type.isDefault || type.tool?.readOnly ? exampleOf(type, texts) : null;
+            if (!payload) return [];
+            const { type: name, ...values } = payload;
+            const shown = Object.values(values).join(', ');
+            const label = type.isDefault ? shown : `${texts.name('type', name)}: ${shown}`;
+            const button = element('button', { type: 'button', className: 'quiet example', dir: 'auto' }, clean(label).slice(0, 200));
+            button.addEventListener('click', () => {
+                if (this.isBusy) return;
+                this.choose(name);
+                this.focus();
+                this.send(payload);
+            });
+            return [button];
+        }).slice(0, EXAMPLES_LIMIT);
+        examples.replaceChildren(...buttons);
+        nothing.textContent = buttons.length > 0 ? `${texts.get('empty')} ${texts.get('try')}` : texts.get('empty');
     }
 
     #showFields() {
@@ -481,6 +509,19 @@ class GrowingAnswer {
         if (!this.#bar) this.#note.textContent = texts.get('writing');
         this.#changed();
     }
+}
+
+/** A payload of a type whose required fields all have an example; null when one has none, or there is no field. */
+function exampleOf({ name, fields }, texts) {
+    const payload = { type: name };
+    for (const { name: field, schema, required } of fields) {
+        if (!required) continue;
+        const key = `example.${name}.${field}`;
+        const value = texts.has(key) ? texts.get(key) : schema.examples?.[0] ?? schema.default ?? schema.enum?.[0];
+        if (typeof value !== 'string' && typeof value !== 'number') return null;
+        payload[field] = value;
+    }
+    return Object.keys(payload).length > 1 ? payload : null;
 }
 
 /** What went wrong, as a sentence for people. */

@@ -80,14 +80,17 @@ struct SearchAnyTool: TypedTool {
 
     let registry: any SearchRegistry
 
-    /// Names the configured models.
+    /// Largest number of models that the schema names as examples.
+    private static let maximumExamples = 50
+
+    /// The tool's definition, which names the configured models.
     var definition: ToolDefinition {
         get throws {
             let models = registry.searchModels.joined(separator: ", ")
             var schema = try JSONSchemaReflection.schema(of: Arguments.self)
             if var properties = schema["properties"]?.object, var model = properties["model"]?.object {
                 model["description"] = .string("What to search: \(models).")
-                model["examples"] = .array(registry.searchModels.prefix(1).map { .string($0) })
+                model["examples"] = .array(registry.searchModels.prefix(Self.maximumExamples).map { .string($0) })
                 properties["model"] = .object(model)
                 var object = schema.object ?? [:]
                 object["properties"] = .object(properties)
