@@ -1,7 +1,10 @@
-// The operators' view: polls readiness and metrics, and draws what changed.
+// The operators' view: begins with the samples that the gateway has kept, polls readiness and metrics, and draws both.
 
 const INTERVAL = 2000;
-const POINTS = 60;
+/** Seconds that the charts show; the gateway keeps samples of as many. */
+const WINDOW = 900;
+/** Lines of one chart; what is beyond is left out. */
+const LINES = 6;
 const SVG = 'http://www.w3.org/2000/svg';
 const byId = (id) => document.getElementById(id);
 
@@ -24,8 +27,8 @@ function parseMetrics(text) {
 }
 
 class Sample {
-    constructor(text) {
-        this.time = performance.now() / 1000;
+    constructor(text, time) {
+        this.time = time;
         this.families = parseMetrics(text);
     }
 
@@ -72,38 +75,91 @@ function node(name, properties = {}, ...children) {
     return result;
 }
 
-function sparkline(values, label) {
-    const svg = document.createElementNS(SVG, 'svg');
-    svg.setAttribute('viewBox', `0 0 ${POINTS - 1} 20`);
-    svg.setAttribute('preserveAspectRatio', 'none');
-    svg.setAttribute('role', 'img');
-    svg.setAttribute('aria-label', label);
-    const top = Math.max(...values, 1e-9);
-    const line = document.createElementNS(SVG, 'polyline');
-    const points = values.map((value, index) => `${POINTS - values.length + index},${(19 - (value / top) * 18).toFixed(2)}`);
-    line.setAttribute('points', points.join(' '));
-    svg.append(line);
+function svgNode(name, attributes) {
+    const result = document.createElementNS(SVG, name);
+    for (const [key, value] of Object.entries(attributes)) result.setAttribute(key, value);
+    return result;
+}
+
+/** A drawing of the lines over the last quarter of an hour, each from 0 to the largest value of all. */
+function drawing(lines, label, height) {
+    const svg = svgNode('svg', { viewBox: `0 0 ${WINDOW} ${height}`, preserveAspectRatio: 'none', role: 'img', 'aria-label': label });
+    const top = largest(lines);
+    lines.forEach(({ values }, index) => {
+        for (const piece of pieces(values)) {
+            const points = piece.map(([time, value]) => {
+                const y = height - 1 - (value / top) * (height - 2);
+                return `${(WINDOW - (clock() - time)).toFixed(1)},${y.toFixed(2)}`;
+            });
+            svg.append(svgNode('polyline', { points: points.join(' '), class: `line-${index}` }));
+        }
+    });
     return svg;
+}
+
+/** The largest value of all lines; 1 where all are 0. */
+const largest = (lines) => Math.max(0, ...lines.flatMap(({ values }) => values.map(([, value]) => value ?? 0))) || 1;
+
+/** The runs of values between those that are missing. */
+function pieces(values) {
+    const result = [[]];
+    for (const point of values) {
+        if (point[1] === null) result.push([]);
+        else result.at(-1).push(point);
+    }
+    return result.filter((piece) => piece.length > 0);
+}
+
+const sparkline = (values, label) => drawing([{ values }], label, 20);
+
+/** A chart with its axes: lines by name, the largest value with its unit, and the time. */
+function chart(title, lines, show) {
+    const shown = lines.filter(({ values }) => values.length > 0).slice(0, LINES);
+    const figure = node('figure', { className: 'chart' }, node('figcaption', {}, title));
+    const names = shown.map(({ name }) => name).join(', ');
+    const times = node('div', { className: 'times' }, node('span', {}, `${WINDOW / 60} min ago`), node('span', {}, 'now'));
+    const scale = node('div', { className: 'scale' }, node('span', {}, show(largest(shown))), node('span', {}, '0'));
+    const plot = node('div', { className: 'plot' });
+    plot.append(drawing(shown, `${title}, last ${WINDOW / 60} minutes: ${names || 'nothing'}`, 60));
+    figure.append(node('div', { className: 'axes' }, scale, plot), times);
+    if (shown.length > 1 || shown[0]?.name) {
+        figure.append(node('ul', { className: 'legend' }, ...shown.map(({ name, values }, index) => {
+            const last = values.at(-1)?.[1] ?? null;
+            return node('li', {}, node('i', { className: `line-${index}` }), `${name}: ${last === null ? '–' : show(last)}`);
+        })));
+    }
+    return figure;
 }
 
 const number = new Intl.NumberFormat();
 const rate = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
 const milliseconds = (seconds) => (seconds === null ? '–' : `${rate.format(seconds * 1000)}\u00a0ms`);
 
+/** Values by name as `[time, value]`, oldest first, of the time that is shown. */
 const series = new Map();
+/** Seconds by the gateway's clock. */
+let clock = () => Date.now() / 1000;
 
-function remember(name, value) {
+function remember(name, time, value) {
     const values = series.get(name) ?? [];
-    values.push(value);
-    if (values.length > POINTS) values.shift();
+    values.push([time, value]);
+    while (values.length > 0 && values[0][0] < time - WINDOW) values.shift();
     series.set(name, values);
-    return values;
+}
+
+const valuesOf = (name) => series.get(name) ?? [];
+
+/** The lines whose names begin alike, by what follows. */
+function linesOf(prefix) {
+    return [...series].filter(([name]) => name.startsWith(prefix))
+        .map(([name, values]) => ({ name: name.slice(prefix.length), values }))
+        .sort((a, b) => a.name.localeCompare(b.name));
 }
 
 function card(title, value, { state = '', spark, note = '' } = {}) {
     const result = node('div', { className: 'card' }, node('span', {}, title), node('strong', { className: state }, value));
     if (note) result.append(node('span', { className: 'hint' }, note));
-    if (spark) result.append(sparkline(spark, `${title}, last ${POINTS * INTERVAL / 1000} s`));
+    if (spark) result.append(sparkline(spark, `${title}, last ${WINDOW / 60} minutes`));
     return result;
 }
 
@@ -130,29 +186,66 @@ let previous = null;
 let version = '';
 const lastSeen = new Map();
 
+/** Remembers what a sample and the one before it say. */
+function take(now, before) {
+    const { time } = now;
+    const elapsed = before ? time - before.time : 0;
+    const perSecond = (current, past) => (elapsed > 0 ? Math.max(0, current - past) / elapsed : 0);
+    const ofOutcome = (sample, outcome) => sample?.sum('gateway_requests_total', { outcome }) ?? 0;
+    const outcomes = new Set(now.all('gateway_requests_total').map(({ labels }) => labels.outcome));
+    outcomes.delete('ok');
+    if (elapsed > 0) {
+        remember('requests', time, perSecond(now.sum('gateway_requests_total'), before.sum('gateway_requests_total')));
+        let errors = 0;
+        for (const outcome of outcomes) {
+            const value = perSecond(ofOutcome(now, outcome), ofOutcome(before, outcome));
+            errors += value;
+            remember(`error ${outcome}`, time, value);
+        }
+        remember('errors', time, errors);
+        remember('p99', time, quantile(now, before, {}, 0.99));
+        for (const type of typesOf(now)) {
+            const labels = { type };
+            const count = now.sum('gateway_request_duration_seconds_count', labels) - before.sum('gateway_request_duration_seconds_count', labels);
+            const sum = now.sum('gateway_request_duration_seconds_sum', labels) - before.sum('gateway_request_duration_seconds_sum', labels);
+            remember(`mean ${type}`, time, count > 0 ? sum / count : null);
+        }
+    }
+    remember('connections', time, now.sum('gateway_connections'));
+    remember('sessions', time, now.sum('gateway_sessions'));
+    for (const { labels, value } of now.all('gateway_upstream_calls_in_flight')) remember(`upstream ${labels.upstream}`, time, value);
+}
+
+const typesOf = (sample) => [...new Set(sample.all('gateway_request_duration_seconds_count').map(({ labels }) => labels.type))];
+
 function show(readiness, now) {
     const elapsed = previous ? now.time - previous.time : 0;
     const since = (name, labels) => now.sum(name, labels) - (previous?.sum(name, labels) ?? now.sum(name, labels));
     const perSecond = (name, labels) => (elapsed > 0 ? Math.max(0, since(name, labels)) / elapsed : 0);
-    const failed = (sample) => (sample?.all('gateway_requests_total') ?? [])
-        .filter(({ labels }) => labels.outcome !== 'ok').reduce((sum, { value }) => sum + value, 0);
-    const p99 = quantile(now, previous, {}, 0.99);
-    const requests = perSecond('gateway_requests_total');
-    const errors = elapsed > 0 ? Math.max(0, failed(now) - failed(previous)) / elapsed : 0;
+    take(now, previous);
+    const latest = (name) => valuesOf(name).at(-1)?.[1] ?? null;
+    const requests = latest('requests') ?? 0;
+    const errors = latest('errors') ?? 0;
     const isReady = readiness.status === 'ready';
     const configuration = readiness.config_error ? 'last reload failed' : `version ${readiness.config_version}`;
     byId('cards').replaceChildren(
         card('Health', isReady ? 'ready' : 'not ready', { state: isReady ? 'good' : 'bad', note: (readiness.reasons ?? []).join(', ') || version }),
         card('Configuration', configuration, { state: readiness.config_error ? 'bad' : '', note: readiness.config_error ?? '' }),
-        card('Requests per second', rate.format(requests), { spark: remember('requests', requests) }),
-        card('Errors per second', rate.format(errors), { state: errors > 0 ? 'bad' : '', spark: remember('errors', errors) }),
-        card('Latency p99', milliseconds(p99), { spark: remember('p99', p99 ?? 0) }),
-        card('Connections', number.format(now.sum('gateway_connections')), { note: `${number.format(now.sum('gateway_requests_in_flight'))} requests in flight`, spark: remember('connections', now.sum('gateway_connections')) }),
-        card('Sessions', number.format(now.sum('gateway_sessions')), { note: `${number.format(now.sum('gateway_upstream_connections'))} upstream connections`, spark: remember('sessions', now.sum('gateway_sessions')) }),
+        card('Requests per second', rate.format(requests), { spark: valuesOf('requests') }),
+        card('Errors per second', rate.format(errors), { state: errors > 0 ? 'bad' : '', spark: valuesOf('errors') }),
+        card('Latency p99', milliseconds(latest('p99')), { spark: valuesOf('p99') }),
+        card('Connections', number.format(now.sum('gateway_connections')), { note: `${number.format(now.sum('gateway_requests_in_flight'))} requests in flight`, spark: valuesOf('connections') }),
+        card('Sessions', number.format(now.sum('gateway_sessions')), { note: `${number.format(now.sum('gateway_upstream_connections'))} upstream connections`, spark: valuesOf('sessions') }),
     );
     fill('upstreams', Object.entries(readiness.upstreams ?? {}).map(([name, upstream]) => showUpstream(name, upstream, now)), 7, 'None.');
-    const types = [...new Set(now.all('gateway_request_duration_seconds_count').map(({ labels }) => labels.type))];
-    fill('types', types.map((type) => showType(type, now, perSecond, since)), 6, 'None.');
+    const perSecondText = (value) => `${rate.format(value)}/s`;
+    byId('charts').replaceChildren(
+        chart('Requests per second', [{ name: '', values: valuesOf('requests') }], perSecondText),
+        chart('Latency p99', [{ name: '', values: valuesOf('p99') }], milliseconds),
+        chart('Errors per second, by label', linesOf('error '), perSecondText),
+        chart('Calls under way, by upstream', linesOf('upstream '), (value) => number.format(value)),
+    );
+    fill('types', typesOf(now).map((type) => showType(type, now, perSecond)), 6, 'None.');
     fill('errors', showErrors(now), 6, 'None.');
 }
 
@@ -171,11 +264,9 @@ function showUpstream(name, upstream, now) {
     );
 }
 
-function showType(type, now, perSecond, since) {
+function showType(type, now, perSecond) {
     const labels = { type };
-    const count = since('gateway_request_duration_seconds_count', labels);
-    const mean = count > 0 ? since('gateway_request_duration_seconds_sum', labels) / count : 0;
-    const line = sparkline(remember(`mean ${type}`, mean), `Mean latency of ${type}`);
+    const line = sparkline(valuesOf(`mean ${type}`), `Mean latency of ${type}, last ${WINDOW / 60} minutes`);
     return row(
         type, now.sum('gateway_request_duration_seconds_count', labels),
         rate.format(perSecond('gateway_request_duration_seconds_count', labels)),
@@ -203,7 +294,7 @@ function showErrors(now) {
 async function poll() {
     try {
         const [ready, metrics] = await Promise.all([fetch('readyz', { cache: 'no-store' }), fetch('metrics', { cache: 'no-store' })]);
-        const sample = new Sample(await metrics.text());
+        const sample = new Sample(await metrics.text(), clock());
         first ??= sample;
         show(await ready.json(), sample);
         previous = sample;
@@ -212,6 +303,19 @@ async function poll() {
     } catch {
         byId('problem').textContent = 'The gateway does not answer.';
         document.title = '⚠ Status · Chat gateway';
+    }
+}
+
+/** Takes over what the gateway has kept, and its clock. */
+async function loadHistory() {
+    const { now, samples } = await (await fetch('status/history', { cache: 'no-store' })).json();
+    const loaded = performance.now() / 1000;
+    clock = () => now + performance.now() / 1000 - loaded;
+    let before = null;
+    for (const { at, metrics } of samples) {
+        const sample = new Sample(metrics, at);
+        take(sample, before);
+        before = sample;
     }
 }
 
@@ -229,4 +333,4 @@ byId('pause').addEventListener('click', ({ target }) => {
 });
 
 fetch('version').then((response) => response.json()).then((value) => (version = `${value.name} ${value.version}`)).catch(() => {});
-poll();
+loadHistory().catch(() => {}).then(poll);

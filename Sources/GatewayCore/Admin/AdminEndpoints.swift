@@ -1,3 +1,4 @@
+import Foundation
 import HTTPServer
 import JSON
 import NIOCore
@@ -11,6 +12,7 @@ struct AdminEndpoints: Sendable {
     let metrics: GatewayMetrics
     let build: BuildVersion
     let logLevel: AdminLogLevel
+    let history: StatusHistory
 
     func handler() -> AsyncHTTPHandler {
         AsyncHTTPHandler(bodyLimit: 4096) { request, responder in
@@ -48,6 +50,8 @@ struct AdminEndpoints: Sendable {
             return (readiness.isReady ? .ok : .serviceUnavailable, json, readiness.document.serialized)
         case "/metrics":
             return (.ok, "text/plain; version=0.0.4; charset=utf-8", Array(metrics.registry.exposition().utf8))
+        case "/status/history":
+            return (.ok, json, history.document(now: Date()).serialized)
         case "/version":
             let version: JSONObject = [
                 "name": .string(GatewayVersion.name), "version": .string(BuildVersion.number),

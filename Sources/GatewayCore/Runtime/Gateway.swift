@@ -50,6 +50,8 @@ package final class Gateway: Sendable {
         var prober: Task<Void, Never>?
         /// Sends spans.
         var exporting: Task<Void, Never>?
+        /// Takes samples for the status page.
+        var sampling: Task<Void, Never>?
         var isDraining = false
     }
 
@@ -60,6 +62,7 @@ package final class Gateway: Sendable {
     private let workers: Workers
     let metrics: GatewayMetrics
     private let logger: Logger
+    private let history = StatusHistory()
     let main: HTTPServer
     private let admin: HTTPServer?
     private let loops: LoopWatch
@@ -94,7 +97,8 @@ package final class Gateway: Sendable {
             let endpoints = AdminEndpoints(
                 status: status, metrics: metrics, build: dependencies.build,
                 logLevel: AdminLogLevel(
-                    get: dependencies.logLevel, set: dependencies.setLogLevel, logger: logger))
+                    get: dependencies.logLevel, set: dependencies.setLogLevel, logger: logger),
+                history: history)
             var server = HTTPServerConfiguration(addresses: adminAddresses, name: "admin")
             server.maximumConnections = 256
             admin = HTTPServer(configuration: server, group: group, logger: logger) { _ in endpoints.handler() }
@@ -134,6 +138,11 @@ package final class Gateway: Sendable {
         }
         loops.start()
         if let tracer { state.withLock { $0.exporting = Task { await tracer.run() } } }
+        if admin != nil {
+            state.withLock { state in
+                state.sampling = Task { [history, metrics] in await history.run { metrics.registry.exposition() } }
+            }
+        }
         watch(snapshot)
         return GatewayAddresses(main: mainAddresses, admin: adminAddresses)
     }
@@ -198,6 +207,7 @@ package final class Gateway: Sendable {
         if let engine = engines.first {
             for upstream in snapshot.upstreams { await upstream.close(engine, within: .seconds(1)) }
         }
+        state.withLock { $0.sampling.take() }?.cancel()
         let exporting = state.withLock { $0.exporting.take() }
         exporting?.cancel()
         await exporting?.value
