@@ -55,13 +55,13 @@ extension ChatCompletionsProvider {
         _ request: CurlRequest, by beginning: ContinuousClock.Instant, _ delivery: Delivery,
         _ start: ContinuousClock.Instant
     ) async throws -> ModelReply {
-        let watch = SilenceWatch(
+        let idle = IdleTimeout(
             first: min(configuration.firstTokenTimeout, beginning - .now), later: configuration.idleTimeout)
-        silences.add(watch)
-        defer { silences.remove(watch) }
+        idleTimeouts.add(idle)
+        defer { idleTimeouts.remove(idle) }
         do {
-            return try await read(request, delivery, watch, start)
-        } catch  where watch.isOver {
+            return try await read(request, delivery, idle, start)
+        } catch  where idle.isOver {
             throw ProviderFailure(
                 .timeout,
                 delivery.hasBegun
@@ -70,24 +70,24 @@ extension ChatCompletionsProvider {
     }
 
     private func read(
-        _ request: CurlRequest, _ delivery: Delivery, _ watch: SilenceWatch, _ start: ContinuousClock.Instant
+        _ request: CurlRequest, _ delivery: Delivery, _ idle: IdleTimeout, _ start: ContinuousClock.Instant
     ) async throws -> ModelReply {
-        let response = try await engine.stream(request) { watch.guards($0) }
+        let response = try await engine.stream(request) { idle.guards($0) }
         let isEvents =
             response.headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
         guard isEvents, (200..<300).contains(response.status) else {
             // An answer that comes whole though it was to be streamed, or does not say that it is a stream.
             let body = try await response.body.collect(upTo: configuration.maxAnswer)
             let reply = try reply(response.status, response.headers, Array(body.readableBytesView))
-            if !reply.text.isEmpty { await pass(reply.text, delivery, watch, start) }
+            if !reply.text.isEmpty { await pass(reply.text, delivery, idle, start) }
             return reply
         }
         let turn = StreamedTurn(reasoning.withLock { $0 }, grace: ReasoningStyle.grace) { [self] in
-            await pass($0, delivery, watch, start)
+            await pass($0, delivery, idle, start)
         }
         defer { turn.stop() }
         do {
-            try await consume(response, turn, delivery, watch)
+            try await consume(response, turn, delivery, idle)
         } catch {
             await turn.fail()
             throw error
@@ -99,7 +99,7 @@ extension ChatCompletionsProvider {
 
     /// Hands the events of a response to a turn.
     private func consume(
-        _ response: CurlStreamedResponse, _ turn: StreamedTurn, _ delivery: Delivery, _ watch: SilenceWatch
+        _ response: CurlStreamedResponse, _ turn: StreamedTurn, _ delivery: Delivery, _ idle: IdleTimeout
     ) async throws {
         var parser = SSEParser(maximumEventBytes: configuration.maxAnswer)
         var lastSign = ContinuousClock.now
@@ -110,15 +110,15 @@ extension ChatCompletionsProvider {
                 switch try await turn.receive(event) {
                 case .nothing: break
                 case .text:
-                    watch.heard()
+                    idle.heard()
                     lastSign = .now
                 case .work:
-                    watch.heard()
+                    idle.heard()
                     guard ContinuousClock.now - lastSign >= signInterval else { continue }
                     // It thinks, or writes what a tool is to be given.
-                    watch.pause()
+                    idle.pause()
                     await delivery.sign()
-                    watch.heard()
+                    idle.heard()
                     lastSign = .now
                 case .end: isDone = true
                 }
@@ -137,12 +137,12 @@ extension ChatCompletionsProvider {
     }
 
     private func pass(
-        _ text: String, _ delivery: Delivery, _ watch: SilenceWatch?, _ start: ContinuousClock.Instant
+        _ text: String, _ delivery: Delivery, _ idle: IdleTimeout?, _ start: ContinuousClock.Instant
     ) async {
         guard delivery.isWanted else { return }
         if !delivery.hasBegun { metrics.firstToken.with(configuration.name).observe(ContinuousClock.now - start) }
-        watch?.pause()
+        idle?.pause()
         await delivery.pass(text)
-        watch?.heard()
+        idle?.heard()
     }
 }

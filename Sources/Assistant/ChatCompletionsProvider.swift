@@ -16,9 +16,10 @@ final class ChatCompletionsProvider: LanguageModel {
     let metrics: AnswerMetrics
     private let tracer: SpanExporter?
     private let logger: Logger
-    private let slots: ProviderSlots
-    let silences = SilenceWatches()
+    private let places: AsyncSemaphore
+    let idleTimeouts = IdleTimeouts()
     private let errorText: ErrorText
+    private let sleep: @Sendable (Duration) async throws -> Void
     /// How often the caller hears that the model is at work while it says nothing.
     let signInterval: Duration
     /// What is known of the model's reasoning.
@@ -29,7 +30,8 @@ final class ChatCompletionsProvider: LanguageModel {
     /// A provider that sends its requests through the engine.
     init(
         configuration: ProviderConfiguration, engine: CurlEngine, metrics: AnswerMetrics, tracer: SpanExporter? = nil,
-        logger: Logger, signInterval: Duration = .seconds(5)
+        logger: Logger, signInterval: Duration = .seconds(5),
+        sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
         self.configuration = configuration
         self.engine = engine
@@ -37,7 +39,8 @@ final class ChatCompletionsProvider: LanguageModel {
         self.tracer = tracer
         self.logger = logger
         self.signInterval = signInterval
-        slots = ProviderSlots(limit: configuration.maxConcurrent)
+        self.sleep = sleep
+        places = AsyncSemaphore(limit: configuration.maxConcurrent)
         errorText = ErrorText(configuration)
         reasoning = Mutex(ReasoningStyle(configuration))
     }
@@ -62,7 +65,7 @@ final class ChatCompletionsProvider: LanguageModel {
                 let delay = try pause(after: noted(failure), attempt, patience, limits, delivery)
                 attempt += 1
                 metrics.retries.with(configuration.name).increment()
-                try await Task.sleep(for: delay)
+                try await sleep(delay)
             }
         }
     }
@@ -104,15 +107,18 @@ final class ChatCompletionsProvider: LanguageModel {
 
     // MARK: One request
 
-    /// Until when a reply is waited for.
-    private struct Limits {
-        /// It must be whole.
+    /// Instants until which a reply is waited for.
+    struct Limits {
+        /// End of the wait for a whole reply.
         let end: ContinuousClock.Instant
-        /// It must have begun, if it is streamed.
+        /// End of the wait for the beginning of a streamed reply.
         let beginning: ContinuousClock.Instant
 
-        init(of request: ModelRequest, _ configuration: ProviderConfiguration, isStreamed: Bool) {
-            let now = ContinuousClock.now
+        /// Takes the nearest of the configuration's limits and the request's.
+        init(
+            of request: ModelRequest, _ configuration: ProviderConfiguration, isStreamed: Bool,
+            now: ContinuousClock.Instant = .now
+        ) {
             let longest = now + (isStreamed ? configuration.streamTimeout : configuration.timeout)
             end = min(longest, request.deadline ?? longest)
             beginning = min(end, now + configuration.timeout, request.beginning ?? end)
@@ -123,11 +129,11 @@ final class ChatCompletionsProvider: LanguageModel {
         _ request: ModelRequest, _ limits: Limits, _ delivery: Delivery
     ) async throws -> ModelReply {
         do {
-            try await slots.enter(until: limits.beginning)
-        } catch is ProviderSlots.Exhausted {
+            try await places.acquire(until: limits.beginning)
+        } catch is AsyncSemaphore.TimedOut {
             throw ProviderFailure(.busy, "the provider is busy")
         }
-        defer { slots.leave() }
+        defer { places.release() }
         var refused = unsupported.withLock { $0 }
         var suspected: Set<ChatCompletion.Extra> = []
         while true {

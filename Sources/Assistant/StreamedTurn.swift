@@ -9,7 +9,7 @@ final class StreamedTurn: Sendable {
     enum Progress { case nothing, work, text, end }
 
     private let stream: Mutex<ChatCompletionStream>
-    private let order = ProviderSlots(limit: 1)
+    private let order = AsyncSemaphore(limit: 1)
     private let timer = Mutex<Task<Void, Never>?>(nil)
     private let grace: Duration?
     private let pass: @Sendable (String) async -> Void
@@ -87,8 +87,8 @@ final class StreamedTurn: Sendable {
     func stop() { timer.withLock { $0?.cancel() } }
 
     private func inOrder<Value>(_ body: () async throws -> Value) async throws -> Value {
-        try await order.enter(until: .now + .seconds(86_400))
-        defer { order.leave() }
+        try await order.acquire(until: .now + .seconds(86_400))
+        defer { order.release() }
         return try await body()
     }
 }

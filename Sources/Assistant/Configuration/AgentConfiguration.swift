@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-/// How questions are put to the model: the rest of the `ai` section.
+/// Settings for questions to the model: the rest of the `ai` section.
 ///
 /// | key | default | meaning |
 /// |---|---|---|
@@ -18,37 +18,37 @@ package import JSONConfiguration
 /// | `tools.timeout` | 25 s | for the whole answer, without the time that people take to confirm |
 /// | `tools.streamTimeout` | 570 s | the same of a streamed answer, whose `timeout` is between two signs of life |
 package struct AgentConfiguration: Sendable {
-    /// What happens when the model calls a tool that changes something.
+    /// Handling of the model's calls of tools that change data.
     package enum Writes: String, CaseIterable, Sendable {
         case confirm, refuse
     }
 
-    /// What the model is told about its task.
+    /// System message about the model's task.
     package var instructions: String
-    /// Passages of the documents given along with a question.
+    /// Largest number of document passages that a question is sent with.
     package var passages: Int
-    /// Exchanges of a logged-in user given along with a chat message.
+    /// Largest number of earlier exchanges that a chat message is sent with.
     package var historyExchanges: Int
-    /// Most that they may take, in estimated tokens.
+    /// Largest size of earlier exchanges, in estimated tokens.
     package var historyTokens: Int
     /// Whether the model may call tools.
     package var offersTools: Bool
-    /// Tools that the model is not offered.
+    /// Names of tools that the model is not offered.
     package var excluded: Set<String>
-    /// What happens when the model calls a tool that changes something.
+    /// Handling of calls that change data.
     package var writes: Writes
-    /// Turns of the model for one answer.
+    /// Largest number of turns of the model for one answer.
     package var maxSteps: Int
-    /// Tool calls for one answer.
+    /// Largest number of tool calls for one answer.
     package var maxCalls: Int
     /// Tokens for one answer.
     package var maxTokens: Int
-    /// Most of one tool's result that the model gets, in bytes.
+    /// Largest part of one tool's result that the model gets, in bytes.
     package var maxResult: Int
-    /// For the whole answer, without the time that people take to confirm. Of a streamed answer: the longest time
-    /// without anything that its reader hears of.
+    /// Time limit for an answer, without the time that users take to confirm. Of a streamed answer: the longest time
+    /// without anything new for its reader.
     package var timeout: Duration
-    /// For the whole of a streamed answer, likewise.
+    /// Time limit for a whole streamed answer.
     package var streamTimeout: Duration
 
     static let standardInstructions = """
@@ -56,7 +56,7 @@ package struct AgentConfiguration: Sendable {
         to the point. When you do not know, say so; do not invent records, names or addresses.
         """
 
-    /// Standard values.
+    /// Makes a configuration of standard values.
     package init() {
         instructions = Self.standardInstructions
         passages = 4
@@ -77,41 +77,55 @@ package struct AgentConfiguration: Sendable {
     package init(_ reader: ConfigurationReader) {
         self.init()
         instructions = reader.string(
-            "instructions", default: instructions, "What the model is told about its task; empty: nothing.")
+            "instructions", default: instructions, "System message: what the model is told about its task. Empty: none."
+        )
         passages = reader.integer(
-            "passages", default: passages, in: 0...50, "Passages of the documents given along with a question.")
+            "passages", default: passages, in: 0...50,
+            "Largest number of document passages that a question is sent with; 0: none.")
         (historyExchanges, historyTokens) = reader.section(
-            "history", "What a chat message carries of what the logged-in user said before."
+            "history", "Earlier messages of a logged-in user that a chat message is sent with."
         ) { [self] section in
             (
-                section.integer("exchanges", default: historyExchanges, in: 0...200, "Exchanges at most; 0: none."),
-                section.integer("tokens", default: historyTokens, in: 0...1_000_000, "Tokens at most, estimated.")
+                section.integer(
+                    "exchanges", default: historyExchanges, in: 0...200, "Largest number of earlier exchanges; 0: none."
+                ),
+                section.integer(
+                    "tokens", default: historyTokens, in: 0...1_000_000,
+                    "Largest size of earlier exchanges in estimated tokens; older ones are left out.")
             )
         }
         var copy = self
-        reader.section("tools", "The server's own tools in the hands of the model.") { copy.readTools($0) }
+        reader.section("tools", "Calls of the server's own tools by the model.") { copy.readTools($0) }
         self = copy
     }
 
     private mutating func readTools(_ reader: ConfigurationReader) {
         offersTools = reader.bool(
-            "enabled", default: offersTools, "Whether the model may call the server's tools, with the caller's rights.")
-        excluded = Set(reader.strings("exclude", default: [], "Tools that the model is not offered."))
+            "enabled", default: offersTools, "Lets the model call the server's tools with the caller's rights.")
+        excluded = Set(reader.strings("exclude", default: [], "Names of tools that the model is not offered."))
         writes = reader.choice(
             "writes", default: writes,
-            "Tools that change something: confirm asks the user first, refuse never runs them.")
-        maxSteps = reader.integer("maxSteps", default: maxSteps, in: 1...100, "Turns of the model for one answer.")
-        maxCalls = reader.integer("maxCalls", default: maxCalls, in: 1...1000, "Tool calls for one answer.")
+            "Calls of tools that change data. confirm: each is run after the user agreed; refuse: none is run.")
+        maxSteps = reader.integer(
+            "maxSteps", default: maxSteps, in: 1...100,
+            "Largest number of the model's turns for one answer; in the last one it may call no tools.")
+        maxCalls = reader.integer(
+            "maxCalls", default: maxCalls, in: 1...1000,
+            "Largest number of tool calls for one answer; further ones are refused.")
         maxTokens = reader.integer(
-            "maxTokens", default: maxTokens, in: 100...100_000_000, "Tokens for one answer, counted or estimated.")
+            "maxTokens", default: maxTokens, in: 100...100_000_000,
+            "Tokens for one answer, as the provider counts them or estimated; beyond them the model may call no tools.")
         maxResult = reader.bytes(
-            "maxResult", default: maxResult, in: 256...(16 << 20), "Most of one tool's result that the model gets.")
+            "maxResult", default: maxResult, in: 256...(16 << 20),
+            "Largest part of one tool's result in bytes that the model gets; the rest is cut with a note.")
         timeout = reader.duration(
             "timeout", default: timeout, in: .milliseconds(10) ... .seconds(3600),
-            "For the whole answer, without the time that people take to confirm; of a streamed one: between its signs."
+            "Time limit for an answer, without the time that users take to confirm; for a streamed answer, the longest time "
+                + "without anything new for its reader. Beyond it the answer fails."
         )
         streamTimeout = reader.duration(
             "streamTimeout", default: streamTimeout, in: .milliseconds(10) ... .seconds(86_400),
-            "For the whole of a streamed answer, without the time that people take to confirm.")
+            "Time limit for a whole streamed answer, without the time that users take to confirm; beyond it the answer fails."
+        )
     }
 }

@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-/// The `ai` section: an AI provider, others that stand in for it, and how questions are put to them.
+/// The `ai` section: an AI provider, others that stand in for it, and settings for questions to them.
 ///
 /// The keys of the provider itself stand in the section: see ``ProviderConfiguration``; `AI_BASE_URL`, `AI_MODEL` and
 /// `AI_API_KEY` (or `AI_API_KEY_FILE`) set the first three. Besides:
@@ -11,32 +11,32 @@ package import JSONConfiguration
 /// | `coolDown` | 30 s | how long a provider that failed is asked after the others; 0: it keeps its place |
 /// | others | | ``AgentConfiguration`` |
 package struct AnswerConfiguration: Sendable {
-    /// Asked in order; never empty.
+    /// Providers in the order in which they are asked; never empty.
     package var providers: [ProviderConfiguration]
-    /// How questions are put to the model.
+    /// Settings for questions to the model.
     package var agent = AgentConfiguration()
-    /// How long a provider that failed is asked after the others; zero: it keeps its place.
+    /// Time for which a provider that failed is asked after the others; zero: it keeps its place.
     package var coolDown = Duration.seconds(30)
 
-    /// One provider, everything else standard.
+    /// Makes a configuration of one provider, with standard values.
     package init(_ provider: ProviderConfiguration) {
         providers = [provider]
     }
 
-    /// Everything that must not reach a log.
+    /// Values that must not reach a log.
     package var secrets: [String] { providers.flatMap(\.secrets) }
 
     /// Reads the section; nil when it names no provider.
     package init?(_ reader: ConfigurationReader) {
         let primary = ProviderConfiguration(reader, name: "primary", environment: true)
         var number = 0
-        let fallbacks = reader.list("fallbacks", "Providers asked in order when the ones before them give nothing.") {
+        let fallbacks = reader.list("fallbacks", "Further providers, asked in order when those before them fail.") {
             number += 1
             return ProviderConfiguration($0, name: "fallback\(number)", environment: false)
         }
         let coolDown = reader.duration(
             "coolDown", default: .seconds(30), in: .zero ... .seconds(3600),
-            "How long a provider that failed is asked after the others; 0: it keeps its place.")
+            "Time for which a provider that failed is asked after the others; 0: it keeps its place.")
         let agent = AgentConfiguration(reader)
         guard let primary else { return nil }
         self.init(primary)

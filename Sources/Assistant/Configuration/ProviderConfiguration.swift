@@ -6,7 +6,7 @@ package import JSONConfiguration
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `baseURL` | – | such as `http://127.0.0.1:9000/v1` |
+/// | `baseURL` | – | such as `http://127.0.0.1:9000/v1`; a query stays behind the path |
 /// | `model` | – | the model asked for |
 /// | `name` | `primary`, `fallback1` … | in logs and metrics |
 /// | `apiKey`, `apiKeyFile` | – | sent as a bearer token |
@@ -29,17 +29,17 @@ package struct ProviderConfiguration: Sendable {
         case detect, plain, unopened
     }
 
-    /// Names the provider in logs and metrics.
+    /// Name of the provider in logs and metrics.
     package var name: String
     /// URL before `/chat/completions`; a query in it stays behind the path.
     package var baseURL: String
-    /// The model asked for.
+    /// Name of the model.
     package var model: String
-    /// Sent as a bearer token.
+    /// API key, sent as a bearer token.
     package var apiKey: Secret?
-    /// Sent as `OpenAI-Organization`.
+    /// Value of the header `OpenAI-Organization`.
     package var organization: String?
-    /// Sent as `OpenAI-Project`.
+    /// Value of the header `OpenAI-Project`.
     package var project: String?
     /// Further headers; they may hold keys.
     package var headers: [(name: String, value: Secret)]
@@ -47,29 +47,29 @@ package struct ProviderConfiguration: Sendable {
     package var parameters: JSONObject
     /// URL of an HTTP proxy; it may hold a password.
     package var proxy: Secret?
-    /// Until the connection stands.
+    /// Time limit for connecting.
     package var connectTimeout: Duration
-    /// Until a streamed answer begins.
+    /// Time limit for the first token of a streamed answer.
     package var firstTokenTimeout: Duration
     /// Longest pause of a streamed answer.
     package var idleTimeout: Duration
-    /// For the whole call, with everything that is tried again; of a streamed answer: until it begins.
+    /// Time limit for a whole call with its retries; of a streamed answer, for its beginning.
     package var timeout: Duration
-    /// For the whole call when the answer is streamed.
+    /// Time limit for a whole call whose answer is streamed.
     package var streamTimeout: Duration
-    /// How often a failed request is sent again before anything was answered.
+    /// Number of retries before anything was answered.
     package var retries: Int
-    /// Requests at a time.
+    /// Largest number of requests at a time.
     package var maxConcurrent: Int
     /// Largest response in bytes.
     package var maxAnswer: Int
     /// How a model's reasoning is told from its answer in streams.
     package var reasoning: Reasoning
 
-    /// A provider with standard limits.
+    /// Makes a provider with standard limits.
     package init(name: String = "primary", baseURL: String, model: String, apiKey: Secret? = nil) {
         self.name = name
-        self.baseURL = baseURL
+        self.baseURL = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
         self.model = model
         self.apiKey = apiKey
         headers = []
@@ -95,7 +95,7 @@ package struct ProviderConfiguration: Sendable {
         return path + (path.hasSuffix("/chat/completions") ? "" : "/chat/completions") + query
     }
 
-    /// Everything that must not reach a log or a caller.
+    /// Values that must not reach a log or a caller.
     package var secrets: [String] {
         ([apiKey, proxy].compactMap(\.self) + headers.map(\.value)).map(\.value)
     }
@@ -103,19 +103,23 @@ package struct ProviderConfiguration: Sendable {
     /// Reads a section; nil when it names no provider. `environment`: whether the short `AI_…` variables belong to it.
     package init?(_ reader: ConfigurationReader, name: String, environment: Bool) {
         let baseURL = reader.string(
-            "baseURL", default: "", "Where the provider is, such as http://127.0.0.1:9000/v1; empty: no provider.",
+            "baseURL", default: "",
+            "URL of the provider's API, such as http://127.0.0.1:9000/v1; /chat/completions is added to its path, a query "
+                + "stays behind it. Empty: no AI provider.",
             environment: environment ? "AI_BASE_URL" : nil)
         let model = reader.string(
-            "model", default: "", "The model to ask for.", environment: environment ? "AI_MODEL" : nil)
+            "model", default: "", "Name of the model, as the provider spells it.",
+            environment: environment ? "AI_MODEL" : nil)
         let apiKey = reader.secret(
-            "apiKey", "Sent as a bearer token.", environment: environment ? "AI_API_KEY" : nil)
-        let name = reader.string("name", default: name, "Names the provider in logs and metrics.")
+            "apiKey", "API key of the provider, sent as a bearer token.", environment: environment ? "AI_API_KEY" : nil)
+        let name = reader.string("name", default: name, "Name of the provider in logs and metrics.")
         self.init(name: name, baseURL: baseURL, model: model, apiKey: apiKey)
-        organization = reader.optionalString("organization", "Sent as the header OpenAI-Organization.")
-        project = reader.optionalString("project", "Sent as the header OpenAI-Project.")
+        organization = reader.optionalString("organization", "Value of the header OpenAI-Organization.")
+        project = reader.optionalString("project", "Value of the header OpenAI-Project.")
         headers = Self.headers(reader)
         parameters = Self.parameters(reader)
-        proxy = reader.secret("proxy", "URL of an HTTP proxy, such as http://proxy.example:3128.")
+        proxy = reader.secret(
+            "proxy", "URL of the HTTP proxy that requests go through, such as http://proxy.example:3128.")
         readLimits(reader)
         guard !baseURL.isEmpty else { return nil }
         check(reader)
@@ -125,24 +129,30 @@ package struct ProviderConfiguration: Sendable {
     private mutating func readLimits(_ reader: ConfigurationReader) {
         let range: ClosedRange<Duration> = .milliseconds(10) ... .seconds(3600)
         connectTimeout = reader.duration(
-            "connectTimeout", default: connectTimeout, in: range, "How long connecting may take.")
+            "connectTimeout", default: connectTimeout, in: range,
+            "Time limit for connecting; beyond it the provider counts as unreachable.")
         firstTokenTimeout = reader.duration(
-            "firstTokenTimeout", default: firstTokenTimeout, in: range, "How long a streamed answer may take to begin.")
+            "firstTokenTimeout", default: firstTokenTimeout, in: range,
+            "Time limit for the first token of a streamed answer; beyond it the request fails.")
         idleTimeout = reader.duration(
-            "idleTimeout", default: idleTimeout, in: range, "Longest pause of a streamed answer.")
+            "idleTimeout", default: idleTimeout, in: range,
+            "Longest pause between two tokens of a streamed answer; beyond it the answer fails.")
         timeout = reader.duration(
             "timeout", default: timeout, in: range,
-            "How long the whole call may take, with everything that is tried again; a streamed one: until it begins."
+            "Time limit for a whole call with its retries, and for the beginning of a streamed one; beyond it the call fails."
         )
         streamTimeout = reader.duration(
             "streamTimeout", default: streamTimeout, in: .milliseconds(10) ... .seconds(86_400),
-            "How long the whole call may take when the answer is streamed.")
+            "Time limit for a whole call whose answer is streamed; beyond it the answer fails.")
         retries = reader.integer(
             "retries", default: retries, in: 0...10,
-            "How often a failed request is sent again, before anything was answered.")
+            "Number of retries after a passing failure, before anything was answered; 0: none.")
         maxConcurrent = reader.integer(
-            "maxConcurrent", default: maxConcurrent, in: 1...100_000, "Requests at a time; later ones wait.")
-        maxAnswer = reader.bytes("maxAnswer", default: maxAnswer, in: 1024...(256 << 20), "Largest response.")
+            "maxConcurrent", default: maxConcurrent, in: 1...100_000,
+            "Largest number of requests to the provider at a time; later ones wait within their time limits.")
+        maxAnswer = reader.bytes(
+            "maxAnswer", default: maxAnswer, in: 1024...(256 << 20),
+            "Largest response in bytes; a larger one is an error.")
         reasoning = reader.choice(
             "reasoning", default: reasoning,
             "How reasoning is told from the answer in streams. unopened: the server sends the end of the reasoning "
@@ -171,7 +181,10 @@ package struct ProviderConfiguration: Sendable {
     }
 
     private static func headers(_ reader: ConfigurationReader) -> [(name: String, value: Secret)] {
-        guard let json = reader.json("headers", "Further headers: an object of strings.") else { return [] }
+        guard
+            let json = reader.json(
+                "headers", "Further headers of each request: an object of strings, which are kept secret.")
+        else { return [] }
         let headers = (json.object ?? [:]).compactMap { name, value -> (name: String, value: Secret)? in
             guard let text = value.string, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }),
                 !name.isEmpty, name.utf8.allSatisfy({ (0x21...0x7E).contains($0) && $0 != UInt8(ascii: ":") })
@@ -185,7 +198,7 @@ package struct ProviderConfiguration: Sendable {
     }
 
     private static func parameters(_ reader: ConfigurationReader) -> JSONObject {
-        let documentation = "Further members of each request, such as {\"temperature\": 0.2}."
+        let documentation = "Further members of each request's body, such as {\"temperature\": 0.2}."
         guard let json = reader.json("parameters", documentation) else { return [:] }
         let ours = ["model", "messages", "stream", "stream_options", "tools", "tool_choice"]
         guard let parameters = json.object, !ours.contains(where: { parameters[$0] != nil }) else {

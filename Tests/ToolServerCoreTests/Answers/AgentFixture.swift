@@ -62,6 +62,8 @@ struct RecordingTool: Tool {
     let visible: @Sendable (Principal?) -> Bool
     let calls = NIOLockedValueBox<[(caller: String?, arguments: JSONObject)]>([])
     let active = NIOLockedValueBox<(now: Int, most: Int)>((0, 0))
+    /// Calls that must be under way at the same time before the first of them ends.
+    let together = NIOLockedValueBox(1)
 
     init(_ name: String, isReadOnly: Bool, visible: @escaping @Sendable (Principal?) -> Bool = { _ in true }) {
         self.name = name
@@ -85,7 +87,10 @@ struct RecordingTool: Tool {
             $0.most = max($0.most, $0.now)
         }
         defer { active.withLockedValue { $0.now -= 1 } }
-        try await Task.sleep(for: .milliseconds(50))
+        while active.withLockedValue({ $0.most }) < together.withLockedValue({ $0 }) {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
         return .structured(["results": ["done"]])
     }
 }

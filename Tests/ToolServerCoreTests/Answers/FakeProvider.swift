@@ -71,6 +71,18 @@ final class FakeProvider: Sendable {
         ProviderConfiguration(baseURL: server.url + "/v1", model: "tiny")
     }
 
+    /// A model whose pauses before it asks again are only noted.
+    func model(
+        pauses: NIOLockedValueBox<[Duration]>, _ adjust: (inout ProviderConfiguration) -> Void = { _ in }
+    ) -> ChatCompletionsProvider {
+        var configuration = configuration
+        adjust(&configuration)
+        return ChatCompletionsProvider(
+            configuration: configuration, engine: engine, metrics: AnswerMetrics(registry: registry),
+            logger: Logger(label: "test")
+        ) { pause in pauses.withLockedValue { $0.append(pause) } }
+    }
+
     func model(_ adjust: (inout ProviderConfiguration) -> Void = { _ in }) -> ChatCompletionsProvider {
         var configuration = configuration
         adjust(&configuration)

@@ -3,6 +3,7 @@ import Foundation
 import JSON
 import JSONConfiguration
 import Logging
+import NIOConcurrencyHelpers
 import NIOCore
 import Observability
 import TestSupport
@@ -39,20 +40,36 @@ import Testing
     }
 
     @Test func retryAfterIsObeyed() async throws {
-        let fake = try await FakeProvider([.error(429, "slow down", headers: [("Retry-After", "0.4")]), .text("ok")])
+        let fake = try await FakeProvider([.error(429, "slow down", headers: [("Retry-After", "7")]), .text("ok")])
         defer { fake.server.stop() }
-        let start = ContinuousClock.now
-        #expect(try await fake.model().answer("q", onDelta: nil) == "ok")
-        #expect(ContinuousClock.now - start >= .milliseconds(400))
+        let pauses = NIOLockedValueBox<[Duration]>([])
+        #expect(try await fake.model(pauses: pauses).answer("q", onDelta: nil) == "ok")
+        #expect(pauses.withLockedValue { $0 } == [.seconds(7)])
     }
 
     @Test func aWaitBeyondTheTimeoutIsNotBegun() async throws {
-        let fake = try await FakeProvider([.error(429, "slow down", headers: [("Retry-After", "30")])])
+        let fake = try await FakeProvider([.error(429, "slow down", headers: [("Retry-After", "59")])])
         defer { fake.server.stop() }
-        let start = ContinuousClock.now
-        let model = fake.model { $0.timeout = .seconds(5) }
+        let pauses = NIOLockedValueBox<[Duration]>([])
+        let model = fake.model(pauses: pauses) { $0.timeout = .seconds(30) }
         await #expect(throws: AnswerError("slow down")) { try await model.answer("q", onDelta: nil) }
-        #expect(ContinuousClock.now - start < .seconds(3))
+        #expect(pauses.withLockedValue { $0 } == [])
+    }
+
+    @Test func pausesGrow() async throws {
+        let fake = try await FakeProvider([.error(503, "down")])
+        defer { fake.server.stop() }
+        let pauses = NIOLockedValueBox<[Duration]>([])
+        let model = fake.model(pauses: pauses) {
+            $0.retries = 8
+            $0.timeout = .seconds(3600)
+        }
+        await #expect(throws: AnswerError("down")) { try await model.answer("q", onDelta: nil) }
+        let ceilings: [Duration] = [0.2, 0.4, 0.8, 1.6, 3.2, 5, 5, 5].map { .seconds($0) }
+        #expect(pauses.withLockedValue { $0.count } == ceilings.count)
+        for (pause, ceiling) in zip(pauses.withLockedValue { $0 }, ceilings) {
+            #expect(pause >= ceiling / 2 && pause <= ceiling)
+        }
     }
 
     @Test(arguments: [
@@ -139,45 +156,78 @@ import Testing
         #expect(pieces.all == ["x"])
     }
 
-    @Test func aSlowReaderIsNotTheProvidersSilence() async throws {
-        let fake = try await FakeProvider([.text("slowly read")])
-        defer { fake.server.stop() }
-        let model = fake.model { $0.idleTimeout = .milliseconds(60) }
-        let answer = try await model.answer("q") { _ in try? await Task.sleep(for: .milliseconds(150)) }
-        #expect(answer == "slowly read")
+    @Test func aSlowReaderIsNotTheProvidersSilence() {
+        let now = ContinuousClock.now
+        let idle = IdleTimeout(first: .seconds(20), later: .seconds(5), now: now)
+        idle.check(now + .seconds(19))
+        idle.heard(now + .seconds(19))
+        idle.pause()
+        idle.check(now + .seconds(500))
+        #expect(!idle.isOver)
+        idle.heard(now + .seconds(500))
+        idle.check(now + .seconds(504))
+        #expect(!idle.isOver)
+        idle.check(now + .seconds(505))
+        #expect(idle.isOver)
+        // For good.
+        idle.heard(now + .seconds(505))
+        #expect(idle.isOver)
     }
 
     @Test func onlySoManyRequestsRunAtATime() async throws {
+        let (gate, open) = AsyncStream.makeStream(of: Void.self)
+        let body = #"{"choices":[{"message":{"content":"x"}}]}"#
         let fake = try await FakeProvider([
-            .response(.delayed(.milliseconds(100), then: .json(#"{"choices":[{"message":{"content":"x"}}]}"#)))
+            .response(
+                .produce(status: 200, headers: [("Content-Type", "application/json")]) { writer in
+                    for await _ in gate { break }
+                    try await writer.write(body)
+                })
         ])
         defer { fake.server.stop() }
         let model = fake.model { $0.maxConcurrent = 2 }
         try await withThrowingTaskGroup(of: String.self) { group in
             for _ in 0..<6 { group.addTask { try await model.answer("q", onDelta: nil) } }
-            for try await answer in group { #expect(answer == "x") }
+            for answered in 0..<6 {
+                // As many have been asked as were answered, and two more.
+                try await fake.server.waitUntil { $0.requests.count == min(answered + 2, 6) }
+                open.yield()
+                #expect(try await group.next() == "x")
+            }
         }
         #expect(fake.server.log.acceptedConnections <= 2)
     }
 
-    @Test func whoeverWaitsTooLongForAPlaceIsTold() async throws {
+    @Test func aCallThatWaitsTooLongForAPlaceIsTold() async throws {
         let fake = try await FakeProvider([.response(.hang)])
         defer { fake.server.stop() }
-        let model = fake.model {
-            $0.maxConcurrent = 1
-            $0.timeout = .milliseconds(400)
-        }
+        let model = fake.model { $0.maxConcurrent = 1 }
         let first = Task { try await model.answer("q", onDelta: nil) }
         try await fake.server.waitUntil { $0.requests.count == 1 }
-        let impatient = ModelRequest(messages: [], deadline: .now + .milliseconds(50))
         await #expect(throws: AnswerError("the provider is busy")) {
-            try await model.reply(to: impatient, onDelta: nil)
+            try await model.reply(to: ModelRequest(messages: [], deadline: .now), onDelta: nil)
         }
         // A waiter that leaves does not take the place with it.
         let leaving = Task { try await model.answer("q", onDelta: nil) }
         leaving.cancel()
         await #expect(throws: CancellationError.self) { try await leaving.value }
-        await #expect(throws: AnswerError.self) { try await first.value }
+        first.cancel()
+        await #expect(throws: CancellationError.self) { try await first.value }
+    }
+
+    @Test func placesAreGivenInTheirOrder() async throws {
+        let semaphore = AsyncSemaphore(limit: 1)
+        let later = ContinuousClock.now + .seconds(3600)
+        try await semaphore.acquire(until: later)
+        await #expect(throws: AsyncSemaphore.TimedOut.self) { try await semaphore.acquire(until: .now) }
+        let waiter = Task { try await semaphore.acquire(until: later) }
+        let leaving = Task { try await semaphore.acquire(until: later) }
+        leaving.cancel()
+        await #expect(throws: CancellationError.self) { try await leaving.value }
+        semaphore.release()
+        try await waiter.value
+        semaphore.release()
+        try await semaphore.acquire(until: later)
     }
 
     @Test func aServerWithoutToolsIsAskedWithout() async throws {

@@ -1,9 +1,9 @@
 import Synchronization
 
-/// Requests that one provider gets at a time; later ones wait in order.
-final class ProviderSlots: Sendable {
-    /// The wait was over before a place was free.
-    struct Exhausted: Error {}
+/// Semaphore for asynchronous work: so many at a time, later ones wait in their order.
+final class AsyncSemaphore: Sendable {
+    /// Error of a wait that was over before a place was free.
+    struct TimedOut: Error {}
 
     private struct State {
         var free: Int
@@ -13,11 +13,12 @@ final class ProviderSlots: Sendable {
 
     private let state: Mutex<State>
 
+    /// Makes a semaphore with free places.
     init(limit: Int) { state = Mutex(State(free: limit)) }
 
-    /// Takes a place; give it back with ``leave()``.
-    /// - Throws: ``Exhausted`` at the deadline, `CancellationError`.
-    func enter(until deadline: ContinuousClock.Instant) async throws {
+    /// Takes a place; give it back with ``release()``.
+    /// - Throws: ``TimedOut`` at the deadline, `CancellationError`.
+    func acquire(until deadline: ContinuousClock.Instant) async throws {
         try Task.checkCancellation()
         let id: UInt64? = state.withLock { state in
             if state.free > 0 {
@@ -30,7 +31,7 @@ final class ProviderSlots: Sendable {
         guard let id else { return }
         let alarm = Task {
             try await Task.sleep(until: deadline, clock: .continuous)
-            self.giveUp(id, Exhausted())
+            self.giveUp(id, TimedOut())
         }
         defer { alarm.cancel() }
         try await withTaskCancellationHandler {
@@ -38,7 +39,7 @@ final class ProviderSlots: Sendable {
                 let outcome: Result<Void, any Error>? = state.withLock { state in
                     // The handler below may have run already, and found nothing to give up.
                     if Task.isCancelled { return .failure(CancellationError()) }
-                    if ContinuousClock.now >= deadline { return .failure(Exhausted()) }
+                    if ContinuousClock.now >= deadline { return .failure(TimedOut()) }
                     if state.free > 0 {
                         state.free -= 1
                         return .success(())
@@ -53,8 +54,8 @@ final class ProviderSlots: Sendable {
         }
     }
 
-    /// Gives a place back: to whoever has waited longest.
-    func leave() {
+    /// Gives a place back, to the task that has waited longest.
+    func release() {
         let next = state.withLock { state -> CheckedContinuation<Void, any Error>? in
             guard !state.waiting.isEmpty else {
                 state.free += 1

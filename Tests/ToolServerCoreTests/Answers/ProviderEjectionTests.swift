@@ -8,7 +8,7 @@ import Testing
 @testable import Assistant
 @testable import ToolServerCore
 
-@Suite struct ProviderRestsTests {
+@Suite struct ProviderEjectionTests {
     private final class Clock: Sendable {
         private let start = ContinuousClock.now
         private let passed = NIOLockedValueBox(Duration.zero)
@@ -20,47 +20,47 @@ import Testing
 
     private let clock = Clock()
 
-    private func rests(_ count: Int, _ coolDown: Duration = .seconds(30)) -> ProviderRests {
-        ProviderRests(count: count, coolDown: coolDown, now: clock.now)
+    private func ejection(_ count: Int, _ coolDown: Duration = .seconds(30)) -> ProviderEjection {
+        ProviderEjection(count: count, coolDown: coolDown, now: clock.now)
     }
 
     @Test func whoFailedComesLastUntilItsTimeIsOver() {
-        let rests = rests(3)
-        #expect(rests.order() == [0, 1, 2])
-        rests.failed(0, retryAfter: nil)
-        #expect(rests.order() == [1, 2, 0])
-        rests.failed(1, retryAfter: nil)
-        #expect(rests.order() == [2, 0, 1])
+        let ejection = ejection(3)
+        #expect(ejection.order() == [0, 1, 2])
+        ejection.failed(0, retryAfter: nil)
+        #expect(ejection.order() == [1, 2, 0])
+        ejection.failed(1, retryAfter: nil)
+        #expect(ejection.order() == [2, 0, 1])
         clock.advance(.seconds(31))
-        #expect(rests.order() == [0, 1, 2])
+        #expect(ejection.order() == [0, 1, 2])
     }
 
     @Test func oneCallTriesAfterTheRestAndTheOthersDoNot() {
-        let rests = rests(2)
-        rests.failed(0, retryAfter: nil)
+        let ejection = ejection(2)
+        ejection.failed(0, retryAfter: nil)
         clock.advance(.seconds(31))
-        #expect(rests.order() == [0, 1])
-        #expect(rests.order() == [1, 0])
-        rests.answered(0)
-        #expect(rests.order() == [0, 1])
+        #expect(ejection.order() == [0, 1])
+        #expect(ejection.order() == [1, 0])
+        ejection.succeeded(0)
+        #expect(ejection.order() == [0, 1])
     }
 
     @Test func theProvidersOwnWishCountsWithinReason() {
-        let rests = rests(2)
-        rests.failed(0, retryAfter: .seconds(60))
+        let ejection = ejection(2)
+        ejection.failed(0, retryAfter: .seconds(60))
         clock.advance(.seconds(31))
-        #expect(rests.order() == [1, 0])
+        #expect(ejection.order() == [1, 0])
         clock.advance(.seconds(30))
-        #expect(rests.order() == [0, 1])
-        rests.failed(0, retryAfter: .seconds(86_400))
-        clock.advance(ProviderRests.longest + .seconds(1))
-        #expect(rests.order() == [0, 1])
+        #expect(ejection.order() == [0, 1])
+        ejection.failed(0, retryAfter: .seconds(86_400))
+        clock.advance(ProviderEjection.longest + .seconds(1))
+        #expect(ejection.order() == [0, 1])
     }
 
     @Test func whoKeepsItsPlaceKeepsIt() {
-        let rests = rests(2, .zero)
-        rests.failed(0, retryAfter: .seconds(60))
-        #expect(rests.order() == [0, 1])
+        let ejection = ejection(2, .zero)
+        ejection.failed(0, retryAfter: .seconds(60))
+        #expect(ejection.order() == [0, 1])
     }
 
     @Test func aDeadProviderIsNotAskedFirstEachTime() async throws {

@@ -1,0 +1,87 @@
+import CurlTransport
+import Synchronization
+
+/// Idle timeout of a stream: ends its transfer when nothing has come for too long. Time during which the reader of the
+/// stream holds it up does not count.
+final class IdleTimeout: Sendable {
+    private struct State {
+        /// `nil` while the reader is busy.
+        var end: ContinuousClock.Instant?
+        var transfer: CurlTransfer?
+        var isOver = false
+    }
+
+    private let limit: Duration
+    private let state: Mutex<State>
+
+    /// - Parameters:
+    ///   - first: how long the beginning may take.
+    ///   - later: longest pause after that.
+    init(first: Duration, later: Duration, now: ContinuousClock.Instant = .now) {
+        limit = later
+        state = Mutex(State(end: now + first))
+    }
+
+    /// Sets the transfer that is ended.
+    func guards(_ transfer: CurlTransfer) { state.withLock { $0.transfer = transfer } }
+
+    /// Begins the next pause: something came.
+    func heard(_ now: ContinuousClock.Instant = .now) { state.withLock { $0.end = now + limit } }
+
+    /// Stops the clock while the reader passes on what came.
+    func pause() { state.withLock { $0.end = nil } }
+
+    /// Whether a pause was too long; from then on for good.
+    var isOver: Bool { state.withLock { $0.isOver } }
+
+    /// Ends the transfer when the pause is over at an instant.
+    func check(_ now: ContinuousClock.Instant) {
+        let transfer = state.withLock { state -> CurlTransfer? in
+            guard !state.isOver, let end = state.end, end <= now else { return nil }
+            state.isOver = true
+            return state.transfer
+        }
+        transfer?.cancel()
+    }
+}
+
+/// Idle timeouts of all streams, checked by one task: hundreds of tasks that sleep would take as much memory as the
+/// streams themselves.
+final class IdleTimeouts: Sendable {
+    /// Time between two checks: so much later than at its end a pause may be noticed.
+    static let interval = Duration.milliseconds(50)
+
+    private struct State {
+        var timeouts: [ObjectIdentifier: IdleTimeout] = [:]
+        var isChecking = false
+    }
+
+    private let state = Mutex(State())
+
+    func add(_ timeout: IdleTimeout) {
+        let mustCheck = state.withLock { state in
+            state.timeouts[ObjectIdentifier(timeout)] = timeout
+            defer { state.isChecking = true }
+            return !state.isChecking
+        }
+        if mustCheck { Task { await check() } }
+    }
+
+    func remove(_ timeout: IdleTimeout) {
+        state.withLock { _ = $0.timeouts.removeValue(forKey: ObjectIdentifier(timeout)) }
+    }
+
+    /// Checks all timeouts until there is none.
+    private func check() async {
+        while true {
+            try? await Task.sleep(for: Self.interval)
+            let timeouts = state.withLock { state in
+                state.isChecking = !state.timeouts.isEmpty
+                return Array(state.timeouts.values)
+            }
+            if timeouts.isEmpty { return }
+            let now = ContinuousClock.now
+            for timeout in timeouts { timeout.check(now) }
+        }
+    }
+}
