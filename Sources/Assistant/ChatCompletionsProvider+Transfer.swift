@@ -82,9 +82,10 @@ extension ChatCompletionsProvider {
             if !reply.text.isEmpty { await pass(reply.text, delivery, idle, start) }
             return reply
         }
-        let turn = StreamedTurn(reasoning.withLock { $0 }, grace: ReasoningStyle.grace) { [self] in
-            await pass($0, delivery, idle, start)
-        }
+        let turn = StreamedTurn(
+            reasoning.withLock { $0 }, grace: ReasoningStyle.grace,
+            graceEnded: { [self] in reasoning.withLock { $0.graceEnded() } },
+            pass: { [self] in await pass($0, delivery, idle, start) })
         defer { turn.stop() }
         do {
             try await consume(response, turn, delivery, idle)
@@ -124,7 +125,7 @@ extension ChatCompletionsProvider {
                 }
             }
             if isDone { break }
-            turn.watchHolding()
+            await turn.watchHolding()
         }
         // The last event may lack the blank line that ends it; half of one is not an event.
         for event in try parser.feed(Array("\n\n".utf8)) where event.hasData && !isDone {

@@ -11,14 +11,27 @@ final class StreamedTurn: Sendable {
     private let stream: Mutex<ChatCompletionStream>
     private let order = AsyncSemaphore(limit: 1)
     private let timer = Mutex<Task<Void, Never>?>(nil)
+    /// Time for which text may be held back: zero until the end of what has arrived, nil without a limit.
     private let grace: Duration?
+    private let graceEnded: @Sendable () -> Void
     private let pass: @Sendable (String) async -> Void
 
     /// Begins a turn.
-    /// - Parameter pass: takes the pieces of the answer in their order.
-    init(_ style: ReasoningStyle, grace: Duration, pass: @escaping @Sendable (String) async -> Void) {
+    /// - Parameters:
+    ///   - pass: takes the pieces of the answer in their order.
+    ///   - graceEnded: is called when text was passed on because its time was over.
+    init(
+        _ style: ReasoningStyle, grace: Duration, graceEnded: @escaping @Sendable () -> Void = {},
+        pass: @escaping @Sendable (String) async -> Void
+    ) {
         stream = Mutex(ChatCompletionStream(holdLimit: style.holdLimit))
-        self.grace = style == .unknown ? grace : nil
+        self.grace =
+            switch style {
+            case .unknown: grace
+            case .plain: .zero
+            case .unopened: nil
+            }
+        self.graceEnded = graceEnded
         self.pass = pass
     }
 
@@ -40,14 +53,17 @@ final class StreamedTurn: Sendable {
         }
     }
 
-    /// Starts the timer when text is held back for the first time.
-    func watchHolding() {
+    /// Passes on what is held back when everything that has arrived has been taken, or starts the timer that does.
+    func watchHolding() async {
         guard let grace, stream.withLock({ $0.isHolding }) else { return }
+        guard grace > .zero else { return await release() }
         timer.withLock { timer in
             guard timer == nil else { return }
             timer = Task { [weak self] in
                 try? await Task.sleep(for: grace)
-                if !Task.isCancelled { await self?.release() }
+                guard !Task.isCancelled else { return }
+                self?.graceEnded()
+                await self?.release()
             }
         }
     }

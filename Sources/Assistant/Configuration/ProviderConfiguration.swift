@@ -156,8 +156,8 @@ package struct ProviderConfiguration: Sendable {
         reasoning = reader.choice(
             "reasoning", default: reasoning,
             "How reasoning is told from the answer in streams. unopened: the server sends the end of the reasoning "
-                + "(</think>) without its beginning; streams are held back until that end, up to 256 KiB. plain: nothing "
-                + "is held back. detect: learned from the model's name and its answers.")
+                + "(</think>) without its beginning; streams are held back until that end, up to 256 KiB. plain: streams "
+                + "are passed on at once. detect: learned from the model's name and its answers.")
     }
 
     private func check(_ reader: ConfigurationReader) {

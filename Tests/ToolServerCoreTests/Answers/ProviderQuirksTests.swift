@@ -192,21 +192,41 @@ import Testing
     }
 
     @Test func theBeginningIsHeldBackForAMomentOnly() async throws {
-        let turn = StreamedTurn(.unknown, grace: .zero) { _ in }
         #expect(ReasoningStyle(ProviderConfiguration(baseURL: "x", model: "deepseek-r1:7b")) == .unopened)
         #expect(ReasoningStyle(ProviderConfiguration(baseURL: "x", model: "gpt-4.1")) == .unknown)
         let (held, tell) = AsyncStream.makeStream(of: String.self)
-        let timed = StreamedTurn(.unknown, grace: .zero) { tell.yield($0) }
+        let (ended, end) = AsyncStream.makeStream(of: Void.self)
+        let timed = StreamedTurn(.unknown, grace: .milliseconds(1), graceEnded: { end.yield() }) { tell.yield($0) }
         for text in ["a", "b"] {
             _ = try await timed.receive(ServerSentEvent(data: String(said(text).dropFirst(6))))
         }
-        timed.watchHolding()
+        await timed.watchHolding()
         var pieces = held.makeAsyncIterator()
         // Nothing else comes, but the pieces go on, each for itself.
         #expect(await pieces.next() == "a")
         #expect(await pieces.next() == "b")
-        turn.stop()
+        for await _ in ended { break }
+        var style = ReasoningStyle.unknown
+        style.graceEnded()
+        #expect(style == .plain)
         timed.stop()
+    }
+
+    @Test func whatArrivesTogetherIsLookedAtFirst() async throws {
+        let pieces = Pieces()
+        let turn = StreamedTurn(.plain, grace: .zero, pass: pieces.onDelta)
+        for text in ["Hm. ", "</think>", "42"] {
+            _ = try await turn.receive(ServerSentEvent(data: String(said(text).dropFirst(6))))
+        }
+        await turn.watchHolding()
+        #expect(pieces.all == ["42"])
+        let plain = Pieces()
+        let next = StreamedTurn(.plain, grace: .zero, pass: plain.onDelta)
+        for text in ["a", "b"] {
+            _ = try await next.receive(ServerSentEvent(data: String(said(text).dropFirst(6))))
+            await next.watchHolding()
+        }
+        #expect(plain.all == ["a", "b"])
     }
 
     @Test func reasoningInItsOwnFieldHoldsNothingBack() async throws {
