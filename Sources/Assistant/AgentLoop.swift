@@ -3,7 +3,7 @@ import MCP
 import MCPServer
 import Observability
 
-/// Lets a model answer with the help of tools: it asks for calls, gets their results, and so on until it answers.
+/// Loop in which a model answers with the help of tools: it asks for calls, gets their results, and so on until it answers.
 ///
 /// What it may do is decided here and by the tools, never by what it reads: it sees the caller's tools only, calls them
 /// as the caller, and nothing that changes data runs without the caller's word.

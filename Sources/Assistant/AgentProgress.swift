@@ -2,11 +2,11 @@ import Foundation
 import Glibc
 import JSON
 
-/// How far an answer is: all that is needed to go on with it, also when the user's confirmation comes in a new request.
+/// State of an answer: all that is needed to go on with it, also when the user's confirmation comes in a new request.
 struct AgentProgress: Sendable {
     /// The conversation so far, in the form of the chat-completions protocol.
     var messages: [JSONValue]
-    /// What the model has said to the user.
+    /// Text that the model has said to the user.
     var text = ""
     /// Turns of the model so far.
     private(set) var steps = 0
@@ -75,7 +75,7 @@ struct AgentProgress: Sendable {
     }
 }
 
-/// What an answer may rest on: the records that tools returned, and the tools themselves.
+/// Sources that an answer may rest on: the records that tools returned, and the tools themselves.
 struct AgentSources: Sendable {
     private static let maximumRecords = 200
     private static let maximumCited = 8
@@ -83,8 +83,10 @@ struct AgentSources: Sendable {
     private var tools: [String] = []
     private var records: [(name: String, url: String)] = []
 
+    /// Begins without sources.
     init() {}
 
+    /// Reads what ``json`` wrote.
     init(json: JSONValue) {
         tools = json["tools"]?.array?.compactMap(\.string) ?? []
         for record in json["records"]?.array ?? [] {
@@ -110,7 +112,7 @@ struct AgentSources: Sendable {
         }
     }
 
-    /// What an answer must still say about where it comes from: the records that it names without their address, or,
+    /// Returns the sources that an answer must still name: the records that it names without their address, or,
     /// when it names none, the tools that were used.
     func citation(for answer: String) -> String {
         guard !tools.isEmpty else { return "" }
@@ -124,7 +126,7 @@ struct AgentSources: Sendable {
 }
 
 extension String {
-    /// Whether the bytes of another text are in this one, up to a NUL in either. Linear, as both come from outside.
+    /// Indicates whether the bytes of another text are in this one, up to a NUL in either. Linear, as both come from outside.
     fileprivate func containsBytes(of other: String) -> Bool {
         withCString { text in other.withCString { strstr(text, $0) != nil } }
     }

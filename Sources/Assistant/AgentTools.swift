@@ -8,9 +8,10 @@ final class AgentTools: Sendable {
     // The server's tools hold the answers, and the answers this: only calls that the server runs come here.
     private unowned let server: MCPServer
     private let excluded: Set<String>
-    /// What the model was last told of each tool: the same for all who are offered it.
+    /// Descriptions of tools for the model, the same for every caller who is offered them.
     private let descriptions = Mutex<[String: (tool: ToolDefinition, json: JSONValue)]>([:])
 
+    /// Offers a server's tools, without the excluded ones.
     init(server: MCPServer, excluded: Set<String>) {
         self.server = server
         self.excluded = excluded
@@ -19,13 +20,13 @@ final class AgentTools: Sendable {
     /// A tool that the model is offered.
     struct Offer: Sendable {
         let name: String
-        /// It changes nothing.
+        /// True for a tool that changes nothing.
         let isReadOnly: Bool
         /// In the form of the chat-completions protocol.
         let description: JSONValue
     }
 
-    /// What the model is offered for a caller.
+    /// Returns the tools that the model is offered for a caller.
     func offers(to context: ToolContext) -> [Offer] {
         server.toolDefinitions(for: context.principal, in: context.version).compactMap { tool in
             guard !excluded.contains(tool.name), Self.isNameable(tool.name) else { return nil }
@@ -53,7 +54,7 @@ final class AgentTools: Sendable {
         }
     }
 
-    /// What came of a call.
+    /// Outcome of a call.
     enum Outcome: Sendable {
         case done(JSONValue)
         case failed(String)

@@ -1,6 +1,6 @@
 package import Observability
 
-/// What the AI providers were asked and what it took. Labels: the providers' configured names, bounded outcomes.
+/// Metrics of requests to AI providers and of the agent loop. Labels: the providers' configured names, bounded outcomes.
 package struct AnswerMetrics: Sendable {
     let requests: MetricFamily<Counter>
     let retries: MetricFamily<Counter>

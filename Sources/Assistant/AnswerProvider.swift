@@ -1,10 +1,10 @@
 package import MCPServer
 
-/// Takes the pieces of an answer in order, and may wait while whoever reads them is slow. An empty piece only says that
-/// the work goes on.
+/// Closure that takes the pieces of an answer in order, and may wait while their reader is slow. An empty piece only says
+/// that the work goes on.
 package typealias AnswerDelta = @Sendable (String) async -> Void
 
-/// Something that answers a question in text.
+/// Provider of answers to questions, in text.
 package protocol AnswerProvider: Sendable {
     /// Answers the question.
     ///
@@ -23,16 +23,16 @@ extension AnswerProvider {
     }
 }
 
-/// What is asked, and what belongs to it.
+/// Question with its conversation and its caller.
 package struct Question: Sendable {
     /// The caller's words, verbatim.
     package var prompt: String
-    /// What was said before, oldest first.
+    /// Earlier messages of the conversation, oldest first.
     package var history: [ConversationTurn]
-    /// The call that the question came with: its caller is the one whose rights count. `nil`: nobody's.
+    /// Call that the question came with: its caller's rights count. `nil`: no caller, and no rights.
     package var context: ToolContext?
 
-    /// A question, by default without a past and from nobody in particular.
+    /// Makes a question, by default without a past and without a caller.
     package init(_ prompt: String, history: [ConversationTurn] = [], context: ToolContext? = nil) {
         self.prompt = prompt
         self.history = history
@@ -42,12 +42,12 @@ package struct Question: Sendable {
 
 /// One message of a conversation.
 package struct ConversationTurn: Hashable, Sendable {
-    /// Who speaks.
+    /// Speaker of a message.
     package enum Speaker: String, CaseIterable, Codable, Sendable {
         case user, assistant
     }
 
-    /// Who said it.
+    /// Speaker of the message.
     package let speaker: Speaker
     /// The words, verbatim.
     package let text: String
@@ -59,7 +59,7 @@ package struct ConversationTurn: Hashable, Sendable {
     }
 }
 
-/// Why there is no answer, in words fit for the caller: no key, no address of the provider.
+/// Reason why there is no answer, in words fit for the caller: without keys and addresses of the provider.
 package struct AnswerError: Error, Hashable, Sendable {
     /// The text after `AI error: `.
     package let message: String

@@ -13,16 +13,17 @@ final class AnswerTime: Sendable {
     private let silence: Duration?
     private let state: Mutex<State>
 
+    /// Begins the time of an answer.
     init(_ configuration: AgentConfiguration, isStreamed: Bool, now: ContinuousClock.Instant = .now) {
         silence = isStreamed ? configuration.timeout : nil
         let longest = isStreamed ? configuration.streamTimeout : configuration.timeout
         state = Mutex(State(end: now + longest, lastSign: now))
     }
 
-    /// When it must be whole.
+    /// Instant at which the answer must be whole.
     var end: ContinuousClock.Instant { state.withLock { $0.end } }
 
-    /// When the reader of a streamed answer must hear something; nil: nobody listens.
+    /// Instant at which the reader of a streamed answer must hear something; nil for an answer that comes whole.
     var nextSign: ContinuousClock.Instant? {
         guard let silence else { return nil }
         return state.withLock { $0.lastSign } + silence

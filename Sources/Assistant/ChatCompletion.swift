@@ -3,26 +3,29 @@ import MCP
 
 /// The OpenAI-compatible chat-completions protocol: what is sent, and what the answers mean. No I/O.
 enum ChatCompletion {
-    /// Ends a text that the model could not finish, so that nobody takes a half for the whole.
+    /// Notice at the end of a text that the model could not finish, so that a part is not taken for the whole.
     static let truncationNotice = "\n\n[The answer was cut off: it reached the model's length limit.]"
 
     private static let refused = "the model refused: "
     private static let filtered = "the provider's content filter stopped the answer"
 
-    /// Whether an error is the model's own decision, and not a failure.
+    /// Indicates whether an error is the model's own decision, and not a failure.
     static func isRefusal(_ error: AnswerError) -> Bool {
         error.message.hasPrefix(refused) || error.message == filtered
     }
 
+    /// Returns a message of the user.
     static func user(_ text: String) -> JSONValue { ["role": "user", "content": .string(text)] }
 
+    /// Returns a message with instructions.
     static func system(_ text: String) -> JSONValue { ["role": "system", "content": .string(text)] }
 
+    /// Returns an earlier message of the conversation.
     static func turn(_ turn: ConversationTurn) -> JSONValue {
         ["role": .string(turn.speaker.rawValue), "content": .string(turn.text)]
     }
 
-    /// The model's own turn, as it is told again with the results of its calls.
+    /// Returns the message with the model's own turn, which comes before the results of its calls.
     static func assistant(_ reply: ModelReply) -> JSONValue {
         let calls = reply.toolCalls.map { call -> JSONValue in
             [
@@ -36,6 +39,7 @@ enum ChatCompletion {
         ]
     }
 
+    /// Returns the message with a call's result.
     static func toolResult(_ content: String, callID: String) -> JSONValue {
         ["role": "tool", "tool_call_id": .string(callID), "content": .string(content)]
     }

@@ -14,11 +14,11 @@ struct ChatCompletionStream: Sendable {
 
     /// Text of the answer so far.
     private(set) var text = ""
-    /// Whether the provider has said that the stream is complete.
+    /// Indicates whether the provider has said that the stream is complete.
     private(set) var isDone = false
-    /// Whether the model has begun to say or to think anything: from here on silence is a pause, not a slow start.
+    /// Indicates whether the model has begun to say or to think anything: from here on silence is a pause, not a slow start.
     private(set) var hasBegun = false
-    /// Whether the server sends reasoning in a field of its own.
+    /// Indicates whether the server sends reasoning in a field of its own.
     private(set) var separatesReasoning = false
 
     private var finishReason: FinishReason?
@@ -27,7 +27,7 @@ struct ChatCompletionStream: Sendable {
     private var filter: ReasoningFilter
     private var calls: [Call] = []
     private var joiner = SurrogateHalves.Joiner()
-    /// Whether an event had a half of a surrogate pair; only then are private scalars what ``SurrogateHalves`` made.
+    /// Indicates whether an event had a half of a surrogate pair; only then are private scalars what ``SurrogateHalves`` made.
     private var hasHalves = false
     /// Pieces in which the text that was returned last had come.
     private(set) var pieces: [String] = []
@@ -37,9 +37,9 @@ struct ChatCompletionStream: Sendable {
     /// - Parameter holdLimit: bytes held back that may turn out to be reasoning.
     init(holdLimit: Int = 0) { filter = ReasoningFilter(holdLimit: holdLimit) }
 
-    /// Whether text is held back that may be an answer.
+    /// Indicates whether text is held back that may be an answer.
     var isHolding: Bool { filter.isHolding }
-    /// Whether reasoning without a beginning was held back, and taken out.
+    /// Indicates whether reasoning without a beginning was held back, and taken out.
     var tookOutReasoning: Bool { filter.foundUnopened }
 
     /// Takes one event's data; returns the text it adds, if any.
@@ -157,7 +157,7 @@ struct ChatCompletionStream: Sendable {
         }
     }
 
-    /// Whether an entry is a call of its own, and does not continue a known one.
+    /// Indicates whether an entry is a call of its own, and does not continue a known one.
     private func begins(_ id: String, _ name: String, _ known: Call, isTouched: Bool) -> Bool {
         // Some servers number every call 0 but give each its own id.
         if !id.isEmpty, !known.id.isEmpty { return id != known.id }

@@ -20,11 +20,11 @@ final class ChatCompletionsProvider: LanguageModel {
     let idleTimeouts = IdleTimeouts()
     private let errorText: ErrorText
     private let sleep: @Sendable (Duration) async throws -> Void
-    /// How often the caller hears that the model is at work while it says nothing.
+    /// Time between two signs to the caller that the model is at work, while it says nothing.
     let signInterval: Duration
-    /// What is known of the model's reasoning.
+    /// Knowledge of how the model marks its reasoning.
     let reasoning: Mutex<ReasoningStyle>
-    /// What the provider has proved not to take.
+    /// Parts of the protocol that the provider has refused.
     private let unsupported = Mutex<Set<ChatCompletion.Extra>>([])
 
     /// A provider that sends its requests through the engine.
@@ -70,7 +70,7 @@ final class ChatCompletionsProvider: LanguageModel {
         }
     }
 
-    /// How long to wait before the request is sent again.
+    /// Returns the pause before the request is sent again.
     /// - Throws: the failure, when it must not be.
     @inline(never)
     private func pause(
@@ -83,7 +83,7 @@ final class ChatCompletionsProvider: LanguageModel {
         return delay
     }
 
-    // What follows stands apart from the functions that wait for the provider: whatever such a function has ever used,
+    // The following stands apart from the functions that wait for the provider: all that such a function has ever used,
     // it keeps until it is over.
 
     /// The failure without what callers must not see.
@@ -159,7 +159,7 @@ final class ChatCompletionsProvider: LanguageModel {
             metadata: ["provider": "\(configuration.name)", "without": "\(suspects)"])
     }
 
-    /// Whether the answer to a request comes in pieces: as the caller wants it, or as the provider can.
+    /// Indicates whether the answer to a request comes in pieces: as the caller wants it, or as the provider can.
     private static func isStreamed(_ delivery: Delivery, without refused: Set<ChatCompletion.Extra>) -> Bool {
         refused.contains(.wholeAnswers) || (delivery.isWanted && !refused.contains(.streams))
     }

@@ -10,7 +10,7 @@ final class Confirmations: Sendable {
     /// Tickets of confirmations that have been acted on, oldest first.
     private let used = Mutex<(set: Set<String>, order: [String])>(([], []))
 
-    /// What the user says to some calls, by the calls' ids.
+    /// Decision of the user on a call.
     enum Verdict: Sendable {
         case allowed
         case refused(String)
@@ -44,7 +44,7 @@ final class Confirmations: Sendable {
         }
     }
 
-    /// Whether a ticket is used for the first time.
+    /// Indicates whether a ticket is used for the first time.
     func redeem(_ ticket: String) -> Bool {
         used.withLock { used in
             guard used.set.insert(ticket).inserted else { return false }

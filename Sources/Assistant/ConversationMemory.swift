@@ -2,7 +2,7 @@ import Logging
 package import MCPServer
 package import Store
 
-/// What a chat message carries of what was said before.
+/// Memory of a conversation: the earlier messages that a chat message is sent with.
 package struct ConversationMemory: Sendable {
     let messages: any MessageStore
     let maximumExchanges: Int

@@ -8,9 +8,9 @@ final class Delivery: Sendable {
     /// Makes a delivery; nil: the caller wants the answer whole.
     init(_ onDelta: AnswerDelta?) { self.onDelta = onDelta }
 
-    /// Whether the caller wants pieces.
+    /// Indicates whether the caller wants pieces.
     var isWanted: Bool { onDelta != nil }
-    /// Whether a piece has been passed on.
+    /// Indicates whether a piece has been passed on.
     var hasBegun: Bool { begun.load(ordering: .relaxed) }
 
     /// Passes a piece on.

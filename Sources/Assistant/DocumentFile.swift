@@ -17,7 +17,7 @@ package struct DocumentFile: Sendable {
         }
     }
 
-    /// Why a file is no document.
+    /// Reason why a file cannot be a document.
     package enum Failure: Error, Hashable, CustomStringConvertible {
         case notUTF8, empty
 

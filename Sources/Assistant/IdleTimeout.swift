@@ -14,8 +14,9 @@ final class IdleTimeout: Sendable {
     private let limit: Duration
     private let state: Mutex<State>
 
+    /// Makes a timeout.
     /// - Parameters:
-    ///   - first: how long the beginning may take.
+    ///   - first: longest time until the beginning.
     ///   - later: longest pause after that.
     init(first: Duration, later: Duration, now: ContinuousClock.Instant = .now) {
         limit = later
@@ -31,7 +32,7 @@ final class IdleTimeout: Sendable {
     /// Stops the clock while the reader passes on what came.
     func pause() { state.withLock { $0.end = nil } }
 
-    /// Whether a pause was too long; from then on for good.
+    /// Indicates whether a pause was too long; from then on for good.
     var isOver: Bool { state.withLock { $0.isOver } }
 
     /// Ends the transfer when the pause is over at an instant.
@@ -58,6 +59,7 @@ final class IdleTimeouts: Sendable {
 
     private let state = Mutex(State())
 
+    /// Begins to check a timeout.
     func add(_ timeout: IdleTimeout) {
         let mustCheck = state.withLock { state in
             state.timeouts[ObjectIdentifier(timeout)] = timeout
@@ -67,6 +69,7 @@ final class IdleTimeouts: Sendable {
         if mustCheck { Task { await check() } }
     }
 
+    /// Ends the checks of a timeout.
     func remove(_ timeout: IdleTimeout) {
         state.withLock { _ = $0.timeouts.removeValue(forKey: ObjectIdentifier(timeout)) }
     }

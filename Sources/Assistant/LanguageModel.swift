@@ -17,7 +17,7 @@ extension LanguageModel {
     }
 }
 
-/// What a model is asked.
+/// Request to a model.
 package struct ModelRequest: Sendable {
     /// The conversation, in the form of the chat-completions protocol.
     package var messages: [JSONValue]
@@ -42,7 +42,7 @@ package struct ModelRequest: Sendable {
         self.beginning = beginning
     }
 
-    /// Whether nothing can come of it any more.
+    /// Indicates whether nothing can come of it any more.
     func isLate(_ now: ContinuousClock.Instant = .now) -> Bool {
         [deadline, beginning].contains { end in end.map { $0 <= now } ?? false }
     }
@@ -50,13 +50,13 @@ package struct ModelRequest: Sendable {
 
 /// One turn of a model: text, calls of tools, or both.
 package struct ModelReply: Hashable, Sendable {
-    /// What it says; empty only when it calls tools.
+    /// Text of the turn; empty only when tools are called.
     package var text: String
-    /// What it wants to be called, in its order.
+    /// Calls that the model asks for, in its order.
     package var toolCalls: [ToolInvocation]
-    /// What the turn took, if the provider says.
+    /// Tokens of the turn, where the provider counts them.
     package var usage: ModelUsage?
-    /// Whether reasoning was taken out of the text that had an end and no beginning.
+    /// Indicates whether reasoning was taken out of the text that had an end and no beginning.
     var hadUnopenedReasoning = false
 
     /// A turn; see the properties.

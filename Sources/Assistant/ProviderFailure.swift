@@ -2,7 +2,7 @@ import CurlTransport
 import Foundation
 import JSON
 
-/// Why one request to a provider gave nothing, and what can be done about it.
+/// Failure of one request to a provider, and what can be done about it.
 struct ProviderFailure: Error {
     /// A bounded set for metrics and logs.
     enum Reason: String {
@@ -12,18 +12,18 @@ struct ProviderFailure: Error {
     }
 
     let reason: Reason
-    /// For the caller; the provider's own words may still hold what must not be shown.
+    /// Text for the caller; the provider's own words may still hold what must not be shown.
     var message: String
-    /// Whether the same request may do better a little later.
+    /// Indicates whether the same request may do better a little later.
     var isRetryable = false
-    /// When the provider wants to be asked again.
+    /// Time after which the provider wants to be asked again.
     var retryAfter: Duration?
     /// The status of the response, if there was one.
     var status: Int?
-    /// Whether another provider may answer where this one did not.
+    /// Indicates whether another provider may answer where this one did not.
     var mayFailOver = true
 
-    /// Whether the next request is likely to fare no better: the provider is away, overloaded, or refuses us.
+    /// Indicates whether the next request is likely to fare no better: the provider is away, overloaded, or refuses us.
     var isProvidersFault: Bool {
         switch reason {
         case .unreachable, .timeout, .rateLimited, .broken: mayFailOver
@@ -59,6 +59,7 @@ struct ProviderFailure: Error {
         return suspects
     }
 
+    /// Makes a failure.
     init(_ reason: Reason, _ message: String, isRetryable: Bool = false) {
         self.reason = reason
         self.message = message
@@ -72,6 +73,7 @@ struct ProviderFailure: Error {
         mayFailOver = !isRefusal
     }
 
+    /// Makes the failure that a transfer's error stands for.
     init(_ error: CurlError) {
         switch error.kind {
         case .timedOut:

@@ -41,9 +41,9 @@ struct ReasoningFilter {
     private var scanned = 0
     private let holdLimit: Int
 
-    /// Whether reasoning was found that had an end and no beginning.
+    /// Indicates whether reasoning was found that had an end and no beginning.
     private(set) var foundUnopened = false
-    /// Whether reasoning was found between its marks.
+    /// Indicates whether reasoning was found between its marks.
     private(set) var foundOpened = false
 
     /// Makes a filter.
@@ -57,7 +57,7 @@ struct ReasoningFilter {
         return (answer, filter.foundUnopened)
     }
 
-    /// Whether text is held back that may be an answer.
+    /// Indicates whether text is held back that may be an answer.
     var isHolding: Bool {
         if case .held = state { return !pending.isEmpty }
         return false
@@ -134,7 +134,7 @@ struct ReasoningFilter {
         if pending.count > holdLimit { state = .answer }
     }
 
-    /// Whether a mark is spoken about: it stands behind a quotation mark or a backtick.
+    /// Indicates whether a mark is spoken about: it stands behind a quotation mark or a backtick.
     private func isQuoted(_ position: Int) -> Bool {
         position > 0 && "`'\"".utf8.contains(pending[position - 1])
     }

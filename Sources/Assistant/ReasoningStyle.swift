@@ -1,4 +1,4 @@
-/// What is known of how a provider's model marks its reasoning; decides how much of a stream is held back.
+/// Knowledge of how a provider's model marks its reasoning; decides how much of a stream is held back.
 enum ReasoningStyle: Hashable, Sendable {
     /// Nothing yet: the beginning of the first stream is held back for a moment.
     case unknown
@@ -39,7 +39,7 @@ enum ReasoningStyle: Hashable, Sendable {
         if self == .unknown { self = .plain }
     }
 
-    /// Whether a model is known by its name to reason before it answers.
+    /// Indicates whether a model is known by its name to reason before it answers.
     private static func isReasoner(_ model: String) -> Bool {
         let name = model.lowercased()
         let words = name.split { !$0.isLetter && !$0.isNumber }

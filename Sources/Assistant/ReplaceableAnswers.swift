@@ -1,13 +1,15 @@
 import Synchronization
 
-/// Answers with the provider that a reload last put in place; what is being answered keeps its own.
+/// Provider that a reload replaces; a question that is being answered keeps its own.
 package final class ReplaceableAnswers: AnswerProvider {
     private let provider: Mutex<any AnswerProvider>
 
+    /// Begins with a provider.
     package init(_ provider: any AnswerProvider) {
         self.provider = Mutex(provider)
     }
 
+    /// Puts another provider in place.
     package func replace(with provider: any AnswerProvider) {
         self.provider.withLock { $0 = provider }
     }

@@ -5,7 +5,7 @@ import Synchronization
 ///
 /// The reader of the stream and the timer that ends the holding back both pass text on; a semaphore keeps it in order.
 final class StreamedTurn: Sendable {
-    /// What an event brought.
+    /// Result of an event.
     enum Progress { case nothing, work, text, end }
 
     private let stream: Mutex<ChatCompletionStream>

@@ -67,7 +67,7 @@ enum SurrogateHalves {
             return pending == nil ? "" : "\u{FFFD}"
         }
 
-        /// Whether a half waits for the other.
+        /// Indicates whether a half waits for the other.
         var isWaiting: Bool { pending != nil }
     }
 

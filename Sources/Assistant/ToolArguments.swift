@@ -52,14 +52,14 @@ enum ToolArguments {
     }
 }
 
-/// Whether the JSON text that has come so far is a whole object or list. Looks at each byte once.
+/// Balance of brackets in JSON text that comes in pieces: tells when an object or list is whole. Looks at each byte once.
 struct JSONBalance: Sendable {
     private var depth = 0
     private var hasBegun = false
     private var isInString = false
     private var isEscaped = false
 
-    /// Whether everything that was opened is closed.
+    /// Indicates whether everything that was opened is closed.
     var isComplete: Bool { hasBegun && depth == 0 }
 
     /// Takes the next piece.

@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Both engines store what ``indexed(_:)`` returns and search for what ``QuestionGrams`` asks.
 package enum TextGrams {
-    /// How a script writes words.
+    /// Kind of a script, by how it writes words.
     enum Script {
         /// With spaces between them: Latin, Cyrillic, Arabic, digits, …
         case spaced
@@ -156,7 +156,7 @@ package struct QuestionGrams {
         for word in words { for run in TextGrams.runs(of: word) { add(run) } }
     }
 
-    /// Whether words find all that is asked.
+    /// Indicates whether words find all that is asked.
     package var isEmpty: Bool { list.isEmpty }
 
     /// Full-text expression for any of the grams, a phrase each.
@@ -187,7 +187,7 @@ package struct QuestionGrams {
         }
     }
 
-    /// Whether an ideographic gram is more than an ending: Hiragana alone carries grammar.
+    /// Indicates whether an ideographic gram is more than an ending: Hiragana alone carries grammar.
     private static func isTelling(_ gram: String) -> Bool {
         let scalars = gram.unicodeScalars
         if scalars.allSatisfy({ (0x3041...0x309F).contains($0.value) }) { return false }
@@ -202,7 +202,7 @@ package struct QuestionGrams {
         return Double(list.count { grams.contains($0) }) / Double(list.count)
     }
 
-    /// Whether a text has enough of the question to be meant: a word like one of its words, or enough letters in a row.
+    /// Indicates whether a text has enough of the question to be meant: a word like one of its words, or enough letters in a row.
     func isAnswered(by text: String) -> Bool {
         let grams = Set(TextGrams.indexed(text))
         guard list.contains(where: grams.contains) else { return false }
@@ -216,7 +216,7 @@ package struct QuestionGrams {
         }
     }
 
-    /// Whether a run, or five of its letters in a row, are among the grams of a text.
+    /// Indicates whether a run, or five of its letters in a row, are among the grams of a text.
     private static func hasLettersInARow(_ run: TextGrams.Run, _ grams: Set<String>) -> Bool {
         var (longest, current) = (0, 0)
         for gram in asked(run) {
@@ -228,7 +228,7 @@ package struct QuestionGrams {
         return common == run.letters.count || common >= 5
     }
 
-    /// Whether a word is another one, a part of it, or shares two fifths of the grams of both with it.
+    /// Indicates whether a word is another one, a part of it, or shares two fifths of the grams of both with it.
     private static func isAlike(_ word: TextGrams.Run, _ other: TextGrams.Run) -> Bool {
         guard word.letters.count > 3 else { return word.letters == other.letters }
         let grams = asked(word)
@@ -244,7 +244,7 @@ package struct PassageCandidate: Sendable {
     package let id: Int64
     /// The passage.
     package let passage: Passage
-    /// How well it fits; more is better.
+    /// Rank of the passage; more is better.
     package let rank: Double
 
     /// Makes a candidate.
