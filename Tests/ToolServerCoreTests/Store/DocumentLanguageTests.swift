@@ -1,8 +1,12 @@
 import Foundation
-import Store
+import GRDB
+import TestSupport
 import Testing
 
 @testable import Assistant
+@testable import PostgreSQLStore
+@testable import SQLiteStore
+@testable import Store
 @testable import ToolServerCore
 
 /// Documents are found in any language, on each engine.
@@ -61,6 +65,37 @@ import Testing
         #expect(try await store.passages(matching: "年假", limit: 3).count == 1)
         #expect(try await store.removeDocument(id: id))
         #expect(try await store.passages(matching: "年假", limit: 3).isEmpty)
+    }
+
+    @Test func passagesOfBeforeAreFoundInSQLite() async throws {
+        let files = try TemporaryDatabase()
+        let old = try SQLiteStore(at: .file(files.path))
+        _ = try await old.putDocument(Document(title: "休假", body: "年假28天。"))
+        try await old.write { db in
+            try db.execute(
+                sql: """
+                    DROP TRIGGER passage_grams_insert;
+                    DROP TRIGGER passage_grams_delete;
+                    DROP TRIGGER passage_grams_update;
+                    DROP TABLE passage_grams;
+                    ALTER TABLE passage DROP COLUMN grams;
+                    DELETE FROM grdb_migrations WHERE identifier = '6 grams of passages';
+                    """)
+        }
+        try await old.close()
+        let store = try SQLiteStore(at: .file(files.path))
+        #expect(try await store.passages(matching: "年假", limit: 3).map(\.text) == ["年假28天。"])
+    }
+
+    @Test func passagesOfBeforeAreFoundInPostgreSQL() async throws {
+        let location = try PostgreSQLLocation(parsing: await PostgreSQLServer.shared().urlOfNewSchema())
+        let old = try await PostgreSQLStore(at: location, settings: .test)
+        _ = try await old.putDocument(Document(title: "休假", body: "年假28天。"))
+        try await old.change("ALTER TABLE passage DROP COLUMN grams")
+        try await old.change("DELETE FROM tool_server_schema WHERE version > 2")
+        try await old.close()
+        let store = try await PostgreSQLStore(at: location, settings: .test)
+        #expect(try await store.passages(matching: "年假", limit: 3).map(\.text) == ["年假28天。"])
     }
 
     @Test(arguments: Engine.allCases, ["年", "ก", "\u{E33}\u{E49}", "'", "年'假", "\\", "🚀年", "ｖｐｎ"])
