@@ -50,12 +50,14 @@ struct ChatCompletionStream: Sendable {
             isDone = true
             return nil
         }
+        // Keep-alives of some servers are events with another name or type.
+        let isOther = event != "message" && !event.contains("error")
         guard let chunk = parse(data) else {
-            // Keep-alives of some servers are events with another name.
-            guard event == "message" || event == "error" else { return nil }
-            throw event == "error" ? AnswerError(data) : ChatCompletion.unreadable
+            if isOther { return nil }
+            throw event == "message" ? ChatCompletion.unreadable : AnswerError(data)
         }
-        if chunk.isNull { return nil }
+        let isKeepAlive = ["ping", "keepalive", "keep-alive", "heartbeat"].contains(chunk["type"]?.string ?? "")
+        if chunk.isNull || (isOther || isKeepAlive) && chunk["choices"] == nil { return nil }
         if let message = ChatCompletion.errorMessage(in: chunk) { throw AnswerError(message) }
         guard chunk.object != nil else { throw ChatCompletion.unreadable }
         usage = ChatCompletion.usage(in: chunk) ?? usage
@@ -108,7 +110,9 @@ struct ChatCompletionStream: Sendable {
 
     private mutating func said(_ text: String) -> String? {
         if !filter.isHolding {
-            let isWhole = heldPieces.reduce(0) { $0 + $1.utf8.count } == text.utf8.count
+            // Many small pieces that waited together go on as one.
+            let isWhole =
+                heldPieces.count <= 64 && heldPieces.reduce(0) { $0 + $1.utf8.count } == text.utf8.count
             pieces = isWhole ? heldPieces.filter { !$0.isEmpty } : [text]
             heldPieces = []
         }

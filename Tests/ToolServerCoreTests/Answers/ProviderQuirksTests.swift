@@ -19,6 +19,7 @@ import Testing
         "data:\n\n", "data: \n\n", "data: \t \n\n", ": comment\n\n", "event: ping\ndata: now\n\n", "data: null\n\n",
         "data: {}\n\n", "data: {\"type\":\"ping\"}\n\n", "event: ping\n\n", "id: 7\nretry: 100\n\n",
         "data: {\"choices\":[]}\n\n", "event: keepalive\ndata: {\"choices\":null}\n\n",
+        "event: heartbeat\ndata: {\"message\":\"alive\"}\n\n", "data: {\"type\":\"ping\",\"message\":\"alive\"}\n\n",
     ])
     func keepAlivesAreNoAnswer(keepAlive: String) async throws {
         let events = [keepAlive, said("Hel"), keepAlive, keepAlive, said("lo"), keepAlive, done]
