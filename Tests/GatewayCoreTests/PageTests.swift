@@ -99,6 +99,31 @@ import Testing
         }
     }
 
+    @Test func scriptsAndStylesAreServedWithoutComments() {
+        let script = """
+            // A comment.
+
+            /** Adds. */
+            function add(a, b) {
+                return a + b; // The sum.
+            }
+            const page = 'http://x'
+            /* more */ add(1, 2)
+            """
+        #expect(
+            PageFiles.lean(script) == """
+                function add(a, b) {
+                return a + b; // The sum.
+                }
+                const page = 'http://x'
+                /* more */ add(1, 2)
+
+                """)
+        let served = PageFiles.embedded.page["/assets/mcp-chat-markdown.js"].map { String(buffer: $0.body) }
+        #expect(served?.contains("export function renderMarkdown") == true)
+        #expect(served?.contains("\n// ") == false)
+    }
+
     /// The issue's bound for all that a visitor loads.
     @Test func allFilesTogetherAreSmall() {
         let files = Array(PageFiles.embedded.page.values) + PageFiles.embedded.status.values

@@ -68,7 +68,17 @@ struct PageFiles: Sendable {
         (0..<chat_page_file_count()).map { index in
             let file = chat_page_file_at(index)
             let bytes = UnsafeBufferPointer(start: file.bytes, count: file.count)
-            return (String(cString: file.name), String(decoding: bytes, as: UTF8.self))
+            let name = String(cString: file.name)
+            let text = String(decoding: bytes, as: UTF8.self)
+            return (name, name.hasSuffix(".js") || name.hasSuffix(".css") ? lean(text) : text)
         }
+    }
+
+    /// Returns a script or style sheet without indents, empty lines, and lines that are comments alone: they are for those
+    /// who read the sources. Lines stay lines, as a script's may end a statement.
+    static func lean(_ text: String) -> String {
+        text.split(separator: "\n").map { $0.drop { $0 == " " } }.filter { line in
+            !line.isEmpty && !line.hasPrefix("//") && !(line.hasPrefix("/*") && line.hasSuffix("*/"))
+        }.joined(separator: "\n") + "\n"
     }
 }
