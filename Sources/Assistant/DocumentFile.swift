@@ -38,6 +38,7 @@ package struct DocumentFile: Sendable {
     package let body: String
 
     /// Reads a file's bytes.
+    /// - Throws: ``Failure`` naming the file and the reason.
     package init(name: String, format: Format, bytes: [UInt8]) throws(Failure) {
         guard var text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
         if text.hasPrefix("\u{FEFF}") { text.removeFirst() }

@@ -41,6 +41,7 @@ package final class CurlBodySource: Sendable {
     package let length: Int?
     private let state = Mutex(State())
 
+    /// Prepares a body, of a known length or chunked.
     package init(length: Int? = nil) { self.length = length }
 
     /// Appends a chunk.

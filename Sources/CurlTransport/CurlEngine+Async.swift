@@ -42,7 +42,9 @@ extension CurlEngine {
 
 /// A response whose body is still arriving.
 package struct CurlStreamedResponse: Sendable {
+    /// HTTP status.
     package let status: Int
+    /// Header lines of the final response.
     package let headers: CurlHeaders
     package let body: CurlResponseBody
 }

@@ -21,6 +21,7 @@ package struct CurlEngineConfiguration: Sendable {
     /// are for many slow streams.
     package var receiveBuffer: Int
 
+    /// Sets the limits of the connection cache and the sizes of buffers.
     package init(
         maxConnectionsPerHost: Int = 0, maxIdleConnections: Int = 1024, maxIdleAge: Duration = .seconds(4),
         maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10, receiveBuffer: Int = 16 << 10
@@ -40,11 +41,15 @@ package struct CurlEngineConfiguration: Sendable {
 package struct CurlEngineStatistics: Sendable, Hashable {
     /// Transfers that libcurl works on now.
     package var active: Int
+    /// Transfers begun.
     package var started: Int
+    /// Transfers that ended with a response.
     package var succeeded: Int
+    /// Transfers that ended without a response.
     package var failed: Int
     /// Sockets opened since the start (a host with two addresses may take two) / open now.
     package var openedConnections: Int
+    /// Sockets open now.
     package var openSockets: Int
     /// Successful transfers that needed no new connection.
     package var reusedConnections: Int
@@ -135,6 +140,7 @@ package final class CurlEngine: Sendable {
         if let thread = thread.withLock({ $0.take() }) { pthread_detach(thread) }
     }
 
+    /// Counters since the start.
     package var statistics: CurlEngineStatistics {
         CurlEngineStatistics(
             active: counters.active.load(ordering: .relaxed), started: counters.started.load(ordering: .relaxed),

@@ -2,6 +2,7 @@ import CCurl
 
 /// Why a transfer failed.
 package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
+    /// Cause of the failure.
     package enum Kind: String, Sendable, Hashable, CaseIterable {
         case couldNotResolve
         /// Refused, unreachable, or the proxy would not connect.
@@ -25,13 +26,16 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         case other
     }
 
+    /// Cause of the failure.
     package var kind: Kind
     /// libcurl's code, 0 when libcurl had no part in it.
     package var curlCode: Int32
+    /// Description for logs.
     package var message: String
     /// False only when provably no byte of the request left: the server cannot have acted on it.
     package var requestSent: Bool
 
+    /// Describes a failed transfer.
     package init(kind: Kind, curlCode: Int32 = 0, message: String, requestSent: Bool) {
         self.kind = kind
         self.curlCode = curlCode

@@ -23,12 +23,15 @@ package struct CurlHeaders: Sendable, Equatable {
     /// Name of the first line that may not be sent.
     package private(set) var invalidLine: String?
 
+    /// Makes an empty list.
     package init() {}
 
+    /// Copies headers in their order.
     package init(_ headers: some Sequence<(name: String, value: String)>) {
         for (name, value) in headers { append(name: name, value: value) }
     }
 
+    /// Copies headers in their order.
     package init(_ headers: some Sequence<(String, String)>) {
         for (name, value) in headers { append(name: name, value: value) }
     }
@@ -48,8 +51,10 @@ package struct CurlHeaders: Sendable, Equatable {
         }
     }
 
+    /// Appends a header.
     package mutating func append(_ header: CurlHeader) { append(name: header.name, value: header.value) }
 
+    /// Appends headers in their order.
     package mutating func append(contentsOf headers: CurlHeaders) {
         if lines.isEmpty {
             self = headers
@@ -119,6 +124,7 @@ package struct CurlHeaders: Sendable, Equatable {
     /// Values of all lines with that name, in order.
     package func all(name: String) -> [String] { lines.filter { matches($0, name) }.map(value(of:)) }
 
+    /// Returns true if there is a header of that name, in any case.
     package func contains(name: String) -> Bool { lines.contains { matches($0, name) } }
 
     /// Removes every line with that name.
@@ -135,7 +141,7 @@ package struct CurlHeaders: Sendable, Equatable {
         append(name: name, value: value)
     }
 
-    /// Whether the content type is `text/event-stream`, with or without parameters.
+    /// True for the content type `text/event-stream`, with or without parameters.
     package var announcesEventStream: Bool {
         for line in lines where matches(line, "Content-Type") {
             let type = bytes[Int(line.valueStart)..<Int(line.end)].prefix {

@@ -2,7 +2,7 @@ package import NIOCore
 
 /// One HTTP/1.1 request.
 package struct CurlRequest: Sendable {
-    /// Who collects the response's body.
+    /// Delivery of the response's body.
     package enum Mode: Sendable, Hashable {
         /// The engine: the whole response arrives with `transferDone`.
         case buffered
@@ -39,6 +39,7 @@ package struct CurlRequest: Sendable {
     package var idleTimeout: Duration
     /// A longer body ends the transfer with `.tooLarge`; 0 is unlimited.
     package var maximumResponseBytes: Int
+    /// Delivery of the response: whole, or in pieces.
     package var mode: Mode
     /// libcurl silently sends a request again, up to five times, when a reused connection dies before the first
     /// response byte. With false the second sending is refused with `.resendRefused`, unless the first one provably
@@ -47,10 +48,12 @@ package struct CurlRequest: Sendable {
     /// A body with a content coding (gzip and what else libcurl knows) is decoded; the limits hold for what comes out.
     /// False: it arrives as the server sent it.
     package var decodesContent = false
+    /// TLS settings; nil for libcurl's defaults.
     package var tls: CurlTLS?
     /// URL of an HTTP proxy; nil is none (the environment is not consulted).
     package var proxy: String?
 
+    /// Describes a request.
     package init(
         method: String = "GET", url: String, unixSocketPath: String? = nil, headers: CurlHeaders = [],
         body: ByteBuffer? = nil, timeout: Duration = .seconds(30), connectTimeout: Duration = .seconds(5),
@@ -112,12 +115,14 @@ package final class CurlTLS: Equatable, Sendable {
     package let caFile: String?
     /// PEM file of the client's certificate, and of its key (nil: in the same file).
     package let clientCert: String?
+    /// Path of the client certificate's private key.
     package let clientKey: String?
-    /// Whether certificate and host name are checked.
+    /// Verification of the certificate and the host name.
     package let verify: Bool
     /// Public keys of which the server must have one, whoever signed it: `sha256//BASE64`, several with `;` between.
     package let pinnedKeys: String?
 
+    /// Sets trust and the client certificate.
     package init(
         caFile: String? = nil, clientCert: String? = nil, clientKey: String? = nil, verify: Bool = true,
         pinnedKeys: String? = nil

@@ -41,6 +41,7 @@ package final class CurlTransfer: @unchecked Sendable {
         static let wake: UInt32 = 8
     }
 
+    /// Request that is sent.
     package let request: CurlRequest
     let eventLoop: (any EventLoop)?
     let mailbox: TransferMailbox

@@ -29,7 +29,7 @@ package struct AsyncHTTPRequest: Sendable {
     /// The target without its query, not decoded.
     package var path: Substring { head.uri[..<(head.uri.firstIndex(of: "?") ?? head.uri.endIndex)] }
 
-    /// What follows the first `?`, not decoded; nil without one.
+    /// Text after the first `?`, not decoded; nil without one.
     package var query: Substring? {
         head.uri.firstIndex(of: "?").map { head.uri[head.uri.index(after: $0)...] }
     }

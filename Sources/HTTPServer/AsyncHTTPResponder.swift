@@ -35,7 +35,7 @@ package protocol HTTPBodySource: Sendable {
     func abandon()
 }
 
-/// What a ``HTTPBodySource`` gives.
+/// A piece of a body from a ``HTTPBodySource``.
 package enum HTTPBodyPiece {
     case bytes(ByteBuffer)
     /// Nothing yet.

@@ -1,7 +1,7 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// What became of one request, for the access log and metrics.
+/// Outcome of a request, for the access log and metrics.
 package struct HTTPExchangeSummary: Hashable, Sendable {
     /// The status sent; 499 when the client left before the whole response was handed to the kernel.
     package let status: Int
@@ -68,7 +68,7 @@ package final class HTTPExchange {
         return uri[..<(uri.utf8.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex)]
     }
 
-    /// What follows the first `?`, not decoded; nil without one.
+    /// Text after the first `?`, not decoded; nil without one.
     package var query: Substring? {
         let uri = head.uri
         guard let mark = uri.utf8.firstIndex(of: UInt8(ascii: "?")) else { return nil }

@@ -68,6 +68,7 @@ package final class HTTPServer: Sendable {
     /// `HTTPListenError`. Returns the addresses bound, in order.
     ///
     /// Logs `listening` with `listener` and `address` (host and port actually bound) once for each.
+    /// - Throws: the system's error, when an address cannot be listened on.
     @discardableResult
     package func start() async throws -> [SocketAddress] {
         var sockets: [HTTPListeningSocket] = []

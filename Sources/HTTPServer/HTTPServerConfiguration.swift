@@ -21,7 +21,7 @@
 /// | `unixSocketMode` | 0o660 | permissions of Unix-domain listening sockets |
 /// | `drainIdleGrace` | 0 s | how long a drain keeps idle connections, to answer what is already on its way |
 package struct HTTPServerConfiguration: Sendable {
-    /// Where to listen. Several addresses share limits and handlers.
+    /// Addresses to listen on; they share limits and handlers.
     package var addresses: [HTTPListenAddress]
     /// Names this server in logs (`listener`) and on every exchange.
     package var name: String
@@ -57,7 +57,7 @@ package struct HTTPServerConfiguration: Sendable {
     package var receiveBuffer = 4096
     /// File mode of a Unix-domain listening socket; set before the first connection can be made.
     package var unixSocketMode: UInt32 = 0o660
-    /// How long a drain keeps idle keep-alive connections open. Zero closes them at once; a little lets a request that
+    /// Time that a drain keeps idle keep-alive connections open. Zero closes them at once; a little lets a request that
     /// crosses the drain be answered (with `Connection: close`) instead of being reset.
     package var drainIdleGrace: Duration = .zero
 

@@ -10,6 +10,7 @@ package enum HTTPListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// Reads `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `*:PORT` (all IPv4 interfaces), or `unix:PATH`.
     ///
     /// Throws `HTTPListenError` that says what was expected.
+    /// - Throws: ``HTTPListenError`` naming the text.
     package init(parsing text: String) throws(HTTPListenError) {
         func invalid(_ expected: String) -> HTTPListenError {
             HTTPListenError(address: text, reason: "expected \(expected)")
@@ -50,7 +51,7 @@ package enum HTTPListenAddress: Hashable, Sendable, CustomStringConvertible {
 package struct HTTPListenError: Error, Hashable, CustomStringConvertible {
     /// The address as configured.
     package let address: String
-    /// What is wrong with it, such as `address already in use`.
+    /// Reason, such as `address already in use`.
     package let reason: String
 
     /// One line: `cannot listen on 127.0.0.1:8080: address already in use`.

@@ -1,6 +1,6 @@
 package import MCPServer
 
-/// What one provider makes of the credentials.
+/// Result of one provider.
 package enum IdentityOutcome: Sendable {
     /// Nothing for this provider, or something stale that counts as nothing: the next one is asked.
     case none
@@ -52,6 +52,7 @@ package protocol TokenProvider: Sendable {
 package struct IdentityChain: IdentityProvider {
     let providers: [any IdentityProvider]
     let tokens: [any TokenProvider]
+    /// Name of the header that carries an API key; nil for none.
     package let keyHeader: String?
 
     /// A chain; an empty one knows nobody.

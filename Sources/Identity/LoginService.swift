@@ -11,13 +11,14 @@ package struct LoginService: Sendable {
         case tooManyAttempts(retryAfter: Duration)
     }
 
-    /// How long a login lasts unless configured, as Django has it.
+    /// Lifetime of a login unless configured, as Django has it.
     package static let standardLifetime: Duration = .seconds(14 * 24 * 3600)
 
     let accounts: any AccountStore
     let sessions: any LoginSessionStore
     let hasher: PasswordHasher
     let throttle: LoginThrottle
+    /// Lifetime of a login session.
     package let lifetime: Duration
     let now: @Sendable () -> Date
 
@@ -79,11 +80,13 @@ package struct LoginService: Sendable {
     }
 
     /// Ends the session of a token.
+    /// - Throws: ``StoreError``.
     package func logout(_ token: SessionToken) async throws {
         try await sessions.deleteLoginSession(digest: token.digest)
     }
 
     /// The account logged in with a token, if the session lives.
+    /// - Throws: ``StoreError``.
     package func account(_ token: SessionToken) async throws -> Account? {
         try await sessions.account(sessionDigest: token.digest, now: now())
     }
@@ -128,6 +131,7 @@ package struct AccountRuleViolation: Error, CustomStringConvertible {
     /// One line.
     package let description: String
 
+    /// Describes the rule that was broken.
     package init(_ description: String) {
         self.description = description
     }

@@ -42,6 +42,7 @@ package struct PasswordHash: Hashable, Sendable {
     static let keyLength = 32
 
     /// Derives the hash of a password with a fresh salt. Slow and memory-hungry by design: never on an event loop.
+    /// - Throws: the error of scrypt, for parameters that it does not take.
     package init(password: String, parameters: Parameters) throws {
         let salt = Self.randomBytes(Self.saltLength)
         self.parameters = parameters

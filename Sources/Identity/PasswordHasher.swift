@@ -37,12 +37,15 @@ package final class PasswordHasher: Sendable {
     }
 
     /// The encoded hash of a new password.
+    /// - Throws: ``Overloaded`` when too many passwords wait.
     package func hash(_ password: String) async throws -> String {
         let parameters = parameters
         return try await run { try PasswordHash(password: password, parameters: parameters).encoded }
     }
 
-    /// Whether the password is that of the encoded hash; with no hash (no such account) it takes as long and is false.
+    /// Returns true if the password is that of the encoded hash; without a hash (an unknown account) it takes as long
+    /// and returns false.
+    /// - Throws: ``Overloaded`` when too many passwords wait.
     package func verify(_ password: String, encoded: String?) async throws -> Bool {
         let hash = encoded.flatMap(PasswordHash.init(encoded:))
         let decoy = decoy

@@ -25,7 +25,7 @@ package enum PeerRange: Hashable, Sendable {
         self = .network(address: bytes, bits: bits)
     }
 
-    /// Whether the address is one of these.
+    /// Returns true if the address is in the range.
     package func contains(_ peer: SocketAddress) -> Bool {
         switch self {
         case .unix:

@@ -1,7 +1,7 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// What a request presents about its sender.
+/// Credentials of a request.
 package struct PresentedCredentials: Sendable {
     /// Cookies by name; names are case-sensitive, of duplicates the last counts.
     package let cookies: [String: String]
@@ -10,7 +10,7 @@ package struct PresentedCredentials: Sendable {
     /// The other end of the connection, which may be a proxy; nil where that is not known.
     package let peer: SocketAddress?
 
-    /// What a request's head and connection say.
+    /// Collects the credentials of a request's head and connection.
     package init(headers: HTTPHeaders, peer: SocketAddress? = nil) {
         self.headers = headers
         self.peer = peer

@@ -20,19 +20,19 @@ package struct PublicURL: Hashable, Sendable {
         origin = text.dropLast(path.count)
     }
 
-    /// Where its metadata is found: the well-known part goes between host and path (RFC 9728, section 3.1).
+    /// URL of its metadata: the well-known part goes between host and path (RFC 9728, section 3.1).
     package var metadataURL: String { "\(origin)\(metadataPath)" }
 
     /// The path of ``metadataURL``.
     var metadataPath: String { Self.wellKnown + (path == "/" ? "" : path) }
 
-    /// Whether a request's path asks for the metadata. Proxies may have taken a prefix off, so the bare one and that of
-    /// `/mcp` always do.
+    /// Returns true if a request's path asks for the metadata. Proxies may have taken a prefix off, so the bare one and
+    /// that of `/mcp` always do.
     package func isMetadata(_ requested: some StringProtocol) -> Bool {
         [Self.wellKnown, Self.wellKnown + "/mcp", Self.wellKnown + "/mcp/", metadataPath].contains { $0 == requested }
     }
 
-    /// Whether a path belongs to the metadata of some resource, here or not.
+    /// Returns true if a path belongs to the metadata of any resource.
     package static func isWellKnown(_ path: some StringProtocol) -> Bool {
         path == wellKnown || path.hasPrefix(wellKnown + "/")
     }

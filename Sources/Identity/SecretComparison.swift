@@ -19,7 +19,7 @@ enum SecretComparison {
 
 /// Names of scopes.
 package enum ScopeName {
-    /// Whether the text is a `scope-token` of RFC 6749, section 3.3, of at most 100 characters.
+    /// Returns true if the text is a `scope-token` of RFC 6749, section 3.3, of at most 100 characters.
     package static func isValid(_ text: String) -> Bool {
         (1...100).contains(text.utf8.count)
             && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }

@@ -25,7 +25,7 @@ package struct SessionToken: Hashable, Sendable {
         text = presented
     }
 
-    /// What is stored: the text's SHA-256. The token is uniformly random, so no salt or stretching is needed, and a
-    /// look-up by digest tells nothing about the token through its timing.
+    /// SHA-256 of the text, which is what the store keeps. The token is uniformly random, so no salt or stretching is
+    /// needed, and a look-up by digest tells nothing about the token through its timing.
     package var digest: [UInt8] { Array(SHA256.hash(data: Data(text.utf8))) }
 }

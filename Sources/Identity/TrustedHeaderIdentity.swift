@@ -9,7 +9,7 @@ import Synchronization
 /// The header from anybody else, or without the secret, is refused rather than ignored: either a client tries to be
 /// somebody, or the proxy is configured wrongly, and neither should be served as nobody.
 package final class TrustedHeaderIdentity: IdentityProvider {
-    /// What begins the principal's id where the header names users of its own.
+    /// Prefix of the principal's id where the header names users of its own.
     package static let principalPrefix = "header:"
 
     private enum Fault: String {

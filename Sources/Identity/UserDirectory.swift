@@ -1,7 +1,7 @@
 package import MCPServer
 package import Store
 
-/// What a credential allows its user.
+/// Scopes that a credential grants.
 package enum GrantedScopes: Hashable, Sendable {
     /// Everything that the user may do.
     case all
@@ -49,7 +49,7 @@ package struct UserRecord: Hashable, Sendable {
 
 /// The users that keys, tokens and headers may name: those of the configured providers, in their order.
 package struct UserDirectory: Sendable {
-    /// Where users are kept.
+    /// A place that keeps users.
     package enum Place: Sendable {
         /// The store's own accounts.
         case accounts(any AccountStore)
@@ -65,6 +65,7 @@ package struct UserDirectory: Sendable {
     }
 
     /// The user with that `Principal.id`, active or not.
+    /// - Throws: ``StoreError``.
     package func user(id: String) async throws -> UserRecord? {
         for place in places {
             switch place {
@@ -84,9 +85,11 @@ package struct UserDirectory: Sendable {
     }
 
     /// The name of the user with that `Principal.id`.
+    /// - Throws: ``StoreError``.
     package func name(ofUser id: String) async throws -> String? { try await user(id: id)?.name }
 
     /// The first user with exactly that name, active or not.
+    /// - Throws: ``StoreError``.
     package func user(named name: String) async throws -> UserRecord? {
         for place in places {
             switch place {

@@ -1,5 +1,6 @@
 /// Why a text is not acceptable JSON, and where.
 package struct JSONError: Error, Hashable, CustomStringConvertible {
+    /// Kind of error.
     package enum Code: String, Hashable, Sendable {
         /// A byte that the grammar of RFC 8259 does not allow here.
         case syntax
@@ -19,10 +20,12 @@ package struct JSONError: Error, Hashable, CustomStringConvertible {
         case tooLarge
     }
 
+    /// Kind of error.
     package let code: Code
     /// Offset in bytes from the start of the text.
     package let offset: Int
 
+    /// Describes an error at a byte of the text.
     package init(_ code: Code, at offset: Int) {
         self.code = code
         self.offset = offset

@@ -6,6 +6,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
     /// RFC 8259 text of the number.
     package let text: String
 
+    /// Writes an integer.
     package init(_ value: Int) {
         text = String(value)
     }
@@ -65,7 +66,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         Double(text) ?? 0
     }
 
-    /// Whether the value has no fraction (JSON Schema's `integer`): true for `1.0` and `1e3`.
+    /// True if the value has no fraction (JSON Schema's `integer`), as in `1.0` and `1e3`.
     package var isInteger: Bool {
         text.utf8.allSatisfy { $0 == Byte.minus || $0 &- Byte.zero < 10 } || decimal.isInteger
     }
@@ -85,8 +86,8 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         hasher.combine(decimal)
     }
 
-    /// Whether the value is an integral multiple of `divisor`, exactly for divisors of up to 18 digits, by doubles
-    /// beyond. False for a divisor that is not positive.
+    /// Returns true if the value is an integral multiple of `divisor`, exactly for divisors of up to 18 digits, by
+    /// doubles beyond. False for a divisor that is not positive.
     package func isMultiple(of divisor: JSONNumber) -> Bool {
         let (dividend, other) = (decimal, divisor.decimal)
         guard !other.isNegative, !other.digits.isEmpty else { return false }

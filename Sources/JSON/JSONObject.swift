@@ -7,6 +7,7 @@ import OrderedCollections
 package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
     private var members: OrderedDictionary<MemberKey, JSONValue>
 
+    /// Makes an empty object.
     package init() {
         members = [:]
     }
@@ -27,14 +28,18 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
         set { members[MemberKey(key)] = newValue }
     }
 
+    /// Names of the members, in their order.
     package var keys: [String] { members.keys.map(\.text) }
+    /// Values of the members, in their order.
     package var values: [JSONValue] { Array(members.values) }
 
+    /// Removes a member and returns its value.
     @discardableResult
     package mutating func removeValue(forKey key: String) -> JSONValue? {
         members.removeValue(forKey: MemberKey(key))
     }
 
+    /// Makes room for members.
     package mutating func reserveCapacity(_ count: Int) {
         members.reserveCapacity(count)
     }
@@ -77,7 +82,9 @@ extension JSONObject {
 extension JSONObject: RandomAccessCollection {
     package var startIndex: Int { 0 }
     package var endIndex: Int { members.count }
+    /// Number of members.
     package var count: Int { members.count }
+    /// Absence of members.
     package var isEmpty: Bool { members.isEmpty }
 
     package subscript(position: Int) -> (key: String, value: JSONValue) {

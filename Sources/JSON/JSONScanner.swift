@@ -20,6 +20,7 @@ package struct JSONScanner {
     }
 
     /// Validates the whole input as one value, white space around it allowed.
+    /// - Throws: ``JSONError`` naming the offset.
     package mutating func document() throws(JSONError) -> JSONSlice {
         try checkSize()
         let value = try value(at: skipWhiteSpace(0), outerDepth: 0)

@@ -19,6 +19,7 @@ package enum JSONKind: UInt8, Hashable, Sendable, CustomStringConvertible {
 /// Twelve bytes and no reference: offsets are 32 bits wide, so documents end at 2 GiB - 1. A slice means something only
 /// together with the very bytes that it was scanned from.
 package struct JSONSlice: Hashable, Sendable {
+    /// Type of the value.
     package let kind: JSONKind
     /// True for a string whose text contains a backslash; false for every other kind.
     package let hasEscapes: Bool
@@ -32,11 +33,13 @@ package struct JSONSlice: Hashable, Sendable {
         self.upper = Int32(truncatingIfNeeded: upper)
     }
 
+    /// Offset of the first byte.
     package var lowerBound: Int { Int(lower) }
+    /// Offset after the last byte.
     package var upperBound: Int { Int(upper) }
     /// Length of the text in bytes, quotes included.
     package var count: Int { Int(upper) - Int(lower) }
-    /// Where the value's text stands in the scanned bytes.
+    /// Range of the value's text in the scanned bytes.
     package var range: Range<Int> { Int(lower)..<Int(upper) }
 
     /// A string's text inside its quotes, escapes untouched; for other kinds the same as `range`.
@@ -52,7 +55,9 @@ package struct JSONSlice: Hashable, Sendable {
 
 /// One `"key": value` of an object, as slices.
 package struct JSONMember: Hashable, Sendable {
+    /// Name with its quotation marks.
     package let key: JSONSlice
+    /// Value of the member.
     package let value: JSONSlice
 
     init(key: JSONSlice, value: JSONSlice) {

@@ -35,7 +35,7 @@ extension JSONText {
         return quoted
     }
 
-    /// Whether `utf8` can stand between quotes just as it is.
+    /// Returns true if `utf8` can stand between quotes as it is.
     package static func isPlain(_ utf8: UnsafeRawBufferPointer) -> Bool {
         firstEscapable(in: utf8, from: 0) == utf8.count
     }

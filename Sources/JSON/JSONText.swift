@@ -2,8 +2,8 @@
 ///
 /// Slices must come from a scan of the bytes that are passed with them.
 package enum JSONText {
-    /// Whether a string slice means `text`, escapes undone as they are met; false for other kinds. Byte for byte: no
-    /// Unicode normalisation.
+    /// Returns true if a string slice means `text`, escapes undone as they are met; false for other kinds. Byte for
+    /// byte: no Unicode normalisation.
     package static func equals(_ slice: JSONSlice, _ text: String, in bytes: UnsafeRawBufferPointer) -> Bool {
         var text = text
         return text.withUTF8 { equals(slice, UnsafeRawBufferPointer($0), in: bytes) }

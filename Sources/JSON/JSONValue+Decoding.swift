@@ -10,6 +10,7 @@ extension JSONValue {
 
 extension JSONObject {
     /// Decodes `type` from the object.
+    /// - Throws: `DecodingError`.
     package func decode<T: Decodable>(_ type: T.Type = T.self) throws -> T {
         try JSONValue.object(self).decode(type)
     }

@@ -1,5 +1,6 @@
 extension JSONValue {
     /// Parses a whole document under the scanner's rules. Of duplicate keys the last value wins.
+    /// - Throws: ``JSONError`` naming the offset.
     package init(
         parsing bytes: UnsafeRawBufferPointer, maximumDepth: Int = JSONScanner.defaultMaximumDepth
     ) throws(JSONError) {
@@ -8,6 +9,7 @@ extension JSONValue {
     }
 
     /// The same for any bytes.
+    /// - Throws: ``JSONError`` naming the offset.
     package init(
         parsing bytes: some Collection<UInt8>, maximumDepth: Int = JSONScanner.defaultMaximumDepth
     ) throws(JSONError) {
@@ -19,6 +21,7 @@ extension JSONValue {
     }
 
     /// The same for text.
+    /// - Throws: ``JSONError`` naming the offset.
     package init(
         parsing text: String, maximumDepth: Int = JSONScanner.defaultMaximumDepth
     ) throws(JSONError) {

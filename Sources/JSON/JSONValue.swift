@@ -9,9 +9,12 @@ package enum JSONValue: Hashable, Sendable {
 }
 
 extension JSONValue {
+    /// Returns a number.
     package static func number(_ value: Int) -> JSONValue { .number(JSONNumber(value)) }
+    /// Returns a number.
     package static func number(_ value: Double) -> JSONValue { .number(JSONNumber(value)) }
 
+    /// Type of the value.
     package var kind: JSONKind {
         switch self {
         case .null: .null
@@ -23,6 +26,7 @@ extension JSONValue {
         }
     }
 
+    /// Text of a string; nil for any other type.
     package var string: String? {
         if case .string(let value) = self { value } else { nil }
     }
@@ -32,26 +36,32 @@ extension JSONValue {
         if case .number(let value) = self { value.int } else { nil }
     }
 
+    /// Value of a number as a double; nil for any other type.
     package var double: Double? {
         if case .number(let value) = self { value.double } else { nil }
     }
 
+    /// Number; nil for any other type.
     package var number: JSONNumber? {
         if case .number(let value) = self { value } else { nil }
     }
 
+    /// Boolean; nil for any other type.
     package var bool: Bool? {
         if case .bool(let value) = self { value } else { nil }
     }
 
+    /// Elements of an array; nil for any other type.
     package var array: [JSONValue]? {
         if case .array(let value) = self { value } else { nil }
     }
 
+    /// Members of an object; nil for any other type.
     package var object: JSONObject? {
         if case .object(let value) = self { value } else { nil }
     }
 
+    /// Equality with `null`.
     package var isNull: Bool { self == .null }
 
     /// The member of an object. Setting turns anything that is not an object into one; setting nil removes the member.

@@ -2,11 +2,12 @@
 package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The key's dotted path, such as `chat.types.search_any.timeout`; empty for the document itself.
     package let path: String
-    /// What a valid value looks like.
+    /// Description of a valid value.
     package let expected: String
-    /// What stood there instead, shortened; a secret's value is never shown.
+    /// Value that was found, shortened; a secret's value is never shown.
     package let found: String
 
+    /// Describes a faulty value.
     package init(path: String, expected: String, found: String) {
         self.path = path
         self.expected = expected
@@ -20,8 +21,10 @@ package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConver
 
 /// Everything wrong with a configuration, in the order in which it was read.
 package struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
+    /// All errors, in the order of the document.
     package let errors: [ConfigurationError]
 
+    /// Collects the errors of a document.
     package init(_ errors: [ConfigurationError]) {
         self.errors = errors
     }

@@ -70,6 +70,7 @@ package final class ConfigurationReader {
     // MARK: Structure
 
     /// A nested section; absent counts as empty. `environmentPrefix` replaces the prefix that follows from the path.
+    /// - Throws: errors of `read`.
     package func section<Value>(
         _ key: String, _ documentation: String, environmentPrefix: String? = nil,
         _ read: (ConfigurationReader) throws -> Value
@@ -81,6 +82,7 @@ package final class ConfigurationReader {
     }
 
     /// A nested section that may be absent.
+    /// - Throws: errors of `read`.
     package func optionalSection<Value>(
         _ key: String, _ documentation: String, environmentPrefix: String? = nil,
         _ read: (ConfigurationReader) throws -> Value
@@ -97,6 +99,7 @@ package final class ConfigurationReader {
     }
 
     /// A section whose keys are names that the user chooses; keeps the file's order.
+    /// - Throws: errors of `read`.
     package func map<Value>(
         _ key: String, _ documentation: String, of noun: String,
         _ read: (String, ConfigurationReader) throws -> Value
@@ -119,6 +122,7 @@ package final class ConfigurationReader {
     }
 
     /// A list of sections.
+    /// - Throws: errors of `read`.
     package func list<Value>(
         _ key: String, _ documentation: String, _ read: (ConfigurationReader) throws -> Value
     ) rethrows -> [Value] {
@@ -148,7 +152,7 @@ package final class ConfigurationReader {
         describe(key, ["type": "object"], documentation, "")
     }
 
-    /// Whether the file or the environment says anything about a key.
+    /// Returns true if the file or the environment has a key.
     package func isPresent(_ key: String) -> Bool {
         context.overrides[dotted(key)] != nil || context.environment[environmentName(key)] != nil || object[key] != nil
     }
@@ -187,6 +191,7 @@ package final class ConfigurationReader {
     // MARK: Schema
 
     /// The JSON Schema (2020-12) of what `read` reads. `x-environment` names each key's environment variable.
+    /// - Throws: errors of `read`.
     package static func schema(
         title: String, environmentPrefix: String, _ read: (ConfigurationReader) throws -> some Any
     ) rethrows -> JSONValue {

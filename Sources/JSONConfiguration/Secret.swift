@@ -3,6 +3,7 @@ package struct Secret: Hashable, Sendable, CustomStringConvertible, CustomDebugS
     /// The secret itself. Read it where it is used, and nowhere else.
     package let value: String
 
+    /// Wraps a secret.
     package init(_ value: String) {
         self.value = value
     }

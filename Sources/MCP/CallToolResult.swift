@@ -1,14 +1,17 @@
 package import JSON
 
-/// What a tool gives back.
+/// Result of a tool (Tools, "Tool Result").
 package struct CallToolResult: Hashable, Sendable {
+    /// Content blocks for the model (Tools, "Tool Result").
     package var content: [ContentBlock]
     /// From 2025-06-18; an object before 2026-07-28, any value since.
     package var structuredContent: JSONValue?
     /// The tool failed; the text is for the model to read.
     package var isError: Bool
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Describes the result of a call (Tools, "Tool Result").
     package init(
         content: [ContentBlock], structuredContent: JSONValue? = nil, isError: Bool = false, meta: JSONObject = [:]
     ) {
@@ -18,6 +21,7 @@ package struct CallToolResult: Hashable, Sendable {
         self.meta = meta
     }
 
+    /// Returns a result with one block of text.
     package static func text(_ text: String) -> CallToolResult {
         CallToolResult(content: [.text(text)])
     }
@@ -39,6 +43,8 @@ package struct CallToolResult: Hashable, Sendable {
         return CallToolResult(content: [.text(text)], structuredContent: structured, isError: true, meta: meta)
     }
 
+    /// Reads the result of `tools/call`.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         self.init(
@@ -63,8 +69,8 @@ package struct CallToolResult: Hashable, Sendable {
         return status
     }
 
-    /// Whether a tool may declare that HTTP status for its error: 4xx, or 503 for what it cannot do now and may be able
-    /// to do soon. Any other 5xx would blame the upstream for an answer that it gave.
+    /// Returns true if a tool may declare that HTTP status for its error: 4xx, or 503 for what it cannot do now and may
+    /// be able to do soon. Any other 5xx would blame the upstream for an answer that it gave.
     package static func mayDeclare(_ status: Int) -> Bool { (400...499).contains(status) || status == 503 }
 
     /// The result as `version` knows it. Structured content that the revision cannot carry stays in the text.

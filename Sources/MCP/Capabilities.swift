@@ -1,14 +1,16 @@
 package import JSON
 
-/// What a client can do for a server. Use only what was declared.
+/// Capabilities of a client (Lifecycle, "Capability Negotiation"). Use only what was declared.
 package struct ClientCapabilities: Hashable, Sendable {
     /// The object as received or to be sent; unknown capabilities stay in it.
     package var declared: JSONObject
 
+    /// Wraps capabilities as a client declares them.
     package init(_ declared: JSONObject = [:]) {
         self.declared = declared
     }
 
+    /// Declares the given capabilities (Lifecycle, "Capability Negotiation").
     package init(
         sampling: Bool, elicitation: Bool = false, elicitationURL: Bool = false, roots: Bool = false,
         rootsListChanged: Bool = false
@@ -24,13 +26,17 @@ package struct ClientCapabilities: Hashable, Sendable {
         if roots { declared["roots"] = rootsListChanged ? ["listChanged": true] : [:] }
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         declared = try MCPReader(json, "clientCapabilities").object
     }
 
+    /// Capability of answering `sampling/createMessage`.
     package var sampling: Bool { declared["sampling"]?.object != nil }
     /// Tools inside sampling requests, from 2025-11-25.
     package var samplingTools: Bool { declared["sampling"]?["tools"]?.object != nil }
+    /// Capability of answering `roots/list`.
     package var roots: Bool { declared["roots"]?.object != nil }
 
     /// Form elicitation; an empty object means it too, since revisions before 2025-11-25 know no modes.
@@ -39,8 +45,10 @@ package struct ClientCapabilities: Hashable, Sendable {
         return elicitation["form"] != nil || elicitation["url"] == nil
     }
 
+    /// Capability of elicitation in the mode `url`, from 2025-11-25.
     package var elicitationURL: Bool { declared["elicitation"]?["url"]?.object != nil }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object = declared
         if !version.hasElicitation { object["elicitation"] = nil }
@@ -55,13 +63,16 @@ package struct ClientCapabilities: Hashable, Sendable {
     }
 }
 
-/// What a server offers. Every member here is declared exactly when it is served.
+/// Capabilities of a server (Lifecycle, "Capability Negotiation"). Every member is declared exactly when it is served.
 package struct ServerCapabilities: Hashable, Sendable {
+    /// Capability of offering one kind of list.
     package struct Lists: Hashable, Sendable {
+        /// Announcement of changes by `list_changed`.
         package var listChanged: Bool
         /// Resources only.
         package var subscribe: Bool
 
+        /// Declares a list with the given announcements.
         package init(listChanged: Bool = false, subscribe: Bool = false) {
             self.listChanged = listChanged
             self.subscribe = subscribe
@@ -81,14 +92,20 @@ package struct ServerCapabilities: Hashable, Sendable {
         }
     }
 
+    /// Tools; nil where the server offers none.
     package var tools: Lists?
+    /// Prompts; nil where the server offers none.
     package var prompts: Lists?
+    /// Resources; nil where the server offers none.
     package var resources: Lists?
     /// Left out for 2024-11-05, which completes without declaring it.
     package var completions: Bool
+    /// Log messages to the client by `notifications/message`.
     package var logging: Bool
+    /// Capabilities outside the specification.
     package var experimental: JSONObject
 
+    /// Declares the given capabilities of a server.
     package init(
         tools: Lists? = nil, prompts: Lists? = nil, resources: Lists? = nil, completions: Bool = false,
         logging: Bool = false, experimental: JSONObject = [:]
@@ -101,6 +118,8 @@ package struct ServerCapabilities: Hashable, Sendable {
         self.experimental = experimental
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "capabilities")
         self.init(
@@ -110,6 +129,7 @@ package struct ServerCapabilities: Hashable, Sendable {
             experimental: reader.object["experimental"]?.object ?? [:])
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = [:]
         object.set("tools", tools?.json)

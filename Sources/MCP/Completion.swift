@@ -1,6 +1,6 @@
 package import JSON
 
-/// What is being completed.
+/// Prompt or resource template of a completion.
 package enum CompletionReference: Hashable, Sendable {
     case prompt(name: String)
     /// The URI template of a resource template.
@@ -25,12 +25,16 @@ package enum CompletionReference: Hashable, Sendable {
 
 /// Parameters of `completion/complete`.
 package struct CompleteParameters: Hashable, Sendable {
+    /// Prompt or resource template whose argument is completed.
     package var reference: CompletionReference
+    /// Name of the argument.
     package var argumentName: String
+    /// Text typed so far.
     package var argumentValue: String
     /// Arguments already known, from 2025-06-18.
     package var context: [String: String]
 
+    /// Asks for completions of one argument.
     package init(
         reference: CompletionReference, argumentName: String, argumentValue: String, context: [String: String] = [:]
     ) {
@@ -40,6 +44,8 @@ package struct CompleteParameters: Hashable, Sendable {
         self.context = context
     }
 
+    /// Reads the parameters of `completion/complete`.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         reference = try CompletionReference(params["ref"], "params.ref")
         let argument = try MCPReader(params["argument"], "params.argument")
@@ -55,6 +61,7 @@ package struct CompleteParameters: Hashable, Sendable {
         }
     }
 
+    /// Returns the parameters in a revision.
     package func params(for version: MCPVersion) -> JSONObject {
         var object: JSONObject = [
             "ref": reference.json,
@@ -73,9 +80,11 @@ package struct CompleteResult: Hashable, Sendable {
     /// Most that a result may carry (completion, response values).
     package static let maximumValues = 100
 
+    /// Completions, best first.
     package var values: [String]
-    /// How many there are in all, when known.
+    /// Number of completions in all, when known.
     package var total: Int?
+    /// Existence of completions beyond these.
     package var hasMore: Bool?
 
     /// Values beyond the hundredth are cut off, and `hasMore` says so.
@@ -85,6 +94,8 @@ package struct CompleteResult: Hashable, Sendable {
         self.hasMore = hasMore ?? (values.count > Self.maximumValues ? true : nil)
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json["completion"], "result.completion")
         self.init(
@@ -92,6 +103,7 @@ package struct CompleteResult: Hashable, Sendable {
             hasMore: try reader.optionalBool("hasMore"))
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var completion: JSONObject = ["values": .array(values.map { .string($0) })]
         completion.set("total", total)

@@ -1,18 +1,20 @@
 package import JSON
 
-/// Who speaks or is meant.
+/// Author or audience.
 package enum Role: String, Hashable, Sendable {
     case user, assistant
 }
 
 /// Hints for whoever shows or selects content.
 package struct Annotations: Hashable, Sendable {
+    /// Roles that the content is meant for.
     package var audience: [Role]?
     /// 0 (least) to 1 (most important).
     package var priority: Double?
     /// ISO 8601; from 2025-06-18.
     package var lastModified: String?
 
+    /// Annotates content.
     package init(audience: [Role]? = nil, priority: Double? = nil, lastModified: String? = nil) {
         self.audience = audience
         self.priority = priority
@@ -43,17 +45,22 @@ package struct Annotations: Hashable, Sendable {
 
 /// The text or bytes of a resource.
 package struct ResourceContents: Hashable, Sendable {
+    /// Text, or bytes in Base64.
     package enum Body: Hashable, Sendable {
         case text(String)
         /// Base64, standard alphabet with padding.
         case blob(String)
     }
 
+    /// URI of the resource.
     package var uri: String
+    /// Media type of the content.
     package var mimeType: String?
     package var body: Body
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Describes the contents of a resource.
     package init(uri: String, mimeType: String? = nil, body: Body, meta: JSONObject = [:]) {
         self.uri = uri
         self.mimeType = mimeType
@@ -61,10 +68,12 @@ package struct ResourceContents: Hashable, Sendable {
         self.meta = meta
     }
 
+    /// Describes contents that are text.
     package init(uri: String, mimeType: String? = nil, text: String) {
         self.init(uri: uri, mimeType: mimeType, body: .text(text))
     }
 
+    /// Describes contents that are bytes, and encodes them as Base64.
     package init(uri: String, mimeType: String? = nil, bytes: some Sequence<UInt8>) {
         self.init(uri: uri, mimeType: mimeType, body: .blob(Base64.encode(bytes)))
     }
@@ -87,6 +96,7 @@ package struct ResourceContents: Hashable, Sendable {
         if case .text(let text) = body { text } else { nil }
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["uri": .string(uri)]
         object.set("mimeType", mimeType)
@@ -112,6 +122,8 @@ package enum ContentBlock: Hashable, Sendable {
     /// A block that this implementation only passes on: `tool_use`, `tool_result`, later inventions.
     case other(JSONObject)
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         try self.init(json, "content")
     }

@@ -2,7 +2,9 @@ package import JSON
 
 /// Name and version of a client or server, for people and logs.
 package struct Implementation: Hashable, Sendable {
+    /// Name for programs.
     package var name: String
+    /// Version of the implementation.
     package var version: String
     /// From 2025-06-18.
     package var title: String?
@@ -10,8 +12,10 @@ package struct Implementation: Hashable, Sendable {
     package var description: String?
     /// From 2025-11-25; a URI.
     package var websiteURL: String?
+    /// Icons for user interfaces.
     package var icons: [Icon]
 
+    /// Describes a client or a server.
     package init(
         name: String, version: String, title: String? = nil, description: String? = nil, websiteURL: String? = nil,
         icons: [Icon] = []
@@ -24,6 +28,8 @@ package struct Implementation: Hashable, Sendable {
         self.icons = icons
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "implementation")
         self.init(
@@ -32,6 +38,7 @@ package struct Implementation: Hashable, Sendable {
             websiteURL: try reader.optionalString("websiteUrl"), icons: try Icon.list(reader))
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["name": .string(name)]
         if version.hasTitles { object.set("title", title) }
@@ -49,12 +56,14 @@ package struct Implementation: Hashable, Sendable {
 package struct Icon: Hashable, Sendable {
     /// An https or data URI.
     package var source: String
+    /// Media type of the content.
     package var mimeType: String?
     /// Such as `48x48` or `any`.
     package var sizes: [String]?
     /// `light` or `dark`.
     package var theme: String?
 
+    /// Refers to an image.
     package init(source: String, mimeType: String? = nil, sizes: [String]? = nil, theme: String? = nil) {
         self.source = source
         self.mimeType = mimeType

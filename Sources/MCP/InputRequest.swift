@@ -7,6 +7,7 @@ package enum InputRequest: Hashable, Sendable {
     case sampling(CreateMessageParameters)
     case roots
 
+    /// Method of the legacy request that asks the same.
     package var method: String {
         switch self {
         case .elicitation: MCPMethod.elicitationCreate
@@ -25,6 +26,7 @@ package enum InputRequest: Hashable, Sendable {
         }
     }
 
+    /// Returns true if a client with these capabilities may be asked.
     package func isAllowed(by capabilities: ClientCapabilities) -> Bool {
         switch self {
         case .elicitation(let parameters):
@@ -35,6 +37,7 @@ package enum InputRequest: Hashable, Sendable {
         }
     }
 
+    /// Returns the parameters of the question in a revision; nil where the method has none.
     package func params(for version: MCPVersion) -> JSONObject? {
         switch self {
         case .elicitation(let parameters): parameters.params(for: version)
@@ -43,6 +46,8 @@ package enum InputRequest: Hashable, Sendable {
         }
     }
 
+    /// Reads a question of a legacy server.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(method: String, params: JSONObject?) throws(MCPDecodingError) {
         switch method {
         case MCPMethod.elicitationCreate: self = .elicitation(try ElicitParameters(params: params ?? [:]))
@@ -62,10 +67,12 @@ package enum InputRequest: Hashable, Sendable {
 
 /// `resultType: input_required` of 2026-07-28 (multi-round tool results).
 package struct InputRequiredResult: Hashable, Sendable {
+    /// Questions by the key under which their answers come back.
     package var inputRequests: [(key: String, request: InputRequest)]
     /// Opaque for the client, which returns it byte for byte.
     package var requestState: String?
 
+    /// Asks the client for input (2026-07-28, Multi Round-Trip Requests).
     package init(inputRequests: [(key: String, request: InputRequest)] = [], requestState: String? = nil) {
         self.inputRequests = inputRequests
         self.requestState = requestState
@@ -90,6 +97,7 @@ package struct InputRequiredResult: Hashable, Sendable {
         }
     }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["resultType": .string(ResultType.inputRequired.rawValue)]
         if !inputRequests.isEmpty {
@@ -105,6 +113,7 @@ package struct InputRequiredResult: Hashable, Sendable {
 
 /// Parameters of `elicitation/create`: the user is asked something.
 package struct ElicitParameters: Hashable, Sendable {
+    /// Form or page that the user is shown (Elicitation, "Elicitation Modes").
     package enum Mode: Hashable, Sendable {
         /// A form for a flat object of primitive properties, as JSON Schema.
         case form(requestedSchema: JSONObject)
@@ -112,18 +121,24 @@ package struct ElicitParameters: Hashable, Sendable {
         case url(String, elicitationID: String?)
     }
 
+    /// Text that the user is shown.
     package var message: String
+    /// Form or page.
     package var mode: Mode
 
+    /// Asks in the given mode.
     package init(message: String, mode: Mode) {
         self.message = message
         self.mode = mode
     }
 
+    /// Asks with a form of these fields.
     package init(message: String, requestedSchema: JSONObject) {
         self.init(message: message, mode: .form(requestedSchema: requestedSchema))
     }
 
+    /// Reads the parameters of `elicitation/create`.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(params, "params")
         message = try reader.string("message")
@@ -134,6 +149,7 @@ package struct ElicitParameters: Hashable, Sendable {
         }
     }
 
+    /// Returns the parameters of the question in a revision; nil where the method has none.
     package func params(for version: MCPVersion) -> JSONObject {
         var object: JSONObject = [:]
         switch mode {
@@ -151,21 +167,26 @@ package struct ElicitParameters: Hashable, Sendable {
     }
 }
 
-/// What the user did with an elicitation.
+/// Answer to an elicitation (Elicitation, "Response Actions").
 package struct ElicitResult: Hashable, Sendable {
+    /// Decision of the user (Elicitation, "Response Actions").
     package enum Action: String, Hashable, Sendable {
         case accept, decline, cancel
     }
 
+    /// Decision of the user.
     package var action: Action
     /// The form's values, only with `accept`.
     package var content: JSONObject?
 
+    /// Answers an elicitation.
     package init(action: Action, content: JSONObject? = nil) {
         self.action = action
         self.content = content
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         guard let action = Action(rawValue: try reader.string("action")) else {
@@ -174,6 +195,7 @@ package struct ElicitResult: Hashable, Sendable {
         self.init(action: action, content: try reader.optionalObject("content"))
     }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["action": .string(action.rawValue)]
         if let content { object["content"] = .object(content) }

@@ -2,16 +2,21 @@ package import JSON
 
 /// The error member of a JSON-RPC response.
 package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Error code.
     package let code: Int
+    /// One sentence about the error.
     package let message: String
+    /// Details for programs.
     package let data: JSONValue?
 
+    /// Describes an error (JSON-RPC 2.0, section 5.1).
     package init(code: Int, message: String, data: JSONValue? = nil) {
         self.code = code
         self.message = message
         self.data = data
     }
 
+    /// Describes an error with a code that the specifications name.
     package init(_ code: Code, _ message: String, data: JSONValue? = nil) {
         self.init(code: code.rawValue, message: message, data: data)
     }
@@ -42,27 +47,36 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
 
     package var description: String { "\(message) (\(code))" }
 
+    /// Error for a message that is not JSON.
     package static let parseError = JSONRPCError(.parseError, "Parse error")
+    /// Error for JSON that is not a request.
     package static let invalidRequest = JSONRPCError(.invalidRequest, "Invalid Request")
+    /// Error without details, for failures that the client cannot mend.
     package static let internalError = JSONRPCError(.internalError, "Internal error")
+    /// Error for a request that was cancelled.
     package static let requestCancelled = JSONRPCError(.requestCancelled, "Request cancelled")
 
+    /// Returns a parse error with a detail.
     package static func parseError(_ detail: String) -> JSONRPCError {
         JSONRPCError(.parseError, "Parse error: \(detail)")
     }
 
+    /// Returns an error for JSON that is not a valid request.
     package static func invalidRequest(_ message: String, data: JSONValue? = nil) -> JSONRPCError {
         JSONRPCError(.invalidRequest, message, data: data)
     }
 
+    /// Returns an error for an unknown method.
     package static func methodNotFound(_ method: String) -> JSONRPCError {
         JSONRPCError(.methodNotFound, "Method not found: \(method)")
     }
 
+    /// Returns an error for invalid parameters.
     package static func invalidParams(_ message: String, data: JSONValue? = nil) -> JSONRPCError {
         JSONRPCError(.invalidParams, message, data: data)
     }
 
+    /// Returns an internal error with a message.
     package static func internalError(_ message: String) -> JSONRPCError {
         JSONRPCError(.internalError, message)
     }
@@ -74,6 +88,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
             data: ["uri": .string(uri)])
     }
 
+    /// Returns an error for headers that differ from the body (2026-07-28, Streamable HTTP).
     package static func headerMismatch(_ message: String) -> JSONRPCError {
         JSONRPCError(.headerMismatch, message)
     }
@@ -85,6 +100,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
             data: ["requiredCapabilities": .object(required)])
     }
 
+    /// Returns an error that lists the supported revisions.
     package static func unsupportedVersion(requested: String, supported: [MCPVersion]) -> JSONRPCError {
         JSONRPCError(
             .unsupportedVersion, "Unsupported protocol version",
@@ -99,6 +115,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
     }
 
     /// Reads an `error` object. Servers that leave the message out are forgiven, a missing code is not.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "error")
         self.init(

@@ -2,10 +2,14 @@ package import JSON
 
 /// A request: it has an id and gets exactly one response.
 package struct JSONRPCRequest: Hashable, Sendable {
+    /// Identifier of the request.
     package var id: RequestID
+    /// Method name.
     package var method: String
+    /// Parameters; nil when absent.
     package var params: JSONObject?
 
+    /// Describes a request (JSON-RPC 2.0, section 4).
     package init(id: RequestID, method: String, params: JSONObject? = nil) {
         self.id = id
         self.method = method
@@ -15,6 +19,7 @@ package struct JSONRPCRequest: Hashable, Sendable {
     /// `params._meta`, empty when absent or not an object.
     package var meta: JSONObject { params?["_meta"]?.object ?? [:] }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["jsonrpc": "2.0", "id": id.json, "method": .string(method)]
         if let params { object["params"] = .object(params) }
@@ -24,14 +29,18 @@ package struct JSONRPCRequest: Hashable, Sendable {
 
 /// A message that is never answered.
 package struct JSONRPCNotification: Hashable, Sendable {
+    /// Method name.
     package var method: String
+    /// Parameters; nil when absent.
     package var params: JSONObject?
 
+    /// Describes a notification (JSON-RPC 2.0, section 4.1).
     package init(method: String, params: JSONObject? = nil) {
         self.method = method
         self.params = params
     }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["jsonrpc": "2.0", "method": .string(method)]
         if let params { object["params"] = .object(params) }
@@ -41,22 +50,28 @@ package struct JSONRPCNotification: Hashable, Sendable {
 
 /// A result or an error. The id is absent only in errors about requests whose id could not be read.
 package struct JSONRPCResponse: Hashable, Sendable {
+    /// Identifier of the request.
     package var id: RequestID?
+    /// Result or error.
     package var outcome: Result<JSONValue, JSONRPCError>
 
+    /// Describes a response (JSON-RPC 2.0, section 5).
     package init(id: RequestID?, outcome: Result<JSONValue, JSONRPCError>) {
         self.id = id
         self.outcome = outcome
     }
 
+    /// Describes a response with a result.
     package init(id: RequestID, result: JSONValue) {
         self.init(id: id, outcome: .success(result))
     }
 
+    /// Describes a response with an error; the identifier is nil where the request's cannot be told.
     package init(id: RequestID?, error: JSONRPCError) {
         self.init(id: id, outcome: .failure(error))
     }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["jsonrpc": "2.0"]
         // An unreadable id is left out: null is no id in MCP (base protocol, responses).
@@ -132,6 +147,7 @@ package enum JSONRPCMessage: Hashable, Sendable {
         value["id"].flatMap { RequestID($0) }
     }
 
+    /// JSON form.
     package var json: JSONValue {
         switch self {
         case .request(let request): request.json

@@ -4,15 +4,20 @@ package import JSON
 package struct InitializeParameters: Hashable, Sendable {
     /// As sent: perhaps a revision that is not spoken here.
     package var protocolVersion: String
+    /// Capabilities of the client.
     package var capabilities: ClientCapabilities
+    /// Name and version of the client.
     package var clientInfo: Implementation
 
+    /// Asks for a session (Lifecycle, "Initialization").
     package init(protocolVersion: String, capabilities: ClientCapabilities, clientInfo: Implementation) {
         self.protocolVersion = protocolVersion
         self.capabilities = capabilities
         self.clientInfo = clientInfo
     }
 
+    /// Reads the parameters of `initialize`.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         self.init(
             protocolVersion: try MCPReader(params, "params").string("protocolVersion"),
@@ -20,6 +25,7 @@ package struct InitializeParameters: Hashable, Sendable {
             clientInfo: try Implementation(json: params["clientInfo"] ?? .null))
     }
 
+    /// Returns the parameters in a revision.
     package func params(for version: MCPVersion) -> JSONObject {
         [
             "protocolVersion": .string(protocolVersion),
@@ -31,11 +37,16 @@ package struct InitializeParameters: Hashable, Sendable {
 
 /// The answer to `initialize`.
 package struct InitializeResult: Hashable, Sendable {
+    /// Revision that the server chose.
     package var protocolVersion: String
+    /// Capabilities of the server.
     package var capabilities: ServerCapabilities
+    /// Name and version of the server.
     package var serverInfo: Implementation
+    /// Hints for the model on using the server.
     package var instructions: String?
 
+    /// Answers `initialize`.
     package init(
         protocolVersion: String, capabilities: ServerCapabilities, serverInfo: Implementation,
         instructions: String? = nil
@@ -46,6 +57,8 @@ package struct InitializeResult: Hashable, Sendable {
         self.instructions = instructions
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         self.init(
@@ -55,6 +68,7 @@ package struct InitializeResult: Hashable, Sendable {
             instructions: try reader.optionalString("instructions"))
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = [
             "protocolVersion": .string(protocolVersion),
@@ -70,12 +84,16 @@ package struct InitializeResult: Hashable, Sendable {
 package struct DiscoverResult: Hashable, Sendable {
     /// As sent, perhaps with revisions unknown here.
     package var supportedVersions: [String]
+    /// Capabilities of the server.
     package var capabilities: ServerCapabilities
+    /// Hints for the model on using the server.
     package var instructions: String?
     /// From `_meta`.
     package var serverInfo: Implementation?
+    /// Lifetime and scope of the result in caches.
     package var cache: CacheHint
 
+    /// Answers `server/discover`.
     package init(
         supportedVersions: [String], capabilities: ServerCapabilities, instructions: String? = nil,
         serverInfo: Implementation? = nil, cache: CacheHint = .none
@@ -87,6 +105,8 @@ package struct DiscoverResult: Hashable, Sendable {
         self.cache = cache
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         guard let versions = try reader.optionalStrings("supportedVersions") else {
@@ -100,6 +120,7 @@ package struct DiscoverResult: Hashable, Sendable {
             cache: CacheHint(result: reader.object) ?? .none)
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion = .latestModern) -> JSONValue {
         var object: JSONObject = [
             "supportedVersions": .array(supportedVersions.map { .string($0) }),

@@ -26,7 +26,7 @@ package struct LineSplitter: Sendable {
         take(rest)
     }
 
-    /// What stands after the last line end is a line too.
+    /// Returns the text after the last line end, which is a line too.
     package mutating func end(_ emit: (InputLine) -> Void) { finish(emit) }
 
     private mutating func take(_ bytes: Slice<UnsafeRawBufferPointer>) {

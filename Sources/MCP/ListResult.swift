@@ -26,12 +26,16 @@ extension ResourceTemplate: MCPListable {
 
 /// One page of `tools/list`, `prompts/list`, `resources/list` or `resources/templates/list`.
 package struct ListResult<Element: MCPListable>: Sendable {
+    /// Entries of the page.
     package var elements: [Element]
     /// Opaque; ask for the next page with it. In 2026-07-28 an empty one is a cursor too.
     package var nextCursor: String?
+    /// Lifetime and scope of the page in caches.
     package var cache: CacheHint
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Describes a page (Pagination).
     package init(
         _ elements: [Element], nextCursor: String? = nil, cache: CacheHint = .none, meta: JSONObject = [:]
     ) {
@@ -56,6 +60,7 @@ package struct ListResult<Element: MCPListable>: Sendable {
             meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = [Element.listKey: .array(elements.map { $0.json(for: version) })]
         object.set("nextCursor", nextCursor)
@@ -64,7 +69,11 @@ package struct ListResult<Element: MCPListable>: Sendable {
     }
 }
 
+/// Page of `tools/list`.
 package typealias ListToolsResult = ListResult<ToolDefinition>
+/// Page of `prompts/list`.
 package typealias ListPromptsResult = ListResult<Prompt>
+/// Page of `resources/list`.
 package typealias ListResourcesResult = ListResult<Resource>
+/// Page of `resources/templates/list`.
 package typealias ListResourceTemplatesResult = ListResult<ResourceTemplate>

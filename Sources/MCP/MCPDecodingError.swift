@@ -5,6 +5,7 @@ package struct MCPDecodingError: Error, Hashable, Sendable, CustomStringConverti
     /// Where, and what was expected and found: `tools[2].name: expected string, found null`.
     package let message: String
 
+    /// Describes the member that is malformed.
     package init(_ message: String) {
         self.message = message
     }

@@ -1,11 +1,16 @@
 /// HTTP header names of the Streamable HTTP transport, and the encoding of mirrored values.
 package enum MCPHeader {
+    /// Revision of the protocol, on every request after the handshake.
     package static let protocolVersion = "MCP-Protocol-Version"
+    /// Identifier of a legacy session.
     package static let sessionID = "Mcp-Session-Id"
+    /// Copy of the method (2026-07-28).
     package static let method = "Mcp-Method"
+    /// Copy of the called name or URI (2026-07-28).
     package static let name = "Mcp-Name"
     /// Followed by the name that a tool gives with `x-mcp-header`.
     package static let parameterPrefix = "Mcp-Param-"
+    /// Last event that was received, to resume a stream.
     package static let lastEventID = "Last-Event-ID"
 
     private static let opening = "=?base64?"
@@ -20,8 +25,8 @@ package enum MCPHeader {
         return text
     }
 
-    /// What a received header value stands for: optional white space at the edges is trimmed, `=?base64?…?=` undone,
-    /// anything without the full wrapper is literal.
+    /// Returns the text of a received header value: optional white space at the edges is trimmed, `=?base64?…?=`
+    /// undone, anything without the full wrapper is literal.
     ///
     /// - Returns: nil for a wrapper whose content is not base64 of UTF-8, and for a literal with a byte that is neither
     ///   visible ASCII, space nor tab.

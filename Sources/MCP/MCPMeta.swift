@@ -2,15 +2,25 @@ package import JSON
 
 /// Keys of `_meta`.
 package enum MCPMeta {
+    /// Key of the revision that the request is written in.
     package static let protocolVersion = "io.modelcontextprotocol/protocolVersion"
+    /// Key of the client's capabilities.
     package static let clientCapabilities = "io.modelcontextprotocol/clientCapabilities"
+    /// Key of the client's name and version.
     package static let clientInfo = "io.modelcontextprotocol/clientInfo"
+    /// Key of the least severe log messages that the client wants.
     package static let logLevel = "io.modelcontextprotocol/logLevel"
+    /// Key of the server's name and version.
     package static let serverInfo = "io.modelcontextprotocol/serverInfo"
+    /// Key of the subscription that a notification belongs to.
     package static let subscriptionID = "io.modelcontextprotocol/subscriptionId"
+    /// Key of the token that progress notifications repeat (Progress).
     package static let progressToken = "progressToken"
+    /// Key of the W3C trace context.
     package static let traceparent = "traceparent"
+    /// Key of the W3C trace state.
     package static let tracestate = "tracestate"
+    /// Key of W3C baggage.
     package static let baggage = "baggage"
 
     /// This package's own keys: reverse DNS, slash, name.
@@ -25,11 +35,16 @@ package enum MCPMeta {
 package struct RequestMetadata: Hashable, Sendable {
     /// As sent: it may name a revision that is not spoken here.
     package var protocolVersion: String
+    /// Capabilities of the client.
     package var clientCapabilities: ClientCapabilities
+    /// Name and version of the client.
     package var clientInfo: Implementation?
+    /// Least severe log messages that the client wants; nil for none.
     package var logLevel: LoggingLevel?
+    /// Token that progress notifications repeat; nil where none are wanted.
     package var progressToken: ProgressToken?
 
+    /// Describes the `_meta` of a modern request.
     package init(
         protocolVersion: String, clientCapabilities: ClientCapabilities = ClientCapabilities(),
         clientInfo: Implementation? = nil, logLevel: LoggingLevel? = nil, progressToken: ProgressToken? = nil
@@ -41,7 +56,7 @@ package struct RequestMetadata: Hashable, Sendable {
         self.progressToken = progressToken
     }
 
-    /// Whether `params._meta` makes a request a modern one, well-formed or not.
+    /// Returns true if `params._meta` makes a request a modern one, well-formed or not.
     package static func isModern(_ meta: JSONObject) -> Bool {
         meta[MCPMeta.protocolVersion] != nil || meta[MCPMeta.clientCapabilities] != nil
     }

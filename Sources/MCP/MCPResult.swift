@@ -1,6 +1,6 @@
 package import JSON
 
-/// Who may share a cached result (2026-07-28, caching).
+/// Caches that may share a result (2026-07-28, Caching).
 package enum CacheScope: String, Hashable, Sendable {
     /// No user's data in it: any client or intermediary may keep it.
     case `public`
@@ -8,12 +8,14 @@ package enum CacheScope: String, Hashable, Sendable {
     case `private`
 }
 
-/// How long and by whom a result may be reused (2026-07-28, caching).
+/// Permission to reuse a result (2026-07-28, Caching).
 package struct CacheHint: Hashable, Sendable {
     /// Milliseconds, never negative; 0 is stale at once.
     package let ttlMilliseconds: Int
+    /// Caches that may keep the result.
     package let scope: CacheScope
 
+    /// Allows caches to keep a result.
     package init(ttlMilliseconds: Int, scope: CacheScope) {
         self.ttlMilliseconds = max(0, ttlMilliseconds)
         self.scope = scope
@@ -36,7 +38,7 @@ package enum ResultType: String, Hashable, Sendable {
     case complete
     case inputRequired = "input_required"
 
-    /// What a received result says: absent means complete.
+    /// Reads the type of a received result: absent means complete.
     ///
     /// - Returns: nil for an unknown or malformed type; such a result is invalid.
     package init?(of result: JSONObject) {
@@ -49,7 +51,7 @@ package enum ResultType: String, Hashable, Sendable {
     }
 }
 
-/// What 2026-07-28 wants on every result.
+/// Adds the members that 2026-07-28 wants in every result.
 package enum MCPResult {
     /// The result as `version` wants it: in the modern era with `resultType` (kept when already there), the server's
     /// name in `_meta`, and the cache hint; unchanged in the legacy era.

@@ -20,13 +20,16 @@ package enum MCPVersion: String, CaseIterable, Comparable, Sendable, CustomStrin
     // swift-format-ignore: AlwaysUseLowerCamelCase
     case v2026_07_28 = "2026-07-28"
 
+    /// Newest revision with a handshake.
     package static let latestLegacy = MCPVersion.v2025_11_25
+    /// Newest revision without a handshake.
     package static let latestModern = MCPVersion.v2026_07_28
     /// Revisions with a handshake, oldest first.
     package static let legacy: [MCPVersion] = allCases.filter { $0.era == .legacy }
     /// Revisions without one, oldest first.
     package static let modern: [MCPVersion] = allCases.filter { $0.era == .modern }
 
+    /// Era that the revision belongs to.
     package var era: MCPEra { self >= .v2026_07_28 ? .modern : .legacy }
     package var description: String { rawValue }
 
@@ -34,7 +37,7 @@ package enum MCPVersion: String, CaseIterable, Comparable, Sendable, CustomStrin
         left.rawValue < right.rawValue  // Dates in ISO 8601 sort as text.
     }
 
-    /// What `initialize` answers when `requested` is asked for: the same when it is a legacy revision spoken here, else
+    /// Returns the revision that `initialize` answers: the same when it is a legacy revision spoken here, else
     /// the latest legacy one (lifecycle, version negotiation).
     package static func negotiated(requested: String) -> MCPVersion {
         guard let version = MCPVersion(rawValue: requested), version.era == .legacy else { return latestLegacy }
@@ -46,19 +49,29 @@ package enum MCPVersion: String, CaseIterable, Comparable, Sendable, CustomStrin
 extension MCPVersion {
     /// Tool annotations, audio content, completions as a capability, messages on progress.
     package var hasToolAnnotations: Bool { self >= .v2025_03_26 }
+    /// Presence of audio content.
     package var hasAudio: Bool { self >= .v2025_03_26 }
+    /// Presence of the server's capability `completions`.
     package var hasCompletionsCapability: Bool { self >= .v2025_03_26 }
+    /// Presence of `message` in progress notifications.
     package var hasProgressMessages: Bool { self >= .v2025_03_26 }
     /// Arrays of messages in one body: received in 2025-03-26 only.
     package var hasBatches: Bool { self == .v2025_03_26 }
     /// `title`, `_meta` on definitions and content, `lastModified`.
     package var hasTitles: Bool { self >= .v2025_06_18 }
+    /// Presence of `structuredContent` and output schemas.
     package var hasStructuredContent: Bool { self >= .v2025_06_18 }
+    /// Presence of resource links in results.
     package var hasResourceLinks: Bool { self >= .v2025_06_18 }
+    /// Presence of elicitation.
     package var hasElicitation: Bool { self >= .v2025_06_18 }
+    /// Presence of `context` in completion requests.
     package var hasCompletionContext: Bool { self >= .v2025_06_18 }
+    /// Presence of icons.
     package var hasIcons: Bool { self >= .v2025_11_25 }
+    /// Presence of elicitation in the mode `url`.
     package var hasURLElicitation: Bool { self >= .v2025_11_25 }
+    /// Presence of tools in sampling requests.
     package var hasSamplingTools: Bool { self >= .v2025_11_25 }
     /// Bad tool arguments are results with `isError` from here on, -32602 before.
     package var reportsBadArgumentsAsToolErrors: Bool { self >= .v2025_11_25 }

@@ -11,16 +11,22 @@ package enum LoggingLevel: String, CaseIterable, Comparable, Hashable, Sendable 
 
 /// `notifications/message`: a log line for the client.
 package struct LoggingMessageNotification: Hashable, Sendable {
+    /// Severity.
     package var level: LoggingLevel
+    /// Name of the logger; nil for the server as a whole.
     package var logger: String?
+    /// Message, of any JSON type.
     package var data: JSONValue
 
+    /// Describes a log message (Logging, "Log Message Notifications").
     package init(level: LoggingLevel, logger: String? = nil, data: JSONValue) {
         self.level = level
         self.logger = logger
         self.data = data
     }
 
+    /// Reads the parameters of the notification.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(params, "params")
         guard let level = LoggingLevel(rawValue: try reader.string("level")) else {
@@ -29,6 +35,7 @@ package struct LoggingMessageNotification: Hashable, Sendable {
         self.init(level: level, logger: try reader.optionalString("logger"), data: params["data"] ?? .null)
     }
 
+    /// Notification that carries this.
     package var notification: JSONRPCNotification {
         var params: JSONObject = ["level": .string(level.rawValue)]
         params.set("logger", logger)
@@ -39,15 +46,18 @@ package struct LoggingMessageNotification: Hashable, Sendable {
 
 /// `notifications/progress` of a request that carried a token.
 package struct ProgressNotification: Hashable, Sendable {
+    /// Token of the request.
     package var token: ProgressToken
     /// Increases from one notification to the next.
     package var progress: Double
+    /// Amount at the end, where it is known.
     package var total: Double?
     /// From 2025-03-26.
     package var message: String?
     /// The tool that this step calls (`_meta["dev.chatgateway/tool"]`).
     package var tool: String?
 
+    /// Describes progress (Progress, "Progress Flow").
     package init(
         token: ProgressToken, progress: Double, total: Double? = nil, message: String? = nil, tool: String? = nil
     ) {
@@ -58,6 +68,8 @@ package struct ProgressNotification: Hashable, Sendable {
         self.tool = tool
     }
 
+    /// Reads the parameters of the notification.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(params, "params")
         guard let token = params["progressToken"].flatMap({ ProgressToken($0) }) else {
@@ -68,6 +80,7 @@ package struct ProgressNotification: Hashable, Sendable {
             message: try reader.optionalString("message"), tool: params["_meta"]?[MCPMeta.tool]?.string)
     }
 
+    /// Returns the notification in a revision.
     package func notification(for version: MCPVersion) -> JSONRPCNotification {
         var params: JSONObject = ["progressToken": token.json, "progress": .number(progress)]
         params.set("total", total)
@@ -79,14 +92,19 @@ package struct ProgressNotification: Hashable, Sendable {
 
 /// `notifications/cancelled`: the other side no longer wants an answer.
 package struct CancelledNotification: Hashable, Sendable {
+    /// Identifier of the request that is given up.
     package var requestID: RequestID
+    /// Reason for logs and people.
     package var reason: String?
 
+    /// Gives a request up (Cancellation, "Cancellation Flow").
     package init(requestID: RequestID, reason: String? = nil) {
         self.requestID = requestID
         self.reason = reason
     }
 
+    /// Reads the parameters of the notification.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(params, "params")
         guard let id = params["requestId"].flatMap({ RequestID($0) }) else {
@@ -95,6 +113,7 @@ package struct CancelledNotification: Hashable, Sendable {
         self.init(requestID: id, reason: try reader.optionalString("reason"))
     }
 
+    /// Notification that carries this.
     package var notification: JSONRPCNotification {
         var params: JSONObject = ["requestId": requestID.json]
         params.set("reason", reason)
@@ -104,29 +123,38 @@ package struct CancelledNotification: Hashable, Sendable {
 
 /// `notifications/resources/updated`.
 package struct ResourceUpdatedNotification: Hashable, Sendable {
+    /// URI of the resource that changed.
     package var uri: String
 
+    /// Announces a change of a resource (Resources, "Subscriptions").
     package init(uri: String) {
         self.uri = uri
     }
 
+    /// Reads the parameters of the notification.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         uri = try MCPReader(params, "params").string("uri")
     }
 
+    /// Notification that carries this.
     package var notification: JSONRPCNotification {
         JSONRPCNotification(method: MCPMethod.resourcesUpdated, params: ["uri": .string(uri)])
     }
 }
 
-/// What a `subscriptions/listen` stream delivers (2026-07-28, subscriptions).
+/// Announcements of a `subscriptions/listen` stream (2026-07-28, Subscriptions).
 package struct SubscriptionFilter: Hashable, Sendable {
+    /// Interest in changes of the tools.
     package var toolsListChanged: Bool
+    /// Interest in changes of the prompts.
     package var promptsListChanged: Bool
+    /// Interest in changes of the list of resources.
     package var resourcesListChanged: Bool
     /// URIs whose updates are wanted.
     package var resourceSubscriptions: [String]
 
+    /// Selects announcements (2026-07-28, Subscriptions).
     package init(
         toolsListChanged: Bool = false, promptsListChanged: Bool = false, resourcesListChanged: Bool = false,
         resourceSubscriptions: [String] = []
@@ -137,6 +165,8 @@ package struct SubscriptionFilter: Hashable, Sendable {
         self.resourceSubscriptions = resourceSubscriptions
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "notifications")
         self.init(
@@ -146,6 +176,7 @@ package struct SubscriptionFilter: Hashable, Sendable {
             resourceSubscriptions: try reader.optionalStrings("resourceSubscriptions") ?? [])
     }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = [:]
         if toolsListChanged { object["toolsListChanged"] = true }
@@ -155,7 +186,7 @@ package struct SubscriptionFilter: Hashable, Sendable {
         return .object(object)
     }
 
-    /// Whether `notification` is of a kind that was asked for.
+    /// Returns true if `notification` is of a kind that was asked for.
     package func wants(_ notification: JSONRPCNotification) -> Bool {
         switch notification.method {
         case MCPMethod.toolsListChanged: toolsListChanged

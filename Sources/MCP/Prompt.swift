@@ -2,11 +2,15 @@ package import JSON
 
 /// An argument of a prompt; values are strings.
 package struct PromptArgument: Hashable, Sendable {
+    /// Name for programs.
     package var name: String
+    /// Name for people.
     package var title: String?
     package var description: String?
+    /// Obligation to give the argument.
     package var required: Bool
 
+    /// Describes an argument.
     package init(name: String, title: String? = nil, description: String? = nil, required: Bool = false) {
         self.name = name
         self.title = title
@@ -33,13 +37,19 @@ package struct PromptArgument: Hashable, Sendable {
 
 /// A prompt as `prompts/list` shows it.
 package struct Prompt: Hashable, Sendable {
+    /// Name for programs.
     package var name: String
+    /// Name for people.
     package var title: String?
     package var description: String?
+    /// Arguments that the prompt takes.
     package var arguments: [PromptArgument]
+    /// Icons for user interfaces.
     package var icons: [Icon]
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Describes a prompt (Prompts, "Data Types").
     package init(
         name: String, title: String? = nil, description: String? = nil, arguments: [PromptArgument] = [],
         icons: [Icon] = [], meta: JSONObject = [:]
@@ -52,6 +62,8 @@ package struct Prompt: Hashable, Sendable {
         self.meta = meta
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         try self.init(json, "prompt")
     }
@@ -67,6 +79,7 @@ package struct Prompt: Hashable, Sendable {
             icons: try Icon.list(reader), meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["name": .string(name)]
         if version.hasTitles { object.set("title", title) }
@@ -80,9 +93,12 @@ package struct Prompt: Hashable, Sendable {
 
 /// One message of a prompt.
 package struct PromptMessage: Hashable, Sendable {
+    /// Author of the message.
     package var role: Role
+    /// Content of the message.
     package var content: ContentBlock
 
+    /// Describes a message of a prompt.
     package init(role: Role, content: ContentBlock) {
         self.role = role
         self.content = content
@@ -96,6 +112,7 @@ package struct PromptMessage: Hashable, Sendable {
         self.init(role: role, content: try ContentBlock(reader.object["content"] ?? .null, path + ".content"))
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         ["role": .string(role.rawValue), "content": content.json(for: version)]
     }
@@ -104,15 +121,20 @@ package struct PromptMessage: Hashable, Sendable {
 /// The answer to `prompts/get`.
 package struct GetPromptResult: Hashable, Sendable {
     package var description: String?
+    /// Messages of the prompt, in order.
     package var messages: [PromptMessage]
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Answers `prompts/get`.
     package init(description: String? = nil, messages: [PromptMessage], meta: JSONObject = [:]) {
         self.description = description
         self.messages = messages
         self.meta = meta
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         self.init(
@@ -123,6 +145,7 @@ package struct GetPromptResult: Hashable, Sendable {
             meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = [:]
         object.set("description", description)

@@ -23,6 +23,7 @@ package enum RequestID: Hashable, Sendable, CustomStringConvertible, Expressible
     package init(stringLiteral value: String) { self = .string(value) }
     package init(integerLiteral value: Int64) { self = .integer(value) }
 
+    /// JSON form, of the type that the request had.
     package var json: JSONValue {
         switch self {
         case .string(let string): .string(string)

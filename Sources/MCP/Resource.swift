@@ -2,17 +2,25 @@ package import JSON
 
 /// A document that a server offers.
 package struct Resource: Hashable, Sendable {
+    /// URI of the resource.
     package var uri: String
+    /// Name for programs.
     package var name: String
+    /// Name for people.
     package var title: String?
     package var description: String?
+    /// Media type of the content.
     package var mimeType: String?
     /// Bytes before any encoding.
     package var size: Int?
+    /// Audience, priority and time of change.
     package var annotations: Annotations?
+    /// Icons for user interfaces.
     package var icons: [Icon]
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Describes a resource (Resources, "Data Types").
     package init(
         uri: String, name: String, title: String? = nil, description: String? = nil, mimeType: String? = nil,
         size: Int? = nil, annotations: Annotations? = nil, icons: [Icon] = [], meta: JSONObject = [:]
@@ -28,6 +36,8 @@ package struct Resource: Hashable, Sendable {
         self.meta = meta
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         try self.init(json, "resource")
     }
@@ -41,6 +51,7 @@ package struct Resource: Hashable, Sendable {
             icons: try Icon.list(reader), meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["uri": .string(uri), "name": .string(name)]
         if version.hasTitles { object.set("title", title) }
@@ -56,15 +67,23 @@ package struct Resource: Hashable, Sendable {
 
 /// A family of documents with URIs after RFC 6570.
 package struct ResourceTemplate: Hashable, Sendable {
+    /// URI template (RFC 6570).
     package var uriTemplate: String
+    /// Name for programs.
     package var name: String
+    /// Name for people.
     package var title: String?
     package var description: String?
+    /// Media type of the content.
     package var mimeType: String?
+    /// Audience, priority and time of change.
     package var annotations: Annotations?
+    /// Icons for user interfaces.
     package var icons: [Icon]
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Describes a resource template (Resources, "Resource Templates").
     package init(
         uriTemplate: String, name: String, title: String? = nil, description: String? = nil, mimeType: String? = nil,
         annotations: Annotations? = nil, icons: [Icon] = [], meta: JSONObject = [:]
@@ -79,6 +98,8 @@ package struct ResourceTemplate: Hashable, Sendable {
         self.meta = meta
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         try self.init(json, "resourceTemplate")
     }
@@ -92,6 +113,7 @@ package struct ResourceTemplate: Hashable, Sendable {
             icons: try Icon.list(reader), meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["uriTemplate": .string(uriTemplate), "name": .string(name)]
         if version.hasTitles { object.set("title", title) }
@@ -106,16 +128,22 @@ package struct ResourceTemplate: Hashable, Sendable {
 
 /// The answer to `resources/read`.
 package struct ReadResourceResult: Hashable, Sendable {
+    /// Contents; several for a resource made of parts.
     package var contents: [ResourceContents]
+    /// Lifetime and scope of the contents in caches.
     package var cache: CacheHint
+    /// Members of `_meta`.
     package var meta: JSONObject
 
+    /// Answers `resources/read`.
     package init(contents: [ResourceContents], cache: CacheHint = .none, meta: JSONObject = [:]) {
         self.contents = contents
         self.cache = cache
         self.meta = meta
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         self.init(
@@ -125,6 +153,7 @@ package struct ReadResourceResult: Hashable, Sendable {
             cache: CacheHint(result: reader.object) ?? .none, meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["contents": .array(contents.map { $0.json(for: version) })]
         if !meta.isEmpty { object["_meta"] = .object(meta) }

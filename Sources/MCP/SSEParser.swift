@@ -39,6 +39,7 @@ package struct SSEParser: Sendable {
     }
 
     /// The same for raw bytes.
+    /// - Throws: `SSEError.eventTooLarge`; the parser is of no use afterwards.
     package mutating func feed(_ bytes: UnsafeRawBufferPointer) throws(SSEError) -> [ServerSentEvent] {
         var events: [ServerSentEvent] = []
         guard consume(bytes, &events) else { throw .eventTooLarge(limit: limit) }

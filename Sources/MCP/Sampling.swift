@@ -2,9 +2,12 @@ package import JSON
 
 /// A message of a conversation with a model. Content is one block, or from 2025-11-25 on several.
 package struct SamplingMessage: Hashable, Sendable {
+    /// Author of the message.
     package var role: Role
+    /// Content of the message.
     package var content: [ContentBlock]
 
+    /// Describes a message to or from the model.
     package init(role: Role, content: [ContentBlock]) {
         self.role = role
         self.content = content
@@ -41,10 +44,15 @@ package struct SamplingMessage: Hashable, Sendable {
 
 /// Parameters of `sampling/createMessage`: the client's model is asked.
 package struct CreateMessageParameters: Hashable, Sendable {
+    /// Conversation so far.
     package var messages: [SamplingMessage]
+    /// System prompt that the server asks for.
     package var systemPrompt: String?
+    /// Largest number of tokens to sample.
     package var maxTokens: Int
+    /// Sampling temperature; nil for the client's default.
     package var temperature: Double?
+    /// Texts that end the answer.
     package var stopSequences: [String]
     /// From 2025-11-25, for clients that declare `sampling.tools`.
     package var tools: [ToolDefinition]
@@ -53,6 +61,7 @@ package struct CreateMessageParameters: Hashable, Sendable {
 
     private static let passedOn = ["modelPreferences", "metadata", "includeContext", "toolChoice"]
 
+    /// Asks the client's model (Sampling, "Creating Messages").
     package init(
         messages: [SamplingMessage], systemPrompt: String? = nil, maxTokens: Int, temperature: Double? = nil,
         stopSequences: [String] = [], tools: [ToolDefinition] = [], others: JSONObject = [:]
@@ -66,6 +75,8 @@ package struct CreateMessageParameters: Hashable, Sendable {
         self.others = others
     }
 
+    /// Reads the parameters of `sampling/createMessage`.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(params: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(params, "params")
         self.init(
@@ -81,6 +92,7 @@ package struct CreateMessageParameters: Hashable, Sendable {
             others: JSONObject(Self.passedOn.compactMap { key in params[key].map { (key, $0) } }))
     }
 
+    /// Returns the parameters in a revision.
     package func params(for version: MCPVersion) -> JSONObject {
         var object: JSONObject = ["messages": .array(messages.map { $0.json(for: version) })]
         object.set("systemPrompt", systemPrompt)
@@ -95,13 +107,18 @@ package struct CreateMessageParameters: Hashable, Sendable {
     }
 }
 
-/// What the client's model answered.
+/// Answer of the client's model (Sampling).
 package struct CreateMessageResult: Hashable, Sendable {
+    /// Author of the message.
     package var role: Role
+    /// Content of the message.
     package var content: [ContentBlock]
+    /// Name of the model that answered.
     package var model: String
+    /// Reason that the answer ended, such as `endTurn`.
     package var stopReason: String?
 
+    /// Answers a sampling request.
     package init(role: Role = .assistant, content: [ContentBlock], model: String, stopReason: String? = nil) {
         self.role = role
         self.content = content
@@ -109,6 +126,8 @@ package struct CreateMessageResult: Hashable, Sendable {
         self.stopReason = stopReason
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         let message = try SamplingMessage(json, "result")
@@ -120,6 +139,7 @@ package struct CreateMessageResult: Hashable, Sendable {
     /// The text blocks, joined by newlines.
     package var text: String { content.compactMap(\.text).joined(separator: "\n") }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = [
             "role": .string(role.rawValue), "content": SamplingMessage.json(content, for: version),
@@ -134,14 +154,17 @@ package struct CreateMessageResult: Hashable, Sendable {
 package struct Root: Hashable, Sendable {
     /// A `file://` URI.
     package var uri: String
+    /// Name for people.
     package var name: String?
 
+    /// Describes a root (Roots, "Data Types").
     package init(uri: String, name: String? = nil) {
         self.uri = uri
         self.name = name
     }
 
     /// Reads the result of `roots/list`.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package static func list(json: JSONValue) throws(MCPDecodingError) -> [Root] {
         try MCPReader(json, "result").list("roots") { json, path throws(MCPDecodingError) in
             let reader = try MCPReader(json, path)

@@ -6,11 +6,12 @@ package struct ServerSentEvent: Hashable, Sendable {
     package var event: String
     /// The `data` lines joined by newlines.
     package var data: String
-    /// Whether there was a `data` field. Events without one change only `lastEventID` and the retry delay.
+    /// Presence of a `data` field. Events without one change only `lastEventID` and the retry delay.
     package var hasData: Bool
     /// The `retry` field in milliseconds.
     package var retry: Int?
 
+    /// Describes an event (HTML standard, "Server-sent events").
     package init(
         id: String? = nil, event: String = "message", data: String = "", hasData: Bool = true, retry: Int? = nil
     ) {
@@ -22,7 +23,7 @@ package struct ServerSentEvent: Hashable, Sendable {
     }
 }
 
-/// What makes an event stream unusable.
+/// Error that makes an event stream unusable.
 package enum SSEError: Error, Hashable, Sendable {
     /// An event, or a line of it, is longer than the limit in bytes.
     case eventTooLarge(limit: Int)

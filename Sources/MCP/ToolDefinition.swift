@@ -2,6 +2,7 @@ package import JSON
 
 /// Hints about a tool's behaviour, from 2025-03-26. Not to be trusted unless the server is.
 package struct ToolAnnotations: Hashable, Sendable {
+    /// Name for people.
     package var title: String?
     /// Changes nothing. Absent means false.
     package var readOnlyHint: Bool?
@@ -12,6 +13,7 @@ package struct ToolAnnotations: Hashable, Sendable {
     /// Reaches out to an open world. Absent means true.
     package var openWorldHint: Bool?
 
+    /// Describes the behaviour of a tool (Tools, "Tool annotations").
     package init(
         title: String? = nil, readOnlyHint: Bool? = nil, destructiveHint: Bool? = nil, idempotentHint: Bool? = nil,
         openWorldHint: Bool? = nil
@@ -32,6 +34,7 @@ package struct ToolAnnotations: Hashable, Sendable {
         openWorldHint = try reader.optionalBool("openWorldHint")
     }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = [:]
         object.set("title", title)
@@ -45,6 +48,7 @@ package struct ToolAnnotations: Hashable, Sendable {
 
 /// A tool as `tools/list` shows it.
 package struct ToolDefinition: Hashable, Sendable {
+    /// Name that calls use.
     package var name: String
     /// From 2025-06-18.
     package var title: String?
@@ -53,13 +57,17 @@ package struct ToolDefinition: Hashable, Sendable {
     package var inputSchema: JSONValue
     /// JSON Schema of `structuredContent`, from 2025-06-18; of type `object` before 2026-07-28.
     package var outputSchema: JSONValue?
+    /// Hints on the tool's behaviour, to be believed of trusted servers only.
     package var annotations: ToolAnnotations?
+    /// Icons for user interfaces.
     package var icons: [Icon]
+    /// Members of `_meta`.
     package var meta: JSONObject
 
     /// A schema for tools without arguments.
     package static let emptyInputSchema: JSONValue = ["type": "object", "properties": [:]]
 
+    /// Describes a tool (Tools, "Data Types").
     package init(
         name: String, title: String? = nil, description: String? = nil,
         inputSchema: JSONValue = ToolDefinition.emptyInputSchema, outputSchema: JSONValue? = nil,
@@ -75,6 +83,8 @@ package struct ToolDefinition: Hashable, Sendable {
         self.meta = meta
     }
 
+    /// Reads the JSON form.
+    /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         try self.init(json, "tool")
     }
@@ -94,6 +104,7 @@ package struct ToolDefinition: Hashable, Sendable {
             icons: try Icon.list(reader), meta: try reader.meta())
     }
 
+    /// Returns the JSON form in a revision.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = ["name": .string(name)]
         if version.hasTitles { object.set("title", title) }

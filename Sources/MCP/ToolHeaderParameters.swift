@@ -2,6 +2,7 @@ package import JSON
 
 /// Parameters of a tool that HTTP clients mirror into `Mcp-Param-…` headers (2026-07-28, custom headers).
 package struct ToolHeaderParameters: Hashable, Sendable {
+    /// Argument that travels as a header too.
     package struct Parameter: Hashable, Sendable {
         /// The whole header name, such as `Mcp-Param-Region`.
         package let header: String
@@ -14,8 +15,10 @@ package struct ToolHeaderParameters: Hashable, Sendable {
         package let description: String
     }
 
+    /// Marked arguments, in the schema's order.
     package let parameters: [Parameter]
 
+    /// Absence of marked arguments.
     package var isEmpty: Bool { parameters.isEmpty }
 
     /// Reads the `x-mcp-header` annotations of an input schema.

@@ -67,8 +67,9 @@ package struct ForwardedCredentials: Sendable {
     /// Credentials proper, sent with the handshake and with every later message of the session: `Cookie`,
     /// `Authorization`, and what else says who the caller is.
     package var credentials: [(name: String, value: String)]
-    /// What belongs to one request only, such as `Accept-Language` and trace headers; no part of the partition.
+    /// Headers of one request only, such as `Accept-Language` and trace headers; not part of the partition.
     package var perRequest: [(name: String, value: String)]
+    /// Partition of sessions that the credentials select.
     package let partition: CredentialPartition
 
     /// Nobody in particular.

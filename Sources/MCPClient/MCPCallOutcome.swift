@@ -2,12 +2,12 @@ package import JSON
 package import MCP
 package import NIOCore
 
-/// How a call ended; exactly one for each call.
+/// Outcome of a call; exactly one for each call.
 package enum MCPCallOutcome: Sendable {
     case result(MCPCallResult)
     case failure(MCPCallFailure)
 
-    /// Where the time of the call went.
+    /// Phases of the call.
     package var timings: MCPCallTimings {
         get {
             switch self {
@@ -28,7 +28,7 @@ package enum MCPCallOutcome: Sendable {
     }
 }
 
-/// Where the time of a call went.
+/// Durations of a call's phases.
 package struct MCPCallTimings: Hashable, Sendable {
     /// Waiting for a session: handshakes and pauses between tries.
     package var session: Duration
@@ -41,6 +41,7 @@ package struct MCPCallTimings: Hashable, Sendable {
     /// From sending to the first byte of the answer, of the last exchange.
     package var firstByte: Duration
 
+    /// Describes where the time of a call went.
     package init(
         session: Duration = .zero, upstream: Duration = .zero, queue: Duration = .zero, connect: Duration = .zero,
         firstByte: Duration = .zero
@@ -53,7 +54,7 @@ package struct MCPCallTimings: Hashable, Sendable {
     }
 }
 
-/// Whether the tool ran: the truth as far as it can be known, never a guess.
+/// Knowledge of the tool's execution, never a guess.
 package enum MCPExecuted: String, Hashable, Sendable {
     /// Provably not: nothing was sent, or the server refused the message as a whole.
     case no
@@ -71,13 +72,16 @@ package struct MCPCallResult: Sendable {
     package var result: JSONSlice
     /// The answer's `Set-Cookie` lines.
     package var setCookies: [String]
+    /// Phases of the call.
     package var timings: MCPCallTimings
-    /// How often the call was sent again.
+    /// Number of times that the call was sent again.
     package var replays: Int
+    /// Era of the connection.
     package var era: MCPEra
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
 
+    /// Describes an answer.
     package init(
         message: ByteBuffer, result: JSONSlice, setCookies: [String] = [], timings: MCPCallTimings = MCPCallTimings(),
         replays: Int = 0, era: MCPEra = .legacy, sessionReused: Bool = true
@@ -94,6 +98,7 @@ package struct MCPCallResult: Sendable {
 
 /// Why a call has no result.
 package struct MCPCallFailure: Error, Sendable {
+    /// Cause of the failure.
     package enum Kind: String, CaseIterable, Sendable {
         /// 401, with `WWW-Authenticate`.
         case unauthorized
@@ -115,17 +120,25 @@ package struct MCPCallFailure: Error, Sendable {
         case cancelled
     }
 
+    /// Cause of the failure.
     package var kind: Kind
     /// The upstream's HTTP status, where there was one.
     package var status: Int?
+    /// JSON-RPC error that the server answered with.
     package var rpcError: JSONRPCError?
+    /// Lines of `WWW-Authenticate`, to be passed on.
     package var wwwAuthenticate: [String]
+    /// Value of `Retry-After`.
     package var retryAfter: String?
+    /// Lines of `Set-Cookie`, to be passed on.
     package var setCookies: [String]
+    /// Knowledge of the tool's execution.
     package var executed: MCPExecuted
     /// For logs and problem documents; never holds a credential or the caller's data.
     package var detail: String
+    /// Phases of the call.
     package var timings: MCPCallTimings
+    /// Number of times that the call was sent again.
     package var replays: Int
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
@@ -134,6 +147,7 @@ package struct MCPCallFailure: Error, Sendable {
     /// Sendings after which the tool may have run.
     package var runs = 0
 
+    /// Describes a failed call.
     package init(
         kind: Kind, status: Int? = nil, rpcError: JSONRPCError? = nil, wwwAuthenticate: [String] = [],
         retryAfter: String? = nil, setCookies: [String] = [], executed: MCPExecuted, detail: String,

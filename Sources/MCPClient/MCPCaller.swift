@@ -8,13 +8,16 @@ import Synchronization
 ///
 /// There is one for each shard and upstream. All of them share the upstream's sessions.
 package final class MCPCaller {
+    /// Upstream that is called.
     package let upstream: MCPUpstream
+    /// Event loop that all methods and callbacks run on.
     package let eventLoop: any EventLoop
     let transport: any ExchangeTransport
     let watch: CallWatch
     let tails: OpenTails
     private let ignored = IgnoredExchange()
 
+    /// Calls over an engine from an event loop.
     package convenience init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
         self.init(upstream: upstream, transport: engine, eventLoop: eventLoop)
     }

@@ -3,11 +3,15 @@ package import JSON
 package import MCP
 package import NIOCore
 
-/// What a server says about itself when it is connected to.
+/// Description that a server gives of itself.
 package struct MCPServerDescription: Sendable {
+    /// Revision that both sides use.
     package var version: MCPVersion
+    /// Name and version of the server.
     package var serverInfo: Implementation?
+    /// Capabilities of the server.
     package var capabilities: ServerCapabilities
+    /// Hints for the model on using the server.
     package var instructions: String?
 
     /// - Parameter result: of `initialize` or `server/discover`.
@@ -25,7 +29,9 @@ package struct MCPServerDescription: Sendable {
 /// Every method may be called from any task, several at a time; cancelling the task cancels the request upstream.
 /// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`.
 package final class MCPClient: MCPConversation {
+    /// Upstream that is called.
     package let upstream: MCPUpstream
+    /// Credentials of every request.
     package let credentials: ForwardedCredentials
     /// Budget of each request, from its start.
     package let timeout: Duration

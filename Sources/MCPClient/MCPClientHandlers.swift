@@ -1,10 +1,13 @@
 package import JSON
 package import MCP
 
-/// What an `MCPClient` does when its server asks or tells something. Only what is set is declared as a capability.
+/// Handlers of a server's requests and notifications. Only those that are set are declared as capabilities.
 package struct MCPClientHandlers: Sendable {
+    /// Answer to an elicitation.
     package var elicit: (@Sendable (ElicitParameters) async throws -> ElicitResult)?
+    /// Answer to a sampling request.
     package var sample: (@Sendable (CreateMessageParameters) async throws -> CreateMessageResult)?
+    /// Answer to `roots/list`.
     package var roots: (@Sendable () async throws -> [Root])?
     /// Answers every request of the server, instead of the three above.
     package var onRequest: (@Sendable (JSONRPCRequest) async -> Result<JSONValue, JSONRPCError>)?
@@ -13,6 +16,7 @@ package struct MCPClientHandlers: Sendable {
     /// Every notification but progress, on the stream of a request. Called on the event loop: must not block.
     package var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
 
+    /// Sets the handlers; a capability without one is not declared.
     package init(
         elicit: (@Sendable (ElicitParameters) async throws -> ElicitResult)? = nil,
         sample: (@Sendable (CreateMessageParameters) async throws -> CreateMessageResult)? = nil,

@@ -28,15 +28,20 @@ package protocol MCPConversation: Sendable {
 
 /// The protocol's requests, one method each.
 extension MCPConversation {
+    /// Listens without being told of the beginning.
+    /// - Throws: `CancellationError`, ``MCPCallFailure``.
     package func listen(to filter: SubscriptionFilter) async throws { try await listen(to: filter, onOpen: {}) }
 
     private static var maximumPages: Int { 200 }
 
+    /// Sends a request without listening for progress.
+    /// - Throws: ``MCPCallFailure``.
     package func request(_ method: String, params: JSONObject? = nil) async throws -> JSONObject {
         try await request(method, params: params, onProgress: nil)
     }
 
     /// Calls a tool. Questions that the server asks meanwhile go to the handlers.
+    /// - Throws: ``MCPCallFailure``.
     package func callTool(
         _ name: String, arguments: JSONObject? = nil, meta: JSONObject = [:],
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil
@@ -49,16 +54,21 @@ extension MCPConversation {
     }
 
     /// `ping`, or `server/discover` where there is none: answers when the server does.
+    /// - Throws: ``MCPCallFailure``.
     package func ping() async throws {
         let description = try await connect()
         let method = description.version.era == .modern ? MCPMethod.serverDiscover : MCPMethod.ping
         _ = try await request(method)
     }
 
+    /// Lists the prompts, all pages (Prompts, "Listing Prompts").
+    /// - Throws: ``MCPCallFailure``.
     package func listPrompts() async throws -> [Prompt] {
         try await list(MCPMethod.promptsList, "prompts") { try Prompt(json: $0) }
     }
 
+    /// Returns the messages of a prompt (Prompts, "Getting a Prompt").
+    /// - Throws: ``MCPCallFailure``.
     package func getPrompt(_ name: String, arguments: [String: String] = [:]) async throws -> GetPromptResult {
         var params: JSONObject = ["name": .string(name)]
         if !arguments.isEmpty {
@@ -68,19 +78,27 @@ extension MCPConversation {
         return try GetPromptResult(json: .object(try await request(MCPMethod.promptsGet, params: params)))
     }
 
+    /// Lists the resources, all pages (Resources, "Listing Resources").
+    /// - Throws: ``MCPCallFailure``.
     package func listResources() async throws -> [Resource] {
         try await list(MCPMethod.resourcesList, "resources") { try Resource(json: $0) }
     }
 
+    /// Lists the resource templates, all pages (Resources, "Resource Templates").
+    /// - Throws: ``MCPCallFailure``.
     package func listResourceTemplates() async throws -> [ResourceTemplate] {
         try await list(MCPMethod.resourcesTemplatesList, "resourceTemplates") { try ResourceTemplate(json: $0) }
     }
 
+    /// Returns the contents of a resource (Resources, "Reading Resources").
+    /// - Throws: ``MCPCallFailure``.
     package func readResource(_ uri: String) async throws -> ReadResourceResult {
         try ReadResourceResult(
             json: .object(try await request(MCPMethod.resourcesRead, params: ["uri": .string(uri)])))
     }
 
+    /// Returns completions of an argument (Completion).
+    /// - Throws: ``MCPCallFailure``.
     package func complete(_ parameters: CompleteParameters) async throws -> CompleteResult {
         let version = try await connect().version
         return try CompleteResult(

@@ -13,17 +13,21 @@ package final class MCPLink: Sendable {
         /// Answers a request of a legacy server, once, from any thread.
         package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
 
+        /// Method name.
         package var method: String
+        /// Parameters; nil for none.
         package var params: JSONObject?
+        /// Credentials of the caller.
         package var credentials: ForwardedCredentials
         /// Budget of the request, its session and its replays.
         package var timeout: Duration
         /// Longest silence of the server; nil: only the timeout counts.
         package var idleTimeout: Duration?
+        /// W3C trace context of the caller.
         package var traceparent: String?
         /// Arguments of the called tool that travel as headers too, as its input schema says.
         package var inputSchema: JSONValue?
-        /// Whether the request changes nothing, so that it may be sent again after a failure.
+        /// True if the request changes nothing, so that it may be sent again after a failure.
         package var isIdempotent: Bool
         /// Called on the event loop.
         package var onProgress: (@Sendable (MCPProgress) -> Void)?
@@ -54,6 +58,7 @@ package final class MCPLink: Sendable {
         }
     }
 
+    /// Upstream that requests go to.
     package let upstream: MCPUpstream
     private let engine: CurlEngine
     private let eventLoop: any EventLoop
@@ -111,6 +116,7 @@ package final class MCPLink: Sendable {
     }
 
     /// Hears what the server tells outside of any request; see ``MCPConversation/listen(to:onOpen:)``.
+    /// - Throws: ``MCPCallFailure``, `CancellationError`.
     package func listen(
         to filter: SubscriptionFilter, credentials: ForwardedCredentials, timeout: Duration,
         onOpen: @escaping @Sendable () -> Void, onNotification: @escaping @Sendable (JSONRPCNotification) -> Void

@@ -4,12 +4,14 @@ package import NIOCore
 package struct MCPProgress: Hashable, Sendable {
     /// Increases with every notification of one call.
     package var progress: Double
+    /// Amount at the end, where it is known.
     package var total: Double?
     /// For people; the gateway streams it as a `delta`.
     package var message: String?
     /// The tool that the called one calls in turn (`_meta["dev.chatgateway/tool"]`).
     package var tool: String?
 
+    /// Describes progress.
     package init(progress: Double, total: Double? = nil, message: String? = nil, tool: String? = nil) {
         self.progress = progress
         self.total = total
@@ -20,9 +22,11 @@ package struct MCPProgress: Hashable, Sendable {
 
 /// One `tools/call` of the hot path.
 package struct MCPToolCall {
+    /// Name of the tool.
     package var tool: String
     /// Text of one valid JSON object; goes upstream byte for byte. The caller has validated it.
     package var arguments: ByteBuffer
+    /// Credentials of the caller.
     package var credentials: ForwardedCredentials
     /// End of the whole budget: handshake, waits and replays included. Nothing extends it.
     package var deadline: NIODeadline
@@ -37,6 +41,7 @@ package struct MCPToolCall {
     /// the completion.
     package var onProgress: ((MCPProgress) -> Void)?
 
+    /// Describes a call.
     package init(
         tool: String, arguments: ByteBuffer, credentials: ForwardedCredentials, deadline: NIODeadline,
         idleTimeout: TimeAmount? = nil, traceparent: String? = nil, onProgress: ((MCPProgress) -> Void)? = nil

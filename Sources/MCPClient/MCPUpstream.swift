@@ -15,9 +15,11 @@ struct PoolWaiter: Sendable {
 ///
 /// Outlives a reload of the configuration, so that sessions do too.
 package final class MCPUpstream: Sendable {
+    /// Configuration of the upstream.
     package let configuration: MCPUpstreamConfiguration
+    /// Name and version that the client gives.
     package let clientInfo: Implementation
-    /// What this client answers when a server asks; declared in every handshake.
+    /// Capabilities of this client, declared in every handshake.
     package let capabilities: ClientCapabilities
     let logger: Logger
     /// `MCPUpstreamConfiguration.retryWindow` and `retryPause`, as each call needs them.
@@ -35,6 +37,7 @@ package final class MCPUpstream: Sendable {
     private let pool: Mutex<SessionPoolState<PoolWaiter>>
     private let catalogState = Mutex(CatalogState())
 
+    /// Prepares an upstream; connections are opened by calls.
     package init(
         configuration: MCPUpstreamConfiguration, clientInfo: Implementation,
         capabilities: ClientCapabilities = ClientCapabilities(), logger: Logger

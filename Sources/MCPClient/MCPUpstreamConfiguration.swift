@@ -38,13 +38,13 @@ package struct MCPUpstreamConfiguration: Sendable {
     package var sessionLimit: Int
     /// A legacy session unused for so long is ended with `DELETE`.
     package var sessionIdle: Duration
-    /// How long a refused connection is tried again, always within the call's deadline.
+    /// Time that a refused connection is tried again, always within the call's deadline.
     package var retryWindow: Duration
     /// First pause between two tries; doubles, with jitter.
     package var retryPause: Duration
     /// Budget of one handshake (probe, `initialize`, `notifications/initialized`), independent of who waits for it.
     package var handshakeTimeout: Duration
-    /// How long the tool catalog counts as fresh when the server gives no `ttlMs`.
+    /// Time that the tool catalog counts as fresh when the server gives no `ttlMs`.
     package var catalogLifetime: Duration
     /// Tools kept at most; more is a warning and the rest is dropped.
     package var catalogLimit: Int
@@ -53,6 +53,7 @@ package struct MCPUpstreamConfiguration: Sendable {
     /// Forward proxy URL, if any.
     package var proxy: String?
 
+    /// Describes an upstream.
     package init(
         name: String, url: String, unixSocketPath: String? = nil, connectTimeout: Duration = .seconds(2),
         trusted: Bool = false, era: Era = .auto, legacyVersion: MCPVersion = .latestLegacy,

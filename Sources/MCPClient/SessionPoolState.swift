@@ -52,7 +52,7 @@ enum PoolWake: Sendable {
     case failed(HandshakeFailure)
 }
 
-/// What an upstream's handshakes and sessions have come to; for metrics.
+/// Counters of an upstream's handshakes and sessions.
 package struct MCPUpstreamStatistics: Hashable, Sendable {
     /// Handshakes begun.
     package internal(set) var handshakes = 0

@@ -9,7 +9,9 @@ import Synchronization
 /// The era is found out as over HTTP, with `server/discover`; any error that is not a recognised modern one, or
 /// silence, means legacy. One client talks to one server process and ends with it.
 package final class StdioMCPClient: MCPConversation {
+    /// Time limits and revisions of the client.
     package struct Configuration: Sendable {
+        /// Revisions that are tried.
         package var era: MCPUpstreamConfiguration.Era
         /// Revision that `initialize` asks for.
         package var legacyVersion: MCPVersion
@@ -21,6 +23,7 @@ package final class StdioMCPClient: MCPConversation {
         /// Bytes of a line.
         package var maximumLineBytes: Int
 
+        /// Sets time limits and revisions.
         package init(
             era: MCPUpstreamConfiguration.Era = .auto, legacyVersion: MCPVersion = .latestLegacy,
             timeout: Duration = .seconds(30), probeTimeout: Duration = .seconds(10),
@@ -152,7 +155,7 @@ package final class StdioMCPClient: MCPConversation {
         return (result, version.era)
     }
 
-    /// Whether the server's output has ended: it has exited, or closed it.
+    /// True if the server's output has ended: it has exited, or closed it.
     package var hasEnded: Bool { state.withLock { $0.ended } }
 
     package func listTools() async throws -> [ToolDefinition] {

@@ -29,10 +29,11 @@ package struct ToolCatalog: Sendable {
     package let entries: [Entry]
     /// Tools that a modern client has to drop, and why.
     package let dropped: [(name: String, reason: String)]
-    /// How long the list counts as fresh, where the server said so.
+    /// Time that the list counts as fresh, where the server gave one.
     package let lifetime: Duration?
     private let positions: [String: Int]
 
+    /// Prepares the tools of a list; of several with one name, the first counts.
     package init(tools: [ToolDefinition], era: MCPEra, lifetime: Duration? = nil) {
         var entries: [Entry] = []
         var dropped: [(name: String, reason: String)] = []
@@ -60,6 +61,7 @@ package struct ToolCatalog: Sendable {
         self.lifetime = lifetime
     }
 
+    /// Tool with that name.
     package subscript(_ tool: String) -> Entry? {
         positions[tool].map { entries[$0] }
     }

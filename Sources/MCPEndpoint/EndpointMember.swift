@@ -1,5 +1,6 @@
 /// An upstream as a member of an endpoint: the names under which it appears there, and the rules of what is hidden.
 package struct EndpointMember: Sendable {
+    /// Upstream behind the member.
     package let upstream: any EndpointUpstream
     /// Text in front of the names of the upstream's tools and prompts; empty: none.
     package let prefix: String
@@ -34,6 +35,7 @@ package struct EndpointMember: Sendable {
 
 /// A pattern of names in which `*` matches any run of characters, compared byte by byte.
 package struct NamePattern: Hashable, Sendable {
+    /// Pattern as it was written.
     package let text: String
 
     /// Reads a pattern; every text is one.

@@ -11,7 +11,7 @@ struct ForwardedCall: Sendable {
     var params: JSONObject
     /// Input schema of the called tool.
     var inputSchema: JSONValue?
-    /// Whether the tool's annotations say that a second run changes nothing more.
+    /// True if the tool's annotations say that a second run changes nothing more.
     var isIdempotent = false
 }
 

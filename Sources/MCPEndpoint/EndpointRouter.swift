@@ -65,8 +65,10 @@ package final class EndpointRouter: RequestForwarder {
 
     /// A name that is hidden because an earlier upstream has it too.
     package struct ShadowedName: Hashable, Sendable {
+        /// Kind of entry, such as `tool`.
         package let kind: String
         package let name: String
+        /// Name of the upstream.
         package let upstream: String
     }
 

@@ -47,6 +47,7 @@ package struct EndpointCaller: Sendable {
 
 /// A server's description of itself, from `initialize` or `server/discover`.
 package struct UpstreamDescription: Sendable {
+    /// Revision that the client speaks.
     package let version: MCPVersion
     package let capabilities: ServerCapabilities
     package let instructions: String?
@@ -64,14 +65,17 @@ package struct UpstreamRequest: Sendable {
     /// Answers a question of the server (elicitation, sampling, roots), once.
     package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
 
+    /// Method name.
     package let method: String
+    /// Parameters of the request.
     package let params: JSONObject
+    /// Caller in whose name the request is sent.
     package let caller: EndpointCaller
     /// Capabilities of the client, which the server is told.
     package let features: ClientFeatures
     /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments travel as headers too.
     package let inputSchema: JSONValue?
-    /// Whether the tool's annotations say that a second run changes nothing more.
+    /// True if the tool's annotations say that a second run changes nothing more.
     package let isIdempotent: Bool
     /// W3C trace context.
     package let traceparent: String?
@@ -107,6 +111,7 @@ package struct UpstreamRequest: Sendable {
 
 /// The result of a request, as the server sent it.
 package struct UpstreamResult: Sendable {
+    /// Result of the request.
     package let result: JSONObject
     /// Era of the server, which decides how the result is read.
     package let era: MCPEra

@@ -15,6 +15,7 @@ package final class StdioUpstream: EndpointUpstream {
     package struct Command: Sendable {
         /// Path, or a name looked up in `PATH`.
         package var command: String
+        /// Arguments of the command.
         package var arguments: [String]
         /// Variables beside `PATH`, `HOME` and `LANG`.
         package var environment: [String: String]

@@ -1,9 +1,9 @@
 import JSON
 import MCP
 
-/// Who may use a tool, a prompt or a resource.
+/// Rule of access to a tool, a prompt or a resource.
 package struct AccessRule: Hashable, Sendable {
-    /// Whether anonymous callers are refused.
+    /// Refusal of anonymous callers.
     package let needsUser: Bool
     /// All of these must be held; in the order in which they are told to callers.
     package let scopes: [String]

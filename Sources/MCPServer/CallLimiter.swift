@@ -35,6 +35,7 @@ package final class CallLimiter: Sendable {
     package enum Refusal: Error { case overloaded, cancelled }
 
     /// Takes a place, waiting for one if need be. Every success must be paired with one ``leave()``.
+    /// - Throws: ``Refusal``.
     package func enter() async throws(Refusal) {
         if limit == 0 { return }
         let ticket: UInt64? = try state.withLock { state throws(Refusal) in

@@ -1,6 +1,6 @@
 package import JSON
 
-/// What a client declared that it can do for a server, reduced to what this library asks of clients.
+/// Capabilities that a client declared, reduced to those that this library uses.
 ///
 /// A session keeps this instead of the client's own object, so that the size of a session does not depend on what a
 /// client chose to send.
@@ -8,8 +8,11 @@ package struct ClientFeatures: OptionSet, Hashable, Sendable {
     package let rawValue: UInt8
     package init(rawValue: UInt8) { self.rawValue = rawValue }
 
+    /// Capability `roots`.
     package static let roots = ClientFeatures(rawValue: 1)
+    /// Capability `sampling`.
     package static let sampling = ClientFeatures(rawValue: 2)
+    /// Capability `sampling.tools`.
     package static let samplingTools = ClientFeatures(rawValue: 4)
     /// Elicitation through a form; an empty `elicitation` object means this.
     package static let elicitation = ClientFeatures(rawValue: 8)

@@ -6,8 +6,10 @@ package import MCP
 package struct ClientQuestion: Hashable, Sendable {
     /// Names the question among those of one call; the answer comes back under it.
     package let key: String
+    /// Question.
     package let request: InputRequest
 
+    /// Asks under a key.
     package init(_ key: String, _ request: InputRequest) {
         self.key = key
         self.request = request
@@ -49,9 +51,10 @@ package enum ClientQuestionError: Error, Hashable, CustomStringConvertible {
 package struct InputRequired: Error {
     /// Asked now; each of them the client has declared to support.
     package let questions: [ClientQuestion]
-    /// What the tool wants back with the answers, sealed on its way through the client.
+    /// State that comes back to the tool with the answers, sealed on its way through the client.
     package let state: JSONValue?
 
+    /// Asks several questions, and keeps a state until their answers come.
     package init(questions: [ClientQuestion], state: JSONValue? = nil) {
         self.questions = questions
         self.state = state

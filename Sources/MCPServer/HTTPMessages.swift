@@ -37,16 +37,19 @@ package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
 
 /// One HTTP request to an MCP endpoint, as whatever server holds the socket sees it.
 package struct MCPHTTPRequest: Sendable {
+    /// HTTP method.
     package var method: String
     /// Path without the query.
     package var path: String
+    /// Header lines.
     package var headers: MCPHTTPHeaders
     package var body: [UInt8]
-    /// Who sent it; `nil` is anonymous. Established by the HTTP server before this library sees the request.
+    /// Sender; `nil` is anonymous. Established by the HTTP server before this library sees the request.
     package var principal: Principal?
     /// Facts about the request for a ``RequestForwarder``, which finds them in ``ToolContext/attachment``.
     package var attachment: (any Sendable)?
 
+    /// Describes a request.
     package init(
         method: String, path: String = "/mcp", headers: MCPHTTPHeaders = [:], body: [UInt8] = [],
         principal: Principal? = nil, attachment: (any Sendable)? = nil
@@ -67,12 +70,14 @@ package enum MCPHTTPResponse: Sendable {
     /// An event stream: send the head at once, then what ``MCPResponseStream/take()`` gives.
     case stream(status: Int, headers: [(String, String)], body: MCPResponseStream)
 
+    /// HTTP status.
     package var status: Int {
         switch self {
         case .whole(let status, _, _), .stream(let status, _, _): status
         }
     }
 
+    /// Header lines.
     package var headers: [(String, String)] {
         switch self {
         case .whole(_, let headers, _), .stream(_, let headers, _): headers

@@ -2,7 +2,7 @@ import JSON
 package import MCP
 import Synchronization
 
-/// What changed in a server.
+/// Change in a server.
 package enum ServerChange: Hashable, Sendable {
     case tools
     case prompts
@@ -10,6 +10,7 @@ package enum ServerChange: Hashable, Sendable {
     /// The contents of one resource.
     case resource(uri: String)
 
+    /// Notification that carries the announcement.
     package var notification: JSONRPCNotification {
         switch self {
         case .tools: JSONRPCNotification(method: MCPMethod.toolsListChanged)

@@ -44,6 +44,7 @@ extension MCPServer {
     ///
     /// Errors: ``ToolCallRefusal`` or ``AccessRefusal`` when the tool did not run; a `JSONRPCError` of the tool; `CancellationError`. A
     /// tool's failure is a result with `isError`.
+    /// - Throws: ``ToolCallRefusal``, ``AccessRefusal``, `JSONRPCError`, and errors of the tool.
     package func call(
         tool name: String, arguments: JSONObject, principal: Principal?, version: MCPVersion = .latestLegacy,
         traceparent: String? = nil, onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
@@ -62,6 +63,7 @@ extension MCPServer {
     ///
     /// The call takes no place of its own among the concurrent ones, as it could wait there for the call that made it;
     /// nor does it report progress or ask the client. Errors: as for the method above.
+    /// - Throws: ``ToolCallRefusal``, ``AccessRefusal``, `JSONRPCError`, and errors of the tool.
     package func call(
         tool name: String, arguments: JSONObject, within caller: ToolContext
     ) async throws -> CallToolResult {

@@ -17,13 +17,14 @@ package struct MCPServerConfiguration: Sendable {
     package var listCache: CacheHint
     /// Key that seals `requestState`, 32 bytes; replicas that serve one another's clients share it. `nil`: random.
     package var stateKey: [UInt8]?
-    /// How long a `requestState` is accepted.
+    /// Lifetime of a `requestState`.
     package var stateLifetime: Duration
-    /// How long a legacy client may take to answer a question.
+    /// Time limit of a legacy client's answer to a question.
     package var questionTimeout: Duration
-    /// Whether results are checked against the tools' output schemas; a violation is logged and fails the call.
+    /// Check of results against the tools' output schemas; a violation is logged and fails the call.
     package var checksResults: Bool
 
+    /// Sets the limits of the server.
     package init(
         maximumConcurrentCalls: Int = 1024, maximumWaitingCalls: Int = 8192, pageSize: Int = 100,
         listCache: CacheHint = CacheHint(ttlMilliseconds: 60_000, scope: .private), stateKey: [UInt8]? = nil,
@@ -78,10 +79,12 @@ package final class MCPServer: Sendable {
     /// Revisions served, newest first.
     package static let supportedVersions: [MCPVersion] = MCPVersion.allCases.sorted(by: >)
 
+    /// Name and version that the server gives.
     package let info: Implementation
     private let ownInstructions: String?
     /// Answers instead of the registry; nil: the registry answers.
     let forwarder: (any RequestForwarder)?
+    /// Logger of requests without a context of their own.
     package let logger: Logger
     let configuration: MCPServerConfiguration
     let seal: RequestStateSeal
@@ -90,6 +93,7 @@ package final class MCPServer: Sendable {
     /// The wall clock; tests replace it.
     let now: @Sendable () -> Date
 
+    /// Makes a server without tools, prompts and resources.
     package init(
         info: Implementation, instructions: String? = nil,
         configuration: MCPServerConfiguration = MCPServerConfiguration(), forwarder: (any RequestForwarder)? = nil,
@@ -117,6 +121,7 @@ package final class MCPServer: Sendable {
     ///
     /// Errors: ``RegistrationError`` for a schema that is no JSON Schema 2020-12, refers outside itself, or carries an
     /// invalid `x-mcp-header`; whatever the definition throws.
+    /// - Throws: ``RegistrationError``; errors of the tool's definition.
     package func register(tool: any Tool, access: AccessRule = .anyone) throws {
         let definition = try tool.definition
         let registered: RegisteredTool
@@ -193,7 +198,7 @@ package final class MCPServer: Sendable {
         return tool
     }
 
-    /// What is served, and so declared.
+    /// Capabilities that the server declares: exactly those that are served.
     package var capabilities: ServerCapabilities {
         if let forwarder { return forwarder.capabilities }
         return registry.withLock { registry in

@@ -8,6 +8,7 @@ package struct OriginPolicy: Sendable {
     /// Replaces the check of a present `Origin` (arguments: origin, host).
     package var decide: (@Sendable (String, String?) -> Bool)?
 
+    /// Accepts the given origins and hosts.
     package init(
         allowedOrigins: Set<String> = [], allowedHosts: Set<String>? = nil,
         decide: (@Sendable (String, String?) -> Bool)? = nil

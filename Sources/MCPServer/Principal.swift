@@ -4,13 +4,13 @@ package struct Principal: Hashable, Sendable {
     package let id: String
     /// Name to show to people.
     package let name: String
-    /// What the credential allows, as the authority that issued it spells it.
+    /// Scopes of the credential, as the authority that issued it spells them.
     package let scopes: Set<String>
-    /// Whether the credential stands for everything that its user may do, whatever scopes exist.
+    /// True if the credential grants everything that its user may do, whatever scopes exist.
     package let hasAllScopes: Bool
     /// Further facts from the identity provider, such as `alias`.
     package let attributes: [String: String]
-    /// Whether a cookie (sent by browsers unasked) proved the identity.
+    /// True if a cookie, which browsers send by themselves, proved the identity.
     package let isCookie: Bool
 
     /// Describes a user.

@@ -40,10 +40,12 @@ extension ResourceProvider {
 
 /// Part of a list of resources.
 package struct ResourcePage: Sendable {
+    /// Resources of the page.
     package var resources: [Resource]
     /// The provider's own cursor for the next page; `nil`: this was the last.
     package var next: String?
 
+    /// Describes a page of resources.
     package init(_ resources: [Resource], next: String? = nil) {
         self.resources = resources
         self.next = next

@@ -14,7 +14,7 @@ package final class MCPResponseStream: Sendable {
         var onAbandon: (@Sendable () -> Void)?
     }
 
-    /// What ``take()`` gives.
+    /// A piece of a stream from ``take()``.
     package enum Taken: Sendable {
         case bytes([UInt8])
         /// Nothing yet.

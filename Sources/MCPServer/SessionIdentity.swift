@@ -2,17 +2,18 @@ import Crypto
 package import Foundation
 package import MCP
 
-/// What a session identifier stands for.
+/// Client behind a session identifier.
 package struct SessionFacts: Hashable, Sendable {
     /// Revision that `initialize` negotiated.
     package var version: MCPVersion
-    /// What the client declared in `initialize`.
+    /// Capabilities that the client declared in `initialize`.
     package var features: ClientFeatures
     /// ``Principal/id`` of the user that opened the session; `nil`: an anonymous caller.
     package var owner: String?
     /// When the session is over, however much it is used; `nil`: when nobody uses it any more.
     package var expiry: Date?
 
+    /// Describes the client of a session.
     package init(version: MCPVersion, features: ClientFeatures = [], owner: String? = nil, expiry: Date? = nil) {
         self.version = version
         self.features = features
@@ -20,8 +21,8 @@ package struct SessionFacts: Hashable, Sendable {
         self.expiry = expiry
     }
 
-    /// Whether the session is that caller's; nil is an anonymous one. Names are compared as bytes: texts that only
-    /// Unicode calls equal are different users.
+    /// Returns true if the session is that caller's; nil is an anonymous one. Names are compared as bytes: texts that
+    /// only Unicode calls equal are different users.
     package func isOwned(by principal: Principal?) -> Bool {
         guard let owner, let id = principal?.id else { return owner == nil && principal == nil }
         return owner.utf8.elementsEqual(id.utf8)
@@ -50,6 +51,7 @@ extension SessionIdentifying {
 
 /// 256 random bits; nothing is recognised that this process did not issue.
 package struct RandomSessionIdentifiers: SessionIdentifying {
+    /// Makes random identifiers.
     package init() {}
 
     package func issue(_ facts: SessionFacts) -> String {

@@ -18,7 +18,7 @@ package struct StreamableHTTPConfiguration: Sendable {
     /// Bytes of events kept for redelivery, over all sessions of known callers, and as many again over all sessions of
     /// anonymous ones; 0: streams cannot be resumed.
     package var eventStoreBytes: Int
-    /// How long an ended stream may still be fetched with `Last-Event-ID`.
+    /// Time that an ended stream can still be resumed with `Last-Event-ID`.
     package var resumeWindow: Duration
     /// `retry` of priming events, in milliseconds.
     package var retryMilliseconds: Int
@@ -26,7 +26,7 @@ package struct StreamableHTTPConfiguration: Sendable {
     package var streamAfter: Duration
     /// Comments keep a quiet stream open at this interval.
     package var keepAlive: Duration
-    /// How often time-outs are looked at; zero: only when ``StreamableHTTP/tick(now:)`` is called.
+    /// Interval of checking time-outs; zero: only when ``StreamableHTTP/tick(now:)`` is called.
     package var tick: Duration
     /// Messages in one 2025-03-26 batch.
     package var batchLimit: Int
@@ -36,6 +36,7 @@ package struct StreamableHTTPConfiguration: Sendable {
     /// could name, so the refusal is an error of the call instead.
     package var challenge: @Sendable (AccessRefusal) -> String?
 
+    /// Sets the limits of sessions and streams.
     package init(
         origins: OriginPolicy = OriginPolicy(), sessionLimit: Int = 10_000, anonymousSessionLimit: Int = 10_000,
         ownerSessionLimit: Int = 1000, sessionIdle: Duration = .seconds(1800),
@@ -80,6 +81,7 @@ package final class StreamableHTTP: Sendable {
     private let lastKeepAlive: Mutex<ContinuousClock.Instant>
     private let changes: MCPServer.ChangeToken
 
+    /// Serves a server over HTTP.
     package init(
         server: MCPServer, configuration: StreamableHTTPConfiguration = StreamableHTTPConfiguration()
     ) {

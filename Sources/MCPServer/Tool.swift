@@ -23,6 +23,7 @@ extension Tool {
 
 /// A failure that the caller, often a model, should read: a result with `isError: true`.
 package struct ToolError: Error, Hashable, CustomStringConvertible {
+    /// Text for the caller.
     package let text: String
     /// Comes as `structuredContent`.
     package let structured: JSONObject?
@@ -30,6 +31,7 @@ package struct ToolError: Error, Hashable, CustomStringConvertible {
     /// `_meta["dev.chatgateway/status"]`.
     package let status: Int?
 
+    /// Describes a failure that the caller is told of.
     package init(_ text: String, structured: JSONObject? = nil, status: Int? = nil) {
         self.text = text
         self.structured = structured

@@ -25,9 +25,9 @@ struct SilentChannel: RequestChannel {
 
 /// One step of a tool's work, as told to whoever called it.
 package struct ToolProgress: Hashable, Sendable {
-    /// How far the work is, in units of the tool's choice; increases with every step.
+    /// Progress in units of the tool's choice; increases with every step.
     package var progress: Double
-    /// Where it ends, if that is known.
+    /// Amount at the end, if it is known.
     package var total: Double?
     /// For people; the chat's text deltas come here.
     package var message: String?
@@ -51,8 +51,9 @@ package final class ToolContext: Sendable {
     package let meta: JSONObject
     /// W3C trace context: from `_meta`, else from the HTTP header.
     package let traceparent: String?
-    /// What the client declared.
+    /// Capabilities that the client declared.
     package let clientFeatures: ClientFeatures
+    /// Logger that names the request.
     package let logger: Logger
 
     let channel: any RequestChannel
@@ -62,7 +63,7 @@ package final class ToolContext: Sendable {
     let logLevel: LoggingLevel?
     /// Answers of the client to earlier rounds and this one (2026-07-28).
     package let answers: JSONObject
-    /// What the tool gave to the last round, intact (2026-07-28).
+    /// State that the tool gave to the last round, intact (2026-07-28).
     package let state: JSONValue?
     let questionTimeout: Duration
     private let lastProgress = Mutex<Double?>(nil)
@@ -92,7 +93,7 @@ package final class ToolContext: Sendable {
         self.onProgress = onProgress
     }
 
-    /// Whether the caller asked to be told of progress.
+    /// True if the caller asked for progress notifications.
     package var wantsProgress: Bool { progressToken != nil || onProgress != nil }
 
     /// Tells the caller how far the work is; does nothing when it did not ask, or for a value that does not increase.
@@ -144,6 +145,7 @@ package final class ToolContext: Sendable {
     ///
     /// Errors: ``InputRequired`` and the `JSONRPCError` -32021 in 2026-07-28, to be let through;
     /// ``ClientQuestionError`` and the client's own `JSONRPCError` in the legacy revisions.
+    /// - Throws: ``ClientQuestionError``, `JSONRPCError`, and what ends the call of a modern client until its answers come.
     package func ask(_ questions: [ClientQuestion], state: JSONValue? = nil) async throws -> [String: JSONValue] {
         if version.era == .modern { return try askByResult(questions, state) }
         guard let session = channel.session, channel.canAsk else { throw ClientQuestionError.noStream }
@@ -173,6 +175,7 @@ package final class ToolContext: Sendable {
     }
 
     /// Asks the user to fill in a form. `schema`: a flat object of primitive properties.
+    /// - Throws: the errors of ``ask(_:state:)``.
     package func elicit(
         _ message: String, schema: JSONObject, key: String = "elicitation"
     ) async throws -> ElicitResult {
@@ -181,6 +184,7 @@ package final class ToolContext: Sendable {
     }
 
     /// Asks the client's model.
+    /// - Throws: the errors of ``ask(_:state:)``.
     package func sample(
         _ parameters: CreateMessageParameters, key: String = "sampling"
     ) async throws -> CreateMessageResult {
@@ -188,6 +192,7 @@ package final class ToolContext: Sendable {
     }
 
     /// The client's root directories.
+    /// - Throws: the errors of ``ask(_:state:)``.
     package func listRoots(key: String = "roots") async throws -> [Root] {
         try Root.list(json: try await one(key, .roots))
     }
@@ -198,6 +203,7 @@ package final class ToolContext: Sendable {
 
     /// Refuses to go on without something that the client must have declared: -32021 in 2026-07-28, a
     /// ``ClientQuestionError`` before.
+    /// - Throws: `JSONRPCError` naming the missing capabilities.
     package func require(_ features: ClientFeatures) throws {
         guard !clientFeatures.isSuperset(of: features) else { return }
         let missing = features.subtracting(clientFeatures).json

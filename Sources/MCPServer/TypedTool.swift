@@ -40,6 +40,7 @@ extension TypedTool {
 
 /// For tools without arguments.
 package struct NoArguments: Codable, Hashable, Sendable {
+    /// Makes a value without members.
     package init() {}
 }
 

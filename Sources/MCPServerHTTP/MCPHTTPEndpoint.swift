@@ -4,7 +4,7 @@ package import MCPServer
 import NIOCore
 package import NIOHTTP1
 
-/// What is known of the sender of a request before its body is looked at.
+/// Result of authentication, before the body is looked at.
 package enum Authentication: Sendable {
     /// No credentials, and none needed.
     case anonymous

@@ -94,7 +94,7 @@ package struct JSONLogHandler: LogHandler {
     }
 }
 
-/// Where a process's log lines go, with the level and the secrets that all its loggers share.
+/// Destination of a process's log lines, with the level and the secrets that all its loggers share.
 package final class LogOutput: Sendable {
     private let fileDescriptor: Int32
     private let currentLevel: Atomic<Int>

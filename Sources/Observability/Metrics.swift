@@ -9,6 +9,7 @@ package final class Counter: Sendable {
         storage.wrappingAdd(amount, ordering: .relaxed)
     }
 
+    /// Value now.
     package var value: UInt64 { storage.load(ordering: .relaxed) }
 }
 
@@ -16,10 +17,12 @@ package final class Counter: Sendable {
 package final class Gauge: Sendable {
     private let bits = Atomic<UInt64>(0)
 
+    /// Sets the value.
     package func set(_ value: Double) {
         bits.store(value.bitPattern, ordering: .relaxed)
     }
 
+    /// Adds to the value.
     package func add(_ amount: Double) {
         var old = bits.load(ordering: .relaxed)
         while true {
@@ -30,6 +33,7 @@ package final class Gauge: Sendable {
         }
     }
 
+    /// Value now.
     package var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
 }
 
@@ -80,8 +84,11 @@ package final class Histogram: Sendable {
 /// Look an instrument up once and keep it: ``with(_:)`` takes a lock, the instrument does not. The number of combinations
 /// is bounded: what comes after the limit is counted under `other`, whatever clients send.
 package final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
+    /// Name of the metric.
     package let name: String
+    /// One sentence about the metric.
     package let help: String
+    /// Names of the labels.
     package let labels: [String]
     private let limit: Int
     private let make: @Sendable () -> Instrument
@@ -98,6 +105,7 @@ package final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
     /// The instrument for these label values, in the order of the label names.
     package func with(_ values: String...) -> Instrument { with(values) }
 
+    /// Returns the instrument for values of the labels, in the order of their names.
     package func with(_ values: [String]) -> Instrument {
         precondition(values.count == labels.count, "\(name) has \(labels.count) labels")
         return instruments.withLock { instruments in

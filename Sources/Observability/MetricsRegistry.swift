@@ -17,12 +17,14 @@ package final class MetricsRegistry: Sendable {
         self.seriesLimit = seriesLimit
     }
 
+    /// Registers a family of counters.
     package func counter(_ name: String, help: String, labels: [String] = []) -> MetricFamily<Counter> {
         let family = MetricFamily(name: name, help: help, labels: labels, limit: seriesLimit) { Counter() }
         entries.withLock { $0.append(.counter(family)) }
         return family
     }
 
+    /// Registers a family of gauges.
     package func gauge(_ name: String, help: String, labels: [String] = []) -> MetricFamily<Gauge> {
         let family = MetricFamily(name: name, help: help, labels: labels, limit: seriesLimit) { Gauge() }
         entries.withLock { $0.append(.gauge(family)) }
@@ -122,8 +124,10 @@ package final class MetricsRegistry: Sendable {
 package struct MetricSample: Sendable {
     /// The label values, in the order of the metric's label names.
     package let labels: [String]
+    /// Value of the sample.
     package let value: Double
 
+    /// Describes a sample.
     package init(_ value: Double, labels: [String] = []) {
         self.labels = labels
         self.value = value

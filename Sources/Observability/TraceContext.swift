@@ -2,12 +2,14 @@
 package struct TraceContext: Hashable, Sendable {
     /// 16 bytes, never all zero.
     package let traceHigh: UInt64
+    /// Lower half of the trace's identifier.
     package let traceLow: UInt64
     /// 8 bytes, never zero.
     package let spanID: UInt64
-    /// Whether the caller records the trace.
+    /// True if the caller records the trace.
     package let isSampled: Bool
 
+    /// Describes a position in a trace.
     package init(traceHigh: UInt64, traceLow: UInt64, spanID: UInt64, isSampled: Bool) {
         self.traceHigh = traceHigh
         self.traceLow = traceLow
@@ -48,6 +50,7 @@ package struct TraceContext: Hashable, Sendable {
     /// 16 lower-case hexadecimal digits.
     package var spanIDText: String { Self.text(spanID) }
 
+    /// Header value (W3C Trace Context, section 3.2).
     package var traceparent: String { "00-\(traceID)-\(Self.text(spanID))-\(isSampled ? "01" : "00")" }
 
     /// 16 lower-case hexadecimal digits.

@@ -1,6 +1,6 @@
 import Observability
 
-/// How much the connections of one pool have to do.
+/// Load of the connections of one pool.
 package struct DatabaseLoad: Hashable, Sendable {
     /// Which of the database's pools it is.
     let pool: String

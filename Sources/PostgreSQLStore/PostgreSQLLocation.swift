@@ -3,7 +3,7 @@ import Foundation
 package import JSONConfiguration
 package import Store
 
-/// Where a PostgreSQL database is: a URL as libpq reads it (`postgresql://user@host:port/name?sslmode=verify-full`),
+/// Location of a PostgreSQL database: a URL as libpq reads it (`postgresql://user@host:port/name?sslmode=verify-full`),
 /// with its password kept apart.
 ///
 /// Without a password in the URL or in ``password``, libpq looks at `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass` itself;

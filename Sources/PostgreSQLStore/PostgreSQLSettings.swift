@@ -16,7 +16,7 @@ package struct PostgreSQLSettings: Hashable, Sendable {
     package var password: Secret?
     /// Connections to one database at most.
     package var connections = 8
-    /// How long a call waits for a free connection.
+    /// Time limit of waiting for a free connection.
     package var wait: Duration = .seconds(5)
     /// For opening a connection.
     package var connectTimeout: Duration = .seconds(5)
@@ -40,6 +40,7 @@ package struct PostgreSQLSettings: Hashable, Sendable {
         return settings
     }
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         let standard = PostgreSQLSettings()
         password = reader.secret("password", "The password, where the URL of the database has none.")

@@ -5,7 +5,7 @@ package import Store
 /// The store on SQLite: WAL, one writer and several readers on GRDB's own dispatch queues, so that no call blocks an
 /// event loop or a thread of the cooperative pool.
 package final class SQLiteStore: Store {
-    /// How long a statement waits for another process's lock, in seconds.
+    /// Time limit of waiting for another process's lock, in seconds.
     package static let busyTimeout: Double = 5
 
     let location: SQLiteLocation

@@ -4,10 +4,12 @@ package import Logging
 /// `/loglevel` of an admin listener: GET tells the level in force, PUT with a level's name as the body changes it until
 /// the next reload or restart. Changes are logged at notice.
 package struct AdminLogLevel: Sendable {
+    /// Path of the route.
     package static let path = "/loglevel"
 
-    /// What is answered.
+    /// Answer to a request.
     package struct Answer: Sendable {
+        /// HTTP status.
         package let status: Int
         package let body: JSONValue
         /// The methods allowed, with 405.
@@ -18,6 +20,7 @@ package struct AdminLogLevel: Sendable {
     private let set: @Sendable (Logger.Level) -> Void
     private let logger: Logger
 
+    /// Reads and sets the level with two closures.
     package init(
         get: @escaping @Sendable () -> Logger.Level, set: @escaping @Sendable (Logger.Level) -> Void, logger: Logger
     ) {
@@ -26,6 +29,7 @@ package struct AdminLogLevel: Sendable {
         self.logger = logger
     }
 
+    /// Returns the answer to a request.
     package func answer(_ method: String, body: String) -> Answer {
         switch method {
         case "GET", "HEAD":

@@ -1,5 +1,5 @@
-/// What was built: the number that both processes share, and the commit. The executables know the commit; everything
-/// else is told, so that a new commit does not recompile everything else.
+/// Version that was built: the number that both processes share, and the commit. The executables know the commit;
+/// everything else is told, so that a new commit does not recompile everything else.
 package struct BuildVersion: Hashable, Sendable {
     /// Semantic version of the package.
     package static let number = "1.0.0"
@@ -12,6 +12,6 @@ package struct BuildVersion: Hashable, Sendable {
         self.commit = commit.flatMap { $0.isEmpty ? nil : $0 } ?? "unknown"
     }
 
-    /// What `--version` prints: `chat-gateway 1.0.0 (0123abcd…)`.
+    /// Text that `--version` prints: `chat-gateway 1.0.0 (0123abcd…)`.
     package func text(_ name: String) -> String { "\(name) \(Self.number) (\(commit))" }
 }

@@ -16,7 +16,7 @@ package struct DescriptorLimit: Hashable, Sendable {
         self.hard = hard
     }
 
-    /// What is to be done for a number of connections.
+    /// Adjustment for a number of connections.
     package struct Plan: Hashable, Sendable {
         /// Soft limit to set; nil when the present one suffices.
         package let soft: Int?

@@ -40,7 +40,7 @@ package final class LoopWatch: Sendable {
         isStopped.store(true, ordering: .relaxed)
     }
 
-    /// Whether every loop has turned within `limit` before `now`. A limit below two intervals counts as two.
+    /// Returns true if every loop has turned within `limit` before `now`. A limit below two intervals counts as two.
     package func isAnswering(within limit: TimeAmount, now: NIODeadline = .now()) -> Bool {
         let limit = max(limit, interval * 2)
         return hearts.allSatisfy { heart in

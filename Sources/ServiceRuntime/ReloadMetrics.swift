@@ -1,7 +1,7 @@
 import Foundation
 package import Observability
 
-/// How the readings of a process's configuration went.
+/// Metrics of reading a process's configuration.
 package struct ReloadMetrics: Sendable {
     private let reloads: MetricFamily<Counter>
     private let succeeded: MetricFamily<Gauge>

@@ -5,7 +5,7 @@ import Glibc
 ///
 /// Does nothing where the variable is absent, so that nobody has to ask whether systemd is there.
 package struct SystemdNotifier: Sendable {
-    /// What a service says about itself.
+    /// State that a service reports.
     package enum Message: Hashable, Sendable {
         /// It listens; also the end of a reload.
         case ready
@@ -19,7 +19,7 @@ package struct SystemdNotifier: Sendable {
         case status(String)
     }
 
-    /// How long systemd waits for a `watchdog` before it restarts the service (`WatchdogSec=`); nil: it does not.
+    /// Time that systemd waits for a `watchdog` before it restarts the service (`WatchdogSec=`); nil: it does not.
     /// Send one at least twice as often.
     package let watchdogInterval: Duration?
     /// A path, or after `@` the name of an abstract socket.

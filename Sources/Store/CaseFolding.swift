@@ -5,6 +5,7 @@ import Foundation
 /// The trigram index folds by the tables of Unicode 6.1, so a pair of letters that became a pair later is not folded
 /// here either: a search must find the same rows with the index and without.
 package enum CaseFolding {
+    /// Returns the scalar that both cases fold to.
     package static func fold(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
         if scalar.isASCII {
             return (0x41...0x5A).contains(scalar.value) ? Unicode.Scalar(UInt8(scalar.value) | 0x20) : scalar
@@ -34,7 +35,7 @@ package enum CaseFolding {
         return folded
     }
 
-    /// Whether `haystack`, folded, contains `foldedNeedle`. An empty needle is contained in everything.
+    /// Returns true if `haystack`, folded, contains `foldedNeedle`. An empty needle is contained in everything.
     package static func contains(_ haystack: some Collection<UInt8>, foldedNeedle: [UInt8]) -> Bool {
         if foldedNeedle.isEmpty { return true }
         // A folded scalar is at most three times shorter than its original (U+212A folds to k) and never more than
@@ -44,7 +45,7 @@ package enum CaseFolding {
         return folded.withUnsafeBytes { haystack in foldedNeedle.withUnsafeBytes { find($0, in: haystack) } }
     }
 
-    /// Whether a needle that is not empty is in the haystack, byte by byte.
+    /// Returns true if a needle, which is not empty, is in the haystack, byte by byte.
     package static func find(_ needle: UnsafeRawBufferPointer, in haystack: UnsafeRawBufferPointer) -> Bool {
         guard let pattern = needle.baseAddress, var position = haystack.baseAddress else { return false }
         var candidates = max(haystack.count - needle.count + 1, 0)

@@ -2,8 +2,11 @@ import Foundation
 
 /// Demo data: a services company's projects, tasks, customers and documents.
 package enum DemoData {
+    /// Row of the demo data.
     package struct Project {
+        /// Primary key.
         package let id: Int64
+        /// Name that searches show.
         package let name: String
         package let description: String
     }
@@ -43,6 +46,7 @@ package enum DemoData {
         ("Stabilisation", "Remove the ten most frequent causes of incidents in %@."),
     ]
 
+    /// Demo projects, the same at every call.
     package static var projects: [Project] {
         (1...Int64(projectCount)).map { id in
             if id == urgent.id { return urgent }
@@ -58,6 +62,7 @@ package enum DemoData {
         }
     }
 
+    /// Demo tasks, the same at every call.
     package static var tasks: [(id: Int64, title: String, notes: String, project: Int64)] {
         let kinds = [
             ("Write the acceptance checklist", "Agree on it with the customer before the first demonstration."),
@@ -80,6 +85,7 @@ package enum DemoData {
             }
     }
 
+    /// Demo customers, the same at every call.
     package static var customers: [(id: Int64, company: String, contact: String)] {
         let places = [
             "Northern", "Harbour", "Alpine", "Riverside", "Old Town", "Lakeland", "Żuławy", "Skåne", "Ardennes",

@@ -1,5 +1,6 @@
 /// The demo company's documents: handbook pages, policies and minutes that people would ask about.
 package enum DemoDocuments {
+    /// Demo documents.
     package static let all: [Document] = [
         Document(
             title: "Holiday and Leave Policy",

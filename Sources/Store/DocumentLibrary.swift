@@ -19,9 +19,9 @@ package struct DocumentEntry: Hashable, Sendable {
     package let id: Int64
     /// Heading.
     package let title: String
-    /// Where people read it.
+    /// URL of the page for people.
     package let url: String
-    /// How many passages it is divided into.
+    /// Number of passages that it is divided into.
     package let passages: Int
 
     /// Describes a stored document.

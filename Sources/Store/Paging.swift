@@ -10,7 +10,7 @@ package enum StoreValue: Hashable, Sendable {
     case blob([UInt8])
 }
 
-/// Where a page ended: the values that order rows, of the page's last one.
+/// Position of a page's last row: the values that order rows.
 ///
 /// Only the store that made a position reads it. It grants nothing: what a caller may see is decided anew for every
 /// page.
@@ -36,7 +36,7 @@ package struct SearchRequest: Hashable, Sendable {
     package var viewer: String?
     /// The most rows returned, from 1 on.
     package var limit: Int
-    /// Where the page before ended; nil for the first one.
+    /// Position of the last row of the page before; nil for the first page.
     package var after: PagePosition?
 
     /// A search for the first rows, unless `after` says where to go on.
@@ -57,8 +57,8 @@ package struct SearchRequest: Hashable, Sendable {
 package struct SearchPage: Hashable, Sendable {
     /// At most as many as asked for, in the model's default order.
     package let hits: [SearchHit]
-    /// Where the page ended; nil when no row follows, or when the model's rows cannot be told apart (a view without a
-    /// key) and so cannot be paged.
+    /// Position of the page's last row; nil when no row follows, or when the model's rows cannot be told apart (a view
+    /// without a key) and so cannot be paged.
     package let next: PagePosition?
 
     /// A page; see the properties.
@@ -74,7 +74,7 @@ package struct MessagePageBounds: Hashable, Sendable {
     package let rows: Int
     /// Bytes of UTF-8 of all messages and responses together, before the answer escapes them.
     package let bytes: Int
-    /// Whether an exchange larger than ``bytes`` is cut to it; otherwise it makes a page of its own, whole.
+    /// True if an exchange larger than ``bytes`` is cut to it; otherwise it makes a page of its own, whole.
     package let cutsLongExchanges: Bool
 
     /// Bytes of a page unless configured. JSON may spend thirteen bytes on one of these (structured content and text
@@ -101,7 +101,7 @@ package struct MessagePageBounds: Hashable, Sendable {
 package struct MessagePage: Hashable, Sendable {
     /// At most as many as asked for.
     package let messages: [StoredMessage]
-    /// Where the page ended; nil when no older message follows.
+    /// Position of the page's last message; nil when no older message follows.
     package let next: PagePosition?
 
     /// A page; see the properties.

@@ -19,6 +19,7 @@ package struct QuestionWords {
     /// In lower case, each once.
     package var list: [String] { words }
 
+    /// Extracts the words of a question.
     package init(_ question: String) {
         var seen: Set<String> = []
         var word = String.UnicodeScalarView()
@@ -38,6 +39,7 @@ package struct QuestionWords {
         finish(&words)
     }
 
+    /// Absence of words worth looking up.
     package var isEmpty: Bool { words.isEmpty }
 
     /// Any of the words; a phrase each, so that nothing in them is an operator.

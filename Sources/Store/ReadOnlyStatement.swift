@@ -41,11 +41,11 @@ package struct StatementColumn: Hashable, Sendable {
     }
 }
 
-/// What a statement returned.
+/// Rows that a statement returned.
 package struct StatementRows: Hashable, Sendable {
     /// Values in the order of the columns.
     package let rows: [[StoreValue]]
-    /// Whether rows were left out for the limit.
+    /// True if rows were left out because of the limit.
     package let truncated: Bool
 
     /// Rows; see the properties.
@@ -88,6 +88,7 @@ package struct ReadOnlyStatement: Hashable, Sendable {
     package let parameters: [String]
     /// Types that the configuration declares, by parameter; nil where it declares none.
     package let types: [StatementType?]
+    /// Text and parameters, in their order.
     package let parts: [Part]
 
     /// Divides a statement into its text and its parameters.

@@ -2,6 +2,7 @@
 package struct SQLIdentifier: CustomStringConvertible {
     package let description: String
 
+    /// Quotes a name.
     package init(_ name: String) {
         description = "\"" + name.replacing("\"", with: "\"\"") + "\""
     }

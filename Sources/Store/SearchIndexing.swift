@@ -21,7 +21,7 @@ package protocol SearchIndexing: Sendable {
 
 /// The index of a model.
 package struct SearchIndexStatus: Hashable, Sendable {
-    /// How an index is kept.
+    /// State of an index.
     package enum State: String, Sendable {
         /// By the database, with every change.
         case maintained
@@ -37,7 +37,7 @@ package struct SearchIndexStatus: Hashable, Sendable {
 
     /// Key of the model.
     package let model: String
-    /// Whether searches use it.
+    /// True if searches use the index.
     package let state: State
     /// Rows in it; nil where that is not counted.
     package let rows: Int?
@@ -53,13 +53,13 @@ package struct SearchIndexStatus: Hashable, Sendable {
     }
 }
 
-/// How far the making of an index is.
+/// Progress of building an index.
 package struct IndexProgress: Hashable, Sendable {
     /// Rows done.
     package let rows: Int
     /// Rows in all; nil where that is not known.
     package let total: Int?
-    /// What is being done now, for people.
+    /// Description of the present step, for people.
     package let step: String
 
     /// A step; see the properties.
@@ -70,7 +70,7 @@ package struct IndexProgress: Hashable, Sendable {
     }
 }
 
-/// What making or updating an index did.
+/// Result of building or updating an index.
 package struct IndexReport: Hashable, Sendable {
     /// Rows in the index now; nil where that is not counted.
     package let rows: Int?

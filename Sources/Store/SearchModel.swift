@@ -1,7 +1,8 @@
 /// A searchable table of the store's own schema.
 package struct SearchModel: Sendable {
-    /// What callers name it.
+    /// Name that callers use.
     package let key: String
+    /// Table of the store.
     package let table: String
     /// Columns searched by `search_any`, all part of the trigram index `TABLE_trigram`.
     package let columns: [String]
@@ -10,6 +11,7 @@ package struct SearchModel: Sendable {
     /// SQL expression of the row's URL.
     package let url: String
 
+    /// Name of the table's trigram index.
     package var index: String { table + "_trigram" }
 
     /// The columns that a search looks at.
@@ -20,6 +22,7 @@ package struct SearchModel: Sendable {
         }
     }
 
+    /// Models of the store's own schema.
     package static let builtIn: [SearchModel] = [
         SearchModel(
             key: "projects", table: "project", columns: ["name", "description"], display: "name",

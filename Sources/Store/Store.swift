@@ -90,7 +90,7 @@ package protocol APIKeyStore: Sendable {
     func noteUse(ofAPIKey digest: [UInt8], at: Date) async throws
 }
 
-/// What users asked and what they were answered.
+/// Store of users' messages and the answers to them.
 package protocol MessageStore: Sendable {
     /// Appends one exchange to the user's history.
     func appendMessage(_ message: StoredMessage, userID: String) async throws
@@ -111,17 +111,19 @@ package protocol MessageStore: Sendable {
 
 extension MessageStore {
     /// Returns the user's exchanges, newest first: at most `limit`, and no more bytes than a page holds by default.
+    /// - Throws: ``StoreError``.
     package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
         try await messages(userID: userID, within: MessagePageBounds(rows: limit), after: after)
     }
 
     /// Returns the user's latest exchanges, newest first, at most `limit`.
+    /// - Throws: ``StoreError``.
     package func messages(userID: String, limit: Int) async throws -> [StoredMessage] {
         try await messages(userID: userID, limit: limit, after: nil).messages
     }
 }
 
-/// How much of one user's data was removed.
+/// Numbers of one user's removed rows.
 package struct DeletedUserData: Hashable, Sendable {
     /// Login sessions.
     package var sessions: Int
@@ -156,6 +158,7 @@ package protocol SearchRegistry: Sendable {
 
 extension SearchRegistry {
     /// The first rows, by default as an anonymous caller sees them.
+    /// - Throws: ``SearchRefusal``, ``StoreError``.
     package func search(
         model: String, query: String, columns: SearchColumns, viewer: String? = nil, limit: Int
     ) async throws -> [SearchHit]? {
@@ -230,11 +233,11 @@ package struct LoginSession: Hashable, Sendable {
 package struct APIKey: Hashable, Sendable {
     /// SHA-256 of the key's text.
     package let digest: [UInt8]
-    /// What it is for, unique among the keys that have not been revoked; 1 to 150 characters.
+    /// Purpose, unique among the keys that have not been revoked; 1 to 150 characters.
     package let name: String
     /// The beginning of the key's text, for telling keys apart.
     package let hint: String
-    /// What it allows, in the order given; no scope holds a space. Stored separated by single spaces.
+    /// Scopes in the order given; no scope holds a space. Stored separated by single spaces.
     package let scopes: [String]
     /// `Principal.id` of the user it acts for, such as `local:3`; nil for a key that acts for itself.
     package let userID: String?
@@ -266,9 +269,9 @@ package struct APIKey: Hashable, Sendable {
 
 /// One exchange of a user's history.
 package struct StoredMessage: Hashable, Sendable {
-    /// What the user wrote, verbatim.
+    /// Text of the user, verbatim.
     package let message: String
-    /// What was answered, verbatim.
+    /// Text of the answer, verbatim.
     package let response: String
     /// When, to the millisecond.
     package let at: Date
@@ -333,7 +336,7 @@ package enum SearchColumns: Hashable, Sendable {
 package struct SearchHit: Hashable, Sendable {
     /// The display column.
     package let name: String
-    /// Where the row is seen.
+    /// URL of the row's page.
     package let url: String
 
     /// A found row with its name and URL.
@@ -347,7 +350,7 @@ package struct SearchHit: Hashable, Sendable {
 package struct Document: Hashable, Sendable {
     /// Heading, also searched and quoted.
     package let title: String
-    /// Where people read it; empty to have one made from its id.
+    /// URL of the page for people; empty to have one made from the id.
     package let url: String
     /// Text; paragraphs are separated by blank lines.
     package let body: String
@@ -379,7 +382,7 @@ package struct Passage: Hashable, Sendable {
 
 /// A failure of the store, with a cause that callers can act on and no SQL.
 package struct StoreError: Error, Hashable, CustomStringConvertible {
-    /// What went wrong, as a bounded set for metrics.
+    /// Kind of error: a bounded set, for metrics.
     package enum Kind: String, Sendable {
         case duplicate, busy, full, readOnly, cannotOpen, unavailable, corrupt, newerSchema, unsupported, timeout
         case other

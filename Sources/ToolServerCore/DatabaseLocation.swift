@@ -1,7 +1,7 @@
 package import PostgreSQLStore
 package import Store
 
-/// Where the store is, as `--database` and the configuration name it.
+/// Location of the store, as `--database` and the configuration name it.
 package enum DatabaseLocation: Hashable, Sendable, CustomStringConvertible {
     /// A private database that ends with the process.
     case memory

@@ -1,7 +1,7 @@
 package import Identity
 package import Store
 
-/// What ``OwnStore/seed(hasher:)`` did.
+/// Result of ``OwnStore/seed(hasher:)``.
 package struct SeedReport: Sendable {
     /// Rows that were not there before, by table.
     package let inserted: [(table: String, rows: Int)]
@@ -11,6 +11,7 @@ package struct SeedReport: Sendable {
 
 extension OwnStore {
     /// Loads the demo data; rows that are there stay as they are. Users get random passwords, told once in the report.
+    /// - Throws: ``StoreError``; errors of the password hasher.
     package func seed(hasher: PasswordHasher) async throws -> SeedReport {
         let inserted = try await insertDemoRows()
         var created: [(username: String, password: String)] = []

@@ -2,7 +2,7 @@ package import Foundation
 import JSON
 package import Store
 
-/// What is kept of one user: told to whoever asks, or removed.
+/// Data of one user, to be exported or removed.
 package struct PersonalData: Sendable {
     /// A user whose data is kept here.
     package struct Subject: Sendable {
@@ -24,6 +24,7 @@ package struct PersonalData: Sendable {
     private static let pageSize = 200
 
     /// The user with that name: an account of ours, else a user of the Django site.
+    /// - Throws: ``StoreError``.
     package func subject(named name: String) async throws -> Subject? {
         if let account = try await store.account(named: name) {
             return Subject(
@@ -40,6 +41,7 @@ package struct PersonalData: Sendable {
 
     /// Writes everything about a user as one JSON object, piece by piece: account, login sessions and API keys without
     /// their secrets, messages newest first.
+    /// - Throws: ``StoreError``; errors of `write`.
     package func export(_ subject: Subject, now: Date = Date(), write: (String) throws -> Void) async throws {
         let account: JSONValue = [
             "id": .string(subject.id), "username": .string(subject.username), "alias": .string(subject.alias),

@@ -29,7 +29,7 @@ package struct ToolServer: Sendable {
     package let messages: any MessageStore
     /// Logging in with the store's accounts.
     package let login: LoginService
-    /// Who sends a request.
+    /// Providers that identify the sender of a request.
     package let identity: any IdentityProvider
     /// The users that credentials may name.
     package let directory: UserDirectory
@@ -175,7 +175,7 @@ package func buildToolServer(
 }
 
 extension ToolServer {
-    /// What is kept of one user.
+    /// Data of one user.
     package var personalData: PersonalData { PersonalData(store: store, foreign: foreign, messages: messages) }
 
     /// Releases the store, the threads and the connections. For uses without ``run()``.

@@ -2,7 +2,7 @@ package import HTTPServer
 package import Logging
 package import ServiceRuntime
 
-/// What a serving tool-server needs from the process around it; the defaults fit tests.
+/// Surroundings of a tool-server; the defaults fit tests.
 package struct ToolServerProcess: Sendable {
     /// Listening sockets that the process was started with.
     package var sockets: InheritedSockets
@@ -16,8 +16,10 @@ package struct ToolServerProcess: Sendable {
     package var setLogLevel: @Sendable (Logger.Level) -> Void
     /// Keeps a value out of the log from now on.
     package var redact: @Sendable (String) -> Void
+    /// Version and commit of the executable.
     package var build: BuildVersion
 
+    /// Describes the process's surroundings.
     package init(
         sockets: InheritedSockets = InheritedSockets(), notifier: SystemdNotifier = SystemdNotifier(environment: [:]),
         load: (@Sendable () throws -> ToolServerConfiguration)? = nil,

@@ -31,7 +31,7 @@ package struct AgentConfiguration: Sendable {
     package var historyExchanges: Int
     /// Largest size of earlier exchanges, in estimated tokens.
     package var historyTokens: Int
-    /// Whether the model may call tools.
+    /// Permission of the model to call tools.
     package var offersTools: Bool
     /// Names of tools that the model is not offered.
     package var excluded: Set<String>

@@ -4,11 +4,13 @@ import Synchronization
 
 /// The state of the process for `/readyz` and the admin listener. Any thread.
 package final class GatewayStatus: Sendable {
-    /// What the last check of an upstream found.
+    /// Result of the last probe of an upstream.
     package struct UpstreamStatus: Sendable {
+        /// Result of the last probe.
         package var isReachable = false
         /// Why not; nil before the first check.
         package var problem: String?
+        /// Differences between the configuration and the upstream's tools.
         package var drift: [DriftFinding] = []
         var kind = UpstreamConfiguration.Kind.mcp
         /// How the calls of its servers end.
@@ -22,6 +24,7 @@ package final class GatewayStatus: Sendable {
             return "the last \(worst.calls) calls failed: \(worst.problem)"
         }
 
+        /// Starts without any upstream probed.
         package init() {}
 
         init(isReachable: Bool, problem: String?, kind: UpstreamConfiguration.Kind) {
@@ -41,8 +44,10 @@ package final class GatewayStatus: Sendable {
 
     private let state = Mutex(State())
 
+    /// Starts without any upstream probed.
     package init() {}
 
+    /// State of the upstream with that name.
     package subscript(upstream name: String) -> UpstreamStatus? {
         state.withLock { $0.upstreams[name] }
     }

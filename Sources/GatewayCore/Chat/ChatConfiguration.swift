@@ -14,7 +14,7 @@ package struct ChatConfiguration: Hashable, Sendable {
     package let defaultType: String
     /// In the file's order; names are unique.
     package let types: [ChatTypeConfiguration]
-    /// Where a payload goes whose type is not configured; nil: it is an error.
+    /// Destination of payloads whose type is not configured; nil: they are errors.
     package let unknownTypes: UnknownTypesConfiguration?
     /// Types that come from an upstream's own tools.
     package let tools: ToolTypesConfiguration?
@@ -55,20 +55,32 @@ package struct ChatConfiguration: Hashable, Sendable {
 /// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
 /// | `access` | `anonymous`, `authenticated` | `anonymous` | whether a request must bring a credential |
 package struct ChatTypeConfiguration: Hashable, Sendable {
+    /// Name in the payload's `type`.
     package let name: String
+    /// Name of the tool.
     package let tool: String
+    /// Name of the upstream that has the tool.
     package let upstream: String
+    /// Arguments of the tool.
     package let arguments: [ChatArgumentConfiguration]
+    /// Text of the error for a missing field.
     package let missing: String
+    /// Time limit of a call.
     package let timeout: Duration
+    /// Time limit of a streamed answer.
     package let streamTimeout: Duration
+    /// Shape of the reply.
     package let reply: ChatReplyConfiguration
+    /// Use of the HTTP status that a tool's error names.
     package let useToolStatus: Bool
+    /// Share of callers that the tool serves; nil for all.
     package let canary: CanaryConfiguration?
+    /// Comparison with an old backend; nil for none.
     package let shadow: ShadowConfiguration?
+    /// Callers that may use the type.
     package let access: Access
 
-    /// Who may use a type, as far as the gateway can tell: whether a credential is there. Whether it is good, and what
+    /// Callers that may use a type: with or without a credential. The validity of the credential, and what
     /// it allows, the tool decides.
     package enum Access: String, CaseIterable, Sendable { case anonymous, authenticated }
 
@@ -151,15 +163,24 @@ extension ChatTypeConfiguration {
 /// | `coerce` | `none`, `string`, `integer`, `number`, `boolean` | `none` | turns another scalar into this one |
 /// | `falsyIsMissing` | boolean | true | `""`, `0`, `false`, `[]` and `{}` count as missing, as `null` does |
 package struct ChatArgumentConfiguration: Hashable, Sendable {
+    /// Conversion of a scalar into the argument's type.
     package enum Coercion: String, CaseIterable, Sendable { case none, string, integer, number, boolean }
 
+    /// Name of the tool's argument.
     package let target: String
+    /// Name of the payload's field.
     package let source: String
+    /// Obligation to send the field.
     package let isRequired: Bool
+    /// Removal of white space around a string.
     package let trim: Bool
+    /// Value for a missing field.
     package let defaultValue: JSONValue?
+    /// Constant value, instead of a field.
     package let constant: JSONValue?
+    /// Conversion into the argument's type.
     package let coercion: Coercion
+    /// Treatment of `""`, `0`, `false`, `[]` and `{}` as missing.
     package let falsyIsMissing: Bool
 
     init(target: String, _ reader: ConfigurationReader) {
@@ -195,7 +216,7 @@ extension ChatArgumentConfiguration {
     }
 }
 
-/// How a tool's result becomes `replies`.
+/// Conversion of a tool's result into `replies`.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -204,12 +225,18 @@ extension ChatArgumentConfiguration {
 /// | `limit` | integer | 0 | replies at most; 0: all |
 /// | `text` | `json`, `plain` | `json` for a list, else `plain` | what text is without a structured result |
 package struct ChatReplyConfiguration: Hashable, Sendable {
+    /// Shape of the reply.
     package enum Shape: String, CaseIterable, Sendable { case list, wrapped }
+    /// Form of values in the reply.
     package enum Text: String, CaseIterable, Sendable { case json, plain }
 
+    /// Shape of the reply.
     package let shape: Shape
+    /// Keys that lead to the value in the tool's result.
     package let path: [String]
+    /// Largest number of results.
     package let limit: Int
+    /// Form of values.
     package let text: Text
 
     init(_ reader: ConfigurationReader) {

@@ -5,8 +5,9 @@ package import NIOCore
 ///
 /// One scan over the client's bytes; the arguments are spliced from them, never decoded and encoded again.
 package struct ChatTranslator {
-    /// What a payload asks for.
+    /// A payload, translated into a call.
     package struct Call {
+        /// Chat type of the message.
         package let type: ChatType
         /// The JSON text of the tool's arguments.
         package let arguments: ByteBuffer
@@ -16,6 +17,7 @@ package struct ChatTranslator {
     /// The last value of each known field; kept between requests so that a request allocates nothing for it.
     private var values: [JSONSlice?]
 
+    /// Translates with a map of types.
     package init(_ map: TypeMap) {
         self.map = map
         values = Array(repeating: nil, count: map.fields.count)

@@ -25,6 +25,7 @@ package final class ChatType: Sendable {
         let falsyIsMissing: Bool
     }
 
+    /// Configuration of the type.
     package let configuration: ChatTypeConfiguration
     /// The type's place in the ``TypeMap``.
     let index: Int
@@ -41,7 +42,9 @@ package final class ChatType: Sendable {
     /// Looked up once; nil where nothing is measured.
     let instruments: TypeInstruments?
 
+    /// Name in the payload's `type`.
     package var name: String { configuration.name }
+    /// Name of the tool.
     package var tool: String { configuration.tool }
     /// Whether every request becomes a call of the type's tool, with nothing else to decide.
     var isPlain: Bool { target.tool != nil && route.other == nil }
@@ -98,6 +101,7 @@ package struct PayloadFields: Sendable {
 
 /// All types of a configuration.
 package struct TypeMap: Sendable {
+    /// Types in the configuration's order.
     package let types: [ChatType]
     /// The type of a payload without `type`; nil when no type is configured.
     package let defaultType: ChatType?
@@ -127,6 +131,7 @@ package struct TypeMap: Sendable {
         defaultType = types.first { $0.name == configuration.defaultType }
     }
 
+    /// Type with that name.
     package subscript(name: String) -> ChatType? { byName[name] }
 
     /// The type that a string names, without making a `String` of it.

@@ -4,6 +4,7 @@ package import MCPClient
 
 /// A difference between a configured type and the upstream's tools as they are.
 package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
+    /// Kind of difference.
     package enum Kind: String, Sendable {
         case missingTool = "missing_tool"
         case unfilledArgument = "unfilled_argument"
@@ -13,9 +14,13 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         case notReadOnly = "not_read_only"
     }
 
+    /// Kind of difference.
     package let kind: Kind
+    /// Chat type.
     package let type: String
+    /// Tool that the type calls.
     package let tool: String
+    /// Argument concerned; nil for the tool as a whole.
     package let argument: String?
     private let explanation: String
 
@@ -29,6 +34,7 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
 
     package var description: String { "\(type): \(explanation)" }
 
+    /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = [
             "kind": .string(kind.rawValue), "type": .string(type), "tool": .string(tool),

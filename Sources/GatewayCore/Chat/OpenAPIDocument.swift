@@ -27,6 +27,7 @@ final class OpenAPIExchange: GatewayExchange {
 
 /// OpenAPI 3.1 of the configured types, with what the live tools say about their arguments.
 package enum OpenAPIDocument {
+    /// Returns the OpenAPI document of the chat types.
     package static func make(_ chat: ChatConfiguration, catalogs: [String: ToolCatalog]) -> JSONValue {
         var schemas: JSONObject = ["Error": error, "Problem": problem]
         var alternatives: [JSONValue] = []

@@ -14,13 +14,21 @@ import JSONConfiguration
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
 /// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
 package struct ToolTypesConfiguration: Hashable, Sendable {
+    /// Name of the upstream whose tools become types.
     package let upstream: String
+    /// Patterns of tools that become types.
     package let allow: [NamePattern]
+    /// Patterns of tools that do not.
     package let deny: [NamePattern]
+    /// Time limit of a call.
     package let timeout: Duration
+    /// Time limit of a streamed answer.
     package let streamTimeout: Duration
+    /// Largest number of types.
     package let limit: Int
+    /// Shape of the reply.
     package let reply: ChatReplyConfiguration
+    /// Use of the HTTP status that a tool's error names.
     package let useToolStatus: Bool
 
     init(_ reader: ConfigurationReader) {
@@ -41,7 +49,7 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
             "Whether a 4xx status that a tool declares for its error is used; 503 always is.")
     }
 
-    /// Whether a tool may be a type.
+    /// Returns true if a tool may be a type.
     package func includes(_ tool: String) -> Bool {
         allow.contains { $0.matches(tool) } && !deny.contains { $0.matches(tool) }
     }
@@ -49,12 +57,15 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
 
 /// A name in which `*` stands for any text, also none.
 package struct NamePattern: Hashable, Sendable {
+    /// Pattern as it was written; `*` stands for any characters.
     package let text: String
 
+    /// Parses a pattern.
     package init(_ text: String) {
         self.text = text
     }
 
+    /// Returns true if the pattern matches a whole name.
     package func matches(_ name: String) -> Bool {
         let pattern = Array(text.utf8)
         let name = Array(name.utf8)

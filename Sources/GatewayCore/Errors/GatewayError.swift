@@ -2,23 +2,23 @@
 ///
 /// One type for all routes; ``GatewayErrorResponse`` is the only place that turns it into a response.
 package struct GatewayError: Error, Hashable, Sendable {
-    /// Who is to blame: bounded, for metrics.
+    /// Party that caused the error: a bounded set, for metrics.
     package enum Source: String, Sendable {
         case downstream, gateway, upstream, tool
     }
 
-    /// Whether the tool ran: `no` only where that is certain.
+    /// Knowledge of the tool's execution: `no` only where that is certain.
     package enum Executed: String, Sendable {
         case no, yes, unknown
     }
 
-    /// What kind of failure it is.
+    /// Kind of failure.
     package let label: GatewayErrorLabel
     /// The text for people; the label's own text when nil.
     package var text: String?
     /// A status that replaces the label's: tools may declare a 4xx or 503 for their errors.
     package var declaredStatus: Int?
-    /// Whether the tool ran.
+    /// Knowledge of the tool's execution.
     package var executed: Executed
     /// The upstream's challenges, each the value of one `WWW-Authenticate` header.
     package var challenges: [String] = []
@@ -26,9 +26,10 @@ package struct GatewayError: Error, Hashable, Sendable {
     package var retryAfter: String?
     /// The upstream's cookies, each the value of one `Set-Cookie` header.
     package var setCookies: [String] = []
-    /// What the log may know and the client may not: addresses, transport errors.
+    /// Details for the log alone: addresses, transport errors.
     package var detail: String?
 
+    /// Describes a failure of a request.
     package init(
         _ label: GatewayErrorLabel, text: String? = nil, executed: Executed = .no, retryAfter: String? = nil,
         detail: String? = nil
@@ -50,7 +51,7 @@ package struct GatewayError: Error, Hashable, Sendable {
     }
 }
 
-/// How failures of the upstream are reported.
+/// Form of the reply for failures of the upstream.
 package enum GatewayErrorStyle: String, CaseIterable, Sendable {
     /// 502 and 504.
     case standard

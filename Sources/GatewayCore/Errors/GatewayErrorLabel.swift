@@ -25,9 +25,9 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
     case upstreamTimeout = "upstream_timeout"
     case `internal`
 
-    /// What a label means: one row of the table of failures.
+    /// A row of the table of errors.
     package struct Facts: Sendable {
-        /// How the body carries the text unless the client asks for a problem document.
+        /// Form of the body for clients that do not ask for a problem document.
         package enum Body: Sendable {
             /// Nothing, as `text/plain`.
             case empty
@@ -37,7 +37,9 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
             case json
         }
 
+        /// HTTP status.
         package let status: Int
+        /// Party that caused the error.
         package let source: GatewayError.Source
         package let body: Body
         /// The text when the error brings none of its own.

@@ -4,7 +4,9 @@ package import NIOHTTP1
 
 /// A failure as an HTTP response. The only place that makes one.
 package struct GatewayErrorResponse {
+    /// HTTP status.
     package let status: HTTPResponseStatus
+    /// Headers of the response.
     package var headers: HTTPHeaders
     package let body: ByteBuffer
 

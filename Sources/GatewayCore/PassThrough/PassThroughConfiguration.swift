@@ -3,9 +3,11 @@ import JSONConfiguration
 /// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`), `timeout`
 /// (default 5 min) and `tools` (default none: every tool), a ``ToolAllowlist``.
 package struct PassThroughConfiguration: Hashable, Sendable {
+    /// Switch of the feature.
     package let isEnabled: Bool
+    /// Name of the upstream.
     package let upstream: String
-    /// How long an exchange may stay silent; none for a GET of an event stream.
+    /// Time limit of silence; none for a GET of an event stream.
     package let timeout: Duration
     /// The tools that may be called; nil: all, and no body is looked at.
     package let tools: ToolAllowlist?

@@ -13,9 +13,11 @@ import JSONConfiguration
 package struct CORSConfiguration: Hashable, Sendable {
     /// Lower case.
     package let origins: [String]
+    /// Permission to send cookies with requests of other origins.
     package let credentials: Bool
     /// Lower case.
     package let headers: [String]
+    /// Time that browsers keep the answer to a preflight request.
     package let maxAge: Duration
 
     init(_ reader: ConfigurationReader) {

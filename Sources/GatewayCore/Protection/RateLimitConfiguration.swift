@@ -1,6 +1,6 @@
 import JSONConfiguration
 
-/// How many requests a caller may send. Without the section nothing is limited.
+/// Rates of requests. Without the section nothing is limited.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -23,12 +23,17 @@ package struct RateLimitConfiguration: Hashable, Sendable {
         case none
     }
 
+    /// Rate of one client address.
     package let address: RateConfiguration?
+    /// Rate of one credential.
     package let credential: RateConfiguration?
+    /// Rate of login attempts from one address.
     package let login: RateConfiguration?
     /// By type.
     package let types: [String: RateConfiguration]
+    /// Header that names the client's address.
     package let addressHeader: AddressHeader
+    /// Largest number of remembered clients.
     package let entries: Int
 
     init(_ reader: ConfigurationReader) {
@@ -53,8 +58,11 @@ package struct RateLimitConfiguration: Hashable, Sendable {
 
 /// `requests` in `per` (default 1 min), of which `burst` (default: all) may come at once; 0 requests: no limit.
 package struct RateConfiguration: Hashable, Sendable {
+    /// Number of requests in a period.
     package let requests: Int
+    /// Period that the requests are counted in.
     package let period: Duration
+    /// Number of requests that may come at once.
     package let burst: Int
 
     init(_ reader: ConfigurationReader, requests: Int = 60, period: Duration = .seconds(60)) {

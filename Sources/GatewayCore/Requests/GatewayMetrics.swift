@@ -5,6 +5,7 @@ import ServiceRuntime
 /// The gateway's metrics. Label values are types, tools, upstreams, statuses and error labels: all bounded by the
 /// configuration and by this code, never by what clients send.
 package final class GatewayMetrics: Sendable {
+    /// Registry that the metrics belong to.
     package let registry: MetricsRegistry
     /// By type (or route), tool, status and outcome (`ok`, an error label, `client_closed`).
     let requests: MetricFamily<Counter>
@@ -34,6 +35,7 @@ package final class GatewayMetrics: Sendable {
     let shadowDifferences: MetricFamily<Counter>
     let loopLag: MetricFamily<Histogram>
 
+    /// Registers the metrics.
     package init(_ registry: MetricsRegistry) {
         self.registry = registry
         requests = registry.counter(

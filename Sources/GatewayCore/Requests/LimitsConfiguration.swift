@@ -15,14 +15,23 @@ package import ServiceRuntime
 /// | `keepAlive` | duration | 15 s | between comments on a silent event stream |
 package struct LimitsConfiguration: Hashable, Sendable {
     package let body: Int
+    /// Largest head of a request, in bytes.
     package let headerBytes: Int
+    /// Largest number of header lines.
     package let headerCount: Int
+    /// Largest answer of an upstream, in bytes.
     package let upstreamResponse: Int
+    /// Limits of connections.
     package let clients: ConnectionLimits
+    /// Largest number of client connections.
     package let connections: Int
+    /// Largest number of requests in progress.
     package let concurrentRequests: Int
+    /// Largest number of uploads in progress.
     package let uploads: Int
+    /// Largest number of connections to one upstream server.
     package let upstreamConnections: Int
+    /// Time that an idle client connection is kept.
     package let keepAlive: Duration
 
     init(_ reader: ConfigurationReader) {

@@ -1,12 +1,12 @@
 import JSONConfiguration
 
-/// How the process stops: `delay` (default 0), `timeout` (default 30 s) and `idleGrace` (default 500 ms).
+/// Settings of the shutdown: `delay` (default 0), `timeout` (default 30 s) and `idleGrace` (default 500 ms).
 package struct DrainConfiguration: Hashable, Sendable {
-    /// How long the process still accepts requests after `/readyz` turned 503.
+    /// Time that the process still accepts requests after `/readyz` turned 503.
     package let delay: Duration
-    /// How long requests in flight may take to finish.
+    /// Time that requests in progress are given to finish.
     package let timeout: Duration
-    /// How long unused connections stay open once nothing new is accepted: a request that is on its way over one of
+    /// Time that unused connections stay open once nothing new is accepted: a request that is on its way over one of
     /// them is still answered, with `Connection: close`.
     package let idleGrace: Duration
 

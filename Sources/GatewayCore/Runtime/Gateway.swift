@@ -7,6 +7,7 @@ import ServiceRuntime
 import Synchronization
 
 /// The composition root: puts a gateway together, without starting anything but its threads.
+/// - Throws: the error of an upstream's TLS files, or of a listener's address.
 package func buildGateway(
     _ configuration: GatewayConfiguration, dependencies: GatewayDependencies
 ) async throws -> Gateway {
@@ -55,6 +56,7 @@ package final class Gateway: Sendable {
         var isDraining = false
     }
 
+    /// State that health checks report.
     package let status: GatewayStatus
     let dependencies: GatewayDependencies
     private let group: MultiThreadedEventLoopGroup
@@ -112,7 +114,7 @@ package final class Gateway: Sendable {
     /// Requests of clients that have begun and not ended.
     package var requestsInFlight: Int { main.statistics.activeRequests }
 
-    /// Whether every event loop has turned within the time given, as far as can be told from outside.
+    /// True if every event loop has turned within the time given, as far as can be told from outside.
     package func isAnswering(within limit: TimeAmount) -> Bool { loops.isAnswering(within: limit) }
 
     // MARK: Life

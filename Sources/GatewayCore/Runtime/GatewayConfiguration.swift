@@ -29,39 +29,51 @@ package import ServiceRuntime
 /// | `certificates` | list | empty | PEM files whose end of validity is in the metrics, the proxy's for one |
 /// | `chat` | section | – | ``ChatConfiguration`` |
 package struct GatewayConfiguration: Sendable {
-    /// Where clients come: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
+    /// Address on which the gateway listens: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
     package var listen: String
     /// The admin listener; nil: none.
     package var admin: String?
     /// Number of workers.
     package var workers: Int
+    /// Form of error replies.
     package var errors: GatewayErrorStyle
+    /// Switch of the chat page.
     package var page: Bool
     /// Replaces texts of the page and of its component, by their names in `page-texts.js` and `mcp-chat-texts.js`;
     /// `lang` and `dir` become the document's.
     package var pageTexts: JSONObject
+    /// Switch of the header `Server-Timing`.
     package var serverTiming: Bool
+    /// Switch of the access log.
     package var accessLog: Bool
+    /// Least severe messages that are logged.
     package var logLevel: Logger.Level
     /// In the file's order; names are unique.
     package var upstreams: [UpstreamConfiguration]
+    /// Headers that are forwarded to upstreams.
     package var forward: ForwardConfiguration
+    /// Paths that are passed through to an upstream.
     package var passthrough: PassThroughConfiguration
     /// `scheme://host[:port]`, lower case.
     package var allowedOrigins: [String]
-    /// What pages of other origins may read; nil: nothing.
+    /// Permissions of pages of other origins; nil: none.
     package var cors: CORSConfiguration?
-    /// How many requests a caller may send; nil: no limits.
+    /// Rates of requests; nil: no limits.
     package var rateLimits: RateLimitConfiguration?
+    /// Proxies whose forwarding headers are believed.
     package var trustedProxies: TrustedProxies
+    /// Limits of sizes and numbers.
     package var limits: LimitsConfiguration
+    /// Times of the shutdown.
     package var drain: DrainConfiguration
-    /// Where spans go; nil: nowhere.
+    /// Settings of tracing; nil: no traces.
     package var tracing: TracingConfiguration?
     /// PEM files whose end of validity is in the metrics.
     package var certificates: [String]
+    /// Chat types.
     package var chat: ChatConfiguration
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         listen = reader.string("listen", default: "127.0.0.1:8080", "Where clients come: HOST:PORT or unix:/path.")
         let admin = reader.string(

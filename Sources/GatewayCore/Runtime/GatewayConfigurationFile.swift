@@ -4,12 +4,14 @@ import JSONConfiguration
 
 /// `gateway.json` on disk, with what the environment and the command line say beside it.
 package struct GatewayConfigurationFile: Sendable {
+    /// Path of the file.
     package let path: String
     private let environment: [String: String]
     private let overrides: [String: JSONValue]
 
     /// Why a configuration cannot be used; its description is one line that names the file.
     package struct Failure: Error, CustomStringConvertible {
+        /// Path of the file.
         package let path: String
         /// At least one, each on a line of its own.
         package let problems: [String]

@@ -4,10 +4,11 @@ package import NIOCore
 package import Observability
 package import ServiceRuntime
 
-/// What a gateway needs from outside; the defaults fit tests.
+/// Surroundings of a gateway; the defaults fit tests.
 package struct GatewayDependencies: Sendable {
     /// Makes the process's loggers, by name.
     package var makeLogger: @Sendable (String) -> Logger
+    /// Registry of the process's metrics.
     package var metrics: MetricsRegistry
     /// Reads the configuration again, for a reload.
     package var load: @Sendable () throws -> GatewayConfiguration
@@ -17,6 +18,7 @@ package struct GatewayDependencies: Sendable {
     package var logLevel: @Sendable () -> Logger.Level
     /// Is told the level of each configuration that comes into force, and what the admin listener is asked for.
     package var setLogLevel: @Sendable (Logger.Level) -> Void
+    /// Version and commit of the executable.
     package var build: BuildVersion
     /// Connections of clients at a time, in place of the configuration's bound where the process has room for fewer.
     package var connections: Int?
@@ -41,8 +43,10 @@ package struct GatewayDependencies: Sendable {
     }
 }
 
-/// Where a gateway listens.
+/// Addresses that a gateway listens on.
 package struct GatewayAddresses: Sendable {
+    /// Addresses that clients connect to.
     package let main: [SocketAddress]
+    /// Addresses of the admin listener.
     package let admin: [SocketAddress]
 }

@@ -5,7 +5,7 @@ package import MCPClient
 import NIOCore
 import NIOPosix
 
-/// What the commands print about a configuration.
+/// Text about a configuration, for the commands.
 package enum GatewayReport {
     /// The outcome of `check`.
     package struct Check: Sendable {

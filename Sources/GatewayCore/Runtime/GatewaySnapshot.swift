@@ -8,11 +8,13 @@ import NIOCore
 package final class GatewaySnapshot: Sendable {
     /// Counts the configurations of this process, from 1.
     package let version: Int
+    /// Configuration that this was made from.
     package let configuration: GatewayConfiguration
     /// The configured types.
     package let types: TypeMap
     /// In the order of the configuration.
     package let upstreams: [Upstream]
+    /// Settings that every request reads.
     package let settings: RequestSettings
     /// The target of `/mcp` and `/auth`; nil when they are not passed through.
     let passThrough: PassThroughTarget?

@@ -1,6 +1,6 @@
 import JSONConfiguration
 
-/// What of a request goes upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
+/// Parts of a request that go upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
 /// `Accept-Language` and the trace headers); and `credentials` (default `X-API-Key`), those of the headers that say who
 /// the caller is, as `Authorization` always does.
 package struct ForwardConfiguration: Hashable, Sendable {

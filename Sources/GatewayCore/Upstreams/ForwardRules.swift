@@ -12,6 +12,7 @@ package struct ForwardRules: Sendable {
     let forwardsAuthorization: Bool
     let forwardsTraceparent: Bool
 
+    /// Prepares the rules of a configuration.
     package init(_ configuration: ForwardConfiguration) {
         cookies = configuration.cookies.map { Array($0.utf8) }
         let names = Set(configuration.headers.map { $0.lowercased() })

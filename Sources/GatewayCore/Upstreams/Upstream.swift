@@ -8,6 +8,7 @@ import Synchronization
 /// A set of tools that somewhere else runs: an MCP server, the old chat backend. Shared by all workers; each of them
 /// calls it through a ``LoadBalancer``.
 package final class Upstream: Sendable {
+    /// Configuration of the upstream.
     package let configuration: UpstreamConfiguration
     /// Bytes that a response may have.
     let responseLimit: Int
@@ -18,7 +19,9 @@ package final class Upstream: Sendable {
     let load = UpstreamLoad()
     private let tools = Mutex<ToolCatalog?>(nil)
 
+    /// Name in the configuration.
     package var name: String { configuration.name }
+    /// Protocol that the upstream speaks.
     package var kind: UpstreamConfiguration.Kind { configuration.kind }
 
     /// - Parameter logger: The MCP client's.

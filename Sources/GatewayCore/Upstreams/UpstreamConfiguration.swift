@@ -28,27 +28,39 @@ import NIOCore
 /// An upstream of kind `chat` has no sessions and no tools: `trusted`, `era`, `protocolVersion`, `replays`,
 /// `retryWindow`, `sessionLimit` and `sessionIdle` are errors there.
 package struct UpstreamConfiguration: Hashable, Sendable {
+    /// Protocol that the upstream speaks.
     package enum Kind: String, CaseIterable, Sendable { case mcp, chat }
+    /// Revisions of MCP that are tried.
     package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
 
+    /// Name that other parts of the configuration use.
     package let name: String
+    /// Protocol that the upstream speaks.
     package let kind: Kind
     /// The first server; the pass-through goes there while it can be reached.
     package let address: UpstreamAddress
     /// All servers, the first one included.
     package let addresses: [UpstreamAddress]
+    /// Belief in the annotations of its tools.
     package let isTrusted: Bool
+    /// Revisions of MCP that are tried.
     package let era: Era
     /// The only revision in which the server is spoken to; nil: the latest that both speak.
     package let protocolVersion: MCPVersion?
     package let replays: Int
     package let connectTimeout: Duration
+    /// Time between two probes.
     package let probeInterval: Duration
+    /// Time after a call's start in which it may be sent again.
     package let retryWindow: Duration
+    /// Largest number of sessions.
     package let sessionLimit: Int
+    /// Time after which an unused session is ended.
     package let sessionIdle: Duration
     let balancing: LoadBalancerState.Policy
+    /// Time limit of waiting for a place.
     package let queueTimeout: Duration
+    /// TLS settings; nil for the defaults.
     package let tls: UpstreamTLSConfiguration?
 
     init(name: String, _ reader: ConfigurationReader) {
@@ -142,7 +154,9 @@ extension UpstreamConfiguration {
 /// When calls fail at once because a server cannot be reached: after `failures` calls in a row that did not reach it
 /// (default 5; 0: never), for `pause` (default 1 s) or until a check succeeds.
 package struct BreakerConfiguration: Hashable, Sendable {
+    /// Number of failures in a row that open the breaker.
     package let failures: Int
+    /// Time that the breaker stays open.
     package let pause: Duration
 
     init(_ reader: ConfigurationReader) {
@@ -166,7 +180,7 @@ extension LoadBalancerState.Policy {
     }
 }
 
-/// Where an upstream is.
+/// Location of an upstream.
 package struct UpstreamAddress: Hashable, Sendable {
     /// Scheme and authority, such as `http://127.0.0.1:8001`; `http://localhost` behind a socket.
     package let origin: String
@@ -178,6 +192,7 @@ package struct UpstreamAddress: Hashable, Sendable {
     /// The endpoint's URL.
     package var url: String { origin + endpoint }
 
+    /// Describes a server of an upstream.
     package init(origin: String, endpoint: String, socketPath: String?) {
         self.origin = origin
         self.endpoint = endpoint

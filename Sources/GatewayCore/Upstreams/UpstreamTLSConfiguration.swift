@@ -11,10 +11,15 @@ import JSONConfiguration
 /// | `verify` | boolean | true | whether the certificate and the host's name are checked |
 /// | `pinnedKeys` | list | empty | public keys of which the server must have one: `sha256//BASE64` |
 package struct UpstreamTLSConfiguration: Hashable, Sendable {
+    /// Path of the trusted certificates; nil for the system's.
     package let caFile: String?
+    /// Path of the client certificate.
     package let certificateFile: String?
+    /// Path of the client certificate's private key.
     package let keyFile: String?
+    /// Verification of the server's certificate and name.
     package let verify: Bool
+    /// Accepted public keys, as `sha256//` and Base64.
     package let pinnedKeys: [String]
 
     init(_ reader: ConfigurationReader) {

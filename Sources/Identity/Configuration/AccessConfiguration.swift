@@ -1,7 +1,7 @@
 package import JSONConfiguration
 package import MCPServer
 
-/// Who may do what: keys of the `toolServer` section.
+/// Rules of access: keys of the `toolServer` section.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -15,11 +15,11 @@ package import MCPServer
 package struct AccessConfiguration: Sendable {
     /// Rules by the tool's name.
     package let tools: [String: AccessRule]
-    /// Whether anonymous callers are refused.
+    /// Refusal of anonymous callers.
     package let requiresAuthentication: Bool
     /// The MCP endpoint as clients reach it.
     package let publicURL: PublicURL?
-    /// What a cookie allows.
+    /// Scopes that a cookie grants.
     package let cookieScopes: GrantedScopes
     /// A header besides `Authorization` that may hold an API key.
     package let keyHeader: String?
@@ -30,6 +30,7 @@ package struct AccessConfiguration: Sendable {
         case anonymous, authenticated
     }
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         requiresAuthentication = reader.bool(
             "requireAuthentication", default: false, "Whether anonymous callers are refused with 401.")

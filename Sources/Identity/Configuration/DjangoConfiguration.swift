@@ -17,11 +17,14 @@ package struct DjangoConfiguration: Sendable {
     package let secretKey: Secret?
     /// The site's `SECRET_KEY_FALLBACKS`, one a line.
     package let fallbacks: Secret?
+    /// Name of the session cookie.
     package let cookie: String
     /// Authentication backends that the site has; a session of any other is anonymous.
     package let backends: Set<String>
+    /// Tables of sessions and users.
     package let tables: DjangoTables
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         secretKey = reader.secret("secretKey", "The site's SECRET_KEY.", environment: "DJANGO_SECRET_KEY")
         fallbacks = reader.secret(

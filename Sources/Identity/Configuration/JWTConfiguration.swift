@@ -27,7 +27,7 @@ package struct JWTConfiguration: Sendable {
         case directory
     }
 
-    /// Where the issuer's keys are.
+    /// Source of the issuer's keys.
     package enum Keys: Hashable, Sendable {
         case file(String)
         case url(String)
@@ -40,8 +40,10 @@ package struct JWTConfiguration: Sendable {
 
     let issuer: String
     let audience: Set<String>
+    /// Source of the verification keys.
     package let keys: Keys
     let caFile: String?
+    /// Accepted signature algorithms.
     package let algorithms: Set<String>
     let leeway: Duration
     let requiredClaims: [String]
@@ -50,11 +52,14 @@ package struct JWTConfiguration: Sendable {
     let users: Users
     let nameClaim: String?
     let aliasClaim: String?
+    /// Time after which the keys are read again.
     package let refresh: Duration
+    /// Time that keys are used without being read again.
     package let maximumAge: Duration
-    /// What the resource's metadata names.
+    /// Authorization servers that the resource's metadata names.
     package let authorizationServers: [String]
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader, isUsed: Bool) {
         issuer = reader.string("issuer", default: "", "What the claim iss must be, to the letter.")
         audience = Set(reader.strings("audience", default: [], "The claim aud must hold one of these."))

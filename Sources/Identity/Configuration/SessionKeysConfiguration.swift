@@ -1,7 +1,7 @@
 package import JSONConfiguration
 package import MCPServer
 
-/// How MCP session ids are made; keys of the `toolServer` section itself.
+/// Settings of MCP session ids: keys of the `toolServer` section itself.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -14,15 +14,17 @@ package import MCPServer
 /// Without a key, ids are random and mean something to their own process only. With one, `limits.sessionIdle` and
 /// `limits.maxSessions` only free memory: until its lifetime is over, a session that is used again is taken up again.
 package struct SessionKeysConfiguration: Sendable {
-    /// What replicas share; nil: ids are random.
+    /// Key that replicas share; nil: ids are random.
     package let key: Secret?
     /// Opened, but no longer used for new sessions.
     package let previous: [Secret]
+    /// Lifetime of a sealed session.
     package let lifetime: Duration
 
     /// Fewer characters cannot hold 128 random bits in base64.
     private static let shortestKey = 22
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         key = reader.secret(
             "sessionKey", "Seals MCP session ids: at least 22 random characters, the same for all replicas.")

@@ -22,15 +22,17 @@ package struct TrustedHeaderConfiguration: Sendable {
         case directory
     }
 
+    /// Name of the header that names the user.
     package let header: String
     let aliasHeader: String?
     let scopesHeader: String?
     let secretHeader: String
-    /// What proves that the proxy wrote the headers.
+    /// Secret that proves that the proxy wrote the headers.
     package let secret: Secret?
     let peers: [PeerRange]
     let users: Users
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader, isUsed: Bool) {
         header = reader.string("header", default: "X-Auth-User", "The header with the user's name.")
         aliasHeader = reader.optionalString("aliasHeader", "The header with the name shown to others.")

@@ -49,8 +49,8 @@ package struct DjangoSigning: Sendable {
         return (try? JSONValue(parsing: bytes))?.object
     }
 
-    /// Whether a session was opened with the password that the user still has (`_auth_user_hash`); a changed password
-    /// ends the user's sessions.
+    /// Returns true if a session was opened with the password that the user still has (`_auth_user_hash`); a changed
+    /// password ends the user's sessions.
     package func isCurrent(authenticationHash: String, password: String) -> Bool {
         guard let code = Self.hexadecimal(authenticationHash) else { return false }
         return authenticationHashKeys.contains { key in

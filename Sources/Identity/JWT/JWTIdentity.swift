@@ -5,7 +5,7 @@ import MCPServer
 
 /// Callers that present a signed access token.
 package struct JWTIdentity: TokenProvider {
-    /// What begins the principal's id where tokens name users of their own.
+    /// Prefix of the principal's id where tokens name users of their own.
     package static let principalPrefix = "jwt:"
 
     let configuration: JWTConfiguration

@@ -50,9 +50,11 @@ package struct APIKeyService: Sendable {
     }
 
     /// All keys in the order in which they were made, revoked and expired ones included.
+    /// - Throws: ``StoreError``.
     package func list() async throws -> [APIKey] { try await keys.apiKeys() }
 
     /// Ends a key at once; false when no key of that name is left to revoke.
+    /// - Throws: ``StoreError``.
     package func revoke(name: String) async throws -> Bool {
         try await keys.revokeAPIKey(named: name, at: now())
     }
@@ -63,18 +65,19 @@ package struct APIKeyRuleViolation: Error, CustomStringConvertible {
     /// One line.
     package let description: String
 
+    /// Describes the rule that was broken.
     package init(_ description: String) {
         self.description = description
     }
 }
 
 extension APIKey {
-    /// Whether it can be used, for people.
+    /// State of a key, for people.
     package enum State: String, Sendable {
         case active, revoked, expired
     }
 
-    /// What the key is worth at an instant.
+    /// Returns the state at an instant.
     package func state(at now: Date) -> State {
         if revokedAt != nil { return .revoked }
         return expiresAt.map { $0 <= now } == true ? .expired : .active

@@ -24,7 +24,7 @@ package struct APIKeyText: Sendable, CustomStringConvertible, CustomReflectable 
         text = presented
     }
 
-    /// What is stored: the text's SHA-256.
+    /// SHA-256 of the text, which is what the store keeps.
     ///
     /// Passwords need a salt and a slow hash because people choose them: whoever steals the table could try the likely
     /// ones. Of 2^256 equally likely keys none can be found by trying, however fast, and a fast hash keeps the look-up

@@ -1,4 +1,4 @@
-/// What the check without a tree found.
+/// Result of the check without a tree.
 package enum JSONSchemaQuickResult: Hashable, Sendable {
     case valid
     case violation(JSONSchemaViolation)

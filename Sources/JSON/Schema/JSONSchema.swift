@@ -21,6 +21,8 @@ package struct JSONSchema: Sendable {
     let nodes: [[JSONSchemaAssertion]]
     let quickForm: JSONSchemaQuickForm?
 
+    /// Compiles a schema.
+    /// - Throws: ``JSONSchemaError`` naming the keyword.
     package init(_ schema: JSONValue) throws(JSONSchemaError) {
         var compiler = JSONSchemaCompiler(root: schema)
         try compiler.compile()
@@ -33,6 +35,7 @@ package struct JSONSchema: Sendable {
     /// The schema at a JSON pointer of `document`, with the whole document to refer to: one definition of many.
     ///
     /// - Parameter pointer: such as `#/$defs/Tool`.
+    /// - Throws: ``JSONSchemaError`` naming the keyword.
     package init(_ document: JSONValue, at pointer: String) throws(JSONSchemaError) {
         var compiler = JSONSchemaCompiler(root: document)
         try compiler.compile(startingAt: pointer)
@@ -42,13 +45,13 @@ package struct JSONSchema: Sendable {
         quickForm = JSONSchemaQuickForm(nodes)
     }
 
-    /// What is wrong with `value`, in the order of discovery; empty when it is valid. At most 20 violations.
+    /// Returns the violations of `value`, at most 20, in the order of discovery; empty when it is valid.
     package func validate(_ value: JSONValue) -> [JSONSchemaViolation] {
         var evaluation = JSONSchemaEvaluation(nodes: nodes)
         return evaluation.result(0, value)
     }
 
-    /// Whether `value` is valid; stops at the first violation.
+    /// Returns true if `value` is valid; stops at the first violation.
     package func isValid(_ value: JSONValue) -> Bool {
         var evaluation = JSONSchemaEvaluation(nodes: nodes, limit: 1)
         return evaluation.result(0, value).isEmpty

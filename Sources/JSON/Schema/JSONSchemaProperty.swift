@@ -1,23 +1,32 @@
-/// What the type of a property cannot say about it.
+/// Keywords of a property that its type does not imply.
 package struct JSONSchemaProperty: Hashable, Sendable, ExpressibleByStringLiteral {
     package var description: String?
+    /// Short name for people (`title`).
     package var title: String?
     /// Code points.
     package var minLength: Int?
+    /// Largest number of characters (`maxLength`).
     package var maxLength: Int?
+    /// Regular expression that the text has to match (`pattern`).
     package var pattern: String?
     /// An annotation such as `date-time`.
     package var format: String?
+    /// Smallest value (`minimum`).
     package var minimum: Double?
+    /// Largest value (`maximum`).
     package var maximum: Double?
+    /// Smallest number of elements (`minItems`).
     package var minItems: Int?
+    /// Largest number of elements (`maxItems`).
     package var maxItems: Int?
     /// Also makes the property optional for the caller: the type has to decode without it.
     package var defaultValue: JSONValue?
+    /// Values that show the use (`examples`).
     package var examples: [JSONValue]
     /// `x-mcp-header`: the name under which HTTP clients mirror the value (string, integer or boolean properties).
     package var header: String?
 
+    /// Describes a property.
     package init(
         _ description: String? = nil, title: String? = nil, minLength: Int? = nil, maxLength: Int? = nil,
         pattern: String? = nil, format: String? = nil, minimum: Double? = nil, maximum: Double? = nil,

@@ -14,6 +14,7 @@ package enum JSONSchemaReflection {
     }
 
     /// The same for a type known only at run time.
+    /// - Throws: ``JSONSchemaReflectionError`` naming the type.
     package static func schema(of type: any Decodable.Type) throws -> JSONValue {
         try JSONSchemaRecorder.schema(of: type, depth: 0)
     }
@@ -21,7 +22,9 @@ package enum JSONSchemaReflection {
 
 /// Why a type has no schema.
 package struct JSONSchemaReflectionError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Swift type that has no schema.
     package let type: String
+    /// Reason that it has none.
     package let reason: String
 
     package var description: String { "no JSON Schema for \(type): \(reason)" }

@@ -20,10 +20,14 @@ package struct Span: Sendable {
 
     /// Something that happened at one moment of the span.
     package struct Event: Sendable {
+        /// Name of the operation.
         package var name: String
+        /// Time of the event.
         package var time: NIODeadline
+        /// Attributes, in their order.
         package var attributes: [(String, Value)]
 
+        /// Describes an event.
         package init(_ name: String, at time: NIODeadline, _ attributes: [(String, Value)] = []) {
             self.name = name
             self.time = time
@@ -35,15 +39,22 @@ package struct Span: Sendable {
     package var context: TraceContext
     /// The span that this one is part of; nil: none, or nobody knows it.
     package var parentID: UInt64?
+    /// Name of the operation.
     package var name: String
+    /// Role of the process in the operation.
     package var kind: Kind
+    /// Begin of the operation.
     package var start: NIODeadline
+    /// End of the operation.
     package var end: NIODeadline
+    /// Attributes, in their order.
     package var attributes: [(String, Value)]
+    /// Events during the operation.
     package var events: [Event]
-    /// What went wrong, a bounded label; nil: nothing.
+    /// Label of the error, from a bounded set; nil: none.
     package var error: String?
 
+    /// Describes an operation.
     package init(
         _ name: String, _ kind: Kind, context: TraceContext, parentID: UInt64?, start: NIODeadline, end: NIODeadline,
         attributes: [(String, Value)] = [], events: [Event] = [], error: String? = nil

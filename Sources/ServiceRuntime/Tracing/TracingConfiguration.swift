@@ -14,22 +14,30 @@ package import JSONConfiguration
 /// | `interval` | duration | 5 s | how long a span waits at most while the batch is not full |
 /// | `timeout` | duration | 10 s | for one request to the collector |
 package struct TracingConfiguration: Hashable, Sendable {
-    /// Where batches are posted.
+    /// URL that batches are posted to.
     package let endpoint: String
     /// Sent with every batch.
     package let headers: [Header]
     /// Nil: the process's own name.
     package let serviceName: String?
+    /// Share of traces that are recorded, from 0 to 1.
     package let sampleRatio: Double
+    /// Adoption of the caller's decision on sampling.
     package let parentBased: Bool
+    /// Largest number of spans in one request.
     package let batch: Int
+    /// Largest number of spans that wait.
     package let queue: Int
+    /// Time between two requests.
     package let interval: Duration
+    /// Time limit of a request.
     package let timeout: Duration
 
     /// One header field; its value is a secret.
     package struct Header: Hashable, Sendable {
+        /// Name of the header.
         package let name: String
+        /// Value of the header.
         package let value: Secret
     }
 

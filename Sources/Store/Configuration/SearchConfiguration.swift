@@ -23,12 +23,13 @@ package import JSONConfiguration
 package struct SearchConfiguration: Sendable {
     /// The models; empty: the server's own.
     package let models: [ForeignModel]
-    /// What `search_projects` searches.
+    /// Model that `search_projects` searches.
     package let projects: String
 
-    /// How often indexes beside somebody else's tables are compared with them; zero: never.
+    /// Interval of comparing external indexes with their tables; zero: never.
     package let indexRefresh: Duration
 
+    /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         indexRefresh = reader.duration(
             "indexRefresh", default: .seconds(30), in: .zero ... .seconds(86_400),
@@ -53,6 +54,7 @@ extension ForeignModel {
         case anonymous, authenticated, owner
     }
 
+    /// Reads a model of the section `search.models`.
     package init(key: String, _ reader: ConfigurationReader) {
         self.key = key
         table = reader.requiredString("table", "The table or view.")

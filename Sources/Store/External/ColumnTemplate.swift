@@ -1,10 +1,12 @@
 /// Text with columns of a row in it: `/psm/project/{id}/`.
 package struct ColumnTemplate: Hashable, Sendable {
+    /// Text, or the name of a column.
     package enum Part: Hashable, Sendable {
         case text(String)
         case column(String)
     }
 
+    /// Parts in the order of the template.
     package let parts: [Part]
 
     /// The columns, in order of appearance, each once.

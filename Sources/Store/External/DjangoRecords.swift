@@ -1,6 +1,6 @@
 package import Foundation
 
-/// What the Django identity asks of an existing Django database.
+/// Queries of the identity `django` to an existing Django database.
 package protocol DjangoRecords: Sendable {
     /// The signed data of a session that has not expired at `now`.
     func djangoSession(key: String, now: Date) async throws -> String?

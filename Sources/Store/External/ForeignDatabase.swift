@@ -23,6 +23,7 @@ extension ForeignDatabase where Self: SearchIndexing {
 
 /// Messages of the site's own users go to its table; everybody else's to ours.
 package struct DividedMessages: MessageStore {
+    /// Store of the messages of the site's users.
     package let foreign: any MessageStore
     let own: any MessageStore
 

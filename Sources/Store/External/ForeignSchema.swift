@@ -2,11 +2,13 @@ package import JSONConfiguration
 
 /// A table or view as it is in somebody else's database.
 package struct ForeignTable: Sendable {
+    /// Column of a table or view.
     package struct Column: Sendable {
+        /// Name in the database.
         package let name: String
         /// Position in the primary key from 1 on; 0 outside it.
         let keyPosition: Int
-        /// Whether an insert must name it.
+        /// True if an insert has to name the column.
         package let isRequired: Bool
 
         /// Describes a column.
@@ -17,11 +19,11 @@ package struct ForeignTable: Sendable {
         }
     }
 
-    /// What SQLite numbers a table's rows by.
+    /// Number by which SQLite identifies a table's rows.
     package struct RowNumber: Hashable, Sendable {
         /// The INTEGER PRIMARY KEY, or one of SQLite's own names for the number.
         package let column: String
-        /// Whether a row keeps its number: VACUUM may give others where no INTEGER PRIMARY KEY holds them.
+        /// True if a row keeps its number: VACUUM may give others where no INTEGER PRIMARY KEY holds them.
         package let isKept: Bool
 
         /// Describes the number of a table's rows.
@@ -31,7 +33,9 @@ package struct ForeignTable: Sendable {
         }
     }
 
+    /// Name in the database.
     package let name: String
+    /// Columns, in the order of the table.
     package let columns: [Column]
     /// SQLite's numbers of the rows. Nil where there are none: in views, and in tables WITHOUT ROWID.
     package var rowNumber: RowNumber?
@@ -43,6 +47,7 @@ package struct ForeignTable: Sendable {
         self.rowNumber = rowNumber
     }
 
+    /// Names of the primary key's columns, in its order.
     package var primaryKey: [String] {
         columns.filter { $0.keyPosition > 0 }.sorted { $0.keyPosition < $1.keyPosition }.map(\.name)
     }
@@ -50,9 +55,12 @@ package struct ForeignTable: Sendable {
 
 /// Compares the configured names with a database's schema. What passes is safe to quote into a statement, and exists.
 package struct ForeignSchemaCheck {
+    /// Tables and views of the database.
     package let tables: [ForeignTable]
+    /// Differences that were found.
     package private(set) var errors: [ConfigurationError] = []
 
+    /// Prepares a comparison with a schema.
     package init(_ tables: [ForeignTable]) {
         self.tables = tables
     }

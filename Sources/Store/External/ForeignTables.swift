@@ -1,9 +1,9 @@
-/// What the configuration says of tables that belong to somebody else. Names are as written there, not yet compared
+/// Tables of an external database, as configured. Names are as written there, not yet compared
 /// with a schema.
 package struct ForeignTables: Sendable {
     /// Searchable models, in the order in which they are listed to callers.
     package var models: [ForeignModel] = []
-    /// Where messages of the site's users are stored; nil: in our own table.
+    /// Table of the messages of the site's users; nil: the store's own table.
     package var messages: ForeignMessageTable?
     /// Sessions and users of a Django site; nil when that identity is not used.
     package var django: DjangoTables?
@@ -15,10 +15,10 @@ package struct ForeignTables: Sendable {
         self.django = django
     }
 
-    /// Whether any of them is used.
+    /// True if no table is used.
     package var isEmpty: Bool { models.isEmpty && messages == nil && django == nil }
 
-    /// What is used beside the models, a line each.
+    /// Descriptions of the tables beside the models, a line each.
     package var summary: [String] {
         var lines: [String] = []
         if let messages { lines.append("messages in \(messages.table): ok") }
@@ -29,7 +29,7 @@ package struct ForeignTables: Sendable {
 
 /// A searchable table or view.
 package struct ForeignModel: Hashable, Sendable {
-    /// Who finds rows.
+    /// Callers that find rows.
     package enum Visibility: Hashable, Sendable {
         case anonymous
         /// Any logged-in caller.
@@ -38,8 +38,11 @@ package struct ForeignModel: Hashable, Sendable {
         case owner(column: String)
     }
 
+    /// Column that rows are ordered by.
     package struct OrderTerm: Hashable, Sendable {
+        /// Name of the column.
         package let column: String
+        /// Descending instead of ascending order.
         package let descending: Bool
 
         /// Orders by a column.
@@ -51,31 +54,38 @@ package struct ForeignModel: Hashable, Sendable {
 
     /// A condition that every row found fulfils.
     package struct FilterTerm: Hashable, Sendable {
+        /// Value that a column is compared with.
         package enum Value: Hashable, Sendable {
             case text(String)
             case integer(Int64)
             case real(Double)
         }
 
+        /// Name of the column.
         package let column: String
         /// Accepted values; NULL is accepted where `acceptsNull`.
         package let values: [Value]
+        /// Acceptance of NULL.
         package let acceptsNull: Bool
     }
 
-    /// What callers name it.
+    /// Name that callers use.
     package let key: String
+    /// Name of the table or view.
     package let table: String
     /// Columns searched by `search_any`.
     package let columns: [String]
     /// Shown as the row's name; its columns are what `search_projects` searches.
     package let display: ColumnTemplate
+    /// Template of a row's URL.
     package let url: ColumnTemplate
     /// Empty: by the primary key.
     package let order: [OrderTerm]
     /// Columns that tell any two rows apart; empty: the primary key.
     package let identity: [String]
+    /// Conditions that every found row fulfils.
     package let filter: [FilterTerm]
+    /// Callers that find rows.
     package let visibility: Visibility
 
     /// The columns that a search looks at.
@@ -89,25 +99,37 @@ package struct ForeignModel: Hashable, Sendable {
 
 /// A table that takes messages and answers.
 package struct ForeignMessageTable: Hashable, Sendable {
+    /// Name of the table or view.
     package let table: String
+    /// Column of the primary key.
     package let id: String
+    /// Column of the user's id.
     package let user: String
+    /// Column of the user's text.
     package let message: String
+    /// Column of the answer.
     package let response: String
+    /// Column of the time.
     package let createdAt: String
-    /// Whether one user's messages may be removed from it.
+    /// Permission to remove one user's messages.
     package let allowsDeleting: Bool
 }
 
 /// A Django site's tables.
 package struct DjangoTables: Hashable, Sendable {
+    /// Table of sessions.
     package let sessions: String
+    /// Table of users.
     package let users: String
+    /// Column of the primary key.
     package let id: String
+    /// Column of the login name.
     package let username: String
     /// Nil where the site has no such column.
     package let alias: String?
+    /// Column that says if the user may log in.
     package let active: String
+    /// Column of the encoded password.
     package let password: String
 
     /// Names the tables of a site and the columns of its users.

@@ -40,7 +40,7 @@ package import Store
 /// | `ai` | section | – | ``AnswerConfiguration`` |
 /// | `tracing` | section | – | ``TracingConfiguration`` |
 package struct ToolServerConfiguration: Sendable {
-    /// How MCP clients reach the server.
+    /// Transport of MCP.
     package enum Transport: String, CaseIterable, Sendable {
         case stdio, http
     }
@@ -81,7 +81,7 @@ package struct ToolServerConfiguration: Sendable {
     /// Logging in with the store's accounts: `lifetime` (default 14 d), `concurrency` (2), `queue` (64), `attempts` (5),
     /// `delay` (1 s) and `maxDelay` (5 min).
     package struct Login: Sendable {
-        /// How long a login lasts.
+        /// Lifetime of a login.
         package var lifetime: Duration
         /// Password checks at a time, 32 MiB each.
         package var concurrency: Int
@@ -91,7 +91,7 @@ package struct ToolServerConfiguration: Sendable {
         package var throttle: LoginThrottle.Policy
     }
 
-    /// How MCP clients reach the server.
+    /// Transport of MCP.
     package var transport: Transport
     /// Address to listen on.
     package var host: String
@@ -99,11 +99,11 @@ package struct ToolServerConfiguration: Sendable {
     package var port: Int
     /// The store, or with ``stateDatabase`` somebody else's database.
     package var database: DatabaseLocation
-    /// Where our own tables are when ``database`` is somebody else's.
+    /// Location of the store's own tables when ``database`` is external.
     package var stateDatabase: DatabaseLocation?
-    /// Whether the server starts although a PostgreSQL database cannot be reached, and waits for it.
+    /// True if the server starts although a PostgreSQL database cannot be reached, and waits for it.
     package var databaseWait: Bool
-    /// How PostgreSQL is used where a database is one of its.
+    /// Connection settings for PostgreSQL databases.
     package var postgres: PostgreSQLSettings
     /// Identity providers in the order in which they are asked.
     package var identity: [Identity]
@@ -113,13 +113,13 @@ package struct ToolServerConfiguration: Sendable {
     package var jwt: JWTConfiguration
     /// The proxy of the identity `trustedHeader`.
     package var trustedHeader: TrustedHeaderConfiguration
-    /// Who may do what.
+    /// Rules of access.
     package var access: AccessConfiguration
-    /// What is used of somebody else's database.
+    /// Tables of the external database.
     package var foreignTables: ForeignTables
-    /// What `search_projects` searches.
+    /// Model that `search_projects` searches.
     package var projectsModel: String
-    /// How often indexes beside somebody else's tables are compared with them; zero: never.
+    /// Interval of comparing external indexes with their tables; zero: never.
     package var indexRefresh: Duration
     /// How long messages are kept.
     var history: HistoryConfiguration
@@ -135,13 +135,13 @@ package struct ToolServerConfiguration: Sendable {
     package var allowedHosts: [String]
     /// Proxies whose `X-Forwarded-For` counts.
     package var trustedProxies: [PeerRange]
-    /// How long requests in flight may take at shutdown.
+    /// Time that requests in progress are given at shutdown.
     package var drain: Duration
-    /// How long requests are still accepted after `/readyz` turned 503.
+    /// Time that requests are still accepted after `/readyz` turned 503.
     package var drainDelay: Duration
-    /// How long unused connections stay open once nothing new is accepted.
+    /// Time that unused connections stay open once nothing new is accepted.
     package var drainIdleGrace: Duration
-    /// How MCP session ids are made.
+    /// Settings of MCP session ids.
     package var sessionKeys: SessionKeysConfiguration
     /// Bounds on what clients may use.
     package var limits: Limits
@@ -149,7 +149,7 @@ package struct ToolServerConfiguration: Sendable {
     package var login: Login
     /// The AI provider; nil answers from the documents.
     package var ai: AnswerConfiguration?
-    /// Where spans go; nil: nowhere.
+    /// Settings of tracing; nil: no traces.
     package var tracing: TracingConfiguration?
     /// The section as it was written, to see what a reload changes.
     var document: JSONValue = .object([:])
@@ -245,7 +245,7 @@ package struct ToolServerConfiguration: Sendable {
         }
     }
 
-    /// Where our own tables are.
+    /// Location of the store's own tables.
     package var ownDatabase: DatabaseLocation { stateDatabase ?? database }
 
     /// Passwords of the databases, for redaction.

@@ -1,8 +1,9 @@
 import JSON
 package import NIOCore
 
-/// Where two answers differ: a place and a kind, never a value.
+/// A difference between two answers: its place and kind, never a value.
 package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
+    /// Kind of difference.
     package enum Kind: String, CaseIterable, Sendable {
         /// The HTTP statuses.
         case status
@@ -16,6 +17,7 @@ package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
         case added
     }
 
+    /// Kind of difference.
     package let kind: Kind
     /// A JSON Pointer into the body; `*` stands for a key that may be somebody's data. Empty: the whole body.
     package let path: String
@@ -25,15 +27,18 @@ package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
 
 /// An answer to be compared.
 package struct ComparedAnswer: Sendable {
+    /// HTTP status.
     package let status: Int
     package let body: ByteBuffer
 
+    /// Describes an answer that is compared.
     package init(status: Int, body: ByteBuffer) {
         self.status = status
         self.body = body
     }
 }
 
+/// Comparison of two answers to one message.
 package enum AnswerComparison {
     /// Differences found at most; the rest is not looked for.
     package static let limit = 32

@@ -1,7 +1,8 @@
 import JSONConfiguration
 
-/// Where a payload goes whose type is not configured: `upstream`, of kind `chat`, and `timeout` (default 30 s).
+/// Destination of payloads whose type is not configured: `upstream`, of kind `chat`, and `timeout` (default 30 s).
 package struct UnknownTypesConfiguration: Hashable, Sendable {
+    /// Name of the old backend.
     package let upstream: String
     /// From the request's first byte to the answer.
     package let timeout: Duration
@@ -27,10 +28,13 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
 /// address, as the trusted proxies give it (of IPv6 the first half). The choice is the same in every process and after every restart, and a
 /// caller who has the tool keeps it when the percentage grows.
 package struct CanaryConfiguration: Hashable, Sendable {
+    /// Name of the old backend.
     package let upstream: String
     /// Nil: the type's tool, or on an old backend the payload.
     package let tool: String?
+    /// Share of the callers, from 0 to 100.
     package let percent: Double
+    /// Text that decides which callers belong to the share.
     package let seed: String
 
     init(_ reader: ConfigurationReader) {
@@ -56,12 +60,17 @@ package struct CanaryConfiguration: Hashable, Sendable {
 /// | `maximumBody` | size | 256 KiB | longer answers are not compared |
 /// | `force` | boolean | false | also a tool that is not `readOnlyHint`: it runs beside the old backend |
 package struct ShadowConfiguration: Hashable, Sendable {
+    /// Name of the old backend.
     package let upstream: String
     /// Nil: the type's tool, or on an old backend the payload.
     package let tool: String?
+    /// Share of the callers, from 0 to 100.
     package let percent: Double
+    /// Largest number of comparisons at one time.
     package let concurrency: Int
+    /// Largest answer that is compared, in bytes.
     package let maximumBody: Int
+    /// Permission to repeat calls that change something.
     package let force: Bool
 
     init(_ reader: ConfigurationReader) {
