@@ -43,22 +43,24 @@ package struct PostgreSQLSettings: Hashable, Sendable {
     /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         let standard = PostgreSQLSettings()
-        password = reader.secret("password", "The password, where the URL of the database has none.")
+        password = reader.secret("password", "Password, for a database whose URL has none.")
         connections = reader.integer(
-            "connections", default: standard.connections, in: 1...200, "Connections to one database at most.")
+            "connections", default: standard.connections, in: 1...200,
+            "Largest number of connections to one database; further calls wait.")
         wait = reader.duration(
             "wait", default: standard.wait, in: .milliseconds(1) ... .seconds(600),
-            "How long a call waits for a free connection.")
+            "Time limit of waiting for a free connection; then the call fails.")
         connectTimeout = reader.duration(
             "connectTimeout", default: standard.connectTimeout, in: .milliseconds(10) ... .seconds(600),
-            "How long opening a connection may take.")
+            "Time limit of opening a connection.")
         statementTimeout = reader.duration(
             "statementTimeout", default: standard.statementTimeout, in: .milliseconds(1) ... .seconds(3600),
-            "After which the database ends a statement.")
+            "Time limit of a statement; then the database ends it.")
         idle = reader.duration(
             "idle", default: standard.idle, in: .seconds(1) ... .seconds(86_400),
-            "After which an unused connection is closed.")
+            "Time after which an unused connection is closed.")
         scans = reader.integer(
-            "scans", default: standard.scans, in: 1...200, "Searches at a time that no index answers.")
+            "scans", default: standard.scans, in: 1...200,
+            "Largest number of searches without an index at one time; further ones wait.")
     }
 }

@@ -6,7 +6,7 @@ struct CheckCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "check",
         abstract:
-            "Compare the configuration with the database: models, indexes, statements, and whether they can be read.")
+            "Check the configuration against the database: models, indexes and statements.")
 
     @OptionGroup var settings: SettingsOptions
 

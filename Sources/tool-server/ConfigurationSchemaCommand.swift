@@ -6,7 +6,7 @@ import ToolServerCore
 /// `tool-server schema`: the keys of the section `toolServer`, for editors and for `gateway schema`.
 struct ConfigurationSchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "schema", abstract: "Prints the JSON Schema of the configuration file's section toolServer.")
+        commandName: "schema", abstract: "Print the JSON Schema of the configuration file's section toolServer.")
 
     func run() {
         print(ToolServerConfiguration.schema().prettyText)

@@ -29,13 +29,13 @@ struct UserCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "add", abstract: "Create an account. Without a password file a random password is printed.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
         @Option(help: "Name shown to others.")
         var alias = ""
 
-        @Option(help: "A file that holds the password; one trailing line end is dropped.")
+        @Option(help: "File that holds the password; one trailing line end is dropped.")
         var passwordFile: String?
 
         @OptionGroup var settings: SettingsOptions
@@ -52,9 +52,10 @@ struct UserCommand: AsyncParsableCommand {
 
     struct Disable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "disable", abstract: "Disable a user: its sessions end, and its keys are refused.")
+            commandName: "disable",
+            abstract: "Disable a user: the user's sessions end, and the user's keys are refused.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
         @OptionGroup var settings: SettingsOptions
@@ -67,9 +68,9 @@ struct UserCommand: AsyncParsableCommand {
 
     struct Enable: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "enable", abstract: "Enable a disabled user. Its old sessions stay ended.")
+            commandName: "enable", abstract: "Enable a disabled user. Sessions that were ended stay ended.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
         @OptionGroup var settings: SettingsOptions
@@ -83,12 +84,12 @@ struct UserCommand: AsyncParsableCommand {
     struct Password: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "password",
-            abstract: "Give a user another password; its sessions end. Without a file a random one is printed.")
+            abstract: "Set a user's password; the user's sessions end. Without a file a random password is printed.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
-        @Option(help: "A file that holds the password; one trailing line end is dropped.")
+        @Option(help: "File that holds the password; one trailing line end is dropped.")
         var passwordFile: String?
 
         @OptionGroup var settings: SettingsOptions

@@ -6,7 +6,7 @@ import ToolServerCore
 
 struct DocumentsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "documents", abstract: "Manage the documents that answers are drawn from.",
+        commandName: "documents", abstract: "Manage the documents that answers use.",
         subcommands: [Add.self, List.self, Remove.self])
 
     struct Add: AsyncParsableCommand {
@@ -14,16 +14,16 @@ struct DocumentsCommand: AsyncParsableCommand {
             commandName: "add",
             abstract: "Add text, Markdown and HTML files. A document with the same URL is replaced.")
 
-        @Argument(help: "The files.")
+        @Argument(help: "Files to add.")
         var files: [String]
 
-        @Option(help: "The title; by default the heading in the file, or its name. For one file.")
+        @Option(help: "Title, for a single file; by default the heading in the file, or the file's name.")
         var title: String?
 
-        @Option(help: "Where people read it. For one file.")
+        @Option(help: "URL of the document for people, for a single file.")
         var url: String?
 
-        @Option(help: "text, markdown or html; by default what the file's name says.")
+        @Option(help: "Format: text, markdown or html; by default the file name's extension decides.")
         var format: String?
 
         @OptionGroup var settings: SettingsOptions
@@ -85,7 +85,7 @@ struct DocumentsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "remove", abstract: "Remove documents.")
 
-        @Argument(help: "The documents' ids.")
+        @Argument(help: "Ids of the documents.")
         var ids: [Int64]
 
         @OptionGroup var settings: SettingsOptions

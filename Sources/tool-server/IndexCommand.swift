@@ -5,14 +5,14 @@ import ToolServerCore
 
 struct IndexCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "index", abstract: "Make and look after the indexes of searched tables.",
+        commandName: "index", abstract: "Build, update and list the indexes of searched tables.",
         subcommands: [Build.self, Update.self, Status.self])
 
     struct Build: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "build", abstract: "Make the indexes anew. Searches use the old ones meanwhile.")
+            commandName: "build", abstract: "Build the indexes again. Searches use the old ones until then.")
 
-        @Option(help: "The model; by default all that can have an index.")
+        @Option(help: "Model whose index is meant; by default every model that can have one.")
         var model: String?
 
         @OptionGroup var settings: SettingsOptions
@@ -26,13 +26,13 @@ struct IndexCommand: AsyncParsableCommand {
 
     struct Update: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "update", abstract: "Compare the indexes with their tables and take up what differs.",
+            commandName: "update", abstract: "Compare the indexes with their tables and update them.",
             discussion: """
                 Every row is read, so nothing that was committed before is missed. What is written while it runs is \
                 left for the next time.
                 """)
 
-        @Option(help: "The model; by default all that can have an index.")
+        @Option(help: "Model whose index is meant; by default every model that can have one.")
         var model: String?
 
         @OptionGroup var settings: SettingsOptions
@@ -46,7 +46,7 @@ struct IndexCommand: AsyncParsableCommand {
 
     struct Status: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "status", abstract: "List the indexes: model, state, rows, why.")
+            commandName: "status", abstract: "List the indexes: model, state, rows, reason.")
 
         @OptionGroup var settings: SettingsOptions
 

@@ -11,18 +11,18 @@ struct KeyCommand: AsyncParsableCommand {
 
     struct Create: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "create", abstract: "Make an API key and print it. It cannot be shown again.")
+            commandName: "create", abstract: "Create an API key and print it. It cannot be printed again.")
 
-        @Argument(help: "What the key is for; unique among the keys that are not revoked.")
+        @Argument(help: "Name of the key; unique among the keys that are not revoked.")
         var name: String
 
-        @Option(name: .customLong("scope"), help: "A scope that the key has; may be repeated.")
+        @Option(name: .customLong("scope"), help: "Scope of the key; may be repeated.")
         var scopes: [String] = []
 
-        @Option(help: "The user for whom the key acts; by default it acts for itself.")
+        @Option(help: "User for whom the key acts; by default the key acts for itself.")
         var user: String?
 
-        @Option(help: "After which the key is worth nothing, such as 90d or 12h; by default never.")
+        @Option(help: "Lifetime of the key, such as 90d or 12h; by default the key does not expire.")
         var expires: String?
 
         @OptionGroup var settings: SettingsOptions
@@ -50,7 +50,7 @@ struct KeyCommand: AsyncParsableCommand {
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list",
-            abstract: "List the keys: name, state, beginning, scopes, user, made, expires, last used.")
+            abstract: "List the keys: name, state, beginning, scopes, user, created, expires, last used.")
 
         @OptionGroup var settings: SettingsOptions
 
@@ -74,9 +74,9 @@ struct KeyCommand: AsyncParsableCommand {
 
     struct Revoke: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            commandName: "revoke", abstract: "End a key at once.")
+            commandName: "revoke", abstract: "Revoke a key at once.")
 
-        @Argument(help: "The key's name.")
+        @Argument(help: "Name of the key.")
         var name: String
 
         @OptionGroup var settings: SettingsOptions

@@ -5,9 +5,9 @@ import ToolServerCore
 struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Print what is stored of one user as JSON: account, sessions, keys (without secrets), messages.")
+        abstract: "Print the stored data of one user as JSON: account, sessions, keys (without secrets), messages.")
 
-    @Argument(help: "The user name.")
+    @Argument(help: "User name.")
     var name: String
 
     @OptionGroup var settings: SettingsOptions
@@ -23,10 +23,10 @@ struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "delete", abstract: "Remove one user's account, sessions, keys and messages for good.")
 
-    @Argument(help: "The user name.")
+    @Argument(help: "User name.")
     var name: String
 
-    @Flag(help: "Really remove them.")
+    @Flag(help: "Confirm the removal.")
     var yes = false
 
     @OptionGroup var settings: SettingsOptions

@@ -15,16 +15,16 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var settings: SettingsOptions
 
-    @Option(help: "How MCP clients reach the server (default: stdio).")
+    @Option(help: "Transport of MCP: stdio or http (default: stdio).")
     var transport: Transport?
 
-    @Option(help: "Address to listen on (default: 127.0.0.1).")
+    @Option(help: "Address on which the http transport listens (default: 127.0.0.1).")
     var host: String?
 
-    @Option(help: "Port to listen on; 0 picks a free one (default: 8001).")
+    @Option(help: "Port on which the http transport listens; 0 picks a free one (default: 8001).")
     var port: Int?
 
-    @Option(help: "Where health and metrics are served: HOST:PORT or off (default: off).")
+    @Option(help: "Address of the admin listener with health and metrics: HOST:PORT or off (default: off).")
     var admin: String?
 
     @Flag(help: "Start although PostgreSQL cannot be reached, and wait for it.")

@@ -12,7 +12,7 @@ struct SessionCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "new", abstract: "Open a login session and print the value of its sessionid cookie.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
         @OptionGroup var settings: SettingsOptions
@@ -35,7 +35,7 @@ struct SessionCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "list", abstract: "List a user's login sessions: id, opened, expires.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
         @OptionGroup var settings: SettingsOptions
@@ -55,13 +55,13 @@ struct SessionCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "revoke", abstract: "End some or all of a user's login sessions at once.")
 
-        @Argument(help: "The user name.")
+        @Argument(help: "User name.")
         var name: String
 
-        @Argument(help: "The sessions' ids, as list prints them.")
+        @Argument(help: "Ids of the sessions, as list prints them.")
         var ids: [String] = []
 
-        @Flag(help: "All of them.")
+        @Flag(help: "End all of the user's sessions.")
         var all = false
 
         @OptionGroup var settings: SettingsOptions

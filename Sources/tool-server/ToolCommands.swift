@@ -9,7 +9,7 @@ struct ToolsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "tools", abstract: "List the tools: name, arguments, annotations.")
 
-    @Flag(help: "As JSON, with the schemas.")
+    @Flag(help: "Print JSON, with the schemas.")
     var json = false
 
     @OptionGroup var settings: SettingsOptions
@@ -47,10 +47,10 @@ struct CallCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "call", abstract: "Call a tool once, anonymously, and print its result.")
 
-    @Argument(help: "The tool's name.")
+    @Argument(help: "Name of the tool.")
     var name: String
 
-    @Argument(help: "The arguments, a JSON object.")
+    @Argument(help: "Arguments, as a JSON object.")
     var arguments = "{}"
 
     @OptionGroup var settings: SettingsOptions

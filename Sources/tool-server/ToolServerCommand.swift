@@ -62,10 +62,10 @@ struct ToolServerCommand: AsyncParsableCommand {
 
 /// Where settings come from: the file, the environment, then these options.
 struct SettingsOptions: ParsableArguments {
-    @Option(help: "The configuration file; its toolServer section counts.")
+    @Option(help: "Configuration file; the section toolServer is read.")
     var config: String?
 
-    @Option(help: "The database: a path, sqlite:PATH, :memory: or postgres://USER@HOST/NAME.")
+    @Option(help: "Database: a path, sqlite:PATH, :memory: or postgres://USER@HOST/NAME.")
     var database: String?
 
     @Sendable

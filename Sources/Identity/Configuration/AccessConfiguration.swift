@@ -33,36 +33,39 @@ package struct AccessConfiguration: Sendable {
     /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         requiresAuthentication = reader.bool(
-            "requireAuthentication", default: false, "Whether anonymous callers are refused with 401.")
+            "requireAuthentication", default: false, "true: anonymous callers are refused with 401.")
         let url = reader.optionalString(
-            "publicURL", "The MCP endpoint as clients reach it, such as https://chat.example/mcp.")
+            "publicURL", "URL of the MCP endpoint as clients reach it, such as https://chat.example/mcp.")
         publicURL = url.flatMap(PublicURL.init)
         if let url, publicURL == nil {
             reader.fail("publicURL", expected: "an http or https URL without query and fragment", found: "\"\(url)\"")
         }
         let granted = Self.scopes(
-            "cookieScopes", reader, "Scopes of callers who are known by a cookie; absent: all of them.")
+            "cookieScopes", reader, "Scopes of callers identified by a cookie; absent: all scopes.")
         cookieScopes = reader.isPresent("cookieScopes") ? .only(Set(granted)) : .all
-        let rules = reader.map("tools", "Who may call a tool, by the tool's name.", of: "tool") { _, tool in
+        let rules = reader.map("tools", "Access rules by the tool's name.", of: "tool") { _, tool in
             let access = tool.choice(
-                "access", default: Access.anonymous, "Who may call it; with scopes always authenticated.")
-            let scopes = Self.scopes("scopes", tool, "What the caller's credential must hold, all of it.")
+                "access", default: Access.anonymous, "Callers that may use the tool; with scopes, always authenticated."
+            )
+            let scopes = Self.scopes("scopes", tool, "Scopes that the caller's credential must have, all of them.")
             if tool.isPresent("access"), access == .anonymous, !scopes.isEmpty {
                 tool.fail("access", expected: "\"authenticated\", as scopes are required", found: "\"anonymous\"")
             }
             return AccessRule(needsUser: access == .authenticated, scopes: scopes)
         }
         tools = Dictionary(rules.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
-        keyHeader = reader.section("apiKeys", "API keys, made with the subcommand key.") { keys in
+        keyHeader = reader.section(
+            "apiKeys", "Settings of API keys, which the subcommand key creates (identity apiKey)."
+        ) { keys in
             let header = keys.string(
-                "header", default: "X-API-Key", "A header besides Authorization that may hold a key; empty: none.")
+                "header", default: "X-API-Key", "Header, besides Authorization, that may carry a key; empty: none.")
             if !header.isEmpty, !HeaderName.isValid(header) {
                 keys.fail("header", expected: "a header's name", found: "\"\(header)\"")
             }
             return header.isEmpty ? nil : header
         }
         stdioKey = reader.secret(
-            "stdioKey", "The API key whose rights the client of the stdio transport has.",
+            "stdioKey", "API key whose rights the client of the stdio transport has.",
             environment: "TOOL_SERVER_API_KEY")
     }
 

@@ -26,26 +26,26 @@ package struct DjangoConfiguration: Sendable {
 
     /// Reads the section.
     package init(_ reader: ConfigurationReader) {
-        secretKey = reader.secret("secretKey", "The site's SECRET_KEY.", environment: "DJANGO_SECRET_KEY")
+        secretKey = reader.secret("secretKey", "SECRET_KEY of the site.", environment: "DJANGO_SECRET_KEY")
         fallbacks = reader.secret(
-            "secretKeyFallbacks", "The site's SECRET_KEY_FALLBACKS, one a line.",
+            "secretKeyFallbacks", "SECRET_KEY_FALLBACKS of the site, one per line.",
             environment: "DJANGO_SECRET_KEY_FALLBACKS")
-        cookie = reader.string("cookie", default: "sessionid", "The session cookie's name.")
+        cookie = reader.string("cookie", default: "sessionid", "Name of the session cookie.")
         backends = Set(
             reader.strings(
                 "backends", default: DjangoIdentity.standardBackends,
                 "The site's AUTHENTICATION_BACKENDS. A session that another backend opened is anonymous, as it is for "
                     + "Django; default: the backends that come with Django."))
-        let sessions = reader.section("sessions", "The table of database sessions.") {
-            $0.string("table", default: "django_session", "The table.")
+        let sessions = reader.section("sessions", "Table of database sessions.") {
+            $0.string("table", default: "django_session", "Name of the table.")
         }
-        tables = reader.section("users", "The user table.") { users in
+        tables = reader.section("users", "Table of users.") { users in
             DjangoTables(
-                sessions: sessions, users: users.string("table", default: "auth_user", "The table."),
+                sessions: sessions, users: users.string("table", default: "auth_user", "Name of the table."),
                 id: users.string("id", default: "id", "Column of the primary key."),
                 username: users.string("username", default: "username", "Column of the user name."),
-                alias: users.optionalString("alias", "Column of the name shown to others, if there is one."),
-                active: users.string("active", default: "is_active", "Column that says who may log in."),
+                alias: users.optionalString("alias", "Column of the name shown to others; absent: no such name."),
+                active: users.string("active", default: "is_active", "Boolean column: true for users that may log in."),
                 password: users.string("password", default: "password", "Column of the encoded password."))
         }
     }

@@ -61,32 +61,38 @@ package struct JWTConfiguration: Sendable {
 
     /// Reads the section.
     package init(_ reader: ConfigurationReader, isUsed: Bool) {
-        issuer = reader.string("issuer", default: "", "What the claim iss must be, to the letter.")
-        audience = Set(reader.strings("audience", default: [], "The claim aud must hold one of these."))
-        let url = reader.optionalString("jwksURL", "Where the issuer publishes its keys; https unless on this machine.")
-        let file = reader.optionalString("jwksFile", "A file with the issuer's keys, a JSON Web Key Set.")
+        issuer = reader.string("issuer", default: "", "Required value of the claim iss.")
+        audience = Set(reader.strings("audience", default: [], "Audiences, one of which the claim aud has to contain."))
+        let url = reader.optionalString(
+            "jwksURL", "URL of the issuer's JSON Web Key Set; https unless the host is this machine.")
+        let file = reader.optionalString("jwksFile", "Path of a file with the issuer's JSON Web Key Set.")
         keys = url.map(Keys.url) ?? .file(file ?? "")
-        caFile = reader.optionalString("caFile", "PEM file of the authorities that jwksURL is checked against.")
-        let names = reader.strings("algorithms", default: ["RS256", "ES256"], "The algorithms that are accepted.")
+        caFile = reader.optionalString(
+            "caFile", "Path of a PEM file with the certificate authorities trusted for jwksURL.")
+        let names = reader.strings("algorithms", default: ["RS256", "ES256"], "Accepted signature algorithms.")
         algorithms = Set(names)
         leeway = reader.duration(
-            "leeway", default: .seconds(30), in: .zero ... .seconds(300), "How far the issuer's clock may be off.")
-        requiredClaims = reader.strings("requiredClaims", default: [], "Further claims that a token must have.")
+            "leeway", default: .seconds(30), in: .zero ... .seconds(300),
+            "Tolerated difference between the issuer's clock and this one.")
+        requiredClaims = reader.strings(
+            "requiredClaims", default: [], "Names of further claims that a token must have.")
         scopeClaim = reader.optionalString(
-            "scope", "The claim with the scopes, a text with spaces or a list; absent: scope, else scp.")
-        userClaim = reader.string("user", default: "sub", "The claim that names the user.")
+            "scope", "Claim with the scopes, a space-separated text or a list; absent: scope, else scp.")
+        userClaim = reader.string("user", default: "sub", "Claim that names the user.")
         users = reader.choice(
-            "users", default: Users.token, "Whether it names a user of its own, or one of builtin and django.")
-        nameClaim = reader.optionalString("name", "The claim with the user's name; absent: that of user.")
-        aliasClaim = reader.optionalString("alias", "The claim with the name shown to others.")
+            "users", default: Users.token,
+            "Users that the name stands for: token (users of the issuer) or directory (users of builtin and django).")
+        nameClaim = reader.optionalString("name", "Claim with the user's name for people; absent: the claim of user.")
+        aliasClaim = reader.optionalString("alias", "Claim with the name shown to others.")
         refresh = reader.duration(
             "refresh", default: .seconds(30), in: .seconds(1) ... .seconds(3600),
-            "The least time between two readings of the keys.")
+            "Shortest time between two readings of the keys.")
         maximumAge = reader.duration(
             "maxAge", default: .seconds(600), in: .seconds(1) ... .seconds(86_400),
-            "After which the keys are read again anyway.")
+            "Time after which the keys are read again in any case.")
         let servers = reader.strings(
-            "authorizationServers", default: [], "What clients are told about who issues tokens; default: the issuer.")
+            "authorizationServers", default: [],
+            "Authorization servers named in the resource's metadata; default: the issuer.")
         authorizationServers = servers.isEmpty ? [issuer] : servers
         guard isUsed else { return }
         if issuer.isEmpty { reader.fail("issuer", expected: "the issuer of the tokens", found: "nothing") }

@@ -27,13 +27,13 @@ package struct SessionKeysConfiguration: Sendable {
     /// Reads the section.
     package init(_ reader: ConfigurationReader) {
         key = reader.secret(
-            "sessionKey", "Seals MCP session ids: at least 22 random characters, the same for all replicas.")
+            "sessionKey", "Key that seals MCP session ids: at least 22 random characters, the same for all replicas.")
         previous =
-            reader.secret("previousSessionKeys", "Keys of before, separated by white space or commas.")?
+            reader.secret("previousSessionKeys", "Previous keys, still accepted; separated by white space or commas.")?
             .value.split { $0.isWhitespace || $0 == "," }.map { Secret(String($0)) } ?? []
         lifetime = reader.duration(
             "sessionLifetime", default: .seconds(86_400), in: .seconds(60) ... .seconds(30 * 86_400),
-            "How long a sealed session id is good.")
+            "Lifetime of a sealed session id.")
         for (name, secrets) in [("sessionKey", [key].compactMap { $0 }), ("previousSessionKeys", previous)]
         where secrets.contains(where: { $0.value.utf8.count < Self.shortestKey }) {
             reader.fail(name, expected: "at least \(Self.shortestKey) characters a key", found: "fewer")

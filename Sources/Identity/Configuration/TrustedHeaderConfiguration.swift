@@ -34,16 +34,18 @@ package struct TrustedHeaderConfiguration: Sendable {
 
     /// Reads the section.
     package init(_ reader: ConfigurationReader, isUsed: Bool) {
-        header = reader.string("header", default: "X-Auth-User", "The header with the user's name.")
-        aliasHeader = reader.optionalString("aliasHeader", "The header with the name shown to others.")
+        header = reader.string("header", default: "X-Auth-User", "Header with the user's name.")
+        aliasHeader = reader.optionalString("aliasHeader", "Header with the name shown to others.")
         scopesHeader = reader.optionalString(
-            "scopesHeader", "The header with the user's scopes, separated by spaces; absent: users have all.")
-        secretHeader = reader.string("secretHeader", default: "X-Auth-Secret", "The header with the secret.")
-        secret = reader.secret("secret", "What proves that the proxy wrote the headers.")
-        let texts = reader.strings("peers", default: [], "Addresses of the proxy: networks, addresses, or unix.")
+            "scopesHeader", "Header with the user's scopes, separated by spaces; absent: users have all scopes.")
+        secretHeader = reader.string("secretHeader", default: "X-Auth-Secret", "Header with the secret.")
+        secret = reader.secret("secret", "Secret that proves that the proxy wrote the headers.")
+        let texts = reader.strings(
+            "peers", default: [], "Addresses of the proxy: networks, addresses, or unix for Unix sockets.")
         peers = texts.compactMap(PeerRange.init)
         users = reader.choice(
-            "users", default: Users.header, "Whether it names a user of its own, or one of builtin and django.")
+            "users", default: Users.header,
+            "Users that the name stands for: header (users of the proxy) or directory (users of builtin and django).")
         for (key, name) in [
             ("header", header), ("aliasHeader", aliasHeader), ("scopesHeader", scopesHeader),
             ("secretHeader", secretHeader),

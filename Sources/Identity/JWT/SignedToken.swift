@@ -28,7 +28,7 @@ struct SignedToken {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Self.object(parts[0]), let claims = Self.object(parts[1]),
             let signature = Self.bytes(parts[2])
-        else { throw TokenFault("The token is no signed JWT", .malformed) }
+        else { throw TokenFault("The token is not a signed JWT", .malformed) }
         guard let algorithm = header["alg"]?.string else {
             throw TokenFault("The token names no algorithm", .malformed)
         }
@@ -39,7 +39,9 @@ struct SignedToken {
         }
         // None is understood, so each one refuses the token (RFC 7515, section 4.1.11).
         guard header["crit"] == nil else { throw TokenFault("The token has critical parameters that are not known") }
-        if let keyID = header["kid"], keyID.string == nil { throw TokenFault("The token is no signed JWT", .malformed) }
+        if let keyID = header["kid"], keyID.string == nil {
+            throw TokenFault("The token is not a signed JWT", .malformed)
+        }
         self.algorithm = algorithm
         keyID = header["kid"]?.string
         self.claims = claims

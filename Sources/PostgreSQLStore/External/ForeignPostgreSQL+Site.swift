@@ -96,7 +96,8 @@ extension ForeignPostgreSQL {
         else {
             throw StoreError(
                 .unsupported,
-                "the messages of \(userID) are in somebody else's table; toolServer.messages.allowDelete is not set")
+                "the messages of \(userID) are in a table of the external database; toolServer.messages.allowDelete is not set"
+            )
         }
         let sql = "DELETE FROM \(SQLIdentifier(table.table)) WHERE \(SQLIdentifier(table.user)) = $1"
         _ = try await models()

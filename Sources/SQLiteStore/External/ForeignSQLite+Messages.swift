@@ -42,7 +42,8 @@ extension ForeignSQLite {
         else {
             throw StoreError(
                 .unsupported,
-                "the messages of \(userID) are in somebody else's table; toolServer.messages.allowDelete is not set")
+                "the messages of \(userID) are in a table of the external database; toolServer.messages.allowDelete is not set"
+            )
         }
         do {
             return try await writer.write { db in try table.sqlite.delete(user: Self.storedID(id), db) }

@@ -44,26 +44,29 @@ package struct TracingConfiguration: Hashable, Sendable {
     /// Reads the section; nil when it names no collector. Errors are recorded in the reader.
     package init?(_ reader: ConfigurationReader) {
         let endpoint = reader.optionalString(
-            "endpoint", "The OTLP/HTTP collector, such as http://127.0.0.1:4318; off without one.",
+            "endpoint",
+            "URL of the OTLP/HTTP collector, such as http://127.0.0.1:4318; absent: no traces are recorded.",
             environment: "OTEL_EXPORTER_OTLP_ENDPOINT")
         let headers = reader.secret(
-            "headers", "Header fields for the collector: NAME=VALUE,NAME=VALUE.",
+            "headers", "Header fields of requests to the collector: NAME=VALUE,NAME=VALUE.",
             environment: "OTEL_EXPORTER_OTLP_HEADERS")
         serviceName = reader.optionalString(
-            "serviceName", "The name of this service in traces.", environment: "OTEL_SERVICE_NAME")
+            "serviceName", "Name of this service in traces.", environment: "OTEL_SERVICE_NAME")
         sampleRatio = reader.number(
-            "sampleRatio", default: 1, in: 0...1, "Which part of the traces that begin here is recorded.")
+            "sampleRatio", default: 1, in: 0...1, "Share of the traces that begin here that is recorded, from 0 to 1.")
         parentBased = reader.bool(
-            "parentBased", default: true, "Whether the caller's traceparent decides what is recorded.")
-        batch = reader.integer("batch", default: 512, in: 1...10_000, "Spans in one request to the collector.")
+            "parentBased", default: true, "true: the caller's traceparent decides whether a trace is recorded.")
+        batch = reader.integer(
+            "batch", default: 512, in: 1...10_000, "Largest number of spans in one request to the collector.")
         queue = reader.integer(
-            "queue", default: 2048, in: 1...1_000_000, "Spans that may wait; more are dropped and counted.")
+            "queue", default: 2048, in: 1...1_000_000,
+            "Largest number of waiting spans; further ones are dropped and counted.")
         interval = reader.duration(
             "interval", default: .seconds(5), in: .milliseconds(10)...(.seconds(300)),
-            "How long a span waits at most while the batch is not full.")
+            "Longest time that a span waits for a full batch.")
         timeout = reader.duration(
             "timeout", default: .seconds(10), in: .milliseconds(10)...(.seconds(300)),
-            "For one request to the collector.")
+            "Time limit of one request to the collector.")
         var parsed: [Header] = []
         for field in headers?.value.split(separator: ",") ?? [] {
             let parts = field.split(separator: "=", maxSplits: 1)

@@ -12,14 +12,14 @@ extension ForeignMessageTable {
     package init?(_ reader: ConfigurationReader) {
         table = reader.string(
             "table", default: "",
-            "A table of the database that takes messages of its own users; empty: the server's own table.")
+            "Name of the table; empty: messages are kept in the server's own table.")
         id = reader.string("id", default: "id", "Column of the primary key.")
         user = reader.string("user", default: "user_id", "Column of the user's id.")
-        message = reader.string("message", default: "message", "Column of what the user wrote.")
+        message = reader.string("message", default: "message", "Column of the user's text.")
         response = reader.string("response", default: "response", "Column of the answer.")
-        createdAt = reader.string("createdAt", default: "created_at", "Column of the instant, written as Django does.")
+        createdAt = reader.string("createdAt", default: "created_at", "Column of the time, written as Django does.")
         allowsDeleting = reader.bool(
-            "allowDelete", default: false, "Whether tool-server delete removes one user's messages from the table.")
+            "allowDelete", default: false, "true: tool-server delete removes one user's messages from the table.")
         if table.isEmpty { return nil }
     }
 }

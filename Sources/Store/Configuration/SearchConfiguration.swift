@@ -34,14 +34,15 @@ package struct SearchConfiguration: Sendable {
         indexRefresh = reader.duration(
             "indexRefresh", default: .seconds(30), in: .zero ... .seconds(86_400),
             """
-            How often an index beside somebody else's table is compared with it. New and removed rows are seen at once, \
-            a changed text after at most twice as long. 0: never, and an index is used until the file is written to.
+            Interval of comparing an external index with its table. New and removed rows are seen at once, a changed text \
+            after at most twice as long. 0: never, and an index is used until the file is written to.
             """)
         models = reader.map(
-            "models", "Searchable tables of the database by the name that callers use; empty: the server's own.",
+            "models",
+            "Searchable tables of the database, by the name that callers use; empty: the server's own models.",
             of: "model"
         ) { name, model in ForeignModel(key: name, model) }.map(\.value)
-        projects = reader.string("projects", default: "projects", "The model that search_projects searches.")
+        projects = reader.string("projects", default: "projects", "Model that search_projects searches.")
         if reader.isPresent("projects"), !models.isEmpty, !models.contains(where: { $0.key == projects }) {
             reader.fail(
                 "projects", expected: "one of " + models.map(\.key).joined(separator: ", "), found: "\"\(projects)\"")
@@ -57,32 +58,34 @@ extension ForeignModel {
     /// Reads a model of the section `search.models`.
     package init(key: String, _ reader: ConfigurationReader) {
         self.key = key
-        table = reader.requiredString("table", "The table or view.")
-        columns = reader.strings("columns", default: [], "The columns that search_any searches.")
+        table = reader.requiredString("table", "Name of the table or view.")
+        columns = reader.strings("columns", default: [], "Columns that search_any searches.")
         if columns.isEmpty { reader.fail("columns", expected: "at least one column", found: "none") }
         let display = reader.string(
             "display", default: columns.first ?? "",
-            "What is shown as a row's name: a column, or a template with {column}. Default: the first of columns.")
+            "Name of a row as callers see it: a column, or a template with {column}. Default: the first of columns.")
         self.display = Self.template(display, "display", reader, bareIsColumn: true)
         if !columns.isEmpty, self.display.columns.isEmpty {
             reader.fail("display", expected: "a column or a template with {column}", found: "\"\(display)\"")
         }
         url = Self.template(
-            reader.requiredString("url", "A row's URL, with {column} for its values, such as /project/{id}/."), "url",
+            reader.requiredString("url", "URL of a row, with {column} for its values, such as /project/{id}/."), "url",
             reader, bareIsColumn: false)
         order = reader.strings(
-            "order", default: [], "Columns to order by, -column for descending. Default: the primary key."
+            "order", default: [], "Columns that rows are ordered by, -column for descending. Default: the primary key."
         ).map { text in
             text.hasPrefix("-")
                 ? OrderTerm(column: String(text.dropFirst()), descending: true)
                 : OrderTerm(column: text, descending: false)
         }
         identity = reader.strings(
-            "key", default: [], "Columns that tell any two rows apart, for paging. Default: the primary key.")
+            "key", default: [], "Columns that identify a row, for paging. Default: the primary key.")
         filter = Self.filter(reader)
-        let owner = reader.optionalString("owner", "With visibility owner: the column that holds the user's id.")
+        let owner = reader.optionalString("owner", "Column of the owner's user id, for visibility owner.")
         switch reader.choice(
-            "visibility", default: VisibilityName.anonymous, "Who finds rows: anybody, logged-in users, or their owner."
+            "visibility", default: VisibilityName.anonymous,
+            "Callers that find rows: anonymous (all), authenticated, or the row's owner. Callers without an account on the "
+                + "site own no rows."
         )
         {
         case .anonymous: visibility = .anonymous
@@ -105,7 +108,7 @@ extension ForeignModel {
     private static func filter(_ reader: ConfigurationReader) -> [FilterTerm] {
         guard
             let value = reader.json(
-                "filter", "What rows must have: column to value, to a list of values, or to null.")
+                "filter", "Conditions of rows: a column with a value, a list of values, or null.")
         else { return [] }
         guard let object = value.object else {
             reader.fail("filter", expected: "an object of column and value", found: String(value.text.prefix(80)))

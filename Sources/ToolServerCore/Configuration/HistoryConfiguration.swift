@@ -22,7 +22,7 @@ struct HistoryConfiguration: Sendable {
             "Age after which messages in the server's own table are removed, such as 90d; 0: never.")
         sweep = reader.duration(
             "sweep", default: .seconds(600), in: .seconds(1) ... .seconds(86_400),
-            "How often messages past their age are looked for.")
+            "Interval of removing messages past their age.")
         maximumPage = reader.bytes(
             "maxPage", default: MessagePageBounds.standardBytes, in: 1024...(16 << 20),
             "Bytes of messages and responses in one answer of chat_history, before JSON escapes them. Older exchanges "

@@ -48,17 +48,19 @@ package struct StatementToolConfiguration: Sendable {
     /// Reads one entry. Errors are recorded in the reader.
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
-        let sql = reader.requiredString("statement", "One SQL statement that only reads; parameters are written :name.")
-        title = reader.optionalString("title", "What clients show. Default: the tool's name.")
-        description = reader.optionalString("description", "What the tool is for, as models read it.")
+        let sql = reader.requiredString("statement", "SQL statement that only reads; parameters are written :name.")
+        title = reader.optionalString("title", "Title of the tool for people. Default: the tool's name.")
+        description = reader.optionalString("description", "Description of the tool for models.")
         arguments = reader.map(
-            "arguments", "What callers give, by the name of the statement's parameter.", of: "argument"
+            "arguments", "Arguments, by the name of the statement's parameter.", of: "argument"
         ) { Argument(name: $0, $1) }.map(\.value)
         columns = Self.columns(reader)
-        limit = reader.integer("limit", default: 100, in: 1...10_000, "The most rows answered.")
+        limit = reader.integer(
+            "limit", default: 100, in: 1...10_000,
+            "Largest number of rows in a result; further rows are left out and the result says so.")
         timeout = reader.duration(
             "timeout", default: .seconds(5), in: .milliseconds(1) ... .seconds(600),
-            "How long the statement may run.")
+            "Time limit of the statement; then the call fails.")
         let types = Dictionary(arguments.map { ($0.name, $0.type) }, uniquingKeysWith: { $1 })
         do {
             statement = try reader.isPresent("statement") ? ReadOnlyStatement(parsing: sql, types: types) : nil
@@ -87,7 +89,7 @@ package struct StatementToolConfiguration: Sendable {
     }
 
     private static func columns(_ reader: ConfigurationReader) -> [StatementColumn] {
-        let text = "Result columns and their types; absent: as the statement has them."
+        let text = "Result columns and their types; absent: those of the statement."
         guard let declared = reader.json("columns", text), !declared.isNull else { return [] }
         let columns = (declared.object ?? [:]).compactMap { name, type in
             type.string.flatMap(StatementType.init).map { StatementColumn(name: name, type: $0) }
@@ -116,11 +118,11 @@ package struct StatementToolConfiguration: Sendable {
 extension StatementToolConfiguration.Argument {
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
-        type = reader.choice("type", default: StatementType.string, "What is accepted.")
-        description = reader.optionalString("description", "What it is, as models read it.")
-        choices = reader.strings("enum", default: [], "The only values of a string.")
-        isOptional = reader.bool("optional", default: false, "Whether it may be left out; NULL is bound then.")
-        defaultValue = reader.json("default", "What is bound when it is left out.")
+        type = reader.choice("type", default: StatementType.string, "Type of the argument.")
+        description = reader.optionalString("description", "Description of the argument for models.")
+        choices = reader.strings("enum", default: [], "Accepted values of a string; absent: any.")
+        isOptional = reader.bool("optional", default: false, "true: the argument may be absent; NULL is bound then.")
+        defaultValue = reader.json("default", "Value that is bound when the argument is absent.")
         if !choices.isEmpty, type != .string {
             reader.fail("enum", expected: "no enum, as the type is \(type.rawValue)", found: "one")
         }

@@ -158,55 +158,65 @@ package struct ToolServerConfiguration: Sendable {
     package init(_ reader: ConfigurationReader) {
         transport = reader.choice(
             "transport", default: Transport.stdio,
-            "How MCP clients reach the server: standard input and output, or HTTP.")
-        host = reader.string("host", default: "127.0.0.1", "Address to listen on with the http transport.")
-        port = reader.integer("port", default: 8001, in: 0...65535, "Port to listen on; 0 picks a free one.")
+            "Transport of MCP: stdio (standard input and output) or http.")
+        host = reader.string("host", default: "127.0.0.1", "Address on which the http transport listens.")
+        port = reader.integer(
+            "port", default: 8001, in: 0...65535, "Port on which the http transport listens; 0 picks a free one.")
         let database = reader.string(
             "database", default: "./tool-server.sqlite",
-            "The database: a path, sqlite:PATH, :memory: or postgres://USER@HOST:PORT/NAME.")
+            "Database: a path, sqlite:PATH, :memory: or postgres://USER@HOST:PORT/NAME.")
         self.database = Self.location(database, "database", reader)
         let state = reader.optionalString(
-            "stateDatabase", "Where the server's own tables are kept when database is somebody else's.")
+            "stateDatabase", "Database of the server's own tables when database names an external one.")
         stateDatabase = state.map { Self.location($0, "stateDatabase", reader) }
         databaseWait = reader.bool(
             "databaseWait", default: false,
-            "Whether the server starts although its PostgreSQL database cannot be reached, and waits for it.")
-        postgres = reader.section("postgres", "How PostgreSQL is used where a database is one of its.") {
+            "true: the server starts although its PostgreSQL database cannot be reached, and waits for it; false: it "
+                + "exits."
+        )
+        postgres = reader.section("postgres", "Connection settings for PostgreSQL databases.") {
             PostgreSQLSettings($0)
         }
         identity = Self.identity(reader)
-        let django = reader.section("django", "The site whose sessions the identity django reads.") {
+        let django = reader.section("django", "Django site whose sessions the identity django accepts.") {
             DjangoConfiguration($0)
         }
         self.django = django
         let providers = identity
-        jwt = reader.section("jwt", "Signed bearer tokens, for the identity jwt.") {
+        jwt = reader.section("jwt", "Settings of signed bearer tokens (identity jwt).") {
             JWTConfiguration($0, isUsed: providers.contains(.jwt))
         }
-        trustedHeader = reader.section("trustedHeader", "A user named by the proxy, for the identity trustedHeader.") {
+        trustedHeader = reader.section(
+            "trustedHeader", "Settings of users that a proxy names in a header (identity trustedHeader)."
+        ) {
             TrustedHeaderConfiguration($0, isUsed: providers.contains(.trustedHeader))
         }
         access = AccessConfiguration(reader)
-        let search = reader.section("search", "Searchable models over tables of the database.") {
+        let search = reader.section("search", "Settings of searches.") {
             SearchConfiguration($0)
         }
         projectsModel = search.projects
         indexRefresh = search.indexRefresh
         foreignTables = ForeignTables(
             models: search.models,
-            messages: reader.section("messages", "A table of the database that takes messages.") {
+            messages: reader.section(
+                "messages", "Table of the external database that stores the messages of its users."
+            ) {
                 ForeignMessageTable($0)
             }, django: identity.contains(.django) ? django.tables : nil)
-        history = reader.section("history", "How long stored messages are kept.") { HistoryConfiguration($0) }
-        statementTools = reader.map("sqlTools", "Tools that are one SQL statement each, by their names.", of: "tool") {
+        history = reader.section("history", "Retention of stored messages.") { HistoryConfiguration($0) }
+        statementTools = reader.map(
+            "sqlTools", "Tools that run one SQL statement each, by the tool's name.", of: "tool"
+        ) {
             StatementToolConfiguration(name: $0, $1)
         }.map(\.value)
         let admin = reader.string(
-            "admin", default: "off", "Where health and metrics are served: HOST:PORT, unix:/path or off.")
+            "admin", default: "off",
+            "Address of the admin listener with health and metrics: HOST:PORT, unix:/path or off.")
         self.admin = admin == "off" || admin.isEmpty ? nil : admin
-        logLevel = reader.choice("logLevel", default: Logger.Level.info, "The least level that is logged.")
+        logLevel = reader.choice("logLevel", default: Logger.Level.info, "Least severe level that is logged.")
         allowedOrigins = reader.strings(
-            "allowedOrigins", default: [], "Other origins, such as https://app.example, whose pages may post.")
+            "allowedOrigins", default: [], "Other origins, such as https://app.example, whose pages may send requests.")
         allowedHosts = reader.strings(
             "allowedHosts", default: [], "Values of Host that are accepted; empty accepts every host.")
         let proxies = reader.strings(
@@ -220,20 +230,24 @@ package struct ToolServerConfiguration: Sendable {
         }
         drain = reader.duration(
             "drain", default: .seconds(10), in: .zero ... .seconds(600),
-            "How long requests in flight may take at shutdown.")
+            "Time that requests in progress are given to finish at shutdown; then they are cut off.")
         drainDelay = reader.duration(
             "drainDelay", default: .zero, in: .zero ... .seconds(600),
-            "How long requests are still accepted after readiness turned false.")
+            "Time that requests are still accepted after readiness turned false.")
         drainIdleGrace = reader.duration(
             "drainIdleGrace", default: .milliseconds(500), in: .zero ... .seconds(60),
-            "How long unused connections stay open at shutdown, so that no request meets a closing one.")
+            "Time that unused connections stay open at shutdown, so that no request meets a closing one.")
         sessionKeys = SessionKeysConfiguration(reader)
-        limits = reader.section("limits", "Bounds on what clients may use.") { Limits($0) }
-        login = reader.section("login", "Logging in with the store's accounts.") { Login($0) }
-        tracing = reader.section("tracing", "Where spans are sent: an OTLP/HTTP collector.") {
+        limits = reader.section("limits", "Limits of requests, connections and sessions.") { Limits($0) }
+        login = reader.section("login", "Settings of logging in with the store's accounts (identity builtin).") {
+            Login($0)
+        }
+        tracing = reader.section("tracing", "Settings of tracing by OTLP/HTTP.") {
             TracingConfiguration($0)
         }
-        ai = reader.section("ai", "The AI provider, OpenAI-compatible.") { AnswerConfiguration($0) }
+        ai = reader.section("ai", "AI provider that speaks the OpenAI chat-completions protocol.") {
+            AnswerConfiguration($0)
+        }
         checkForeign(reader)
         if identity.contains(.jwt), access.publicURL == nil {
             reader.fail(
@@ -264,7 +278,8 @@ package struct ToolServerConfiguration: Sendable {
         if stateDatabase == nil {
             reader.fail(
                 "stateDatabase",
-                expected: "where the server's own tables are kept, as database is somebody else's (a path or :memory:)",
+                expected:
+                    "a location for the server's own tables, as database names an external one (a path or :memory:)",
                 found: "nothing")
         } else if stateDatabase == database {
             reader.fail("stateDatabase", expected: "another database than database", found: "the same")
@@ -354,7 +369,7 @@ extension ToolServerConfiguration.Limits {
             "MCP sessions of one known caller at a time. Beyond it the caller's own longest idle one ends.")
         sessionIdle = reader.duration(
             "sessionIdle", default: .seconds(1800), in: .seconds(1) ... .seconds(7 * 86_400),
-            "After so long without a request an MCP session ends.")
+            "Time without a request after which an MCP session ends.")
     }
 }
 
@@ -362,7 +377,7 @@ extension ToolServerConfiguration.Login {
     init(_ reader: ConfigurationReader) {
         lifetime = reader.duration(
             "lifetime", default: LoginService.standardLifetime, in: .seconds(60) ... .seconds(365 * 86_400),
-            "How long a login lasts.")
+            "Lifetime of a login.")
         concurrency = reader.integer(
             "concurrency", default: 2, in: 1...16,
             "Password checks at a time, on threads of their own that give way to everything else; each takes 32 MiB of "

@@ -69,7 +69,8 @@ struct StatementTool: Tool {
         var object: JSONObject = [:]
         for (column, value) in zip(columns, values) {
             guard let json = value.json(as: column.type) else {
-                throw ToolError("Column \(column.name) has a value that is no \(column.type?.rawValue ?? "value")")
+                throw ToolError(
+                    "Column \(column.name) has a value that is not of type \(column.type?.rawValue ?? "value")")
             }
             object[column.name] = json
         }

@@ -135,7 +135,7 @@ import Testing
     @Test(
         arguments: [
             (["typ": "logout+jwt"], "type"), (["typ": 5], "type"), (["typ": "dpop+jwt"], "type"),
-            (["crit": ["exp"], "exp": 1], "critical"), (["kid": 5], "no signed JWT"),
+            (["crit": ["exp"], "exp": 1], "critical"), (["kid": 5], "not a signed JWT"),
             (["kid": "other"], "key is unknown"),
         ] as [(JSONObject, String)])
     func headersThatAreNotUnderstoodAreRefused(header: JSONObject, part: String) async throws {
