@@ -42,6 +42,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-asn1", from: "1.7.4"),
+        .package(url: "https://github.com/apple/swift-certificates", from: "1.21.1"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-crypto", from: "4.5.2"),
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
@@ -69,7 +71,11 @@ let package = Package(
         // What a process of ours owes the machine that it runs on.
         library(
             "ServiceRuntime",
-            ["JSON", "JSONConfiguration", "Observability", "CurlTransport", "HTTPServer", logging, nio("NIOCore")]),
+            [
+                "JSON", "JSONConfiguration", "Observability", "CurlTransport", "HTTPServer", logging, nio("NIOCore"),
+                .product(name: "SwiftASN1", package: "swift-asn1"),
+                .product(name: "X509", package: "swift-certificates"),
+            ]),
 
         // MCP, both sides.
         library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),

@@ -33,7 +33,7 @@ package struct MCPToolCall {
     /// Longest silence of the upstream, its session's beginning included; each progress notification starts it anew.
     /// nil: only the deadline counts.
     package var idleTimeout: TimeAmount?
-    /// How often other servers may have run it already: those count against the upstream's `replays`.
+    /// Number of other servers that may have run it already: those count against the upstream's `replays`.
     package var earlierRuns = 0
     /// Sent as a header and in `_meta`.
     package var traceparent: String?

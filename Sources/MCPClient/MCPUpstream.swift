@@ -31,7 +31,7 @@ package final class MCPUpstream: Sendable {
 
     /// Warnings about this upstream.
     let notices: UpstreamNotices
-    /// How its tool calls have ended lately.
+    /// Outcomes of its latest tool calls.
     package let health = CallHealth()
 
     private let pool: Mutex<SessionPoolState<PoolWaiter>>

@@ -23,10 +23,11 @@ package struct MCPUpstreamConfiguration: Sendable {
     package var connectTimeout: Duration
     /// Tool annotations of this upstream are believed: `readOnlyHint` and `idempotentHint` allow replays.
     package var trusted: Bool
-    /// How often such a call is sent again, after failures of the transport, when it may have run.
+    /// Largest number of times that such a call is sent again, after failures of the transport, when it may have run.
     package var replays = 3
     /// Other servers can be given a call: here it is sent again once, the rest of its replays is theirs.
     package var hasAlternatives = false
+    /// Revisions that are tried.
     package var era: Era
     /// Revision that `initialize` asks for; the server may choose another legacy one.
     package var legacyVersion: MCPVersion

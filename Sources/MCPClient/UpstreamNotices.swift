@@ -47,7 +47,7 @@ final class UpstreamNotices: Sendable {
     }
 }
 
-/// How the tool calls of one upstream have ended lately. Any thread.
+/// Outcomes of the latest tool calls of one upstream. Usable from any thread.
 package final class CallHealth: Sendable {
     /// Calls in a row that have to fail before an upstream counts as failing.
     package static let threshold = 3
@@ -55,6 +55,7 @@ package final class CallHealth: Sendable {
     private let failures = Atomic<Int>(0)
     private let problem = Mutex<String?>(nil)
 
+    /// Starts without any call counted.
     package init() {}
 
     /// Calls that failed since the last one that did not, and what the last one came to; nil while there are too few.

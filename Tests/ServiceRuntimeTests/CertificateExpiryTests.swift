@@ -33,6 +33,14 @@ import Testing
         #expect(days(CertificateExpiry.earliest(inPEM: long + short)) == 5)
     }
 
+    @Test func keysAndTextBesideACertificateAreSkipped() async throws {
+        let directory = try TemporaryDirectory("certificates")
+        let certificate = try await certificate(directory, days: 5)
+        let key = try String(contentsOfFile: directory.path("key.pem"), encoding: .utf8)
+        #expect(days(CertificateExpiry.earliest(inPEM: "subject=CN = test\n" + certificate + "\n" + key)) == 5)
+        #expect(days(CertificateExpiry.earliest(inPEM: key + certificate)) == 5)
+    }
+
     @Test func whatIsNoCertificateHasNoEnd() async throws {
         let directory = try TemporaryDirectory("certificates")
         let text = try await certificate(directory, days: 5)

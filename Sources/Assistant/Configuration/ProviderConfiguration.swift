@@ -24,7 +24,7 @@ package import JSONConfiguration
 /// | `maxAnswer` | 4 MiB | largest response |
 /// | `reasoning` | `detect` | whether streams begin with reasoning that has no opening mark |
 package struct ProviderConfiguration: Sendable {
-    /// How a model's reasoning is told from its answer in streams.
+    /// Form in which streams mark a model's reasoning.
     package enum Reasoning: String, CaseIterable, Sendable {
         case detect, plain, unopened
     }
@@ -63,7 +63,7 @@ package struct ProviderConfiguration: Sendable {
     package var maxConcurrent: Int
     /// Largest response in bytes.
     package var maxAnswer: Int
-    /// How a model's reasoning is told from its answer in streams.
+    /// Form in which streams mark a model's reasoning.
     package var reasoning: Reasoning
 
     /// Makes a provider with standard limits.

@@ -93,7 +93,7 @@ struct UpstreamFailure: Error {
     var timings = MCPCallTimings()
     /// Sendings after which the tool may have run.
     var runs = 0
-    /// How often the call was sent again.
+    /// Number of times that the call was sent again.
     var replays = 0
     /// False when the call waited for a handshake.
     var sessionReused = true

@@ -47,7 +47,9 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let era: Era
     /// The only revision in which the server is spoken to; nil: the latest that both speak.
     package let protocolVersion: MCPVersion?
+    /// Largest number of times that a call which may have run is sent again.
     package let replays: Int
+    /// Time limit of opening a connection.
     package let connectTimeout: Duration
     /// Time between two probes.
     package let probeInterval: Duration
