@@ -65,7 +65,10 @@ package struct RequestMetadata: Hashable, Sendable {
     package init(meta: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(meta, "_meta")
         protocolVersion = try reader.string(MCPMeta.protocolVersion)
-        clientCapabilities = try ClientCapabilities(json: meta[MCPMeta.clientCapabilities] ?? .null)
+        guard let capabilities = meta[MCPMeta.clientCapabilities] else {
+            throw MCPDecodingError("_meta.\(MCPMeta.clientCapabilities): missing, expected object")
+        }
+        clientCapabilities = try ClientCapabilities(json: capabilities)
         if let info = try reader.optionalObject(MCPMeta.clientInfo) {
             clientInfo = try Implementation(json: .object(info))
         }

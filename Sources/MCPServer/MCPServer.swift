@@ -192,7 +192,9 @@ package final class MCPServer: Sendable {
     }
 
     func tool(_ name: String, for principal: Principal?, in version: MCPVersion) -> RegisteredTool? {
-        guard let tool = registry.withLock({ $0.tools[name] }), tool.tool.isVisible(to: principal),
+        // Names are bytes: what Unicode calls equal (the Kelvin sign and K) is another name to those who filter names.
+        guard let tool = registry.withLock({ $0.tools[name] }),
+            tool.definition.name.utf8.elementsEqual(name.utf8), tool.tool.isVisible(to: principal),
             tool.tool.isAvailable(in: version)
         else { return nil }
         return tool
