@@ -53,7 +53,8 @@ let package = Package(
     targets: [
         // Bytes and messages: no I/O.
         library("JSON", [.product(name: "OrderedCollections", package: "swift-collections")]),
-        library("MCP", ["JSON"]),
+        library("HTTPSyntax", []),
+        library("MCP", ["JSON", "HTTPSyntax"]),
         library("JSONConfiguration", ["JSON"]),
         library("Observability", ["JSON", logging]),
         // The commit, for the executables alone: the next commit recompiles nothing else.
@@ -63,26 +64,34 @@ let package = Package(
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
-        library("CurlTransport", ["CCurl", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers")]),
+        library(
+            "CurlTransport",
+            ["CCurl", "HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers")]),
         library(
             "HTTPServer",
-            [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
+            ["HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
 
         // What a process of ours owes the machine that it runs on.
         library(
             "ServiceRuntime",
             [
-                "JSON", "JSONConfiguration", "Observability", "CurlTransport", "HTTPServer", logging, nio("NIOCore"),
+                "JSON", "JSONConfiguration", "HTTPSyntax", "Observability", "CurlTransport", "HTTPServer", logging,
+                nio("NIOCore"), nio("NIOHTTP1"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
             ]),
 
         // MCP, both sides.
-        library("MCPClient", ["JSON", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
+        library("MCPClient", ["JSON", "HTTPSyntax", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
         library(
             "MCPServer",
-            ["JSON", "MCP", logging, crypto, .product(name: "DequeModule", package: "swift-collections")]),
-        library("MCPServerHTTP", ["MCPServer", "JSON", "HTTPServer", logging, nio("NIOCore"), nio("NIOHTTP1")]),
+            [
+                "JSON", "HTTPSyntax", "MCP", logging, crypto,
+                .product(name: "DequeModule", package: "swift-collections"),
+            ]),
+        library(
+            "MCPServerHTTP",
+            ["MCPServer", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOCore"), nio("NIOHTTP1")]),
 
         // One MCP server in front of several.
         library(
@@ -93,7 +102,8 @@ let package = Package(
         library(
             "GatewayCore",
             [
-                "CChatPage", "JSON", "MCP", "MCPClient", "CurlTransport", "HTTPServer", "JSONConfiguration",
+                "CChatPage", "JSON", "HTTPSyntax", "MCP", "MCPClient", "CurlTransport", "HTTPServer",
+                "JSONConfiguration",
                 "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ] + lifecycle),
         // What the tool-server keeps, and on which database.
@@ -110,7 +120,8 @@ let package = Package(
         library(
             "Identity",
             [
-                "CZlib", "Store", "JSON", "JSONConfiguration", "MCPServer", "CurlTransport", logging, crypto,
+                "CZlib", "Store", "JSON", "HTTPSyntax", "JSONConfiguration", "MCPServer", "CurlTransport", logging,
+                crypto,
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "JWTKit", package: "jwt-kit"),
@@ -125,8 +136,9 @@ let package = Package(
         library(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration", "MCP",
-                "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime", logging,
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration",
+                "HTTPSyntax", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Observability",
+                "ServiceRuntime", logging,
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
             ] + lifecycle),
         .executableTarget(
@@ -147,7 +159,9 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: settings),
         .executableTarget(
             name: "ConformanceServer",
-            dependencies: ["MCPServer", "MCPServerHTTP", "MCP", "JSON", "HTTPServer", logging, nio("NIOPosix")],
+            dependencies: [
+                "MCPServer", "MCPServerHTTP", "MCP", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOPosix"),
+            ],
             path: "Tests/ConformanceServer", swiftSettings: settings),
         .executableTarget(
             name: "ConformanceClient",
@@ -163,6 +177,7 @@ let package = Package(
             name: "Microbenchmarks", dependencies: ["GatewayCore", "JSON", "MCP", nio("NIOCore")],
             path: "Benchmarks/Microbenchmarks", swiftSettings: settings),
         tests("JSON", []),
+        tests("HTTPSyntax", []),
         tests("MCP", ["JSON"]),
         tests("JSONConfiguration", ["JSON"]),
         tests("Observability", ["JSON", logging]),
@@ -170,7 +185,8 @@ let package = Package(
         tests(
             "ServiceRuntime",
             ["JSON", "JSONConfiguration", "Observability", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix")]),
-        tests("HTTPServer", [logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
+        tests(
+            "HTTPServer", ["HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
         tests(
             "MCPClient",
             ["JSON", "MCP", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
@@ -189,14 +205,16 @@ let package = Package(
         tests(
             "GatewayCore",
             [
-                "JSON", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport", "HTTPServer", "Observability",
+                "JSON", "HTTPSyntax", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport", "HTTPServer",
+                "Observability",
                 "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded"),
             ]),
         tests(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration", "MCP",
-                "MCPServer", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime", logging, crypto,
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration",
+                "HTTPSyntax", "MCP", "MCPServer", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime",
+                logging, crypto,
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "GRDB", package: "GRDB.swift"),

@@ -423,7 +423,7 @@ def alone(options, directory, upstream):
 
 
 def idle_connection(proxy, before, count=2000):
-    request = (f"POST {proxy.path} HTTP/1.1\r\nHost: bench\r\nCookie: {COOKIE}\r\n"
+    request = (f"POST {proxy.path} HTTP/1.1\r\nHost: localhost\r\nCookie: {COOKIE}\r\n"
                f"Content-Length: {len(proxy.body)}\r\n\r\n{proxy.body}").encode()
     connections = []
     for _ in range(count):

@@ -1,3 +1,5 @@
+import HTTPSyntax
+
 /// One header line.
 package typealias CurlHeader = (name: String, value: String)
 
@@ -76,7 +78,7 @@ package struct CurlHeaders: Sendable, Equatable {
             bytes.reserveCapacity(256)
             lines.reserveCapacity(8)
         }
-        let value = trimmed(value)
+        let value = HTTPSyntax.trimmed(value)
         let start = Int32(bytes.count)
         bytes.append(contentsOf: name)
         let nameEnd = Int32(bytes.count)
@@ -91,14 +93,14 @@ package struct CurlHeaders: Sendable, Equatable {
             lines.append(Line(start: start, nameEnd: nameEnd, valueStart: nameEnd + 2, end: Int32(bytes.count)))
         }
         bytes.append(0)
-        if invalidLine == nil, !isToken(name) || value.contains(where: isForbiddenInValue) {
+        if invalidLine == nil, !HTTPSyntax.isToken(name) || value.contains(where: isForbiddenInValue) {
             invalidLine = String(decoding: name, as: UTF8.self)
         }
     }
 
     /// Continues the last line (obs-fold, RFC 9112 §5.2: the recipient replaces the fold by a space).
     mutating func continueLast(_ value: UnsafeRawBufferPointer) {
-        let value = trimmed(value)
+        let value = HTTPSyntax.trimmed(value)
         guard !value.isEmpty, var line = lines.popLast() else { return }
         // The last line's bytes are the last ones here: what follows is appended in place of its NUL.
         bytes.removeLast()
@@ -147,7 +149,7 @@ package struct CurlHeaders: Sendable, Equatable {
             let type = bytes[Int(line.valueStart)..<Int(line.end)].prefix {
                 $0 != UInt8(ascii: ";") && $0 != 0x20 && $0 != 0x09
             }
-            return type.count == 17 && type.elementsEqual("text/event-stream".utf8) { lowercased($0) == $1 }
+            return HTTPSyntax.equals(type, "text/event-stream".utf8)
         }
         return false
     }
@@ -155,16 +157,7 @@ package struct CurlHeaders: Sendable, Equatable {
     func matches(_ line: Line, _ name: String) -> Bool {
         let start = Int(line.start)
         let count = Int(line.nameEnd) - start
-        guard name.utf8.count == count else { return false }
-        var name = name
-        return bytes.withUnsafeBufferPointer { bytes in
-            name.withUTF8 { name in
-                for offset in 0..<count where lowercased(bytes[start + offset]) != lowercased(name[offset]) {
-                    return false
-                }
-                return true
-            }
-        }
+        return HTTPSyntax.equals(bytes[start..<start + count], name.utf8)
     }
 
     private func name(of line: Line) -> String {
@@ -186,28 +179,5 @@ extension CurlHeaders: ExpressibleByArrayLiteral {
     package init(arrayLiteral headers: CurlHeader...) { self.init(headers) }
 }
 
-private func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
-
-/// The bytes without spaces and tabs at their edges.
-private func trimmed(_ value: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
-    var lower = 0
-    var upper = value.count
-    while lower < upper, value[lower] == 0x20 || value[lower] == 0x09 { lower += 1 }
-    while lower < upper, value[upper - 1] == 0x20 || value[upper - 1] == 0x09 { upper -= 1 }
-    return UnsafeRawBufferPointer(rebasing: value[lower..<upper])
-}
-
 /// Whether a byte may not stand in a header's value (RFC 9110 §5.5).
 func isForbiddenInValue(_ byte: UInt8) -> Bool { byte == 0 || byte == 0x0A || byte == 0x0D }
-
-/// RFC 9110 §5.6.2.
-func isToken(_ bytes: some Collection<UInt8>) -> Bool {
-    !bytes.isEmpty
-        && bytes.allSatisfy { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-            case 0x21, 0x23...0x27, 0x2A, 0x2B, 0x2D, 0x2E, 0x5E...0x60, 0x7C, 0x7E: true
-            default: false
-            }
-        }
-}

@@ -1,3 +1,4 @@
+import HTTPSyntax
 package import NIOCore
 
 /// One HTTP/1.1 request.
@@ -92,7 +93,7 @@ package struct CurlRequest: Sendable {
     /// Why this request may not be sent at all, nil when it may.
     var refusal: String? {
         if let name = headers.invalidLine { return "header \(name.debugDescription) may not be sent" }
-        if !isToken(method.utf8) { return "method \(method.debugDescription) is no token" }
+        if !HTTPSyntax.isToken(method) { return "method \(method.debugDescription) is no token" }
         // libcurl takes C strings: a NUL would cut the URL short instead of failing.
         if url.utf8.contains(0) { return "URL contains NUL" }
         return nil

@@ -1,5 +1,6 @@
 import CCurl
 import Glibc
+import HTTPSyntax
 import NIOCore
 import Synchronization
 
@@ -95,7 +96,7 @@ extension EasyHandle {
     private func receiveHeader(_ text: UnsafeRawBufferPointer) -> Bool {
         guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else { return false }
         let name = UnsafeRawBufferPointer(rebasing: text[..<colon])
-        guard isToken(name) else { return false }
+        guard HTTPSyntax.isToken(name) else { return false }
         exchange.headers.append(name: name, value: UnsafeRawBufferPointer(rebasing: text[(colon + 1)...]))
         return true
     }

@@ -1,3 +1,4 @@
+package import HTTPSyntax
 package import NIOCore
 package import NIOHTTP1
 
@@ -40,27 +41,34 @@ package struct AsyncHTTPRequest: Sendable {
 package final class AsyncHTTPHandler: HTTPRequestHandler {
     private let bodyLimit: Int
     private let failureHeaders: HTTPHeaders
+    private let site: @Sendable () -> SiteRule?
     private let onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)?
     private let respond: @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
 
     /// - Parameters:
     ///   - bodyLimit: Longer bodies are answered with 413 before `respond` is called.
     ///   - failureHeaders: Header fields of the answers to requests that never come to `respond`.
+    ///   - site: Returns the rule by which `Host` and `Origin` are judged before anything else of a request is looked
+    ///     at; nil judges nothing.
     ///   - onFinish: For the access log; called on the event loop after every response.
     ///   - respond: Must answer through the responder; a request left unanswered when it returns gets 500.
     package init(
-        bodyLimit: Int, failureHeaders: HTTPHeaders = [:],
+        bodyLimit: Int, failureHeaders: HTTPHeaders = [:], site: @escaping @Sendable () -> SiteRule? = { nil },
         onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)? = nil,
         _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
     ) {
         self.bodyLimit = bodyLimit
         self.failureHeaders = failureHeaders
+        self.site = site
         self.onFinish = onFinish
         self.respond = respond
     }
 
     package func handle(_ exchange: HTTPExchange) {
         observe(exchange)
+        if let refusal = site()?.refusal(of: exchange.head, from: exchange.remoteAddress) {
+            return exchange.respond(refusal, adding: failureHeaders)
+        }
         exchange.collectBody(upTo: bodyLimit) { [respond, failureHeaders] result in
             switch result {
             case .failure(.disconnected): break

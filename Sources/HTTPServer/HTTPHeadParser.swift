@@ -1,3 +1,4 @@
+import HTTPSyntax
 import NIOHTTP1
 
 /// Parses a head or trailer section that is known to be whole: every line ends in CRLF, the last one is empty.

@@ -1,3 +1,4 @@
+package import HTTPSyntax
 import NIOCore
 package import NIOHTTP1
 
@@ -32,5 +33,16 @@ extension HTTPExchange {
         if failure == .tooManyConnections { headers.add(name: "Retry-After", value: "1") }
         respond(
             status: failure.status, headers: headers, body: ByteBuffer(string: #"{"error": "\#(failure)"}"#))
+    }
+
+    /// Answers a request that is not for this site, or comes from a page that may not send it.
+    package func respond(_ refusal: SiteRule.Refusal, adding more: HTTPHeaders = [:]) {
+        var headers = more
+        headers.add(name: "Content-Type", value: "application/json")
+        headers.add(name: "X-Content-Type-Options", value: "nosniff")
+        headers.add(name: "Cache-Control", value: "no-store")
+        respond(
+            status: HTTPResponseStatus(statusCode: refusal.status), headers: headers,
+            body: ByteBuffer(string: #"{"error":"\#(refusal.text)"}"#))
     }
 }

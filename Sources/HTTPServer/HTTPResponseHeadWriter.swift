@@ -1,4 +1,5 @@
 import Glibc
+import HTTPSyntax
 import NIOCore
 import NIOHTTP1
 
@@ -38,7 +39,7 @@ struct HTTPResponseHeadWriter {
                     control.contentLength = length
                 }
             case .connection:
-                if value.lowercased().split(separator: ",").contains(where: { $0.trimmingSpaces == "close" }) {
+                if value.listElements.contains(where: { HTTPSyntax.name($0, is: "close") }) {
                     control.asksToClose = true
                 }
             case .date: control.hasDate = true
@@ -102,11 +103,7 @@ struct HTTPResponseHeadWriter {
     }
 
     private static func special(_ name: String) -> Special? {
-        func matches(_ lowercase: StaticString) -> Bool {
-            name.utf8.withContiguousStorageIfAvailable {
-                HTTPSyntax.equals(UnsafeRawBufferPointer($0), lowercase)
-            } ?? (name.lowercased() == "\(lowercase)")
-        }
+        func matches(_ lowercase: StaticString) -> Bool { HTTPSyntax.name(name, is: lowercase) }
         switch name.utf8.count {
         case 4: return matches("date") ? .date : nil
         case 7: return matches("upgrade") ? .hopByHop : nil
@@ -193,14 +190,5 @@ struct HTTPDateLine {
             "Date: \(days[Int(parts.tm_wday)]), \(two(parts.tm_mday)) \(months[Int(parts.tm_mon)]) "
             + "\(parts.tm_year + 1900) \(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec)) GMT\r\n"
         bytes = Array(text.utf8)
-    }
-}
-
-extension Substring {
-    fileprivate var trimmingSpaces: Substring {
-        var text = self
-        while text.first == " " || text.first == "\t" { text.removeFirst() }
-        while text.last == " " || text.last == "\t" { text.removeLast() }
-        return text
     }
 }

@@ -104,7 +104,7 @@ package struct LoginCookieIdentity: IdentityProvider {
     }
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
-        guard let token = credentials.cookies[Self.cookieName].flatMap(SessionToken.init(presented:)),
+        guard let token = credentials.cookie(Self.cookieName).flatMap(SessionToken.init(presented:)),
             let account = try await login.account(token)
         else { return .none }
         return .principal(UserRecord(account).principal(scopes, isCookie: true))

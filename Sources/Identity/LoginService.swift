@@ -1,4 +1,5 @@
 package import Foundation
+import JSON
 package import Store
 
 /// Logging in and out with the store's own accounts.
@@ -95,10 +96,12 @@ package struct LoginService: Sendable {
     /// - Throws: ``AccountRuleViolation`` for a name, alias or password that is not acceptable;
     ///   ``StoreError`` of kind `duplicate` when the name is taken.
     package func createAccount(username: String, alias: String, password: String) async throws -> Account {
-        guard (1...150).contains(username.count), !username.contains(where: { $0.isWhitespace || $0.isControl }) else {
+        guard (1...150).contains(username.count), !username.contains(where: \.isWhitespace),
+            !username.hasControlCharacters
+        else {
             throw AccountRuleViolation("user name: expected 1 to 150 characters without white space")
         }
-        guard alias.count <= 150, !alias.contains(where: \.isControl) else {
+        guard alias.count <= 150, !alias.hasControlCharacters else {
             throw AccountRuleViolation("alias: expected at most 150 characters")
         }
         let hash = try await checkedHash(of: password)

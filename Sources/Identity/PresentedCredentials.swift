@@ -1,30 +1,17 @@
-package import NIOCore
+package import HTTPSyntax
 package import NIOHTTP1
 
 /// Credentials of a request.
 package struct PresentedCredentials: Sendable {
-    /// Cookies by name; names are case-sensitive, of duplicates the last counts.
-    package let cookies: [String: String]
     /// All header fields.
     package let headers: HTTPHeaders
     /// The other end of the connection, which may be a proxy; nil where that is not known.
-    package let peer: SocketAddress?
+    package let peer: Peer?
 
     /// Collects the credentials of a request's head and connection.
-    package init(headers: HTTPHeaders, peer: SocketAddress? = nil) {
+    package init(headers: HTTPHeaders, peer: Peer? = nil) {
         self.headers = headers
         self.peer = peer
-        var cookies: [String: String] = [:]
-        for header in headers["Cookie"] {
-            for pair in header.split(separator: ";") {
-                guard let equals = pair.firstIndex(of: "=") else { continue }
-                let name = pair[..<equals].trimmed
-                var value = pair[pair.index(after: equals)...].trimmed
-                if value.count >= 2, value.first == "\"", value.last == "\"" { value = value.dropFirst().dropLast() }
-                cookies[String(name)] = String(value)
-            }
-        }
-        self.cookies = cookies
     }
 
     /// Credentials from a request's `Cookie` headers and `Authorization` header.
@@ -33,6 +20,9 @@ package struct PresentedCredentials: Sendable {
         if let authorization { headers.add(name: "Authorization", value: authorization) }
         self.init(headers: headers)
     }
+
+    /// Returns the value of a cookie, as ``CookieField`` reads it.
+    package func cookie(_ name: String) -> String? { CookieField.value(of: name, in: headers["Cookie"]) }
 }
 
 /// A credential that whoever holds it presents on purpose, unlike a cookie.
@@ -53,40 +43,16 @@ extension PresentedCredentials {
     ///
     /// - Parameter keyHeader: the header that holds an API key, if one may.
     package func token(keyHeader: String?) -> PresentedToken? {
-        let authorizations = headers["Authorization"].filter(Self.isBearer)
+        let fields = headers["Authorization"]
+        let bearers = fields.compactMap(AuthorizationField.init).filter(\.isBearer).map(\.credentials)
         let keys = keyHeader.map { headers[$0] } ?? []
-        guard let text = authorizations.first ?? keys.first else { return nil }
-        guard authorizations.count + keys.count == 1, headers["Authorization"].count <= 1 || authorizations.isEmpty
-        else { return .malformed("More than one credential is presented") }
-        let token = authorizations.isEmpty ? text[...].trimmed : text.dropFirst("Bearer".count).trimmed
+        guard let text = bearers.first ?? keys.first else { return nil }
+        guard bearers.count + keys.count == 1, fields.count <= 1 || bearers.isEmpty else {
+            return .malformed("More than one credential is presented")
+        }
+        let token = String(text.trimmingWhiteSpace)
         guard token.utf8.count <= Self.maximumTokenLength else { return .malformed("The token is too long") }
-        guard !token.isEmpty, token.utf8.allSatisfy(Self.isTokenByte) else {
-            return .malformed("The token is malformed")
-        }
-        return authorizations.isEmpty ? .apiKey(String(token)) : .bearer(String(token))
-    }
-
-    private static func isBearer(_ value: String) -> Bool {
-        let scheme = value.prefix { $0 != " " && $0 != "\t" }
-        return scheme.lowercased() == "bearer"
-    }
-
-    /// `b64token` of RFC 6750.
-    private static func isTokenByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "-._~+/=".utf8.contains(byte)
-        }
-    }
-}
-
-extension Substring {
-    fileprivate var trimmed: Substring {
-        guard let first = firstIndex(where: { $0 != " " && $0 != "\t" }),
-            let last = lastIndex(where: { $0 != " " && $0 != "\t" })
-        else { return "" }
-        return self[first...last]
+        guard HTTPSyntax.isToken68(token) else { return .malformed("The token is malformed") }
+        return bearers.isEmpty ? .apiKey(token) : .bearer(token)
     }
 }

@@ -1,3 +1,4 @@
+import JSON
 import JSONConfiguration
 package import Logging
 import MCPServer
@@ -46,7 +47,7 @@ package final class TrustedHeaderIdentity: IdentityProvider {
             return .rejected(.untrusted, reason: "The user header comes without the reverse proxy's secret")
         }
         // An empty name is how proxies say that nobody is logged in.
-        guard names.count == 1, names[0].count <= 150, !names[0].contains(where: \.isControl) else {
+        guard names.count == 1, names[0].count <= 150, !names[0].hasControlCharacters else {
             return .rejected(.malformed, reason: "The user header is malformed")
         }
         let name = names[0]
@@ -80,7 +81,7 @@ package final class TrustedHeaderIdentity: IdentityProvider {
             "user header refused; further ones are not logged",
             metadata: [
                 "reason": "\(fault.rawValue)", "header": "\(configuration.header)",
-                "client.address": "\(credentials.peer?.ipAddress ?? "unknown")",
+                "client.address": "\(credentials.peer.map { "\($0)" } ?? "unknown")",
             ])
     }
 }

@@ -1,3 +1,5 @@
+import HTTPSyntax
+
 /// HTTP header names of the Streamable HTTP transport, and the encoding of mirrored values.
 package enum MCPHeader {
     /// Revision of the protocol, on every request after the handshake.
@@ -31,7 +33,7 @@ package enum MCPHeader {
     /// - Returns: nil for a wrapper whose content is not base64 of UTF-8, and for a literal with a byte that is neither
     ///   visible ASCII, space nor tab.
     package static func decodeValue(_ value: String) -> String? {
-        let trimmed = trimmingOptionalWhiteSpace(value)
+        let trimmed = String(value.trimmingWhiteSpace)
         guard isWrapped(trimmed) else {
             return trimmed.utf8.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x09 } ? trimmed : nil
         }
@@ -43,12 +45,5 @@ package enum MCPHeader {
     private static func isWrapped(_ text: String) -> Bool {
         text.utf8.count >= opening.utf8.count + closing.utf8.count && text.hasPrefix(opening)
             && text.hasSuffix(closing)
-    }
-
-    private static func trimmingOptionalWhiteSpace(_ value: String) -> String {
-        var utf8 = Substring(value).utf8
-        while let first = utf8.first, first == 0x20 || first == 0x09 { utf8.removeFirst() }
-        while let last = utf8.last, last == 0x20 || last == 0x09 { utf8.removeLast() }
-        return String(Substring(utf8))
     }
 }

@@ -1,3 +1,4 @@
+import HTTPSyntax
 package import JSON
 
 /// Parameters of a tool that HTTP clients mirror into `Mcp-Param-…` headers (2026-07-28, custom headers).
@@ -129,7 +130,7 @@ private struct Walk {
     private mutating func add(
         _ annotation: JSONValue, _ schema: JSONObject, _ path: [String]?
     ) throws(ToolHeaderParameters.InvalidAnnotation) {
-        guard let name = annotation.string, !name.isEmpty, name.utf8.allSatisfy(Self.isTokenCharacter) else {
+        guard let name = annotation.string, HTTPSyntax.isToken(name) else {
             throw .init(description: "x-mcp-header \(annotation.text) is not a header name")
         }
         guard let path, !path.isEmpty else {
@@ -143,15 +144,5 @@ private struct Walk {
             throw .init(description: "x-mcp-header \"\(name)\" on a type that is not string, integer or boolean")
         }
         parameters.append(.init(header: MCPHeader.parameterPrefix + name, path: path))
-    }
-
-    /// RFC 9110, section 5.6.2.
-    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-        }
     }
 }

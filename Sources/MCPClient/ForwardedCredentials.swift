@@ -32,7 +32,9 @@ package struct CredentialPartition: Hashable, Sendable {
         var hash = HMAC<SHA256>(key: Self.key)
         // The length keeps a cookie that ends like a token apart from a token that begins like a cookie.
         withUnsafeBytes(of: UInt64(cookies.utf8.count).littleEndian) { hash.update(data: $0) }
-        for text in [cookies, authorization] {
+        // The case of a scheme does not matter, and that of everything else does.
+        let scheme = authorization.prefix { $0 != " " }
+        for text in [cookies[...], scheme.lowercased()[...], authorization.dropFirst(scheme.count)] {
             var text = text
             text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
         }

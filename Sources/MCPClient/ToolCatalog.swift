@@ -1,3 +1,4 @@
+import HTTPSyntax
 package import JSON
 package import MCP
 
@@ -114,7 +115,7 @@ struct MirroredParameter: Hashable, Sendable {
         _ value: JSONValue, of schema: JSONObject, path: [String], names: inout Set<String>
     ) throws(InvalidHeaderAnnotation) -> MirroredParameter {
         guard !path.isEmpty else { throw InvalidHeaderAnnotation(reason: "\(keyword) on the arguments as a whole") }
-        guard let name = value.string, !name.isEmpty, name.utf8.allSatisfy(isTokenByte) else {
+        guard let name = value.string, HTTPSyntax.isToken(name) else {
             throw InvalidHeaderAnnotation(reason: "\(keyword) that is no header name")
         }
         guard names.insert(name.lowercased()).inserted else {
@@ -133,14 +134,6 @@ struct MirroredParameter: Hashable, Sendable {
             members.contains { key, value in key == keyword || marks(value) }
         case .array(let elements): elements.contains(where: marks)
         default: false
-        }
-    }
-
-    /// RFC 9110, section 5.6.2.
-    private static func isTokenByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
         }
     }
 

@@ -1,3 +1,5 @@
+import HTTPSyntax
+
 /// The header fields of one HTTP message: names compared without case, values with; several fields may share a name.
 package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
     private var fields: [(name: String, value: String)]
@@ -11,27 +13,16 @@ package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
 
     /// The first value of that name. Setting replaces every field of that name.
     package subscript(_ name: String) -> String? {
-        get { fields.first { Self.equal($0.name, name) }?.value }
+        get { fields.first { HTTPSyntax.equals($0.name, name) }?.value }
         set {
-            fields.removeAll { Self.equal($0.name, name) }
+            fields.removeAll { HTTPSyntax.equals($0.name, name) }
             if let newValue { fields.append((name, newValue)) }
         }
     }
 
     /// Every value of that name, in order.
     package func all(_ name: String) -> [String] {
-        fields.filter { Self.equal($0.name, name) }.map(\.value)
-    }
-
-    /// ASCII comparison without case and without making lower-case copies: this runs several times per request.
-    private static func equal(_ left: String, _ right: String) -> Bool {
-        let left = left.utf8, right = right.utf8
-        guard left.count == right.count else { return false }
-        for (a, b) in zip(left, right) where a != b {
-            let (x, y) = (a | 0x20, b | 0x20)
-            guard x == y, x >= 0x61, x <= 0x7A else { return false }
-        }
-        return true
+        fields.filter { HTTPSyntax.equals($0.name, name) }.map(\.value)
     }
 }
 

@@ -1,3 +1,4 @@
+import HTTPSyntax
 import JSON
 import MCP
 
@@ -38,7 +39,7 @@ struct HeaderMirror: Sendable {
         }
         if let annotation = object["x-mcp-header"] {
             let place = path.joined(separator: ".")
-            guard let name = annotation.string, !name.isEmpty, name.utf8.allSatisfy(isTokenCharacter) else {
+            guard let name = annotation.string, HTTPSyntax.isToken(name) else {
                 throw InvalidAnnotation(description: "x-mcp-header of \(place) is not a header name")
             }
             guard isReachable, !path.isEmpty else {
@@ -61,13 +62,6 @@ struct HeaderMirror: Sendable {
             default:
                 try collect(value, path: path, isReachable: false, &found)
             }
-        }
-    }
-
-    private static func isTokenCharacter(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-        default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
         }
     }
 

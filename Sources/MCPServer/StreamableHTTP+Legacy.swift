@@ -1,3 +1,4 @@
+import HTTPSyntax
 import JSON
 import MCP
 
@@ -183,7 +184,7 @@ extension StreamableHTTP {
         if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
             return .error(.invalidRequest("Method Not Allowed"), status: 405, headers: [("Allow", "POST")])
         }
-        guard Self.accepts("text/event-stream", request.headers.all("Accept")) else {
+        guard AcceptField.accepts("text/event-stream", in: request.headers.all("Accept")) else {
             return .error(.invalidRequest("Not Acceptable: GET needs Accept: text/event-stream"), status: 406)
         }
         switch await resolve(request, id: nil) {

@@ -1,3 +1,4 @@
+import HTTPSyntax
 import JSON
 import MCP
 
@@ -73,25 +74,9 @@ extension StreamableHTTP {
     static func form(of headers: MCPHTTPHeaders, priming: Int? = nil) -> PostExchange.Form {
         let accept = headers.all("Accept")
         guard !accept.isEmpty else { return .init(acceptsJSON: true, acceptsStream: false) }
-        let json = accepts("application/json", accept)
-        let stream = accepts("text/event-stream", accept)
+        let json = AcceptField.accepts("application/json", in: accept)
+        let stream = AcceptField.accepts("text/event-stream", in: accept)
         return .init(acceptsJSON: json || !stream, acceptsStream: stream, priming: priming)
-    }
-
-    static func accepts(_ type: StaticString, _ fields: [String]) -> Bool {
-        let type = String(describing: type)
-        let range = type.prefix { $0 != "/" } + "/*"
-        for field in fields {
-            for element in field.split(separator: ",") {
-                let parts = element.split(separator: ";").map { $0.filter { $0 != " " && $0 != "\t" }.lowercased() }
-                guard let name = parts.first, name == type || name == range || name == "*/*" else { continue }
-                let isRefused = parts.dropFirst().contains { part in
-                    part.hasPrefix("q=") && part.dropFirst(2).allSatisfy { $0 == "0" || $0 == "." }
-                }
-                if !isRefused { return true }
-            }
-        }
-        return false
     }
 
     /// A finished answer in a form that the client accepts.

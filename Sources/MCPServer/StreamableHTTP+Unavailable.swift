@@ -8,11 +8,9 @@ extension StreamableHTTP {
     /// same call may succeed soon.
     ///
     /// - Parameter text: Why, for people.
-    /// - Returns: nil for everything that is no tool call, or comes from an origin that is not allowed: the transport's
-    ///   own 503 suits that.
+    /// - Returns: nil for everything that is no tool call: the transport's own 503 suits that.
     package func unavailable(_ request: MCPHTTPRequest, _ text: String) -> MCPHTTPResponse? {
-        guard request.method == "POST", configuration.origins.refusal(request.headers) == nil,
-            let value = try? JSONValue(parsing: request.body), let object = value.object,
+        guard request.method == "POST", let value = try? JSONValue(parsing: request.body), let object = value.object,
             case .request(let call)? = try? JSONRPCMessage(value), call.method == MCPMethod.toolsCall
         else { return nil }
         let version: MCPVersion =

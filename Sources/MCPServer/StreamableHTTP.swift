@@ -4,8 +4,6 @@ import Synchronization
 
 /// Limits and behaviour of one Streamable HTTP endpoint.
 package struct StreamableHTTPConfiguration: Sendable {
-    /// Which `Origin` and `Host` headers are accepted.
-    package var origins: OriginPolicy
     /// Legacy sessions of known callers at one time; the least recently used idle one is ended for a new one, and where
     /// all are busy, the new one is refused.
     package var sessionLimit: Int
@@ -38,7 +36,7 @@ package struct StreamableHTTPConfiguration: Sendable {
 
     /// Sets the limits of sessions and streams.
     package init(
-        origins: OriginPolicy = OriginPolicy(), sessionLimit: Int = 10_000, anonymousSessionLimit: Int = 10_000,
+        sessionLimit: Int = 10_000, anonymousSessionLimit: Int = 10_000,
         ownerSessionLimit: Int = 1000, sessionIdle: Duration = .seconds(1800),
         eventStoreBytes: Int = 16 * 1024 * 1024, resumeWindow: Duration = .seconds(300),
         retryMilliseconds: Int = 1000, streamAfter: Duration = .seconds(5), keepAlive: Duration = .seconds(15),
@@ -46,7 +44,6 @@ package struct StreamableHTTPConfiguration: Sendable {
         identifiers: any SessionIdentifying = RandomSessionIdentifiers(),
         challenge: @escaping @Sendable (AccessRefusal) -> String? = { _ in nil }
     ) {
-        self.origins = origins
         self.sessionLimit = sessionLimit
         self.anonymousSessionLimit = anonymousSessionLimit
         self.ownerSessionLimit = ownerSessionLimit
@@ -98,12 +95,9 @@ package final class StreamableHTTP: Sendable {
 
     deinit { ticker.withLock { $0?.cancel() } }
 
-    /// Answers one request. If the calling task is cancelled, the client has left: that cancels the request in
-    /// 2026-07-28, and nothing in the legacy revisions.
+    /// Answers one request, whose `Host` and `Origin` the HTTP server has found acceptable. If the calling task is
+    /// cancelled, the client has left: that cancels the request in 2026-07-28, and nothing in the legacy revisions.
     package func handle(_ request: MCPHTTPRequest, foreignBody: ForeignBody? = nil) async -> MCPHTTPResponse {
-        if let (status, message) = configuration.origins.refusal(request.headers) {
-            return .error(.invalidRequest(message), status: status)
-        }
         await server.forwarder?.prepare()
         switch request.method {
         case "POST": return await post(request, foreignBody)

@@ -1,4 +1,5 @@
 package import HTTPServer
+package import HTTPSyntax
 import JSON
 package import MCPServer
 import NIOCore
@@ -56,11 +57,14 @@ package final class MCPHTTPEndpoint: Sendable {
         await Self.send(await streamable.handle(mapped, foreignBody: fallback), responder)
     }
 
-    /// A handler for a server that serves nothing but this endpoint.
+    /// Returns a handler for a server that serves nothing but this endpoint.
+    ///
+    /// - Parameter site: The rule by which `Host` and `Origin` are judged; nil judges nothing.
     package func handler(
-        bodyLimit: Int = MCPHTTPEndpoint.defaultBodyLimit, paths: Set<String> = ["/mcp", "/mcp/"]
+        bodyLimit: Int = MCPHTTPEndpoint.defaultBodyLimit, paths: Set<String> = ["/mcp", "/mcp/"],
+        site: SiteRule? = nil
     ) -> AsyncHTTPHandler {
-        AsyncHTTPHandler(bodyLimit: bodyLimit) { request, responder in
+        AsyncHTTPHandler(bodyLimit: bodyLimit, site: { site }) { request, responder in
             guard paths.contains(String(request.path)) else {
                 await Self.reject(404, nil, "Not found", responder)
                 return

@@ -43,7 +43,7 @@ package struct JSONLogHandler: LogHandler {
         line.append(contentsOf: Array("\",\"logger\":".utf8))
         JSONText.appendQuoted(label, to: &line)
         line.append(contentsOf: Array(",\"message\":".utf8))
-        JSONText.appendQuoted(output.redacted(event.message.description), to: &line)
+        appendText(event.message.description, to: &line)
         var merged = metadata
         if let provided = metadataProvider?.get() { merged.merge(provided) { _, new in new } }
         if let own = event.metadata { merged.merge(own) { _, new in new } }
@@ -62,17 +62,22 @@ package struct JSONLogHandler: LogHandler {
         append(value, to: &line)
     }
 
+    /// Appends text that may come from outside: without secrets, and without characters that do not show as themselves.
+    private func appendText(_ text: String, to line: inout [UInt8]) {
+        JSONText.appendQuoted(output.redacted(text).escapedForLog, to: &line)
+    }
+
     private func append(_ value: Logger.Metadata.Value, to line: inout [UInt8]) {
         switch value {
         case .string(let text):
-            JSONText.appendQuoted(output.redacted(text), to: &line)
+            appendText(text, to: &line)
         case .stringConvertible(let value):
             // Numbers and booleans stay what they are, so that a log store can compare them.
             switch value {
             case let number as any BinaryInteger: line.append(contentsOf: "\(number)".utf8)
             case let flag as Bool: line.append(contentsOf: (flag ? "true" : "false").utf8)
             case let number as Double where number.isFinite: line.append(contentsOf: "\(number)".utf8)
-            default: JSONText.appendQuoted(output.redacted("\(value)"), to: &line)
+            default: appendText("\(value)", to: &line)
             }
         case .array(let values):
             line.append(UInt8(ascii: "["))

@@ -1,5 +1,6 @@
 import Foundation
 import HTTPServer
+import HTTPSyntax
 import Identity
 import JSONConfiguration
 import Logging
@@ -179,14 +180,14 @@ extension ToolServer {
         http.maximumConnections = connections ?? configuration.limits.maxConnections
         http.apply(configuration.limits.clients)
 
+        let listeners = http.addresses.map(\.scope)
+        configuration.site.warn(of: listeners, named: http.name, key: "toolServer.allowedHosts", logger)
+        let site = configuration.site.rule(for: listeners, ambientFields: ambientHeaders)
         let challenge = configuration.challenge
         let dialect = CommandDialect(server: server, challenge: challenge, logger: logger)
         let streamable = StreamableHTTP(
             server: server,
             configuration: StreamableHTTPConfiguration(
-                origins: OriginPolicy(
-                    allowedOrigins: Set(configuration.allowedOrigins),
-                    allowedHosts: configuration.allowedHosts.isEmpty ? nil : Set(configuration.allowedHosts)),
                 sessionLimit: configuration.limits.maxSessions,
                 anonymousSessionLimit: configuration.limits.maxAnonymousSessions,
                 ownerSessionLimit: configuration.limits.maxSessionsPerUser,
@@ -200,16 +201,16 @@ extension ToolServer {
             streamable: streamable, identity: identity, dialect: dialect,
             login: configuration.identity.contains(.builtin)
                 ? LoginRoutes(
-                    login: login, addresses: ClientAddress(proxies: configuration.trustedProxies), metrics: metrics,
+                    login: login, addresses: ClientAddressRule(trusted: configuration.site.trustedProxies),
+                    metrics: metrics,
                     logger: logger) : nil,
             metadata: metadata, challenge: challenge,
-            requiresAuthentication: configuration.access.requiresAuthentication, ambientHeaders: ambientHeaders,
-            crossOrigin: CrossOriginGuard(allowedOrigins: configuration.allowedOrigins), inFlight: inFlight,
+            requiresAuthentication: configuration.access.requiresAuthentication, inFlight: inFlight,
             metrics: metrics, logger: logger)
         let metrics = metrics
         let bodyLimit = configuration.limits.maxBody
         let server = HTTPServer(configuration: http, group: group, logger: logger) { _ in
-            ObservedRequestHandler(bodyLimit: bodyLimit, metrics: metrics, logger: logger) {
+            ObservedRequestHandler(bodyLimit: bodyLimit, site: site, metrics: metrics, logger: logger) {
                 await routes.respond($0, $1, requestID: $2)
             }
         }
@@ -237,14 +238,17 @@ extension ToolServer {
         group: any EventLoopGroup
     ) throws -> HTTPService {
         let addresses = try configuration.admin.map { [try HTTPListenAddress(parsing: $0)] } ?? []
-        let configuration = HTTPServerConfiguration(
+        let http = HTTPServerConfiguration(
             addresses: process.sockets.admin.isEmpty ? addresses : process.sockets.admin, name: "admin")
-        let routes = AdminRoutes(
-            store: store, foreign: foreign, metrics: metrics, logger: logger, build: process.build, state: state,
-            logLevel: AdminLogLevel(get: process.logLevel, set: process.setLogLevel, logger: logger))
-        let server = HTTPServer(configuration: configuration, group: group, logger: logger) { _ in
-            AsyncHTTPHandler(bodyLimit: 64 * 1024) { await routes.respond($0, $1) }
-        }
+        let listeners = http.addresses.map(\.scope)
+        configuration.site.warn(of: listeners, named: http.name, key: "toolServer.allowedHosts", logger)
+        let site = configuration.site.adminRule(for: listeners)
+        let readiness = Readiness(store: store, foreign: foreign, state: state, logger: logger)
+        let endpoints = AdminEndpoints(
+            name: Self.implementation.name, build: process.build, metrics: metrics.registry,
+            logLevel: AdminLogLevel(get: process.logLevel, set: process.setLogLevel, logger: logger), site: { site },
+            readiness: { await readiness.document() })
+        let server = HTTPServer(configuration: http, group: group, logger: logger) { _ in endpoints.handler() }
         return HTTPService(http: server, limit: .seconds(1))
     }
 

@@ -1,4 +1,5 @@
 import HTTPServer
+import HTTPSyntax
 import Logging
 import MCP
 import MCPServer
@@ -19,7 +20,7 @@ enum ConformanceServer {
         let http = HTTPServer(
             configuration: HTTPServerConfiguration(addresses: [.hostPort("127.0.0.1", port)]),
             group: MultiThreadedEventLoopGroup.singleton, logger: logger
-        ) { _ in endpoint.handler() }
+        ) { _ in endpoint.handler(site: SiteRule(hosts: nil, listeners: [.loopback])) }
         try await http.start()
         // Runs until it is killed.
         while true { try await Task.sleep(for: .seconds(3600)) }

@@ -13,7 +13,7 @@ extension EndToEnd {
             #expect(try await stack.gateway.client.chat(Recovery.search).status == 200)
             // An idle keep-alive connection must not delay anything.
             let idle = try RawSocketClient(port: stack.gateway.port)
-            await idle.send("GET /nothing HTTP/1.1\r\nHost: x\r\n\r\n")
+            await idle.send("GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n")
             _ = await idle.receive { $0.contains("\r\n\r\n") }
             for service in [stack.gateway, stack.toolServer] {
                 let start = ContinuousClock.now

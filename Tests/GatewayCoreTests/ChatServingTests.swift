@@ -29,7 +29,7 @@ import Testing
         try await TestGateway.with(upstream) { (test) async throws in
             let headers: CurlHeaders = [
                 ("Cookie", "a=1; sessionid=secret; b=2"), ("Authorization", "Bearer t"), ("Accept-Language", "pl"),
-                ("X-Other", "no"), ("Host", "app.example"),
+                ("X-Other", "no"), ("Host", "app.localhost"),
             ]
             let body = #"{"type":"search_any","model":"m","query":"q","bogus":1,"arguments":{"model":"x"}}"#
             #expect(try await test.chat(body, headers: headers).status == 200)
@@ -129,7 +129,7 @@ import Testing
         try await TestGateway.with(echoing(), ["limits": ["headerTimeout": "50ms", "bodyTimeout": "50ms"]]) {
             (test) async throws in
             let client = try RawSocketClient(port: test.port)
-            await client.send("POST /api/chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n{")
+            await client.send("POST /api/chat/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
             let response = await client.receiveAll()
             #expect(response.hasPrefix("HTTP/1.1 408 "))
             #expect(response.hasSuffix(#"{"error":"Request timeout"}"#))
@@ -147,7 +147,20 @@ import Testing
             #expect(try await status([cookie, ("Origin", "https://ok.example")]) == 200)
             #expect(try await status([cookie, ("Origin", "http://127.0.0.1:\(test.port)")]) == 200)
             #expect(try await status([cookie]) == 200)
-            #expect(try await status([("Origin", "https://evil.example")]) == 200)
+            #expect(try await status([("Origin", "https://evil.example")]) == 403)
+        }
+    }
+
+    @Test func anEncodedBodyIsToldSo() async throws {
+        try await TestGateway.with(echoing()) { (test) async throws in
+            let response = try await test.chat("\u{1F}\u{8B}", headers: [("Content-Encoding", "gzip")])
+            #expect(response.status == 415)
+            #expect(response.json == ["error": "Encoded bodies are not supported"])
+            #expect(response.headers.all(name: "Accept-Encoding") == ["identity"])
+            // What can be read is read.
+            let plain: CurlHeaders = [("Content-Encoding", "gzip")]
+            #expect(try await test.chat(#"{"message":"x"}"#, headers: plain).status == 200)
+            #expect(try await test.chat("{", headers: [("Content-Encoding", "identity")]).status == 400)
         }
     }
 
@@ -325,7 +338,8 @@ import Testing
     /// Sends a request and closes the connection once the upstream has it.
     private func leave(_ test: TestGateway, _ upstream: FakeToolServer) async throws {
         let client = try RawSocketClient(port: test.port)
-        await client.send("POST /api/chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}")
+        await client.send(
+            "POST /api/chat/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}")
         try await upstream.waitUntil { $0.requests.contains { $0.text.contains("tools/call") } }
         withExtendedLifetime(client) {}
     }

@@ -1,11 +1,28 @@
 import Foundation
 import JSON
 import JSONConfiguration
+import Logging
 import Testing
 
 @testable import GatewayCore
 
 @Suite struct GatewayConfigurationTests {
+    @Test(
+        arguments: [
+            (["tools.internal"], false), (["*.internal"], false), (["localhost"], true), ([], false), (["*"], false),
+        ] as [([String], Bool)])
+    func hostsThatWouldShutTheGatewayOutAreFound(_ hosts: [String], _ isProblem: Bool) throws {
+        let configuration = try TestConfiguration.read([
+            "upstreams": ["tools": ["url": "http://tools.internal:8001/mcp/", "trusted": true]],
+            "toolServer": ["allowedHosts": .array(hosts.map { .string($0) })],
+        ])
+        let upstream = Upstream(
+            try #require(configuration.upstreams.first), responseLimit: 1000, logger: Logger(label: "test"))
+        let problem = GatewayReport.hostProblem(of: upstream, configuration)
+        #expect((problem != nil) == isProblem)
+        if isProblem { #expect(problem?.contains("toolServer.allowedHosts: expected tools.internal") == true) }
+    }
+
     private func errors(_ document: JSONValue) -> [String] {
         do {
             _ = try TestConfiguration.read(document)

@@ -33,10 +33,17 @@ import Testing
 
     @Test func hostileTextStaysInsideItsLine() throws {
         let lines = try lines { logger, _ in
-            logger.info("x", metadata: ["value": "a\nb\"c\u{0}\u{2028}", "message": "mine"])
+            logger.info(
+                "x",
+                metadata: [
+                    "value": "a\nb\"c\u{0}\u{2028}", "message": "mine", "http.path": "/\u{202E}gnp\u{9B}31m",
+                    "list": ["\u{7F}"],
+                ])
         }
         #expect(lines.count == 1)
-        #expect(lines[0]["value"]?.string == "a\nb\"c\u{0}\u{2028}")
+        #expect(lines[0]["value"]?.string == "a\nb\"c\\u{0}\\u{2028}")
+        #expect(lines[0]["http.path"]?.string == "/\\u{202E}gnp\\u{9B}31m")
+        #expect(lines[0]["list"]?[0]?.string == "\\u{7F}")
         #expect(lines[0]["message"]?.string == "x")
         #expect(lines[0]["metadata.message"]?.string == "mine")
     }

@@ -67,7 +67,7 @@ def test_inherited_sockets_are_served_and_left_open(start, running):
     # Nobody serves, but nobody is refused either: the next process would answer.
     import socket
     waiting = socket.create_connection(main.getsockname())
-    waiting.sendall(b"GET /nothing HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    waiting.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     running(start(sockets={"main": main, "admin": admin})).listening()
     waiting.settimeout(20)
     assert waiting.recv(4096).startswith(b"HTTP/1.1 404")

@@ -1,5 +1,7 @@
 import Foundation
 import JSON
+import NIOHTTP1
+import ServiceRuntime
 import Synchronization
 
 /// Samples of the metrics of the last quarter of an hour, so that the charts of the status page are full when it is
@@ -59,5 +61,17 @@ final class StatusHistory: Sendable {
             record(exposition(), at: Date())
             try? await Task.sleep(for: Self.interval)
         }
+    }
+}
+
+extension StatusHistory {
+    /// Answers a request for the history; nil for every other path.
+    func answer(_ head: HTTPRequestHead) -> AdminEndpoints.Answer? {
+        guard head.uri.prefix(while: { $0 != "?" }) == "/status/history" else { return nil }
+        guard head.method == .GET || head.method == .HEAD else {
+            return AdminEndpoints.Answer(
+                ["error": "Method not allowed"], status: .methodNotAllowed, allow: "GET, HEAD")
+        }
+        return AdminEndpoints.Answer(document(now: Date()))
     }
 }

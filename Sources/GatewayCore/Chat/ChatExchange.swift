@@ -1,5 +1,6 @@
 import CurlTransport
 import HTTPServer
+import HTTPSyntax
 import JSON
 import MCPClient
 import NIOCore
@@ -35,22 +36,11 @@ final class ChatExchange: GatewayExchange {
     override func outcome(_ status: Int) -> String {
         isRelayed && status >= 400 && status != 499 ? "backend_error" : super.outcome(status)
     }
-    override var isShared: Bool { true }
+    override var policy: RoutePolicy { Self.policy }
+    private static let policy = RoutePolicy(methods: [.POST], sharedMethods: "POST", isLimited: true)
 
-    func start() {
-        guard exchange.head.method == .POST else {
-            if answersPreflight("POST") { return }
-            return respond(GatewayError(.methodNotAllowed))
-        }
-        if facts.hasCookie, isForeign { return respond(GatewayError(.forbiddenOrigin)) }
-        if let refusal = rateRefusal() { return respond(refusal) }
-        exchange.collectBody(upTo: settings.limits.body) { [self] body in
-            switch body {
-            case .success(let body): if admit() { translate(body) }
-            case .failure(.disconnected): break
-            case .failure(let failure): respond(GatewayError(failure))
-            }
-        }
+    override func serve() {
+        receiveBody(upTo: settings.limits.body) { [self] body in translate(body) }
     }
 
     private func translate(_ body: ByteBuffer) {
@@ -61,8 +51,15 @@ final class ChatExchange: GatewayExchange {
             if let refusal = refusal(of: call.type) { return respond(refusal) }
             check(call, at: call.type.target)
         case .failure(let error):
-            respond(error)
+            refuseBody(error)
         }
+    }
+
+    /// Answers a body that cannot be read; an encoded one (RFC 9110 section 8.4) is told so.
+    func refuseBody(_ error: GatewayError) {
+        let codings = exchange.head.headers["Content-Encoding"].flatMap(\.listElements)
+        let isEncoded = codings.contains { !HTTPSyntax.name($0, is: "identity") }
+        respond(error.label == .invalidJSON && isEncoded ? GatewayError(.unsupportedEncoding) : error)
     }
 
     private func check(_ call: ChatTranslator.Call, at target: ChatTarget) {
@@ -72,7 +69,7 @@ final class ChatExchange: GatewayExchange {
 
     /// Why a request of that type is not served at all, however its type is answered.
     func refusal(of type: ChatType) -> GatewayError? {
-        rateRefusal(of: type.name) ?? accessRefusal(to: type)
+        rateRefusal(of: chat.limitedTypes(with: type)) ?? accessRefusal(to: type)
     }
 
     /// Presence is all that the gateway can tell; the tool-server checks the credential itself.
@@ -189,7 +186,7 @@ final class ChatExchange: GatewayExchange {
         isRelayed = true
         var headers = RelayedHeaders.downstream(
             response.headers, own: headers(), url: balancer.upstream.configuration.address.url,
-            isPrivate: true, sharesByItself: settings.crossOrigin.cors != nil)
+            isPrivate: true, sharesByItself: settings.cors != nil)
         if settings.serverTiming, headers["Server-Timing"].count > 1 {
             let own = headers.first(name: "Server-Timing") ?? ""
             headers.replaceOrAdd(name: "Server-Timing", value: own)

@@ -25,6 +25,9 @@ final class ChatRoutes {
     let isRouted: Bool
     /// In the order of the types.
     private var tools: [TypeTools] = []
+    private let limiter: RateLimiter?
+    /// The tools whose calls count in the limit of a type.
+    private(set) var limitedTools = LimitedTools()
 
     /// The tools that a type's targets call, as far as they are known.
     private struct TypeTools {
@@ -41,6 +44,7 @@ final class ChatRoutes {
         self.workers = workers
         keepAlive = settings.limits.keepAlive
         errors = settings.errors
+        limiter = settings.limiter
         metrics = worker.metrics
         shadows = previous?.shadows ?? ShadowCalls(worker)
         unknownTypes = configuration.unknownTypes.flatMap { unknown in
@@ -74,6 +78,23 @@ final class ChatRoutes {
             return catalogs[upstreams[target.upstream].upstream.name]?[tool]
         }
         tools = types.types.map { TypeTools(main: entry($0.target), other: entry($0.route.other)) }
+        limitedTools = LimitedTools()
+        for type in types.types where limiter?.limits(type: type.name) == true {
+            for target in [type.target, type.route.other].compactMap(\.self) {
+                guard let tool = target.tool else { continue }
+                limitedTools.add(type.name, tool: tool, at: upstreams[target.upstream].upstream.name)
+            }
+        }
+    }
+
+    /// Returns the types in whose limits a call of a type counts: its own, and those of types with the same tool.
+    func limitedTypes(with type: ChatType) -> [String] {
+        guard let limiter else { return [] }
+        let others = type.target.tool.map {
+            limitedTools.types(of: $0, at: upstreams[type.target.upstream].upstream.name)
+        }
+        let types = others ?? []
+        return limiter.limits(type: type.name) && !types.contains(type.name) ? types + [type.name] : types
     }
 
     /// Whether the tool of a type's main target is known to change nothing. Types of another list than the present one

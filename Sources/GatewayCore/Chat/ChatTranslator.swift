@@ -187,10 +187,6 @@ enum UnknownTypeText {
 
     /// A string's own text, else the value's JSON text. Control characters become U+FFFD; nothing else is escaped.
     static func make(_ type: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
-        var text = "Unknown type: "
-        for scalar in JSONText.string(type, in: bytes).unicodeScalars.prefix(limit) {
-            text.unicodeScalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
-        }
-        return text
+        "Unknown type: " + JSONText.string(type, in: bytes).printable(limit)
     }
 }

@@ -19,7 +19,7 @@ final class OpenAPIExchange: GatewayExchange {
 
     override var route: String { "openapi" }
 
-    func start() {
+    override func serve() {
         let document = OpenAPIDocument.make(chat.configuration, catalogs: chat.catalogs)
         respond(json: ByteBuffer(bytes: document.serialized))
     }

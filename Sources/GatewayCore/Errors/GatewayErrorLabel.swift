@@ -4,6 +4,7 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
     case notFound = "not_found"
     case malformedRequest = "malformed_request"
     case invalidJSON = "invalid_json"
+    case unsupportedEncoding = "unsupported_encoding"
     case unknownType = "unknown_type"
     case missingField = "missing_field"
     case invalidArgument = "invalid_argument"
@@ -69,13 +70,14 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         case .notFound: Facts(404, .downstream, "Not found")
         case .malformedRequest: Facts(400, .downstream, "Malformed request")
         case .invalidJSON: Facts(400, .downstream, "Invalid JSON", body: .text)
+        case .unsupportedEncoding: Facts(415, .downstream, "Encoded bodies are not supported")
         case .unknownType: Facts(400, .downstream, "Unknown type", body: .text)
         case .missingField: Facts(400, .downstream, "Missing field", body: .text)
         case .invalidArgument: Facts(400, .downstream, "Invalid argument")
         case .bodyTooLarge: Facts(413, .downstream, "Request body too large")
         case .headersTooLarge: Facts(431, .downstream, "Request headers too large")
         case .requestTimeout: Facts(408, .downstream, "Request timeout")
-        case .forbiddenOrigin: Facts(403, .downstream, "Forbidden origin")
+        case .forbiddenOrigin: Facts(403, .downstream, "Origin not allowed")
         case .rateLimited: Facts(429, .downstream, "Too many requests", retryAfter: "1")
         case .overloaded: Facts(503, .gateway, "Overloaded", retryAfter: "1")
         case .draining: Facts(503, .gateway, "Shutting down", retryAfter: "1")

@@ -33,19 +33,20 @@ package struct GatewayErrorResponse {
         // The text may reflect the request: nothing may take it for a page, frame it or keep it.
         SecurityHeaders.addStrict(to: &headers)
         if error.label == .methodNotAllowed { headers.add(name: "Allow", value: "POST") }
+        if error.label == .unsupportedEncoding { headers.add(name: "Accept-Encoding", value: "identity") }
         if let retryAfter = error.retryAfter { headers.add(name: "Retry-After", value: retryAfter) }
         for challenge in error.challenges { headers.add(name: "WWW-Authenticate", value: challenge) }
         for cookie in error.setCookies { headers.add(name: "Set-Cookie", value: cookie) }
     }
 
-    /// The same failure for the requests of a JSON-RPC body: one error for each id. Nothing of the body was passed on.
-    init(
-        _ error: GatewayError, code: Int, to ids: [[UInt8]], isBatch: Bool
-    ) {
-        status = HTTPResponseStatus(statusCode: error.status(.standard))
+    /// A failure for the requests of a JSON-RPC body: one error for each id. Nothing of the body was passed on.
+    ///
+    /// - Parameter ids: The JSON texts of the ids.
+    init(_ text: String, code: Int, status: Int, to ids: [[UInt8]], isBatch: Bool) {
+        self.status = HTTPResponseStatus(statusCode: status)
         headers = ["Content-Type": "application/json"]
         SecurityHeaders.addStrict(to: &headers)
-        let message = JSONText.quoted(error.message)
+        let message = JSONText.quoted(text)
         var body = ByteBuffer()
         if isBatch { body.writeString("[") }
         for (index, id) in ids.enumerated() {

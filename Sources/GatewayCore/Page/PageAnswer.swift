@@ -1,5 +1,7 @@
+import HTTPSyntax
 import NIOCore
 import NIOHTTP1
+import ServiceRuntime
 
 /// The answer to a request for a file: pure, for both listeners.
 struct PageAnswer {
@@ -68,26 +70,13 @@ struct PageAnswer {
     /// `If-None-Match`, RFC 9110 section 13.1.2: compared weakly.
     private static func matches(_ tag: String, _ request: HTTPHeaders) -> Bool {
         request["If-None-Match"].contains { value in
-            value.split(separator: ",").contains { element in
-                let known = element.trimmingBlanks()
-                return known == "*" || known == tag || known == "W/\(tag)"
-            }
+            value.listElements.contains { $0 == "*" || $0 == tag || $0 == "W/\(tag)" }
         }
     }
 
     /// `Accept-Encoding`, RFC 9110 section 12.5.3: gzip by name or by `*`, and not with a weight of zero.
     static func acceptsGzip(_ request: HTTPHeaders) -> Bool {
-        var any = false
-        for element in request["Accept-Encoding"].flatMap({ $0.split(separator: ",") }) {
-            let parts = element.split(separator: ";").map { $0.trimmingBlanks().lowercased() }
-            let weight = parts.dropFirst().first { $0.hasPrefix("q=") }.flatMap { Double($0.dropFirst(2)) } ?? 1
-            switch parts.first {
-            case "gzip", "x-gzip": return weight > 0
-            case "*": any = weight > 0
-            default: continue
-            }
-        }
-        return any
+        AcceptField.acceptsCoding(["gzip", "x-gzip"], in: request["Accept-Encoding"])
     }
 }
 
@@ -96,5 +85,15 @@ extension PageAnswer {
     init(_ file: PageFile?, _ head: HTTPRequestHead) {
         let query = head.uri.firstIndex(of: "?").map { head.uri[head.uri.index(after: $0)...] }
         self.init(file, method: head.method, query: query, request: head.headers)
+    }
+}
+
+extension PageFiles {
+    /// Answers a request for the status page and its files; nil for every other path.
+    static func statusPage(_ head: HTTPRequestHead) -> AdminEndpoints.Answer? {
+        guard let file = embedded.status[String(head.uri.prefix { $0 != "?" })] else { return nil }
+        let answer = PageAnswer(file, head)
+        return AdminEndpoints.Answer(
+            status: answer.status, headers: answer.headers, body: answer.body ?? ByteBuffer())
     }
 }

@@ -21,7 +21,7 @@ final class PageExchange: GatewayExchange {
         path == "/" || path.hasPrefix("/assets/")
     }
 
-    func start() {
+    override func serve() {
         let path = String(exchange.path)
         let file = path == "/" ? document : PageFiles.embedded.page[path]
         let answer = PageAnswer(

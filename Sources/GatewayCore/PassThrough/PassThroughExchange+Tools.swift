@@ -1,70 +1,124 @@
+import HTTPSyntax
 import JSON
 import MCP
 import NIOCore
 import NIOHTTP1
 
-/// The allowlist of tools. Everything is looked at before anything is sent.
+/// The look into the bodies of the MCP endpoint: the tools that may be called, and the calls that limits count.
+/// Everything is looked at before anything is sent.
 extension PassThroughExchange {
-    /// Goes on with the whole body (nil: there is none) when the request calls no tool that is not allowed; otherwise
-    /// answers it.
+    /// Whether the body must be read before it is sent on.
+    var inspectsBody: Bool {
+        prefix == .mcp && (target?.configuration.tools != nil || settings.limiter != nil)
+    }
+
+    /// Goes on with the whole body (nil: there is none) when the request calls no tool that is hidden and its calls are
+    /// within their limits; otherwise answers it.
     ///
-    /// The answer is 403. To JSON-RPC requests it is an error for each id, with the code of an unknown tool (-32602): to
-    /// this client there is no such tool. A batch is refused as a whole. To everything else it is `forbidden`.
-    func inspect(
-        _ tools: ToolAllowlist, hasBody: Bool, limit: Int, _ goOn: @escaping (ByteBuffer?) -> Void
-    ) {
+    /// A hidden tool is answered as any unknown tool is: to JSON-RPC requests with -32602 for each id, a batch being
+    /// refused as a whole; to a command, and to a call by the tool's own path, with 404.
+    func inspect(hasBody: Bool, limit: Int, _ goOn: @escaping (ByteBuffer?) -> Void) {
         let method = exchange.head.method
         var inPath = PassThroughPath.tools(exchange.path)
         // The only path below the endpoint that is no tool's.
         if exchange.path == "/mcp/session/new", method == .GET || method == .HEAD { inPath = [] }
-        if let refused = (inPath + toolsInHeaders).first(where: { !tools.allows($0) }) {
-            return respond(Self.notAllowed(refused))
+        if let tool = inPath.first(where: isHidden) { return respond(Self.unknown("tool", tool)) }
+        guard hasBody else {
+            if let refusal = rateRefusal(messages: 1, types: limitedTypes(inPath.isEmpty ? [] : [inPath])) {
+                return respond(refusal)
+            }
+            return goOn(nil)
         }
-        guard hasBody else { return goOn(nil) }
         exchange.collectBody(upTo: limit) { [self] result in
             switch result {
             case .failure(.disconnected): break
             case .failure(let failure): respond(GatewayError(failure))
             case .success(let body):
-                let finding = body.withUnsafeReadableBytes { ToolCallInspection.look($0, isEndpoint: inPath.isEmpty) }
-                guard let finding else {
-                    return respond(GatewayError(.forbidden, text: "Only JSON bodies are accepted here"))
+                guard let finding = readable(body, inPath) else { return }
+                let calls = inPath.isEmpty ? finding.requests.map(\.tools).filter { !$0.isEmpty } : [inPath]
+                if let refusal = rateRefusal(messages: finding.requests.count, types: limitedTypes(calls)) {
+                    return respond(refusal)
                 }
-                guard let error = Self.refusal(of: finding, tools) else { return goOn(body) }
-                refuse(finding, error)
+                listsTools = finding.requests.contains(where: \.listsTools)
+                goOn(body)
             }
         }
+    }
+
+    /// Returns what a body asks for; nil, and answered, when it may not go on.
+    private func readable(_ body: ByteBuffer, _ inPath: [String]) -> ToolCallInspection.Finding? {
+        let finding = body.withUnsafeReadableBytes { ToolCallInspection.look($0, isEndpoint: inPath.isEmpty) }
+        guard target?.configuration.tools != nil else {
+            // The upstream says what is wrong with it.
+            return finding ?? ToolCallInspection.Finding(requests: [.init()], isBatch: false)
+        }
+        guard let finding else {
+            respond(GatewayError(.forbidden, text: "Only JSON bodies are accepted here"))
+            return nil
+        }
+        if finding.requests.contains(where: \.isAmbiguous) {
+            answer(finding, .invalidRequest, "method, id, params and params.name must come once", status: 400)
+            return nil
+        }
+        if let tool = toolsInHeaders.first(where: isHidden) {
+            answer(finding, .invalidParams, "Unknown tool: \(tool.printable)", hidden: tool)
+            return nil
+        }
+        for request in finding.requests {
+            if request.isUnclear {
+                answer(finding, .invalidParams, "Invalid params: name: expected a string")
+                return nil
+            }
+            if let tool = request.tools.first(where: isHidden) {
+                answer(finding, .invalidParams, "Unknown tool: \(tool.printable)", hidden: tool)
+                return nil
+            }
+        }
+        return finding
+    }
+
+    /// Returns the types in whose limits the calls count, once for each call.
+    ///
+    /// - Parameter calls: The names of the tool that a call may mean, by whichever reading.
+    private func limitedTypes(_ calls: [[String]]) -> [String] {
+        guard let upstream = target?.upstream.name, !limitedTools.isEmpty else { return [] }
+        return calls.flatMap { names in
+            Set(names.flatMap { limitedTools.types(of: $0, at: upstream) })
+        }
+    }
+
+    private func isHidden(_ tool: String) -> Bool {
+        target?.configuration.tools?.allows(tool) == false
     }
 
     /// Modern clients repeat the name in a header; a server that trusts it instead of the body must not be misled.
     private var toolsInHeaders: [String] {
         let headers = exchange.head.headers
-        guard headers[MCPHeader.method].contains(where: { $0.lowercased() == "tools/call" }) else { return [] }
+        guard headers[MCPHeader.method].contains(where: { HTTPSyntax.name($0, is: "tools/call") }) else { return [] }
         return headers[MCPHeader.name].map { MCPHeader.decodeValue($0) ?? $0 }
     }
 
-    private static func refusal(of finding: ToolCallInspection.Finding, _ tools: ToolAllowlist) -> GatewayError? {
-        for request in finding.requests {
-            if request.isUnclear { return GatewayError(.forbidden, text: "The call names no tool") }
-            if let tool = request.tools.first(where: { !tools.allows($0) }) { return notAllowed(tool) }
-        }
-        return nil
+    private static func unknown(_ noun: String, _ name: String) -> GatewayError {
+        GatewayError(.notFound, text: "Unknown \(noun): \(name.printable)", detail: "not in passthrough.tools")
     }
 
-    private static func notAllowed(_ tool: String) -> GatewayError {
-        var text = "Tool not allowed: "
-        for scalar in tool.unicodeScalars.prefix(128) {
-            text.unicodeScalars.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+    /// Answers every request of a body with one error: messages by their ids, a command with 404 or 400.
+    private func answer(
+        _ finding: ToolCallInspection.Finding, _ code: JSONRPCError.Code, _ text: String, hidden: String? = nil,
+        status: Int = 200
+    ) {
+        if !finding.requests.contains(where: \.isMessage) {
+            return respond(hidden.map { Self.unknown("command", $0) } ?? GatewayError(.invalidArgument, text: text))
         }
-        return GatewayError(.forbidden, text: text, detail: "not in passthrough.tools")
-    }
-
-    private func refuse(_ finding: ToolCallInspection.Finding, _ error: GatewayError) {
+        note(hidden.map { Self.unknown("tool", $0) } ?? GatewayError(.invalidArgument, text: text))
         let ids = finding.requests.compactMap(\.id)
-        guard !ids.isEmpty else { return respond(error) }
-        note(error)
+        // Notifications have no answer, and an ambiguous id is none.
+        guard !ids.isEmpty || status != 200 else {
+            return exchange.respond(status: .accepted, headers: headers(), body: nil)
+        }
         let response = GatewayErrorResponse(
-            error, code: JSONRPCError.Code.invalidParams.rawValue, to: ids, isBatch: finding.isBatch)
+            text, code: code.rawValue, status: status, to: ids.isEmpty ? [Array("null".utf8)] : ids,
+            isBatch: finding.isBatch)
         var headers = headers(capacity: 8)
         headers.add(contentsOf: response.headers)
         exchange.respond(status: response.status, headers: headers, body: response.body)

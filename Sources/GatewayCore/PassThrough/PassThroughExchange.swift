@@ -1,5 +1,6 @@
 import CurlTransport
 import HTTPServer
+import HTTPSyntax
 import MCPClient
 import NIOCore
 import NIOHTTP1
@@ -10,9 +11,15 @@ final class PassThroughExchange: GatewayExchange {
     /// Bodies up to this size are read before they are sent: one write instead of a stream.
     static let wholeBodyLimit = 65_536
 
-    private let prefix: PassThroughPath.Prefix
+    let prefix: PassThroughPath.Prefix
     /// Nil: nothing is passed through.
-    private let target: PassThroughTarget?
+    let target: PassThroughTarget?
+    /// The tools whose calls count in the limit of a type.
+    let limitedTools: LimitedTools
+    /// Whether the request asks for a list of tools.
+    var listsTools = false
+    /// Takes hidden tools out of the answer's lists; nil where there are none.
+    private var listFilter: ToolListFilter?
     private var transfer: CurlTransfer?
     private var source: CurlBodySource?
     /// The upstream's part is over, in whatever way.
@@ -30,40 +37,43 @@ final class PassThroughExchange: GatewayExchange {
 
     init(
         _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
-        prefix: PassThroughPath.Prefix, target: PassThroughTarget?
+        prefix: PassThroughPath.Prefix, target: PassThroughTarget?, limitedTools: LimitedTools
     ) {
         self.prefix = prefix
         self.target = target
+        self.limitedTools = limitedTools
         super.init(exchange, worker, settings, facts)
     }
 
     override var route: String { prefix.rawValue }
-    override var isShared: Bool { true }
+    override var policy: RoutePolicy { prefix == .mcp ? Self.endpointPolicy : Self.policy }
+    private static let endpointPolicy = RoutePolicy(sharedMethods: "GET, POST, DELETE", isLimited: true)
+    private static let policy = RoutePolicy(sharedMethods: "GET, POST", isLimited: true)
+
+    override var isLogin: Bool {
+        prefix == .auth && exchange.head.method != .GET && exchange.head.method != .HEAD
+    }
+
+    override var targetRefusal: GatewayError? {
+        if target == nil { return GatewayError(.notFound) }
+        guard PassThroughPath.isSafe(exchange.path), !(exchange.query ?? "").utf8.contains(UInt8(ascii: "#")) else {
+            return GatewayError(.notFound, detail: "unsafe path")
+        }
+        return nil
+    }
 
     /// An event stream that the client opened to listen: it may stay silent for ever.
     private var isListening: Bool { exchange.head.method == .GET && facts.wantsEventStream }
 
-    func start() {
-        guard let target else { return respond(GatewayError(.notFound)) }
-        guard PassThroughPath.isSafe(exchange.path), !(exchange.query ?? "").utf8.contains(UInt8(ascii: "#")) else {
-            return respond(GatewayError(.notFound, detail: "unsafe path"))
-        }
-        if answersPreflight(prefix == .mcp ? "GET, POST, DELETE" : "GET, POST") { return }
-        // MCP servers must check the origin (2025-11-25, Streamable HTTP, security); the gateway stands in for them,
-        // because the upstream cannot know under which names clients reach it. A link from elsewhere has no origin, and
-        // only what may change something needs one.
-        let mayChange = exchange.head.method != .GET && exchange.head.method != .HEAD
-        if facts.origin != nil || (facts.hasCookie && mayChange), isForeign {
-            return respond(GatewayError(.forbiddenOrigin))
-        }
-        if let refusal = rateRefusal(isLogin: prefix == .auth && mayChange) { return respond(refusal) }
+    override func serve() {
+        guard let target else { return }
         exchange.onDisconnect = { [self] in stop() }
         let limit = settings.limits.body
         let length = exchange.head.headers.first(name: "Content-Length").flatMap { Int($0) }
         let isChunked = exchange.head.headers.contains(name: "Transfer-Encoding")
         if let length, length > limit { return respond(GatewayError(.bodyTooLarge)) }
-        if prefix == .mcp, let tools = target.configuration.tools {
-            return inspect(tools, hasBody: isChunked || (length ?? 0) > 0, limit: limit) { [self] body in
+        if inspectsBody {
+            return inspect(hasBody: isChunked || (length ?? 0) > 0, limit: limit) { [self] body in
                 send(body.map { .bytes($0) } ?? (length == 0 ? .bytes(ByteBuffer()) : nil), to: target)
             }
         }
@@ -214,24 +224,43 @@ extension PassThroughExchange: CurlTransferReceiver {
         upstream?.duration = .nanoseconds((NIODeadline.now() - sentAt).nanoseconds)
         let endpoint = prefix == .mcp ? target?.upstream.servers[server].address.endpoint : nil
         exchange.onWritable = { [weak self] in self?.transfer?.resume() }
-        exchange.startResponse(
-            status: HTTPResponseStatus(statusCode: status),
-            headers: RelayedHeaders.downstream(
-                headers, own: self.headers(), url: request?.url ?? "", isPrivate: prefix == .auth,
-                sharesByItself: settings.crossOrigin.cors != nil
-            ) { path in
-                endpoint.flatMap { PassThroughPath.gatewayPath(path, endpoint: $0) } ?? String(path)
-            })
+        var down = RelayedHeaders.downstream(
+            headers, own: self.headers(), url: request?.url ?? "", isPrivate: prefix == .auth,
+            sharesByItself: settings.cors != nil
+        ) { path in
+            endpoint.flatMap { PassThroughPath.gatewayPath(path, endpoint: $0) } ?? String(path)
+        }
+        listFilter = filter(for: down)
+        if listFilter != nil { down.remove(name: "Content-Length") }
+        exchange.startResponse(status: HTTPResponseStatus(statusCode: status), headers: down)
         // An event stream may have nothing to say for long: its head must not wait for that.
         exchange.flush()
     }
 
     func transferBody(_ bytes: ByteBuffer) {
         guard !isDone, redirect == nil else { return }
+        guard let bytes = filtered(bytes) else {
+            return refuse(GatewayError(.upstreamInvalid, executed: .unknown, detail: "a list that is too large"))
+        }
         exchange.write(bytes)
         exchange.flush()
         // A slow client slows the upstream down: what is on its way already is bounded by the engine's window.
         if !exchange.isWritable { transfer?.pause() }
+    }
+
+    /// Event streams may carry a list at any time, other answers only where one was asked for.
+    private func filter(for headers: HTTPHeaders) -> ToolListFilter? {
+        guard prefix == .mcp, let tools = target?.configuration.tools else { return nil }
+        let isStream = headers["Content-Type"].contains { HTTPSyntax.hasPrefix($0, "text/event-stream") }
+        guard isStream || listsTools else { return nil }
+        return ToolListFilter(
+            tools, isEventStream: isStream, limit: settings.limits.upstreamResponse)
+    }
+
+    /// Returns what of the bytes goes on; nil when there is too much to hold.
+    private func filtered(_ bytes: ByteBuffer) -> ByteBuffer? {
+        guard listFilter != nil else { return bytes }
+        return listFilter?.feed(bytes)
     }
 
     func transferDone(_ result: Result<CurlResponse, CurlError>) {
@@ -245,6 +274,7 @@ extension PassThroughExchange: CurlTransferReceiver {
         isDone = true
         switch result {
         case .success:
+            if let rest = listFilter?.finish() { exchange.write(rest) }
             exchange.endResponse()
         case .failure(let failure):
             let error = GatewayError(failure)

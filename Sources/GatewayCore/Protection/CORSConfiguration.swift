@@ -1,3 +1,4 @@
+import HTTPSyntax
 import JSONConfiguration
 
 /// Which pages of other origins may read the answers of `/api/chat/`, `/mcp` and `/auth/` (Fetch, section 3.2).
@@ -30,7 +31,7 @@ package struct CORSConfiguration: Hashable, Sendable {
             .map { $0.lowercased() }
         maxAge = reader.duration(
             "maxAge", default: .seconds(600), in: .zero...(.seconds(86400)), "How long browsers remember a preflight.")
-        for origin in origins where origin != "*" && !Self.isOrigin(origin) {
+        for origin in origins where origin != "*" && WebOrigin(origin) == nil {
             reader.fail("origins", expected: "scheme://host[:port] or *", found: "\"\(origin)\"")
         }
         if origins.contains("*"), credentials || origins.count > 1 {
@@ -38,16 +39,8 @@ package struct CORSConfiguration: Hashable, Sendable {
                 "origins", expected: "* alone and without credentials",
                 found: credentials ? "* with credentials" : "* beside others")
         }
-        for name in headers where name.isEmpty || !name.utf8.allSatisfy({ HeaderNames.isTokenByte($0) }) {
+        for name in headers where !HTTPSyntax.isToken(name) {
             reader.fail("headers", expected: "a header's name", found: "\"\(name)\"")
         }
-    }
-
-    /// An origin as browsers write it: no path, no user, nothing after the port (RFC 6454 section 6.2).
-    private static func isOrigin(_ text: String) -> Bool {
-        guard let mark = text.firstRange(of: "://"), mark.lowerBound > text.startIndex else { return false }
-        let authority = text[mark.upperBound...]
-        return !authority.isEmpty && authority.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
-            && !authority.contains { "/?#@\\,*".contains($0) }
     }
 }

@@ -1,28 +1,22 @@
+package import HTTPSyntax
 import JSONConfiguration
 
-/// Rates of requests. Without the section nothing is limited.
+/// Rates of calls. Without the section nothing is limited.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `address` | ``RateConfiguration`` | none | each client address (IPv6: each /64) |
-/// | `credential` | ``RateConfiguration`` | none | each credential; without one, each address |
+/// | `credential` | ``RateConfiguration`` | none | each token, key or set of cookies; without one, each address |
 /// | `login` | ``RateConfiguration`` | 10 in 60 s | each address's POSTs below `/auth/` |
-/// | `types` | map of ``RateConfiguration`` | none | each credential's (or address's) requests of a type |
+/// | `types` | map of ``RateConfiguration`` | none | each credential's (or address's) calls of a type's tool |
 /// | `addressHeader` | `X-Forwarded-For`, `Forwarded`, `none` | `X-Forwarded-For` | where trusted proxies put it |
 /// | `entries` | integer | 65536 | callers remembered per limit, 16 bytes each |
 ///
-/// The limits cover `/api/chat/`, `/mcp` and `/auth/`. They are shared by all workers and kept over a reload that does
+/// The limits cover `/api/chat/`, `/mcp` and `/auth/`. They count calls: each message of a batch; and a type's limit counts
+/// its tool by every way in. They are shared by all workers and kept over a reload that does
 /// not change them; each gateway process counts by itself. A request that a later limit refuses still counts in the
 /// earlier ones (address, login, credential, type).
 package struct RateLimitConfiguration: Hashable, Sendable {
-    /// The header in which trusted proxies pass a client's address on. One only: a proxy that writes the one passes the
-    /// client's own word in the other.
-    package enum AddressHeader: String, CaseIterable, Sendable {
-        case forwardedFor = "X-Forwarded-For"
-        case forwarded = "Forwarded"
-        case none
-    }
-
     /// Rate of one client address.
     package let address: RateConfiguration?
     /// Rate of one credential.
@@ -32,24 +26,29 @@ package struct RateLimitConfiguration: Hashable, Sendable {
     /// By type.
     package let types: [String: RateConfiguration]
     /// Header that names the client's address.
-    package let addressHeader: AddressHeader
+    package let addressHeader: ClientAddressField
     /// Largest number of remembered clients.
     package let entries: Int
 
     init(_ reader: ConfigurationReader) {
-        address = reader.optionalSection("address", "Requests of one client address.") { RateConfiguration($0) }
+        address = reader.optionalSection("address", "Calls from one client address.") { RateConfiguration($0) }
         credential = reader.optionalSection(
-            "credential", "Requests of one credential; of one address where there is none."
+            "credential",
+            "Calls with one credential (a token, a key, or the cookies), or from one address where there is none."
         ) { RateConfiguration($0) }
         login = reader.section("login", "POSTs of one address below /auth/.") {
             RateConfiguration($0, requests: 10, period: .seconds(60))
         }
-        let types = reader.map("types", "Requests of one caller, by type.", of: "type") { _, reader in
+        let types = reader.map(
+            "types",
+            "Calls of a type's tool by one caller, by whatever way they come.",
+            of: "type"
+        ) { _, reader in
             RateConfiguration(reader)
         }
         self.types = Dictionary(types.map { ($0.name, $0.value) }) { _, last in last }
         addressHeader = reader.choice(
-            "addressHeader", default: AddressHeader.forwardedFor,
+            "addressHeader", default: ClientAddressField.forwardedFor,
             "The header in which trusted proxies pass a client's address on; none: only the peer's own address counts.")
         entries = reader.integer(
             "entries", default: 65_536, in: 512...16_777_216, "Callers remembered for each limit; 16 bytes each.")
@@ -67,11 +66,13 @@ package struct RateConfiguration: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader, requests: Int = 60, period: Duration = .seconds(60)) {
         self.requests = reader.integer(
-            "requests", default: requests, in: 0...1_000_000_000, "Requests allowed in the time; 0: no limit.")
+            "requests", default: requests, in: 0...1_000_000_000,
+            "Calls allowed in the time; beyond it the answer is 429. 0: no limit.")
         self.period = reader.duration(
             "per", default: period, in: .milliseconds(1)...(.seconds(86400)), "The time.")
         burst = reader.integer(
-            "burst", default: max(1, self.requests), in: 1...1_000_000_000, "How many of them may come at once.")
+            "burst", default: max(1, self.requests), in: 1...1_000_000_000,
+            "Calls that may come at once; a batch of more is refused.")
     }
 
     var policy: RateTable.Policy? {

@@ -50,30 +50,49 @@ final class RateLimiter: Sendable {
 
     /// Counts a request as it arrives.
     ///
-    /// - Parameter isLogin: Whether it may be an attempt to log in.
+    /// - Parameters:
+    ///   - callers: The callers that its credentials name; empty: its address is all that is known.
+    ///   - isLogin: Whether it may be an attempt to log in.
     func admit(
-        _ client: CallerAddress, credential partition: CredentialPartition, isLogin: Bool, now: NIODeadline
+        _ client: CallerAddress, callers: [CredentialPartition], isLogin: Bool, now: NIODeadline
     ) throws(Refusal) {
         if let address { try Self.check(.address, address.take(client, now: now)) }
         if isLogin, let login { try Self.check(.login, login.take(client, now: now)) }
-        if let credential {
-            try Self.check(.credential, credential.take(Self.caller(client, partition), now: now))
+        try takeCredential(1, client, callers, now)
+    }
+
+    /// Counts the calls of a request beyond the first, once its body is there.
+    func admit(
+        further count: Int, _ client: CallerAddress, callers: [CredentialPartition], now: NIODeadline
+    ) throws(Refusal) {
+        guard count > 0 else { return }
+        if let address { try Self.check(.address, address.take(client, count: count, now: now)) }
+        try takeCredential(count, client, callers, now)
+    }
+
+    /// Counts calls of a type's tool.
+    func admit(
+        type: String, calls count: Int, _ client: CallerAddress, callers: [CredentialPartition], now: NIODeadline
+    ) throws(Refusal) {
+        guard let table = types[type] else { return }
+        for caller in Self.keys(client, callers) { try Self.check(.type, table.take(caller, count: count, now: now)) }
+    }
+
+    /// Tells whether a type has a limit of its own.
+    func limits(type: String) -> Bool { types[type] != nil }
+
+    private func takeCredential(
+        _ count: Int, _ client: CallerAddress, _ callers: [CredentialPartition], _ now: NIODeadline
+    ) throws(Refusal) {
+        guard let credential else { return }
+        for caller in Self.keys(client, callers) {
+            try Self.check(.credential, credential.take(caller, count: count, now: now))
         }
     }
 
-    /// Counts a request of a type, once the type is known.
-    func admit(
-        type: String, _ client: CallerAddress, credential partition: CredentialPartition, now: NIODeadline
-    ) throws(Refusal) {
-        guard let table = types[type] else { return }
-        try Self.check(.type, table.take(Self.caller(client, partition), now: now))
-    }
-
-    func limits(type: String) -> Bool { types[type] != nil }
-
     /// Callers without a credential share one partition, so it is their addresses that tell them apart.
-    private static func caller(_ client: CallerAddress, _ partition: CredentialPartition) -> Caller {
-        partition == .anonymous ? .address(client) : .credential(partition)
+    private static func keys(_ client: CallerAddress, _ callers: [CredentialPartition]) -> [Caller] {
+        callers.isEmpty ? [.address(client)] : callers.map { .credential($0) }
     }
 
     private static func check(_ limit: Limit, _ verdict: RateTable.Verdict) throws(Refusal) {
@@ -94,28 +113,41 @@ extension GatewayExchange {
     /// limits.
     func rateRefusal(isLogin: Bool = false) -> GatewayError? {
         guard let limiter = settings.limiter else { return nil }
-        return refusal { (client, partition, now) throws(RateLimiter.Refusal) in
-            try limiter.admit(client, credential: partition, isLogin: isLogin, now: now)
+        return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
+            try limiter.admit(client, callers: callers, isLogin: isLogin, now: now)
         }
     }
 
-    /// The same for a type's own limit.
-    func rateRefusal(of type: String) -> GatewayError? {
-        guard let limiter = settings.limiter, limiter.limits(type: type) else { return nil }
-        return refusal { (client, partition, now) throws(RateLimiter.Refusal) in
-            try limiter.admit(type: type, client, credential: partition, now: now)
+    /// Counts a call in the limits of types; nil when it may go on.
+    func rateRefusal(of types: [String]) -> GatewayError? {
+        guard let limiter = settings.limiter, !types.isEmpty else { return nil }
+        return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
+            for type in types { try limiter.admit(type: type, calls: 1, client, callers: callers, now: now) }
+        }
+    }
+
+    /// Counts the calls that a body of the pass-through makes: each message of a batch, and those of a type's tool in the
+    /// limit of the type; nil when they may go on.
+    ///
+    /// - Parameters:
+    ///   - messages: Messages in the body, of which one has been counted.
+    ///   - types: The types in whose limits the calls count, once for each call.
+    func rateRefusal(messages: Int, types: [String]) -> GatewayError? {
+        guard let limiter = settings.limiter, messages > 1 || !types.isEmpty else { return nil }
+        let calls = Dictionary(types.map { ($0, 1) }, uniquingKeysWith: +)
+        return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
+            try limiter.admit(further: messages - 1, client, callers: callers, now: now)
+            for (type, count) in calls {
+                try limiter.admit(type: type, calls: count, client, callers: callers, now: now)
+            }
         }
     }
 
     private func refusal(
-        _ admit: (CallerAddress, CredentialPartition, NIODeadline) throws(RateLimiter.Refusal) -> Void
+        _ admit: (CallerAddress, [CredentialPartition], NIODeadline) throws(RateLimiter.Refusal) -> Void
     ) -> GatewayError? {
-        let client = CallerAddress(
-            peer: exchange.remoteAddress, headers: exchange.head.headers, header: settings.addressHeader,
-            trusted: settings.trustedProxies)
-        let partition = facts.partition(&worker.partitions)
         do throws(RateLimiter.Refusal) {
-            try admit(client, partition, .now())
+            try admit(CallerAddress(clientAddress), facts.limited(&worker.partitions), .now())
             return nil
         } catch {
             worker.metrics.rateLimited.with(error.limit.rawValue).increment()

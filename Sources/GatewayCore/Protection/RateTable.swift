@@ -12,9 +12,9 @@ import Synchronization
 /// that owes least *and its debt*. So a caller at its limit is the last to be forgotten, filling the table with other
 /// keys never gives a fresh allowance, and the table as a whole lets through no more than its size allows.
 final class RateTable: Sendable {
-    /// So many requests in so much time, and how many of them may come at once.
+    /// So many calls in so much time, and how many of them may come at once.
     struct Policy: Hashable, Sendable {
-        /// Nanoseconds that one request costs.
+        /// Nanoseconds that one call costs.
         let interval: UInt64
         /// Nanoseconds that a caller may be ahead.
         let tolerance: UInt64
@@ -68,14 +68,19 @@ final class RateTable: Sendable {
     /// How often a caller that still owed something had to give way: more than a few mean that the table is too small.
     var replacements: Int { replaced.load(ordering: .relaxed) }
 
-    /// Counts a request of `key`. One that is refused costs nothing.
-    func take(_ key: some Hashable, now: NIODeadline) -> Verdict {
+    /// Counts calls of `key`, all of them or none. Calls that are refused cost nothing.
+    ///
+    /// - Parameter count: The number of calls, at least 1. More than the burst are refused always.
+    func take(_ key: some Hashable, count: Int = 1, now: NIODeadline) -> Verdict {
         var hasher = Hasher()
         hasher.combine(key)
-        return take(hash: UInt64(bitPattern: Int64(hasher.finalize())), now: now.uptimeNanoseconds)
+        return take(hash: UInt64(bitPattern: Int64(hasher.finalize())), count: count, now: now.uptimeNanoseconds)
     }
 
-    private func take(hash: UInt64, now: UInt64) -> Verdict {
+    private func take(hash: UInt64, count: Int, now: UInt64) -> Verdict {
+        // The time that all calls but the first take; beyond the tolerance the exact number is of no interest.
+        let (product, overflow) = policy.interval.multipliedReportingOverflow(by: UInt64(max(count, 1) - 1))
+        let further = overflow ? .max / 4 : min(product, .max / 4)
         let part = parts[Int(hash % UInt64(Self.partCount))]
         let first = Int(hash / UInt64(Self.partCount) % UInt64(groups)) * Self.groupSize
         return part.slots.withLock { slots in
@@ -90,14 +95,14 @@ final class RateTable: Sendable {
                 if slots[index].due < slots[place].due { place = index }
             }
             let due = max(slots[place].due, now)
-            guard due - now <= policy.tolerance else {
-                return .refused(retryAfter: due - now - policy.tolerance)
+            guard due - now + further <= policy.tolerance else {
+                return .refused(retryAfter: due - now + further - policy.tolerance)
             }
             if !isKnown {
                 if slots[place].due > now { replaced.wrappingAdd(1, ordering: .relaxed) }
                 slots[place].key = hash
             }
-            slots[place].due = due + policy.interval
+            slots[place].due = due + further + policy.interval
             return .allowed
         }
     }

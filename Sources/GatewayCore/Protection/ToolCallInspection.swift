@@ -14,6 +14,12 @@ enum ToolCallInspection {
         var tools: [String] = []
         /// It calls a tool whose name cannot be told.
         var isUnclear = false
+        /// A member that decides what is called comes twice, so that readers differ about the message.
+        var isAmbiguous = false
+        /// It asks for the list of tools.
+        var listsTools = false
+        /// It is a message of JSON-RPC, not a command of the old dialect.
+        var isMessage = false
     }
 
     struct Finding: Hashable {
@@ -49,22 +55,31 @@ enum ToolCallInspection {
         var request = Request()
         var (hasMethod, calls) = (false, false)
         var names: [JSONSlice] = []
+        var occurrences: [String: Int] = [:]
         JSONScanner.members(of: object, in: bytes) { member in
             switch folded(member.key, bytes) {
             case "id":
+                occurrences["id", default: 0] += 1
                 let isID = member.value.kind == .string || member.value.kind == .number
                 request.id = isID ? Array(bytes[member.value.range]) : nil
             case "method":
+                occurrences["method", default: 0] += 1
                 hasMethod = true
                 // A method that is no string is none; who reads it nevertheless, reads what nobody can foresee.
                 if member.value.kind == .string {
-                    calls = calls || folded(member.value, bytes).filter { !$0.isWhitespace } == "tools/call"
+                    let method = folded(member.value, bytes).filter { !$0.isWhitespace }
+                    calls = calls || method == "tools/call"
+                    request.listsTools = request.listsTools || method == "tools/list"
                 } else {
                     calls = calls || isEndpoint
                 }
             case "params":
+                occurrences["params", default: 0] += 1
                 JSONScanner.members(of: member.value, in: bytes) { parameter in
-                    if folded(parameter.key, bytes) == "name" { names.append(parameter.value) }
+                    if folded(parameter.key, bytes) == "name" {
+                        occurrences["params.name", default: 0] += 1
+                        names.append(parameter.value)
+                    }
                     return true
                 }
             case "command", "name":
@@ -76,7 +91,9 @@ enum ToolCallInspection {
             }
             return true
         }
-        if !hasMethod { request.id = nil }
+        request.isMessage = hasMethod
+        request.isAmbiguous = isEndpoint && hasMethod && occurrences.values.contains { $0 > 1 }
+        if !hasMethod || (occurrences["id"] ?? 0) > 1 { request.id = nil }
         guard calls else { return request }
         request.isUnclear = names.isEmpty || names.contains { $0.kind != .string }
         request.tools = names.filter { $0.kind == .string }.map { JSONText.string($0, in: bytes) }

@@ -1,4 +1,5 @@
 import HTTPServer
+import HTTPSyntax
 import Logging
 import MCP
 import MCPClient
@@ -65,14 +66,28 @@ class GatewayExchange {
 
     /// The configured type, where the request has one.
     var type: TypeInstruments? { nil }
-    /// Whether pages of other origins may read the answers, where configuration says so.
-    var isShared: Bool { false }
+    /// What the route asks of its requests.
+    var policy: RoutePolicy { RoutePolicy() }
+    /// Why the path is not served; nil when it is.
+    var targetRefusal: GatewayError? { nil }
+    /// Whether the request may be an attempt to log in.
+    var isLogin: Bool { false }
+    /// Serves a request that has passed the checks. Only paths without a route come here.
+    func serve() { respond(GatewayError(.notFound)) }
     /// The route's bounded name, for metrics and the log.
     var route: String { "other" }
     /// What became of the request, bounded, for metrics.
     func outcome(_ status: Int) -> String { status == 499 ? "client_closed" : label?.rawValue ?? "ok" }
 
-    var isFromTrustedProxy: Bool { settings.trustedProxies.contains(exchange.remoteAddress) }
+    /// Whether the peer is a proxy whose `X-Forwarded-…` fields are believed.
+    var isFromTrustedProxy: Bool { settings.trustedProxies.contains(Peer(exchange.remoteAddress)) }
+
+    /// The address of the client, as limits and the log have it; nil for a Unix socket's peer that passes none on.
+    var clientAddress: IPAddress? {
+        settings.clientAddress.address(of: Peer(exchange.remoteAddress)) {
+            exchange.head.headers[$0]
+        }
+    }
 
     /// Counts the request among those in flight, once its body is there: a client that sends slowly must not shut
     /// others out. False, and answered, when there are too many or the process is stopping.
@@ -151,7 +166,9 @@ class GatewayExchange {
             lines.append(("Server-Timing", text))
         }
         var headers = HTTPHeaders(lines)
-        if isShared, let cors = settings.crossOrigin.cors { cors.add(to: &headers, origin: facts.origin) }
+        if let cors = settings.cors, policy.sharedMethods != nil {
+            cors.add(to: &headers, origin: facts.site.origin)
+        }
         return headers
     }
 
@@ -234,10 +251,7 @@ class GatewayExchange {
             "http.response_bytes": .stringConvertible(summary.responseBytes),
             "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route),
         ]
-        let address = CallerAddress.text(
-            peer: exchange.remoteAddress, headers: exchange.head.headers, header: settings.addressHeader,
-            trusted: settings.trustedProxies)
-        if let address { metadata["client.address"] = .string(address) }
+        if let address = clientAddress { metadata["client.address"] = .string("\(address)") }
         if let type {
             metadata["type"] = .string(type.name)
             metadata["tool"] = .string(type.tool)

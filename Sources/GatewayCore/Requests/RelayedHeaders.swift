@@ -1,5 +1,6 @@
 import CurlTransport
 import HTTPServer
+import HTTPSyntax
 import MCPClient
 import NIOCore
 import NIOHTTP1
@@ -45,10 +46,10 @@ enum RelayedHeaders {
 
     private static func isCarried(_ name: String) -> Bool {
         switch name.utf8.count {
-        case 6: HeaderNames.equal(name, "accept")
-        case 12: HeaderNames.equal(name, "content-type") || name.lowercased().hasPrefix("mcp-")
-        case 13: HeaderNames.equal(name, "last-event-id") || name.lowercased().hasPrefix("mcp-")
-        default: name.utf8.count > 4 && name.prefix(4).lowercased() == "mcp-"
+        case 6: HTTPSyntax.name(name, is: "accept")
+        case 12: HTTPSyntax.name(name, is: "content-type") || HTTPSyntax.hasPrefix(name, "mcp-")
+        case 13: HTTPSyntax.name(name, is: "last-event-id") || HTTPSyntax.hasPrefix(name, "mcp-")
+        default: HTTPSyntax.hasPrefix(name, "mcp-")
         }
     }
 
@@ -61,7 +62,7 @@ enum RelayedHeaders {
         if !addresses.isEmpty { headers.append(name: "X-Forwarded-For", value: addresses.joined(separator: ", ")) }
         let proto = isTrusted ? request.first(name: "X-Forwarded-Proto") : nil
         headers.append(name: "X-Forwarded-Proto", value: proto ?? "http")
-        if let host = (isTrusted ? exchange.facts.forwardedHost : nil) ?? exchange.facts.host {
+        if let host = (isTrusted ? exchange.facts.site.forwardedHost : nil) ?? exchange.facts.site.host {
             headers.append(name: "X-Forwarded-Host", value: host)
         }
     }
@@ -79,18 +80,18 @@ enum RelayedHeaders {
     ) -> HTTPHeaders {
         var headers = own
         headers.reserveCapacity(own.count + upstream.count + 1)
-        let nominated = upstream.all(name: "connection").flatMap { ConnectionHeader.nominated(by: $0) }
+        let nominated = upstream.all(name: "connection").flatMap { FieldNames.nominated(byConnection: $0) }
         for (name, value) in upstream {
-            if HeaderNames.isHopByHop(name) || (!nominated.isEmpty && nominated.contains(name.lowercased())) {
+            if FieldNames.isHopByHop(name) || (!nominated.isEmpty && nominated.contains(name.lowercased())) {
                 continue
             }
             switch name.utf8.count {
             // The gateway's own is on every response.
-            case 12 where HeaderNames.equal(name, "x-request-id"): continue
-            case 8 where HeaderNames.equal(name, "location"):
+            case 12 where HTTPSyntax.name(name, is: "x-request-id"): continue
+            case 8 where HTTPSyntax.name(name, is: "location"):
                 let target = Redirect.target(value, from: url)
                 headers.add(name: name, value: target.map { path(Redirect.path(of: $0)) } ?? value)
-            case 22... where sharesByItself && name.lowercased().hasPrefix("access-control-"): continue
+            case 22... where sharesByItself && HTTPSyntax.hasPrefix(name, "access-control-"): continue
             default: headers.add(name: name, value: value)
             }
         }

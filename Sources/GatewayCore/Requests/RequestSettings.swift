@@ -1,3 +1,5 @@
+import HTTPSyntax
+
 /// The part of a configuration that every request needs, whatever its route. Shared by all workers; a request keeps the
 /// settings that it began with.
 package final class RequestSettings: Sendable {
@@ -13,15 +15,18 @@ package final class RequestSettings: Sendable {
     let rules: ForwardRules
     /// Nil: nothing is limited.
     let limiter: RateLimiter?
-    /// The header with the client's address that trusted proxies write.
-    let addressHeader: RateLimitConfiguration.AddressHeader
+    /// The rule by which a client's address is told, for limits and the log alike.
+    let clientAddress: ClientAddressRule
     let trustedProxies: TrustedProxies
-    let crossOrigin: CrossOriginPolicy
+    /// The rule by which `Host` and `Origin` are judged.
+    let site: SiteRule
+    /// The policy for pages of other origins that read answers; nil: none may.
+    let cors: CORSPolicy?
 
     init(
         errors: GatewayErrorStyle, serverTiming: Bool, accessLog: Bool, limits: LimitsConfiguration, workers: Int,
-        rules: ForwardRules, limiter: RateLimiter?, rateLimits: RateLimitConfiguration?,
-        trustedProxies: TrustedProxies, crossOrigin: CrossOriginPolicy
+        rules: ForwardRules, limiter: RateLimiter?, clientAddress: ClientAddressRule,
+        trustedProxies: TrustedProxies, site: SiteRule, cors: CORSPolicy?
     ) {
         self.errors = errors
         self.serverTiming = serverTiming
@@ -31,8 +36,9 @@ package final class RequestSettings: Sendable {
         uploadLimit = max(1, (limits.uploads + workers - 1) / workers)
         self.rules = rules
         self.limiter = limiter
-        addressHeader = rateLimits?.addressHeader ?? .forwardedFor
+        self.clientAddress = clientAddress
         self.trustedProxies = trustedProxies
-        self.crossOrigin = crossOrigin
+        self.site = site
+        self.cors = cors
     }
 }

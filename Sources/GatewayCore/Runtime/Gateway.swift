@@ -15,7 +15,8 @@ package func buildGateway(
     let metrics = GatewayMetrics(dependencies.metrics)
     let status = GatewayStatus()
     let snapshot = GatewaySnapshot(
-        configuration, version: 1, previous: nil, metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"))
+        configuration, version: 1, listeners: GatewayListeners(configuration, dependencies.sockets), previous: nil,
+        metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"))
     let tracer = configuration.tracing.map {
         SpanExporter(
             $0, name: GatewayVersion.name, prefix: "gateway", build: dependencies.build, metrics: dependencies.metrics,
@@ -67,6 +68,7 @@ package final class Gateway: Sendable {
     private let history = StatusHistory()
     let main: HTTPServer
     private let admin: HTTPServer?
+    private let adminSite: ReloadedSiteRule
     private let loops: LoopWatch
     private let tracer: SpanExporter?
     private let state: Mutex<State>
@@ -86,22 +88,23 @@ package final class Gateway: Sendable {
         self.logger = logger
         state = Mutex(State(snapshot: snapshot))
         loops = LoopWatch(group: group, lag: metrics.loopLag.with())
-        let configuration = snapshot.configuration
         main = HTTPServer(
-            configuration: Self.mainServer(configuration, dependencies), group: group, logger: logger
+            configuration: Self.mainServer(snapshot, dependencies), group: group, logger: logger
         ) { eventLoop in
             workers.handler(on: eventLoop)
         }
-        let adminAddresses = Self.adminAddresses(configuration, dependencies.sockets)
-        if adminAddresses.isEmpty {
+        let adminSite = ReloadedSiteRule(snapshot.adminSite)
+        self.adminSite = adminSite
+        if snapshot.listeners.admin.isEmpty {
             admin = nil
         } else {
             let endpoints = AdminEndpoints(
-                status: status, metrics: metrics, build: dependencies.build,
+                name: GatewayVersion.name, build: dependencies.build, metrics: metrics.registry,
                 logLevel: AdminLogLevel(
                     get: dependencies.logLevel, set: dependencies.setLogLevel, logger: logger),
-                history: history)
-            var server = HTTPServerConfiguration(addresses: adminAddresses, name: "admin")
+                site: { adminSite.current }, readiness: { status.readiness },
+                further: { [history] in history.answer($0) ?? PageFiles.statusPage($0) })
+            var server = HTTPServerConfiguration(addresses: snapshot.listeners.admin, name: "admin")
             server.maximumConnections = 256
             admin = HTTPServer(configuration: server, group: group, logger: logger) { _ in endpoints.handler() }
         }
@@ -138,6 +141,7 @@ package final class Gateway: Sendable {
             await stopThreads()
             throw error
         }
+        snapshot.listeners.warn(snapshot.configuration.site, logger)
         loops.start()
         if let tracer { state.withLock { $0.exporting = Task { await tracer.run() } } }
         if admin != nil {
@@ -170,13 +174,14 @@ package final class Gateway: Sendable {
             // Workers are made once; a change of their number waits for a restart.
             configuration.workers = old.configuration.workers
             state.snapshot = GatewaySnapshot(
-                configuration, version: old.version + 1, previous: old, metrics: metrics,
+                configuration, version: old.version + 1, listeners: old.listeners, previous: old, metrics: metrics,
                 logger: dependencies.makeLogger("gateway.mcp"))
             return (old, state.snapshot)
         }
         guard let (old, new) = change else { return false }
         warnOfFixedSettings(old.configuration, configuration)
         dependencies.setLogLevel(new.configuration.logLevel)
+        adminSite.replace(with: new.adminSite)
         let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0 === upstream } }.map(\.name)
         status.configured(
             version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept))
@@ -265,11 +270,10 @@ package final class Gateway: Sendable {
     // MARK: Parts
 
     private static func mainServer(
-        _ configuration: GatewayConfiguration, _ dependencies: GatewayDependencies
+        _ snapshot: GatewaySnapshot, _ dependencies: GatewayDependencies
     ) -> HTTPServerConfiguration {
-        let sockets = dependencies.sockets
-        var server = HTTPServerConfiguration(
-            addresses: sockets.main.isEmpty ? addresses(configuration.listen) : sockets.main, name: "main")
+        let configuration = snapshot.configuration
+        var server = HTTPServerConfiguration(addresses: snapshot.listeners.main, name: "main")
         let limits = configuration.limits
         server.maximumHeaderBytes = limits.headerBytes
         server.maximumHeaderCount = limits.headerCount
@@ -277,15 +281,5 @@ package final class Gateway: Sendable {
         server.maximumConnections = dependencies.connections ?? limits.connections
         server.drainIdleGrace = configuration.drain.idleGrace
         return server
-    }
-
-    private static func adminAddresses(
-        _ configuration: GatewayConfiguration, _ sockets: InheritedSockets
-    ) -> [HTTPListenAddress] {
-        sockets.admin.isEmpty ? configuration.admin.map(addresses) ?? [] : sockets.admin
-    }
-
-    private static func addresses(_ text: String) -> [HTTPListenAddress] {
-        (try? HTTPListenAddress(parsing: text)).map { [$0] } ?? []
     }
 }

@@ -1,3 +1,4 @@
+package import HTTPSyntax
 package import JSON
 package import JSONConfiguration
 package import Logging
@@ -19,10 +20,9 @@ package import ServiceRuntime
 /// | `upstreams` | map | – | ``UpstreamConfiguration`` |
 /// | `forward` | section | – | ``ForwardConfiguration`` |
 /// | `passthrough` | section | – | ``PassThroughConfiguration`` |
-/// | `allowedOrigins` | list | empty | origins whose pages may post with cookies |
+/// | `allowedHosts`, `allowedOrigins`, `trustedProxies` | | | ``SiteConfiguration`` |
 /// | `cors` | section | none | ``CORSConfiguration`` |
 /// | `rateLimits` | section | none | ``RateLimitConfiguration`` |
-/// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` count |
 /// | `limits` | section | – | ``LimitsConfiguration`` |
 /// | `drain` | section | – | ``DrainConfiguration`` |
 /// | `tracing` | section | – | ``TracingConfiguration`` |
@@ -54,14 +54,20 @@ package struct GatewayConfiguration: Sendable {
     package var forward: ForwardConfiguration
     /// Paths that are passed through to an upstream.
     package var passthrough: PassThroughConfiguration
-    /// `scheme://host[:port]`, lower case.
-    package var allowedOrigins: [String]
+    /// Hosts that the tool-server's section of the same file allows; nil where it does not say.
+    package var toolServerHosts: AllowedHosts?
+    /// Hosts, pages and proxies that are accepted.
+    package var site: SiteConfiguration
     /// Permissions of pages of other origins; nil: none.
     package var cors: CORSConfiguration?
     /// Rates of requests; nil: no limits.
     package var rateLimits: RateLimitConfiguration?
     /// Proxies whose forwarding headers are believed.
-    package var trustedProxies: TrustedProxies
+    package var trustedProxies: TrustedProxies { site.trustedProxies }
+    /// Rule by which a client's address is told.
+    package var clientAddress: ClientAddressRule {
+        ClientAddressRule(rateLimits?.addressHeader ?? .forwardedFor, trusted: trustedProxies)
+    }
     /// Limits of sizes and numbers.
     package var limits: LimitsConfiguration
     /// Times of the shutdown.
@@ -101,14 +107,7 @@ package struct GatewayConfiguration: Sendable {
         passthrough = reader.section("passthrough", "Requests that go to an upstream unchanged.") {
             PassThroughConfiguration($0)
         }
-        allowedOrigins = reader.strings(
-            "allowedOrigins", default: [], "Origins, such as https://app.example, that may post with cookies."
-        ).map { $0.lowercased() }
-        trustedProxies = TrustedProxies(
-            reader.strings(
-                "trustedProxies", default: TrustedProxies.defaultRanges,
-                "Addresses and ranges whose X-Forwarded-For, -Proto and -Host are believed.")
-        ) { reader.fail("trustedProxies", expected: "an address or a range such as 10.0.0.0/8", found: "\"\($0)\"") }
+        site = SiteConfiguration(reader)
         cors = reader.optionalSection("cors", "What pages of other origins may read of the answers.") {
             CORSConfiguration($0)
         }
@@ -198,8 +197,10 @@ package struct GatewayConfiguration: Sendable {
         let reader = ConfigurationReader(
             document: completed(document, overrides), environment: environment, environmentPrefix: "GATEWAY",
             overrides: overrides)
-        let configuration = GatewayConfiguration(reader)
+        var configuration = GatewayConfiguration(reader)
         try reader.finish()
+        let hosts = document["toolServer"]?["allowedHosts"]?.array?.compactMap(\.string) ?? []
+        configuration.toolServerHosts = hosts.isEmpty ? nil : AllowedHosts(hosts) { _ in }
         return configuration
     }
 

@@ -60,13 +60,16 @@ final class GatewayHandler: HTTPRequestHandler {
         if path == "/api/chat/" || path == "/api/chat" {
             ChatExchange(exchange, worker, settings, facts, chat: routes.chat).start()
         } else if let prefix = PassThroughPath.prefix(of: path) {
-            PassThroughExchange(exchange, worker, settings, facts, prefix: prefix, target: snapshot.passThrough).start()
+            PassThroughExchange(
+                exchange, worker, settings, facts, prefix: prefix, target: snapshot.passThrough,
+                limitedTools: routes.chat.limitedTools
+            ).start()
         } else if path == "/openapi.json", exchange.head.method == .GET || exchange.head.method == .HEAD {
             OpenAPIExchange(exchange, worker, settings, facts, chat: routes.chat).start()
         } else if snapshot.configuration.page, PageExchange.owns(path) {
             PageExchange(exchange, worker, settings, facts, document: snapshot.pageDocument).start()
         } else {
-            GatewayExchange(exchange, worker, settings, facts).respond(GatewayError(.notFound))
+            GatewayExchange(exchange, worker, settings, facts).start()
         }
     }
 

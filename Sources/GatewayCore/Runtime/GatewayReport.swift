@@ -1,4 +1,5 @@
 import CurlTransport
+import HTTPSyntax
 import JSON
 import Logging
 package import MCPClient
@@ -30,6 +31,10 @@ package enum GatewayReport {
                 continue
             }
             let types = configuration.chat.types.filter { $0.upstream == upstream.name }
+            if let problem = hostProblem(of: target, configuration) {
+                isGood = false
+                lines.append("upstream \(upstream.name): \(problem)")
+            }
             switch await tools(of: target, engine) {
             case .success(let catalog):
                 let findings = Drift.findings(types, catalog)
@@ -51,6 +56,17 @@ package enum GatewayReport {
         }
         await engine.shutdown()
         return Check(lines: lines, isGood: isGood)
+    }
+
+    /// Returns why the tool-server of the same file would refuse every call of the gateway; nil when it would not.
+    static func hostProblem(of upstream: Upstream, _ configuration: GatewayConfiguration) -> String? {
+        guard let hosts = configuration.toolServerHosts, upstream.configuration.isTrusted else { return nil }
+        let refused = upstream.configuration.addresses.compactMap { address in
+            address.origin.firstRange(of: "://").flatMap { Authority(address.origin[$0.upperBound...]) }
+        }.first { !hosts.allows($0) }
+        return refused.map {
+            "toolServer.allowedHosts: expected \($0.host), under which the gateway calls it, found other hosts only"
+        }
     }
 
     private static func check(_ upstream: Upstream, _ engine: CurlEngine) async -> String {

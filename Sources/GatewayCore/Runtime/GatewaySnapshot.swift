@@ -1,4 +1,5 @@
 import CurlTransport
+import HTTPSyntax
 import Logging
 package import MCPClient
 import NIOCore
@@ -10,6 +11,10 @@ package final class GatewaySnapshot: Sendable {
     package let version: Int
     /// Configuration that this was made from.
     package let configuration: GatewayConfiguration
+    /// The addresses of the listeners.
+    let listeners: GatewayListeners
+    /// The rule by which `Host` and `Origin` are judged on the admin listener.
+    let adminSite: SiteRule
     /// The configured types.
     package let types: TypeMap
     /// In the order of the configuration.
@@ -21,13 +26,24 @@ package final class GatewaySnapshot: Sendable {
     /// The page at `/` with the configuration's texts; nil: it is off.
     let pageDocument: PageFile?
 
-    /// - Parameter previous: Upstreams whose settings are the same keep their sessions.
+    /// Fields in which reverse proxies usually name the user whom they have authenticated; the tool-server's default is
+    /// the first.
+    private static let ambientFields = [
+        "X-Auth-User", "X-Auth-Request-User", "X-Forwarded-User", "X-Remote-User", "Remote-User",
+    ]
+
+    /// - Parameters:
+    ///   - listeners: The addresses of the listeners, which no reload changes.
+    ///   - previous: Upstreams whose settings are the same keep their sessions.
     init(
-        _ configuration: GatewayConfiguration, version: Int, previous: GatewaySnapshot?, metrics: GatewayMetrics,
+        _ configuration: GatewayConfiguration, version: Int, listeners: GatewayListeners, previous: GatewaySnapshot?,
+        metrics: GatewayMetrics,
         logger: Logger
     ) {
         self.version = version
         self.configuration = configuration
+        self.listeners = listeners
+        adminSite = configuration.site.adminRule(for: listeners.admin.map(\.scope))
         let limit = configuration.limits.upstreamResponse
         let upstreams = configuration.upstreams.map { upstream in
             let known = previous?.upstreams.first { $0.configuration == upstream && $0.responseLimit == limit }
@@ -40,13 +56,18 @@ package final class GatewaySnapshot: Sendable {
             metrics.replays.with(upstream.name).increment(by: 0)
         }
         let known = previous?.settings.limiter.flatMap { $0.configuration == configuration.rateLimits ? $0 : nil }
+        let shared = configuration.cors.flatMap { $0.origins.isEmpty ? nil : $0 }
         settings = RequestSettings(
             errors: configuration.errors, serverTiming: configuration.serverTiming,
             accessLog: configuration.accessLog, limits: configuration.limits, workers: configuration.workers,
             rules: ForwardRules(configuration.forward),
-            limiter: known ?? configuration.rateLimits.map { RateLimiter($0) }, rateLimits: configuration.rateLimits,
+            limiter: known ?? configuration.rateLimits.map { RateLimiter($0) },
+            clientAddress: configuration.clientAddress,
             trustedProxies: configuration.trustedProxies,
-            crossOrigin: CrossOriginPolicy(allowedOrigins: configuration.allowedOrigins, cors: configuration.cors))
+            site: configuration.site.rule(
+                for: listeners.main.map(\.scope), sharedOrigins: shared?.origins ?? [],
+                sharesCredentials: shared?.credentials ?? false, ambientFields: Self.ambientFields),
+            cors: shared.map { CORSPolicy($0) })
         let passthrough = configuration.passthrough
         let target = passthrough.isEnabled ? upstreams.first { $0.name == passthrough.upstream } : nil
         passThrough = target.map { PassThroughTarget(upstream: $0, configuration: passthrough) }

@@ -1,3 +1,4 @@
+import HTTPSyntax
 import JSONConfiguration
 
 /// Parts of a request that go upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
@@ -34,7 +35,6 @@ package struct ForwardConfiguration: Hashable, Sendable {
             "host", "content-length", "content-type", "cookie", "accept", "mcp-session-id", "mcp-protocol-version",
             "mcp-method", "mcp-name", "expect",
         ]
-        let isToken = !name.isEmpty && name.utf8.allSatisfy { HeaderNames.isTokenByte($0) }
-        return !isToken || own.contains(name.lowercased()) || HeaderNames.isHopByHop(name)
+        return !HTTPSyntax.isToken(name) || own.contains(name.lowercased()) || FieldNames.isHopByHop(name)
     }
 }

@@ -1,3 +1,4 @@
+import HTTPSyntax
 import MCPClient
 
 /// Which of a request's headers and cookies go upstream, prepared for one pass over the headers.
@@ -15,7 +16,9 @@ package struct ForwardRules: Sendable {
     /// Prepares the rules of a configuration.
     package init(_ configuration: ForwardConfiguration) {
         cookies = configuration.cookies.map { Array($0.utf8) }
+        // The gateway has judged which page sent the request; the upstream cannot know under which names clients come.
         let names = Set(configuration.headers.map { $0.lowercased() })
+            .filter { $0 != "origin" && !$0.hasPrefix("sec-fetch-") }
         forwardsAuthorization = names.contains("authorization")
         forwardsTraceparent = names.contains("traceparent")
         headers = names.subtracting(["authorization", "traceparent"]).sorted().map { Array($0.utf8) }
@@ -28,10 +31,7 @@ package struct ForwardRules: Sendable {
     func forwards(_ name: String) -> Bool {
         let utf8 = name.utf8
         guard lengths & 1 << UInt64(min(utf8.count, 63)) != 0 else { return false }
-        return headers.contains { candidate in
-            candidate.count == utf8.count
-                && zip(candidate, utf8).allSatisfy { $0 == ($1 >= 0x41 && $1 <= 0x5A ? $1 | 0x20 : $1) }
-        }
+        return headers.contains { HTTPSyntax.equals($0, utf8) }
     }
 
     /// Whether a header that goes upstream says who the caller is.
@@ -39,38 +39,36 @@ package struct ForwardRules: Sendable {
         !credentials.isEmpty && credentials.contains(name.lowercased())
     }
 
-    /// The named cookies of a `Cookie` header, in its order; nil when it has none of them.
-    package func forwardedCookies(of header: String) -> String? {
-        var header = header
-        var ranges: [Range<Int>] = []
-        let isWhole = header.withUTF8 { bytes in
-            // Mostly there is one cookie, and it is the one.
-            if let first = bytes.first, let last = bytes.last, first > 0x20, last > 0x20,
-                !bytes.contains(UInt8(ascii: ";")), isForwarded(bytes)
-            {
-                return true
+    /// Returns the named cookies as they go upstream, in the order of the configuration and each once, as
+    /// ``CookieField`` reads them; nil when there are none.
+    ///
+    /// However a client spells its cookies, the same ones make the same text, by which callers are told apart.
+    package func forwardedCookies(of fields: [String]) -> String? {
+        var pairs: [String?] = Array(repeating: nil, count: cookies.count)
+        for field in fields {
+            var field = field
+            field.withUTF8 { bytes in
+                CookieField.forEachPair(in: bytes) { name, value in
+                    guard let place = cookies.firstIndex(where: { $0.elementsEqual(bytes[name]) }) else { return }
+                    pairs[place] =
+                        String(decoding: bytes[name], as: UTF8.self) + "="
+                        + String(decoding: bytes[value], as: UTF8.self)
+                }
             }
-            var start = 0
-            while start < bytes.count {
-                var end = start
-                while end < bytes.count, bytes[end] != UInt8(ascii: ";") { end += 1 }
-                var lower = start
-                var upper = end
-                while lower < upper, bytes[lower] == 0x20 || bytes[lower] == 0x09 { lower += 1 }
-                while upper > lower, bytes[upper - 1] == 0x20 || bytes[upper - 1] == 0x09 { upper -= 1 }
-                if isForwarded(UnsafeBufferPointer(rebasing: bytes[lower..<upper])) { ranges.append(lower..<upper) }
-                start = end + 1
-            }
-            return ranges.count == 1 && ranges[0] == 0..<bytes.count
         }
-        if isWhole { return header }
-        guard !ranges.isEmpty else { return nil }
-        let utf8 = Array(header.utf8)
-        return ranges.map { String(decoding: utf8[$0], as: UTF8.self) }.joined(separator: "; ")
+        let found = pairs.compactMap(\.self)
+        return found.isEmpty ? nil : found.joined(separator: "; ")
     }
 
-    private func isForwarded(_ pair: UnsafeBufferPointer<UInt8>) -> Bool {
-        guard let equals = pair.firstIndex(of: UInt8(ascii: "=")) else { return false }
-        return cookies.contains { $0.elementsEqual(pair[..<equals]) }
+    /// Tells whether a field is exactly one of the named cookies, spelled as it goes upstream.
+    func isOneCookie(_ field: String) -> Bool {
+        var field = field
+        return field.withUTF8 { bytes in
+            guard let equals = bytes.firstIndex(of: UInt8(ascii: "=")) else { return false }
+            let isPlain = bytes[(equals + 1)...].allSatisfy {
+                $0 > 0x20 && $0 != UInt8(ascii: ";") && $0 != UInt8(ascii: "\"")
+            }
+            return isPlain && cookies.contains { $0.elementsEqual(bytes[..<equals]) }
+        }
     }
 }

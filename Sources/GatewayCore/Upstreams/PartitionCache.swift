@@ -24,15 +24,32 @@ struct PartitionCache {
         let length = (cookies?.utf8.count ?? 0) + (authorization?.utf8.count ?? 0)
         guard length > 0 else { return .anonymous }
         guard length <= Self.longest else { return CredentialPartition(cookies: cookies, authorization: authorization) }
+        // As bytes: texts that Unicode calls equal are different credentials.
         var hasher = Hasher()
-        hasher.combine(cookies)
-        hasher.combine(authorization)
+        Self.combine(cookies, &hasher)
+        Self.combine(authorization, &hasher)
         let place = hasher.finalize() & (entries.count - 1)
-        if let entry = entries[place], entry.cookies == cookies, entry.authorization == authorization {
+        if let entry = entries[place], Self.equal(entry.cookies, cookies),
+            Self.equal(entry.authorization, authorization)
+        {
             return entry.partition
         }
         let partition = CredentialPartition(cookies: cookies, authorization: authorization)
         entries[place] = Entry(cookies: cookies, authorization: authorization, partition: partition)
         return partition
+    }
+
+    private static func combine(_ text: String?, _ hasher: inout Hasher) {
+        guard var text else { return hasher.combine(-1) }
+        hasher.combine(text.utf8.count)
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+
+    private static func equal(_ left: String?, _ right: String?) -> Bool {
+        switch (left, right) {
+        case (let left?, let right?): left.utf8.elementsEqual(right.utf8)
+        case (nil, nil): true
+        default: false
+        }
     }
 }

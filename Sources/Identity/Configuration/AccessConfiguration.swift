@@ -1,3 +1,4 @@
+import HTTPSyntax
 package import JSONConfiguration
 package import MCPServer
 
@@ -59,7 +60,7 @@ package struct AccessConfiguration: Sendable {
         ) { keys in
             let header = keys.string(
                 "header", default: "X-API-Key", "Header, besides Authorization, that may carry a key; empty: none.")
-            if !header.isEmpty, !HeaderName.isValid(header) {
+            if !header.isEmpty, !HTTPSyntax.isToken(header) {
                 keys.fail("header", expected: "a header's name", found: "\"\(header)\"")
             }
             return header.isEmpty ? nil : header
@@ -76,19 +77,5 @@ package struct AccessConfiguration: Sendable {
             reader.fail(key, expected: "scopes of visible ASCII without \" and \\", found: "\"\(scope.printable)\"")
         }
         return scopes
-    }
-}
-
-/// Names of header fields.
-enum HeaderName {
-    /// Whether the text is a token, RFC 9110 section 5.6.2.
-    static func isValid(_ text: String) -> Bool {
-        !text.isEmpty
-            && text.utf8.allSatisfy { byte in
-                switch byte {
-                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A: true
-                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-                }
-            }
     }
 }

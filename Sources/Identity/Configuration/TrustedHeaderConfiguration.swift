@@ -1,3 +1,4 @@
+import HTTPSyntax
 package import JSONConfiguration
 
 /// The `trustedHeader` section: a reverse proxy that authenticates users itself and says who they are.
@@ -49,7 +50,7 @@ package struct TrustedHeaderConfiguration: Sendable {
         for (key, name) in [
             ("header", header), ("aliasHeader", aliasHeader), ("scopesHeader", scopesHeader),
             ("secretHeader", secretHeader),
-        ] where name.map(HeaderName.isValid) == false {
+        ] where name.map({ HTTPSyntax.isToken($0) }) == false {
             reader.fail(key, expected: "a header's name", found: "\"\(name ?? "")\"")
         }
         for text in texts where PeerRange(text) == nil {

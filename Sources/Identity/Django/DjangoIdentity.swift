@@ -41,7 +41,7 @@ package struct DjangoIdentity: IdentityProvider {
     }
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
-        guard let key = credentials.cookies[cookie], Self.isPossible(key),
+        guard let key = credentials.cookie(cookie), Self.isPossible(key),
             let signed = try await records.djangoSession(key: key, now: now()),
             let session = signing.session(signed),
             let backend = session["_auth_user_backend"]?.string, backends.contains(backend),

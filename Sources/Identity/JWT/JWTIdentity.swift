@@ -77,7 +77,7 @@ package struct JWTIdentity: TokenProvider {
 
     private func principal(_ claims: JSONObject) async throws -> Principal {
         guard let user = claims[configuration.userClaim]?.string, (1...255).contains(user.utf8.count),
-            !user.contains(where: \.isControl)
+            !user.hasControlCharacters
         else { throw TokenFault("The token names no user") }
         let scopes = Set(scopes(claims))
         switch configuration.users {

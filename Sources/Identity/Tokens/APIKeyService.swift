@@ -1,4 +1,5 @@
 package import Foundation
+import JSON
 import JSONConfiguration
 package import Store
 
@@ -25,7 +26,7 @@ package struct APIKeyService: Sendable {
     package func create(
         name: String, scopes: [String] = [], user: String? = nil, lifetime: Duration? = nil
     ) async throws -> (key: APIKey, text: APIKeyText) {
-        guard (1...150).contains(name.count), !name.contains(where: { $0.isWhitespace || $0.isControl }) else {
+        guard (1...150).contains(name.count), !name.contains(where: \.isWhitespace), !name.hasControlCharacters else {
             throw APIKeyRuleViolation("key name: expected 1 to 150 characters without white space")
         }
         for scope in scopes where !ScopeName.isValid(scope) {
@@ -82,8 +83,4 @@ extension APIKey {
         if revokedAt != nil { return .revoked }
         return expiresAt.map { $0 <= now } == true ? .expired : .active
     }
-}
-
-extension Character {
-    var isControl: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
 }

@@ -1,3 +1,4 @@
+import HTTPSyntax
 package import JSONConfiguration
 
 /// The `tracing` section: where spans go, and which. Off without `endpoint`.
@@ -71,7 +72,8 @@ package struct TracingConfiguration: Hashable, Sendable {
         for field in headers?.value.split(separator: ",") ?? [] {
             let parts = field.split(separator: "=", maxSplits: 1)
             let name = parts.first.map { String($0.filter { $0 != " " }) } ?? ""
-            guard parts.count == 2, Self.isToken(name), parts[1].utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F }) else {
+            guard parts.count == 2, HTTPSyntax.isToken(name), parts[1].utf8.allSatisfy({ $0 >= 0x20 && $0 < 0x7F })
+            else {
                 reader.fail("headers", expected: "NAME=VALUE,NAME=VALUE", found: "something else")
                 break
             }
@@ -100,17 +102,5 @@ package struct TracingConfiguration: Hashable, Sendable {
         guard !host.isEmpty, host.first != ":" else { return nil }
         if text.hasSuffix("/v1/traces") { return text }
         return (text.hasSuffix("/") ? String(text.dropLast()) : text) + "/v1/traces"
-    }
-
-    private static func isToken(_ name: String) -> Bool {
-        !name.isEmpty
-            && name.utf8.allSatisfy { byte in
-                switch byte {
-                case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "z"),
-                    UInt8(ascii: "A")...UInt8(ascii: "Z"):
-                    true
-                default: "!#$%&'*+-.^_`|~".utf8.contains(byte)
-                }
-            }
     }
 }

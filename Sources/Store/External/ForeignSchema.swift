@@ -1,3 +1,4 @@
+import JSON
 package import JSONConfiguration
 
 /// A table or view as it is in somebody else's database.

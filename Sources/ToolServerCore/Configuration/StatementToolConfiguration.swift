@@ -1,3 +1,4 @@
+import HTTPSyntax
 import JSON
 import JSONConfiguration
 import Store

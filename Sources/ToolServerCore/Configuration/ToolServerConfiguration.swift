@@ -1,4 +1,5 @@
 package import Assistant
+package import HTTPSyntax
 package import Identity
 package import JSON
 package import JSONConfiguration
@@ -28,9 +29,7 @@ package import Store
 /// | `history` | section | – | ``HistoryConfiguration`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
 /// | `logLevel` | level | `info` | least level that is logged |
-/// | `allowedOrigins` | list | empty | other origins whose pages may post |
-/// | `allowedHosts` | list | empty | `Host` values accepted; empty accepts all |
-/// | `trustedProxies` | list | this machine | proxies whose `X-Forwarded-For` counts |
+/// | `allowedHosts`, `allowedOrigins`, `trustedProxies` | | | ``SiteConfiguration`` |
 /// | `drain` | duration | 10 s | how long requests in flight may take at shutdown |
 /// | `drainDelay` | duration | 0 | how long requests are still accepted after readiness turned false |
 /// | `drainIdleGrace` | duration | 500 ms | how long unused connections stay open at shutdown |
@@ -129,12 +128,8 @@ package struct ToolServerConfiguration: Sendable {
     package var admin: String?
     /// Least level that is logged.
     package var logLevel: Logger.Level
-    /// Other origins whose pages may post.
-    package var allowedOrigins: [String]
-    /// Accepted `Host` values; empty accepts all.
-    package var allowedHosts: [String]
-    /// Proxies whose `X-Forwarded-For` counts.
-    package var trustedProxies: [PeerRange]
+    /// Hosts, pages and proxies that are accepted.
+    package var site: SiteConfiguration
     /// Time that requests in progress are given at shutdown.
     package var drain: Duration
     /// Time that requests are still accepted after `/readyz` turned 503.
@@ -215,19 +210,7 @@ package struct ToolServerConfiguration: Sendable {
             "Address of the admin listener with health and metrics: HOST:PORT, unix:/path or off.")
         self.admin = admin == "off" || admin.isEmpty ? nil : admin
         logLevel = reader.choice("logLevel", default: Logger.Level.info, "Least severe level that is logged.")
-        allowedOrigins = reader.strings(
-            "allowedOrigins", default: [], "Other origins, such as https://app.example, whose pages may send requests.")
-        allowedHosts = reader.strings(
-            "allowedHosts", default: [], "Values of Host that are accepted; empty accepts every host.")
-        let proxies = reader.strings(
-            "trustedProxies", default: ClientAddress.standardProxies,
-            "Addresses of reverse proxies, such as 10.0.0.0/8, ::1 or unix, whose X-Forwarded-For tells the client's "
-                + "address, by which logins are limited.")
-        trustedProxies = proxies.compactMap(PeerRange.init)
-        for text in proxies where PeerRange(text) == nil {
-            reader.fail(
-                "trustedProxies", expected: "10.0.0.0/8, ::1, unix and the like", found: "\"\(text.printable)\"")
-        }
+        site = SiteConfiguration(reader)
         drain = reader.duration(
             "drain", default: .seconds(10), in: .zero ... .seconds(600),
             "Time that requests in progress are given to finish at shutdown; then they are cut off.")

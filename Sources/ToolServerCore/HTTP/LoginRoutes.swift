@@ -1,4 +1,6 @@
 import Foundation
+import HTTPServer
+import HTTPSyntax
 import Identity
 import JSON
 import Logging
@@ -8,7 +10,7 @@ import NIOHTTP1
 /// `/auth/login` and `/auth/logout`.
 struct LoginRoutes: Sendable {
     let login: LoginService
-    let addresses: ClientAddress
+    let addresses: ClientAddressRule
     let metrics: ToolServerMetrics
     let logger: Logger
 
@@ -23,7 +25,7 @@ struct LoginRoutes: Sendable {
         do {
             let (account, token) = try await login.login(
                 username: username, password: password, replacing: Self.token(in: headers),
-                from: addresses.address(forwardedFor: headers["X-Forwarded-For"], peer: peer))
+                from: client(headers, Peer(peer)))
             return .json(
                 ["username": .string(account.username), "alias": .string(account.alias)],
                 headers: ["Set-Cookie": cookie(token.text, maxAge: login.lifetime, headers: headers)])
@@ -43,6 +45,12 @@ struct LoginRoutes: Sendable {
         }
     }
 
+    /// Returns the part of the client's address that attempts are counted by; nil where nothing tells it.
+    private func client(_ headers: HTTPHeaders, _ peer: Peer?) -> String? {
+        guard let address = addresses.address(of: peer, { headers[$0] }) else { return peer.map { "\($0)" } }
+        return address.customer.map { String($0) }.joined(separator: ".")
+    }
+
     /// Ends the session and clears the cookie; without a session it clears the cookie all the same.
     func logOut(headers: HTTPHeaders) async -> HTTPReply {
         if let token = Self.token(in: headers) {
@@ -57,7 +65,7 @@ struct LoginRoutes: Sendable {
     }
 
     static func token(in headers: HTTPHeaders) -> SessionToken? {
-        PresentedCredentials(cookieHeaders: headers["Cookie"]).cookies[LoginCookieIdentity.cookieName]
+        PresentedCredentials(cookieHeaders: headers["Cookie"]).cookie(LoginCookieIdentity.cookieName)
             .flatMap(SessionToken.init(presented:))
     }
 
@@ -65,9 +73,8 @@ struct LoginRoutes: Sendable {
         var cookie = "\(LoginCookieIdentity.cookieName)=\(value); Path=/; Max-Age=\(maxAge.components.seconds)"
         cookie += "; HttpOnly; SameSite=Lax"
         // TLS ends at the proxy in front, which says so; the nearest proxy's word is the last.
-        let scheme = headers["X-Forwarded-Proto"].last?.split(separator: ",").last?
-            .trimmingCharacters(in: .whitespaces).lowercased()
-        if scheme == "https" { cookie += "; Secure" }
+        let scheme = headers["X-Forwarded-Proto"].last?.listElements.last
+        if let scheme, HTTPSyntax.name(scheme, is: "https") { cookie += "; Secure" }
         return cookie
     }
 }

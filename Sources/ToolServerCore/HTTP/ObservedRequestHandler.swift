@@ -1,4 +1,6 @@
 import HTTPServer
+import HTTPSyntax
+import JSON
 import JSONConfiguration
 import Logging
 import NIOCore
@@ -10,12 +12,17 @@ final class ObservedRequestHandler: HTTPRequestHandler {
     typealias Respond = @Sendable (AsyncHTTPRequest, AsyncHTTPResponder, _ requestID: String) async -> Void
 
     private let bodyLimit: Int
+    private let site: SiteRule
     private let metrics: ToolServerMetrics
     private let logger: Logger
     private let respond: Respond
 
-    init(bodyLimit: Int, metrics: ToolServerMetrics, logger: Logger, respond: @escaping Respond) {
+    /// - Parameter site: The rule by which `Host` and `Origin` of every request are judged.
+    init(
+        bodyLimit: Int, site: SiteRule, metrics: ToolServerMetrics, logger: Logger, respond: @escaping Respond
+    ) {
         self.bodyLimit = bodyLimit
+        self.site = site
         self.metrics = metrics
         self.logger = logger
         self.respond = respond
@@ -38,8 +45,9 @@ final class ObservedRequestHandler: HTTPRequestHandler {
     ) -> AsyncHTTPHandler {
         let metrics = metrics
         let logger = logger
+        let site = site
         return AsyncHTTPHandler(
-            bodyLimit: bodyLimit, failureHeaders: ["X-Request-Id": requestID],
+            bodyLimit: bodyLimit, failureHeaders: ["X-Request-Id": requestID], site: { site },
             onFinish: { head, summary in
                 let path = head.uri.prefix { $0 != "?" }
                 let route = Route(path: path)
@@ -59,6 +67,9 @@ final class ObservedRequestHandler: HTTPRequestHandler {
                     let trace = TraceContext(traceparent: traceparent)
                 {
                     metadata["trace.id"] = .string(trace.traceID)
+                }
+                if summary.status == 403, site.refusal(of: head, from: address) != nil {
+                    metadata["error.label"] = "forbidden_origin"
                 }
                 // A gateway lists the tools every few seconds to see whether they are there. The server has compared
                 // the header with the body, so nothing else hides behind it.

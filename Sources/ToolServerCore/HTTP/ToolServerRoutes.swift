@@ -1,4 +1,5 @@
 import HTTPServer
+import HTTPSyntax
 import Identity
 import JSON
 import Logging
@@ -18,16 +19,13 @@ struct ToolServerRoutes: Sendable {
     let metadata: ResourceMetadata?
     let challenge: BearerChallenge
     let requiresAuthentication: Bool
-    /// Headers besides cookies that prove an identity without the page that caused the request knowing them.
-    let ambientHeaders: [String]
-    let crossOrigin: CrossOriginGuard
     let inFlight: RequestsInFlight
     let metrics: ToolServerMetrics
     let logger: Logger
 
     func respond(_ request: AsyncHTTPRequest, _ responder: AsyncHTTPResponder, requestID: String) async {
         let route = Route(path: request.path)
-        if route == .mcp, !isForbidden(request, route) {
+        if route == .mcp {
             // Streams that only listen would hold a drain up for ever.
             let listens = request.head.method == .GET || request.head.headers["Mcp-Method"] == ["subscriptions/listen"]
             if !listens { inFlight.begin() }
@@ -63,7 +61,6 @@ struct ToolServerRoutes: Sendable {
     }
 
     private func reply(to request: AsyncHTTPRequest, route: Route) async -> HTTPReply {
-        if isForbidden(request, route) { return .error("Origin not allowed", status: .forbidden) }
         let head = request.head
         switch route {
         case .mcp, .unknown: return .notFound
@@ -100,15 +97,6 @@ struct ToolServerRoutes: Sendable {
         }
     }
 
-    /// A foreign page may not act with the browser's cookies, nor log the browser in as somebody else.
-    private func isForbidden(_ request: AsyncHTTPRequest, _ route: Route) -> Bool {
-        let head = request.head
-        guard head.method != .GET, head.method != .HEAD else { return false }
-        let isAmbient = head.headers.contains(name: "Cookie") || ambientHeaders.contains(where: head.headers.contains)
-        guard isAmbient || route == .logIn || route == .logOut else { return false }
-        return crossOrigin.isForeign(head.headers)
-    }
-
     private func authenticated(
         _ request: AsyncHTTPRequest, _ body: (Principal?) async -> HTTPReply
     ) async -> HTTPReply {
@@ -121,7 +109,7 @@ struct ToolServerRoutes: Sendable {
     }
 
     private func authenticate(_ request: AsyncHTTPRequest) async -> Authentication {
-        let credentials = PresentedCredentials(headers: request.head.headers, peer: request.remoteAddress)
+        let credentials = PresentedCredentials(headers: request.head.headers, peer: Peer(request.remoteAddress))
         do {
             switch try await identity.identify(credentials) {
             case .none:

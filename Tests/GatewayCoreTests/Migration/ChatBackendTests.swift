@@ -177,7 +177,7 @@ import Testing
             (migration) async throws in
             var client: RawSocketClient? = try RawSocketClient(port: migration.test.port)
             await client?.send(
-                "POST /api/chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 18\r\n\r\n{\"type\":\"history\"}")
+                "POST /api/chat/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 18\r\n\r\n{\"type\":\"history\"}")
             #expect(await eventually { !migration.sent.isEmpty })
             let open = migration.old.log.openConnections
             client = nil

@@ -10,21 +10,6 @@ import Testing
 @Suite struct CrossOriginTests {
     private static let search = #"{"type": "search_projects", "query": "x"}"#
 
-    @Test(
-        arguments: [
-            (nil, nil, true), (nil, "same-origin", true), (nil, "none", true), (nil, "same-site", false),
-            (nil, "cross-site", false), (nil, "Cross-Site", false), ("https://app.example", "same-origin", true),
-            // The same host over plain HTTP is another site.
-            ("http://app.example", "cross-site", false), ("https://evil.example", "same-origin", false),
-            ("https://ok.example", "cross-site", true), ("https://OK.example", "same-site", true),
-            ("null", "cross-site", false), ("https://evil.example", nil, false), ("https://app.example", nil, true),
-        ] as [(String?, String?, Bool)])
-    func theBrowsersOwnHeadersDecide(_ origin: String?, _ site: String?, _ expected: Bool) {
-        #expect(
-            OriginRule.allows(origin, fetchSite: site, hosts: ["app.example"], allowed: ["https://ok.example"])
-                == expected)
-    }
-
     private func with(_ changes: JSONObject, _ body: (TestGateway) async throws -> Void) async throws {
         let upstream = try await FakeToolServer(other: { request in
             guard request.headers.contains(name: "X-Forwarded-Proto") else { return nil }
@@ -39,7 +24,7 @@ import Testing
             for site in ["cross-site", "same-site"] {
                 let refused = try await test.chat(Self.search, headers: cookie + [("Sec-Fetch-Site", site)])
                 #expect(refused.status == 403)
-                #expect(refused.json == ["error": "Forbidden origin"])
+                #expect(refused.json == ["error": "Origin not allowed"])
                 #expect(
                     try await test.send(
                         "POST", "/auth/logout", headers: cookie + [("Sec-Fetch-Site", site)], body: ""
@@ -64,7 +49,9 @@ import Testing
             let response = try await test.send("OPTIONS", "/api/chat/", headers: preflight)
             #expect(response.status == 405)
             #expect(!response.headers.contains(name: "Access-Control-Allow-Origin"))
-            let chat = try await test.chat(Self.search, headers: [("Origin", "https://app.example")])
+            let foreign = try await test.chat(Self.search, headers: [("Origin", "https://app.example")])
+            #expect(foreign.status == 403)
+            let chat = try await test.chat(Self.search, headers: [("Origin", test.url("").lowercased())])
             #expect(chat.status == 200)
             #expect(!chat.headers.contains(name: "Access-Control-Allow-Origin"))
             #expect(!chat.headers.contains(name: "Vary"))
@@ -96,7 +83,7 @@ import Testing
             let foreign = try await test.send(
                 "OPTIONS", path,
                 headers: [("Origin", "https://evil.example"), ("Access-Control-Request-Method", "POST")])
-            #expect([403, 405].contains(foreign.status))
+            #expect(foreign.status != 204)
             #expect(!foreign.headers.contains(name: "Access-Control-Allow-Origin"))
             #expect(foreign.headers.all(name: "Vary").contains("Origin"))
         }

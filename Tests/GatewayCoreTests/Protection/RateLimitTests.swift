@@ -79,6 +79,64 @@ import Testing
         }
     }
 
+    @Test func aCredentialIsOneHoweverItIsSpelled() async throws {
+        let spellings: [[CurlHeaders]] = [
+            [
+                [("Cookie", "sessionid=alice")], [("Cookie", "sessionid=junk; sessionid=alice")],
+                [("Cookie", "sessionid=\"alice\"")], [("Cookie", "sessionid=other"), ("Cookie", "sessionid=alice")],
+                [("Cookie", " sessionid = alice ;")],
+            ],
+            [
+                [("Authorization", "Bearer t")], [("Authorization", "bEARER   t")],
+                [("Authorization", "Bearer t"), ("Cookie", "sessionid=made-up-1")],
+                [("Authorization", "bearer\tt"), ("Cookie", "sessionid=made-up-2")],
+            ],
+        ]
+        for (count, credential) in spellings.enumerated() {
+            try await with(["credential": ["requests": 1, "per": "1h"]]) { (test, upstream) async throws in
+                #expect(try await test.chat(Self.search, headers: credential[0]).status == 200)
+                for headers in credential.dropFirst() {
+                    #expect(try await test.chat(Self.search, headers: headers).status == 429, "\(headers)")
+                }
+                #expect(upstream.calls.count == 1, "\(count)")
+            }
+        }
+    }
+
+    @Test func aLimitCountsTheCallsOfABatch() async throws {
+        try await with(["credential": ["requests": 5, "per": "1h"]]) { (test, _) async throws in
+            func batch(_ count: Int) -> String {
+                "[" + (1...count).map { #"{"jsonrpc":"2.0","id":\#($0),"method":"ping"}"# }.joined(separator: ",") + "]"
+            }
+            let headers: CurlHeaders = [("Cookie", "sessionid=a")]
+            #expect(try await test.send("POST", "/mcp/", headers: headers, body: batch(6)).status == 429)
+            // What was refused cost its first call alone.
+            #expect(try await test.send("POST", "/mcp/", headers: headers, body: batch(4)).status == 200)
+            #expect(try await test.send("POST", "/mcp/", headers: headers, body: batch(1)).status == 429)
+        }
+    }
+
+    @Test func aTypesLimitCountsItsToolByEveryWayIn() async throws {
+        let call = #"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ai_prompt","arguments":{}}}"#
+        let ways: [(path: String, body: String)] = [
+            ("/api/chat/", #"{"type": "ai_prompt", "message": "x"}"#), ("/mcp/", call), ("/mcp/", "[\(call)]"),
+            ("/mcp/ai_prompt", #"{"prompt":"x"}"#), ("/mcp/", #"{"command":"ai_prompt","arguments":{"prompt":"x"}}"#),
+            ("/mcp", #"{"name":"ai_prompt","arguments":{"prompt":"x"}}"#),
+        ]
+        for (number, first) in ways.enumerated() {
+            try await with(["types": ["ai_prompt": ["requests": 1, "per": "1h"]]]) { (test, _) async throws in
+                #expect(try await test.send("POST", first.path, body: first.body).status == 200)
+                for way in ways {
+                    #expect(try await test.send("POST", way.path, body: way.body).status == 429, "\(number) \(way)")
+                }
+                // Other tools, and other uses of this one's name.
+                let other = #"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo"}}"#
+                #expect(try await test.send("POST", "/mcp/", body: other).status == 200)
+                #expect(try await test.send("POST", "/mcp/", body: #"{"jsonrpc":"2.0","method":"x"}"#).status == 200)
+            }
+        }
+    }
+
     @Test func aKeyIsACredentialToo() async throws {
         let upstream = try await FakeToolServer { _ in .results([]) }
         let changes: JSONObject = [

@@ -1,3 +1,4 @@
+import HTTPSyntax
 import NIOCore
 import NIOHTTP1
 import Testing
@@ -86,11 +87,11 @@ import Testing
 
 @Suite struct CallerAddressTests {
     private func address(
-        _ peer: String?, _ headers: HTTPHeaders, _ header: RateLimitConfiguration.AddressHeader = .forwardedFor
+        _ peer: String?, _ headers: HTTPHeaders, _ header: ClientAddressField = .forwardedFor
     ) throws -> [UInt8] {
         let trusted = TrustedProxies(["127.0.0.0/8", "::1", "10.0.0.0/8"]) { Issue.record("\($0)") }
         let peer = try peer.map { try SocketAddress(ipAddress: $0, port: 1) }
-        return CallerAddress(peer: peer, headers: headers, header: header, trusted: trusted).bytes
+        return CallerAddress(ClientAddressRule(header, trusted: trusted).address(of: Peer(peer)) { headers[$0] }).bytes
     }
 
     @Test(

@@ -24,31 +24,31 @@ import Testing
 
     /// Behind each of these stands a second request that must never be seen.
     @Test(arguments: [
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nX",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nXX",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 2\r\n\r\nXX",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nX",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\nX",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\u{0B}chunked\r\n\r\n0\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nX-A: b\r\n Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\nX",
-        "GET /mcp/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET /mcp/ HTTP/1.1\r\n\r\n",
-        "GET /mcp/ HTTP/1.1\r\nHost: a\r\n\tfolded\r\n\r\n", "GET /mcp/ HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n",
-        "GET /mcp/ HTTP/1.1\r\nHost: a\r\nX-A: b\rX-B: c\r\n\r\n",
-        "GET /mcp/ HTTP/1.1\r\nHost: a\r\nX\u{0}A: b\r\n\r\n",
-        "GET /mcp/ HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n", "GET /mcp/ HTTP/1.1\r\nHost: a b\r\n\r\n",
-        "GET /mcp/ x HTTP/1.1\r\nHost: a\r\n\r\n", "GET\t/mcp/ HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1;\nX\r\n0\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nX\r\n0\r\n\r\n",
-        "POST /mcp/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nX\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 6\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nX",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nContent-Length: 6\r\n\r\n0\r\n\r\nX",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nXX",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1, 2\r\n\r\nXX",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: +1\r\n\r\nX",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0x1\r\n\r\nX",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding:\u{0B}chunked\r\n\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nX-A: b\r\n Transfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\nX",
+        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\nHost: b\r\n\r\n", "GET /mcp/ HTTP/1.1\r\n\r\n",
+        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\n\tfolded\r\n\r\n", "GET /mcp/ HTTP/1.1\r\nHost: a\nX-A: b\r\n\r\n",
+        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\nX-A: b\rX-B: c\r\n\r\n",
+        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\nX\u{0}A: b\r\n\r\n",
+        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\n: b\r\n\r\n", "GET /mcp/ HTTP/1.1\r\nHost: a b\r\n\r\n",
+        "GET /mcp/ x HTTP/1.1\r\nHost: localhost\r\n\r\n", "GET\t/mcp/ HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n1;\nX\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nX\r\n0\r\n\r\n",
+        "POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\nX\r\n0\r\n\r\n",
     ])
     func anAmbiguousRequestEndsItsConnection(_ request: String) async throws {
         try await with { (test, upstream) async throws in
             let client = try RawSocketClient(port: test.port)
-            await client.send(request + "GET /mcp/smuggled HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            await client.send(request + "GET /mcp/smuggled HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             let answer = await client.receiveAll()
             #expect(answer.hasPrefix("HTTP/1.1 400 "), "\(answer.prefix(60))")
             #expect(answer.components(separatedBy: "HTTP/1.1 ").count == 2, "one answer, then the end")
@@ -64,17 +64,19 @@ import Testing
                 // The line ends as they are; percent-encoded; as other characters that some decoders make line ends of.
                 for value in ["a\rX-Evil: 1", "a\nX-Evil: 1", "a\u{0}X-Evil: 1"] {
                     let client = try RawSocketClient(port: test.port)
-                    await client.send("GET /mcp/ HTTP/1.1\r\nHost: a\r\n\(header)\(value)\r\nConnection: close\r\n\r\n")
+                    await client.send(
+                        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\n\(header)\(value)\r\nConnection: close\r\n\r\n")
                     _ = await client.receiveAll()
                 }
                 for value in ["a%0d%0aX-Evil: 1", "a\u{85}X-Evil: 1", "a\u{2028}X-Evil: 1", "a\\r\\nX-Evil: 1"] {
                     let client = try RawSocketClient(port: test.port)
-                    await client.send("GET /mcp/ HTTP/1.1\r\nHost: a\r\n\(header)\(value)\r\nConnection: close\r\n\r\n")
+                    await client.send(
+                        "GET /mcp/ HTTP/1.1\r\nHost: localhost\r\n\(header)\(value)\r\nConnection: close\r\n\r\n")
                     #expect(await client.receiveAll().hasPrefix("HTTP/1.1 "))
                 }
             }
             let client = try RawSocketClient(port: test.port)
-            await client.send("GET /mcp/?a=%0d%0aX-Evil:1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            await client.send("GET /mcp/?a=%0d%0aX-Evil:1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             #expect(await client.receiveAll().hasPrefix("HTTP/1.1 200 "))
             for request in passed(upstream) {
                 #expect(!request.headers.contains(name: "X-Evil"))
@@ -95,7 +97,7 @@ import Testing
             let client = try RawSocketClient(port: test.port)
             let body = #"{"type": "search_projects", "query": "x"}"#
             await client.send(
-                "POST /api/chat/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
+                "POST /api/chat/ HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: \(body.utf8.count)\r\n\r\n\(body)"
             )
             let answer = await client.receiveAll()
             #expect(!answer.contains("\rX-Evil") && !answer.contains("\nX-Evil"), "\(answer)")
@@ -108,13 +110,13 @@ import Testing
             ("/mcp/..;/admin", 404), ("/mcp/..\\admin", 404), ("//mcp/", 404), ("/mcp//admin", 404), ("/mcp/./x", 404),
             ("/mcp/%00", 404), ("/mcp/%0d%0aX", 404), ("/mcp/%c0%ae%c0%ae/x", 200), ("/mcp%2f..%2fadmin", 404),
             ("/MCP/", 404), ("/mcpx", 404), ("/auth", 404), ("/auth/../mcp/", 404), ("/mcp/%252e%252e/x", 404),
-            ("/mcp/%", 200), ("/./mcp/", 404), ("/x/../mcp/", 404), ("http://other.example/mcp/", 200),
-            ("http://other.example/mcp/../admin", 404), ("http://other.example/x", 404), ("*", 404),
+            ("/mcp/%", 200), ("/./mcp/", 404), ("/x/../mcp/", 404), ("http://other.localhost/mcp/", 200),
+            ("http://other.localhost/mcp/../admin", 404), ("http://other.localhost/x", 404), ("*", 404),
         ] as [(String, Int)])
     func noPathLeavesItsPrefix(_ target: String, _ status: Int) async throws {
         try await with { (test, upstream) async throws in
             let client = try RawSocketClient(port: test.port)
-            await client.send("GET \(target) HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            await client.send("GET \(target) HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             let answer = await client.receiveAll()
             // What goes through goes to the endpoint of the configured server, whatever the target says.
             #expect([status, 400, 404].contains(Int(answer.dropFirst(9).prefix(3)) ?? 0), "\(answer.prefix(40))")
@@ -163,8 +165,7 @@ import Testing
         }
         try await TestGateway.with(upstream) { (test) async throws in
             let sent = try await test.chat(bomb, headers: [("Content-Encoding", "gzip")])
-            #expect(sent.status == 400)
-            #expect(sent.text == "Invalid JSON")
+            #expect(sent.status == 415)
             #expect(upstream.calls.isEmpty)
             let received = try await test.chat(#"{"type": "search_projects", "query": "x"}"#)
             #expect(received.status == 502)

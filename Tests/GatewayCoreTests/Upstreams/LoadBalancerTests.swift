@@ -163,7 +163,8 @@ import Testing
         let changes = upstreams(upstream.url + "/mcp/", ["concurrency": 1, "queue": 10, "queueTimeout": "30ms"])
         try await TestGateway.with(upstream, changes) { (test) async throws in
             let client = try RawSocketClient(port: test.port)
-            await client.send("POST /api/chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}")
+            await client.send(
+                "POST /api/chat/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}")
             #expect(await eventually { upstream.calls.count == 1 })
             let response = try await test.chat(Self.hello, headers: [("Accept", "application/problem+json")])
             #expect(response.status == 503)
@@ -199,7 +200,8 @@ import Testing
     /// Sends a request, sees it wait, and closes the connection.
     private func waitInVain(_ test: TestGateway) async throws {
         let client = try RawSocketClient(port: test.port)
-        await client.send("POST /api/chat/ HTTP/1.1\r\nHost: a\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}")
+        await client.send(
+            "POST /api/chat/ HTTP/1.1\r\nHost: localhost\r\nContent-Length: 15\r\n\r\n{\"message\":\"x\"}")
         #expect(await eventually { test.gateway.requestsInFlight == 2 })
         withExtendedLifetime(client) {}
     }

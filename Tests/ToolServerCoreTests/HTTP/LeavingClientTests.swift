@@ -90,7 +90,7 @@ import Testing
     private func asking(_ port: Int) async throws -> RawSocketClient {
         let client = try RawSocketClient(port: port)
         await client.send(
-            "POST /mcp/search_any HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            "POST /mcp/search_any HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                 + "Content-Length: \(Self.endless.utf8.count)\r\n\r\n" + Self.endless)
         return client
     }

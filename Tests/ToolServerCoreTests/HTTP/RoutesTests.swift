@@ -185,8 +185,17 @@ import Testing
             #expect(allowed.status == 200)
             let own = try await client.post("/mcp/", body, headers: [cookie, ("Origin", client.base)])
             #expect(own.status == 200)
-            let login = try await client.post("/auth/login", "{}", headers: [("Origin", "https://evil.example")])
-            #expect(login.status == 403)
+            // The cookie is not what makes a page foreign: any page could spend the company's money otherwise.
+            for path in ["/mcp/", "/mcp/echo", "/mcp/session/new", "/auth/login", "/nothing"] {
+                let foreign = try await client.post(path, "{}", headers: [("Origin", "https://evil.example")])
+                #expect(foreign.status == 403)
+                #expect(try foreign.json == ["error": "Origin not allowed"])
+                #expect(foreign.header("X-Request-Id")?.isEmpty == false)
+            }
+            let rebound = try await client.post(
+                "/mcp/echo", #"{"message":"x"}"#,
+                headers: [("Host", "evil.example"), ("Origin", "http://evil.example")])
+            #expect(try rebound.json == ["error": "Host not allowed"])
         }
     }
 
@@ -292,8 +301,8 @@ import Testing
         let port = try #require(try await admin.http.start().first?.port)
         let client = HTTPTestClient("http://127.0.0.1:\(port)")
         _ = try await fixture.call("echo", ["message": "x"])
-        #expect(try await client.get("/healthz").status == 200)
-        #expect(try await client.get("/readyz").status == 200)
+        #expect(try await client.get("/healthz").json == ["status": "ok"])
+        #expect(try await client.get("/readyz").json == ["status": "ready"])
         let metrics = try await client.get("/metrics").text
         #expect(metrics.contains(#"tool_server_tool_calls_total{tool="echo",outcome="ok"} 1"#))
         #expect(try await client.get("/mcp/").status == 404)

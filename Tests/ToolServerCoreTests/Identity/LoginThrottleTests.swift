@@ -129,20 +129,6 @@ import Testing
         #expect(fixture.throttle.size <= 102)
     }
 
-    @Test(arguments: [
-        ("192.0.2.1", [], "192.0.2.1"), ("192.0.2.1", ["198.51.100.7"], "192.0.2.1"),
-        ("127.0.0.1", ["198.51.100.7"], "198.51.100.7"), ("127.0.0.1", ["6.6.6.6, 198.51.100.7"], "198.51.100.7"),
-        ("::1", ["6.6.6.6", "198.51.100.7, 127.0.0.1"], "198.51.100.7"), ("127.0.0.1", ["nonsense"], "127.0.0.1"),
-        ("127.0.0.1", [""], "127.0.0.1"), ("127.0.0.1", ["6.6.6.6, nonsense"], "127.0.0.1"),
-        ("2001:db8:1:2:3:4:5:6", [], "32:1:13:184:0:1:0:2"), ("::ffff:192.0.2.1", [], "192.0.2.1"),
-    ])
-    func theAddressIsTheNearestThatNoTrustedProxyHas(peer: String, fields: [String], expected: String) throws {
-        let addresses = ClientAddress(proxies: ClientAddress.standardProxies.compactMap(PeerRange.init))
-        let peer = try SocketAddress(ipAddress: peer, port: 4711)
-        #expect(addresses.address(forwardedFor: fields, peer: peer) == expected)
-        #expect(addresses.address(forwardedFor: fields, peer: nil) == nil)
-    }
-
     @Test func aGuesserIsTold429WithRetryAfterAndOthersLogIn() async throws {
         try await ToolFixture.serving { client, _ in
             let wrong = #"{"username":"alice","password":"guess"}"#

@@ -1,8 +1,8 @@
 import Foundation
+import HTTPSyntax
 import JSON
 import Logging
 import MCPServer
-import NIOCore
 import Testing
 
 @testable import Identity
@@ -23,7 +23,7 @@ import Testing
             environment: [:])
         let identity = TrustedHeaderIdentity(
             configuration: configuration.trustedHeader, directory: directory, logger: Logger(label: "test"))
-        let address = try peer.map { try SocketAddress(ipAddress: $0, port: 1) }
+        let address = try peer.map { Peer.address(try #require(IPAddress($0))) }
         return try await identity.identify(PresentedCredentials(headers: .init(headers), peer: address))
     }
 
@@ -92,26 +92,6 @@ import Testing
         #expect(known.attributes == ["alias": "A"])
         try await store.setActive(false, accountID: ada.id)
         #expect(isRejected(try await identify(good, ["users": "directory"], directory: directory)))
-    }
-
-    @Test(arguments: [
-        ("10.0.0.0/8", "10.255.0.1", true), ("10.0.0.0/8", "11.0.0.1", false), ("10.0.0.0/9", "10.128.0.1", false),
-        ("0.0.0.0/0", "1.2.3.4", true), ("0.0.0.0/0", "::1", false), ("192.0.2.7", "192.0.2.7", true),
-        ("192.0.2.7", "192.0.2.8", false), ("2001:db8::/33", "2001:db8:7fff::1", true),
-        ("2001:db8::/33", "2001:db8:8000::1", false), ("unix", "127.0.0.1", false),
-    ])
-    func rangesHoldTheirAddresses(range: String, address: String, holds: Bool) throws {
-        let peer = try SocketAddress(ipAddress: address, port: 1)
-        #expect(try #require(PeerRange(range)).contains(peer) == holds)
-    }
-
-    @Test func aSocketOfThisMachineIsARangeOfItsOwn() throws {
-        let peer = try SocketAddress(unixDomainSocketPath: "/s")
-        #expect(PeerRange.unix.contains(peer))
-        #expect(try #require(PeerRange("0.0.0.0/0")).contains(peer) == false)
-        for text in ["", "10.0.0.0/33", "10.0.0.0/", "10.0.0/8", "host", "::1/129", "unix:/s", "1.2.3.4/-1"] {
-            #expect(PeerRange(text) == nil, "\(text)")
-        }
     }
 }
 

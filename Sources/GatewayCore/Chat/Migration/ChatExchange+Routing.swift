@@ -8,7 +8,7 @@ extension ChatExchange {
             if error.label == .unknownType, let (upstream, timeout) = chat.unknownTypes {
                 forward(body, to: upstream, timeout: timeout)
             } else {
-                respond(error)
+                refuseBody(error)
             }
         case .success(let type):
             chatType = type
@@ -25,9 +25,7 @@ extension ChatExchange {
     }
 
     private func isChosen(by rule: CanaryRule) -> Bool {
-        let client = CallerAddress(
-            peer: exchange.remoteAddress, headers: exchange.head.headers, header: settings.addressHeader,
-            trusted: settings.trustedProxies)
+        let client = CallerAddress(clientAddress)
         return rule.chooses(cookies: facts.cookies, authorization: facts.authorization, address: client.bytes)
     }
 }

@@ -1,21 +1,6 @@
 import HTTPServer
+import HTTPSyntax
 import NIOHTTP1
-
-/// What pages of other origins may do: prepared once from `allowedOrigins` and `cors`.
-struct CrossOriginPolicy: Sendable {
-    /// Origins whose pages may post with cookies.
-    let withCookies: [String]
-    /// Origins whose pages may reach the pass-through without.
-    let withoutCookies: [String]
-    let cors: CORSPolicy?
-
-    init(allowedOrigins: [String], cors configuration: CORSConfiguration?) {
-        cors = configuration.flatMap { $0.origins.isEmpty ? nil : CORSPolicy($0) }
-        let shared = configuration?.origins ?? []
-        withCookies = allowedOrigins + (configuration?.credentials == true ? shared : [])
-        withoutCookies = allowedOrigins + shared
-    }
-}
 
 /// Cross-origin resource sharing as a server's part in it (Fetch, section 3.2).
 struct CORSPolicy: Sendable {
@@ -53,7 +38,7 @@ struct CORSPolicy: Sendable {
     /// What a preflight is told beside that.
     func addPreflight(to headers: inout HTTPHeaders, methods: String, requested: [String]) {
         headers.add(name: "Access-Control-Allow-Methods", value: methods)
-        let names = requested.flatMap { $0.split(separator: ",") }.map { $0.trimmingBlanks().lowercased() }
+        let names = requested.flatMap(\.listElements).map { $0.lowercased() }
             .filter { allows(header: $0) }
         if !names.isEmpty {
             headers.add(name: "Access-Control-Allow-Headers", value: names.joined(separator: ", "))
@@ -63,7 +48,7 @@ struct CORSPolicy: Sendable {
     }
 
     private func allows(header name: String) -> Bool {
-        guard !name.isEmpty, name.utf8.count <= 128, name.utf8.allSatisfy({ HeaderNames.isTokenByte($0) }) else {
+        guard name.utf8.count <= 128, HTTPSyntax.isToken(name) else {
             return false
         }
         return Self.requestHeaders.contains(name) || name.hasPrefix("mcp-") || configuration.headers.contains(name)
@@ -71,20 +56,10 @@ struct CORSPolicy: Sendable {
 }
 
 extension GatewayExchange {
-    /// Whether the request comes from a page that may not send it.
-    var isForeign: Bool {
-        guard facts.origin != nil || facts.fetchSite != nil else { return false }
-        let policy = settings.crossOrigin
-        return !OriginRule.allows(
-            facts.origin, fetchSite: facts.fetchSite,
-            hosts: [facts.host, isFromTrustedProxy ? facts.forwardedHost : nil],
-            allowed: facts.hasCookie ? policy.withCookies : policy.withoutCookies)
-    }
-
     /// Answers a preflight request of an origin that may read answers; false for every other request.
     func answersPreflight(_ methods: String) -> Bool {
         let request = exchange.head.headers
-        guard exchange.head.method == .OPTIONS, let cors = settings.crossOrigin.cors, let origin = facts.origin,
+        guard exchange.head.method == .OPTIONS, let cors = settings.cors, let origin = facts.site.origin,
             cors.allows(origin), request.contains(name: "Access-Control-Request-Method")
         else { return false }
         var headers = headers(capacity: 12)

@@ -1,0 +1,142 @@
+import JSON
+import NIOCore
+
+/// Takes the tools that may not be called out of the lists in an upstream's answer: results of `tools/list`, alone or in
+/// a batch, as a JSON document or as events of a stream. Everything else goes on byte for byte.
+struct ToolListFilter {
+    private let tools: ToolAllowlist
+    private let isEventStream: Bool
+    private let limit: Int
+    /// What is held back: the document, or the event that has begun.
+    private var held: [UInt8] = []
+    private var isLineEmpty = true
+    private var isAfterCarriageReturn = false
+
+    /// - Parameter limit: Bytes of a document, or of an event, at most.
+    init(_ tools: ToolAllowlist, isEventStream: Bool, limit: Int) {
+        self.tools = tools
+        self.isEventStream = isEventStream
+        self.limit = limit
+    }
+
+    /// Takes a piece of the answer and returns what goes on of it; nil when more than the limit would be held.
+    mutating func feed(_ bytes: ByteBuffer) -> ByteBuffer? {
+        var output = ByteBuffer()
+        if isEventStream {
+            for byte in bytes.readableBytesView { take(byte, &output) }
+        } else {
+            held.append(contentsOf: bytes.readableBytesView)
+        }
+        return held.count <= limit ? output : nil
+    }
+
+    /// Returns the rest of the answer.
+    mutating func finish() -> ByteBuffer {
+        defer { held = [] }
+        // An event without its blank line is none to a client (HTML, section 9.2.6).
+        return ByteBuffer(bytes: isEventStream ? held : filtered(held) ?? held)
+    }
+
+    /// A blank line ends an event; lines end with CR, LF or both.
+    private mutating func take(_ byte: UInt8, _ output: inout ByteBuffer) {
+        let isSecondHalf = byte == UInt8(ascii: "\n") && isAfterCarriageReturn
+        isAfterCarriageReturn = byte == UInt8(ascii: "\r")
+        if isSecondHalf {
+            if held.isEmpty { output.writeInteger(byte) } else { held.append(byte) }
+            return
+        }
+        held.append(byte)
+        guard byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") else {
+            isLineEmpty = false
+            return
+        }
+        if isLineEmpty {
+            output.writeBytes(event(held))
+            held.removeAll(keepingCapacity: true)
+        }
+        isLineEmpty = true
+    }
+
+    /// Returns an event with its data filtered.
+    private func event(_ bytes: [UInt8]) -> [UInt8] {
+        var (fields, data): ([ArraySlice<UInt8>], [UInt8]) = ([], [])
+        for line in bytes.split(whereSeparator: { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }) {
+            guard line.starts(with: "data:".utf8) else {
+                fields.append(line)
+                continue
+            }
+            if !data.isEmpty { data.append(UInt8(ascii: "\n")) }
+            let value = line.dropFirst("data:".utf8.count)
+            data += value.first == 0x20 ? value.dropFirst() : value
+        }
+        guard let filtered = filtered(data) else { return bytes }
+        fields.append(
+            Array("data: ".utf8 + filtered.filter { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })[...])
+        return fields.flatMap { $0 + [UInt8(ascii: "\n")] } + [UInt8(ascii: "\n")]
+    }
+
+    /// Returns a document without the hidden tools; nil where there are none in it.
+    func filtered(_ document: [UInt8]) -> [UInt8]? {
+        document.withUnsafeBytes { bytes in
+            var scanner = JSONScanner(bytes)
+            guard let root = try? scanner.document() else { return nil }
+            var lists: [JSONSlice] = []
+            if root.kind == .array {
+                JSONScanner.elements(of: root, in: bytes) { element in
+                    lists += Self.lists(in: element, bytes)
+                    return true
+                }
+            } else {
+                lists = Self.lists(in: root, bytes)
+            }
+            var output: [UInt8] = []
+            var (end, hasHidden) = (0, false)
+            for list in lists {
+                let all = Self.elements(of: list, bytes)
+                let kept = all.filter { isVisible($0, bytes) }
+                hasHidden = hasHidden || kept.count < all.count
+                output += bytes[end..<list.lowerBound]
+                output.append(UInt8(ascii: "["))
+                output += kept.map { Array(bytes[$0.range]) }.joined(separator: [UInt8(ascii: ",")])
+                output.append(UInt8(ascii: "]"))
+                end = list.upperBound
+            }
+            return hasHidden ? output + bytes[end...] : nil
+        }
+    }
+
+    /// Returns the lists of tools in a message, whichever of equal keys a reader takes.
+    private static func lists(in message: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> [JSONSlice] {
+        var lists: [JSONSlice] = []
+        JSONScanner.members(of: message, in: bytes) { member in
+            guard JSONText.string(member.key, in: bytes) == "result" else { return true }
+            JSONScanner.members(of: member.value, in: bytes) { field in
+                if field.value.kind == .array, JSONText.string(field.key, in: bytes) == "tools" {
+                    lists.append(field.value)
+                }
+                return true
+            }
+            return true
+        }
+        return lists
+    }
+
+    private static func elements(of list: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> [JSONSlice] {
+        var elements: [JSONSlice] = []
+        JSONScanner.elements(of: list, in: bytes) { element in
+            elements.append(element)
+            return true
+        }
+        return elements
+    }
+
+    private func isVisible(_ tool: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        var isVisible = true
+        JSONScanner.members(of: tool, in: bytes) { member in
+            guard JSONText.string(member.key, in: bytes) == "name" else { return true }
+            isVisible = member.value.kind == .string && tools.allows(JSONText.string(member.value, in: bytes))
+            return isVisible
+        }
+        return isVisible
+    }
+}

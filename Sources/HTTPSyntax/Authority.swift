@@ -1,0 +1,100 @@
+/// A host with or without a port, as `Host` and the middle of an origin have it (RFC 3986 section 3.2).
+package struct Authority: Hashable, Sendable {
+    /// The name in lower case and without a dot at its end, or an address of IPv6 without its brackets.
+    package let host: String
+    /// The port; nil where none is given.
+    package let port: Int?
+    /// The address, where the host is one rather than a name.
+    package let address: IPAddress?
+
+    /// Reads `chat.example`, `127.0.0.1:8080`, `[::1]` or `[::1]:8080`; nil for anything else, an empty host included.
+    package init?(_ text: some StringProtocol) {
+        guard !text.utf8.isEmpty, text.utf8.count <= 300, text.utf8.allSatisfy(Self.isPlain) else { return nil }
+        let text = text.lowercased()
+        var host = text[...]
+        var digits: Substring?
+        if text.hasPrefix("[") {
+            guard let end = text.firstIndex(of: "]") else { return nil }
+            host = text[text.index(after: text.startIndex)..<end]
+            let rest = text[text.index(after: end)...]
+            guard rest.isEmpty || rest.first == ":" else { return nil }
+            if !rest.isEmpty { digits = rest.dropFirst() }
+            guard let address = IPAddress(host), host.contains(":") else { return nil }
+            self.address = address
+            self.host = "\(address)"
+        } else {
+            if let colon = text.firstIndex(of: ":") {
+                host = text[..<colon]
+                digits = text[text.index(after: colon)...]
+            }
+            if host.last == "." { host = host.dropLast() }
+            guard !host.isEmpty, !host.contains(where: { "[]:".contains($0) }) else { return nil }
+            address = IPAddress(host)
+            self.host = String(host)
+        }
+        guard let digits, !digits.isEmpty else {
+            port = nil
+            return
+        }
+        guard digits.utf8.count <= 5, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(digits),
+            port <= 65_535
+        else { return nil }
+        self.port = port
+    }
+
+    /// What no reader takes for the end of the host: no white space, user, path, query, list,
+    /// escape or wildcard.
+    private static func isPlain(_ byte: UInt8) -> Bool {
+        byte > 0x20 && byte < 0x7F && !"/?#@\\,%*\"<>^`{|}".utf8.contains(byte)
+    }
+}
+
+/// The origin of a page as browsers write it, RFC 6454 section 6.2: `https://app.example:8443`.
+package struct WebOrigin: Hashable, Sendable {
+    /// The scheme in lower case.
+    package let scheme: String
+    /// The host, and the port unless it is the scheme's default.
+    package let authority: Authority
+
+    /// Reads an origin; nil for `null` and for anything with a path, a user or a list.
+    package init?(_ text: some StringProtocol) {
+        guard let mark = text.firstRange(of: "://"), mark.lowerBound > text.startIndex,
+            let authority = Authority(text[mark.upperBound...])
+        else { return nil }
+        let scheme = text[..<mark.lowerBound].lowercased()
+        // RFC 3986 section 3.1; browser extensions have schemes of their own.
+        guard let first = scheme.utf8.first, (0x61...0x7A).contains(first),
+            scheme.utf8.allSatisfy({
+                (0x61...0x7A).contains($0) || (0x30...0x39).contains($0) || "+-.".utf8.contains($0)
+            })
+        else { return nil }
+        self.scheme = scheme
+        self.authority = authority
+    }
+
+    /// The port, the scheme's own where none is given; nil for a scheme that has none.
+    private var port: Int? { authority.port ?? Self.port(of: scheme) }
+
+    private static func port(of scheme: String) -> Int? {
+        switch scheme {
+        case "http", "ws": 80
+        case "https", "wss": 443
+        default: nil
+        }
+    }
+
+    /// Tells whether the origin's host and port are those of an authority, whose port, where it has none, is the
+    /// default of the origin's scheme.
+    package func isSame(as other: Authority) -> Bool {
+        authority.host == other.host && port == (other.port ?? Self.port(of: scheme))
+    }
+
+    package static func == (left: WebOrigin, right: WebOrigin) -> Bool {
+        left.scheme == right.scheme && left.authority.host == right.authority.host && left.port == right.port
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(scheme)
+        hasher.combine(authority.host)
+    }
+}

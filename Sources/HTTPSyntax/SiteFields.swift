@@ -1,0 +1,76 @@
+/// The fields of a request that say which site it is for and which page sent it.
+package struct SiteFields: Sendable {
+    /// The value of `Host`.
+    package var host: String?
+    /// The value of `X-Forwarded-Host`; of a list the last element, which the nearest proxy wrote.
+    package private(set) var forwardedHost: String?
+    /// The value of `Origin`.
+    package private(set) var origin: String?
+    /// Whether there are several `Origin` fields, of which no reader can tell the right one.
+    package private(set) var hasSeveralOrigins = false
+    /// Whether the browser says that a page of another site sent the request (Fetch Metadata, section 2.4): of another
+    /// port, scheme or subdomain too.
+    package private(set) var isFromOtherSite = false
+    /// Whether `Sec-Fetch-Site` is there.
+    package private(set) var hasFetchSite = false
+
+    /// Fields of a request without any.
+    package init() {}
+
+    /// Reads the fields of a request.
+    package init(_ fields: some Sequence<(name: String, value: String)>) {
+        for (name, value) in fields { note(name, value) }
+    }
+
+    /// Takes a field over if it is one of these; true when it was.
+    @discardableResult
+    package mutating func note(_ name: String, _ value: String) -> Bool {
+        switch name.utf8.count {
+        case 4 where HTTPSyntax.name(name, is: "host"):
+            host = value
+        case 6 where HTTPSyntax.name(name, is: "origin"):
+            hasSeveralOrigins = hasSeveralOrigins || origin != nil
+            origin = value
+        case 14 where HTTPSyntax.name(name, is: "sec-fetch-site"):
+            hasFetchSite = true
+            isFromOtherSite =
+                isFromOtherSite || HTTPSyntax.name(value, is: "cross-site")
+                || HTTPSyntax.name(value, is: "same-site")
+        case 16 where HTTPSyntax.name(name, is: "x-forwarded-host"):
+            forwardedHost = value.listElements.last.map { String($0) }
+        default: return false
+        }
+        return true
+    }
+}
+
+/// Credentials that a browser, or the proxy in front, adds to the requests of any page: cookies, the schemes of
+/// `Authorization` other than Bearer, client certificates, and the field in which a proxy names the user.
+package struct AmbientCredentials: Hashable, Sendable {
+    /// Fields in lower case in which a proxy names the user.
+    private let fields: Set<String>
+
+    /// - Parameter fields: Names of the fields in which a proxy names the user.
+    package init(fields: [String] = []) {
+        self.fields = Set(fields.map { $0.lowercased() })
+    }
+
+    /// Tells whether a request has such a credential.
+    package func arePresent(in request: some Sequence<(name: String, value: String)>) -> Bool {
+        request.contains { name, value in
+            guard !value.isEmpty else { return false }
+            let name = name.lowercased()
+            switch name {
+            case "cookie": return true
+            case "authorization": return AuthorizationField(value)?.isBearer == false
+            default: return fields.contains(name) || (Self.isCertificate(name) && !HTTPSyntax.equals(value, "none"))
+            }
+        }
+    }
+
+    /// `Client-Cert` (RFC 9440), `X-Forwarded-Client-Cert`, `X-SSL-Client-Verify`, `SSL-Client-S-DN` and their like.
+    private static func isCertificate(_ name: String) -> Bool {
+        name.contains("client-cert") || name.contains("clientcert") || name.hasPrefix("ssl-client")
+            || name.hasPrefix("x-ssl-client") || name == "x-client-verify"
+    }
+}

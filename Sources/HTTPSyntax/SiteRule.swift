@@ -1,0 +1,124 @@
+/// Where a listener is reached from.
+package enum ListenerScope: Hashable, Sendable {
+    /// The machine itself, over the network's loopback.
+    case loopback
+    /// The machine itself, over a Unix socket.
+    case unixSocket
+    /// Other machines too.
+    case network
+}
+
+/// The rule by which a request's `Host` and `Origin` are judged, the same on every path of a listener and in both
+/// processes.
+///
+/// `Host` keeps a hostile name out that was made to point at this listener (DNS rebinding). `Origin` keeps other sites'
+/// pages out, and `Sec-Fetch-Site` does where browsers withhold it and credentials come unasked.
+package struct SiteRule: Sendable {
+    /// Why a request is refused.
+    package enum Refusal: Error, Hashable, Sendable {
+        /// `Host` is missing or empty: 400.
+        case noHost
+        /// `Host` is not an allowed one: 403.
+        case host
+        /// A page sent it whose origin is not allowed: 403.
+        case origin
+
+        /// Status of the answer.
+        package var status: Int { self == .noHost ? 400 : 403 }
+
+        /// Text of the answer.
+        package var text: String {
+            switch self {
+            case .noHost: "Bad request: no Host"
+            case .host: "Host not allowed"
+            case .origin: "Origin not allowed"
+            }
+        }
+    }
+
+    /// The configured hosts; nil where none are.
+    private let configured: AllowedHosts?
+    /// The hosts where none are configured, for peers on the network.
+    private let standard: AllowedHosts
+    private let allowedOrigins: Set<WebOrigin>
+    /// Origins whose pages may read answers.
+    private let sharedOrigins: Set<WebOrigin>
+    private let sharesWithAll: Bool
+    private let sharesCredentials: Bool
+    private let trustedProxies: TrustedProxies
+    private let ambient: AmbientCredentials
+
+    /// - Parameters:
+    ///   - hosts: The hosts that are allowed; nil: those that suit the listener.
+    ///   - listeners: Where the listener is reached from; it may have several addresses.
+    ///   - allowedOrigins: Origins whose pages may send requests with credentials.
+    ///   - sharedOrigins: Origins whose pages may read answers, or `*`; they may send requests too, but with ambient
+    ///     credentials only where `sharesCredentials` is true.
+    ///   - trustedProxies: Peers whose `X-Forwarded-Host` counts.
+    ///   - ambient: The credentials that come unasked.
+    package init(
+        hosts: AllowedHosts?, listeners: [ListenerScope], allowedOrigins: [String] = [], sharedOrigins: [String] = [],
+        sharesCredentials: Bool = false, trustedProxies: TrustedProxies = TrustedProxies(),
+        ambient: AmbientCredentials = AmbientCredentials()
+    ) {
+        configured = hosts
+        standard = listeners.contains(.network) || !listeners.contains(.loopback) ? .any : .loopback
+        self.allowedOrigins = Set(allowedOrigins.compactMap { WebOrigin($0) })
+        self.sharedOrigins = Set(sharedOrigins.compactMap { WebOrigin($0) })
+        sharesWithAll = sharedOrigins.contains("*")
+        self.sharesCredentials = sharesCredentials
+        self.trustedProxies = trustedProxies
+        self.ambient = ambient
+    }
+
+    /// Returns why a request is refused; nil when it may be looked at.
+    ///
+    /// - Parameters:
+    ///   - fields: The request's fields about its site.
+    ///   - request: All its fields, which are looked through only where credentials decide.
+    package func refusal(
+        of fields: SiteFields, method: String, from peer: @autoclosure () -> Peer?,
+        request: some Sequence<(name: String, value: String)>
+    ) -> Refusal? {
+        hostRefusal(of: fields, from: peer())
+            ?? originRefusal(of: fields, method: method, from: peer(), request: request)
+    }
+
+    /// Returns why the request's `Host` is refused; nil when it is allowed.
+    package func hostRefusal(of fields: SiteFields, from peer: @autoclosure () -> Peer?) -> Refusal? {
+        guard let host = fields.host, !host.isEmpty else { return .noHost }
+        if let configured { return configured.allows(host) ? nil : .host }
+        if standard.allows(host) { return nil }
+        guard case .address = peer() else { return nil }
+        return .host
+    }
+
+    /// Returns why the page that sent the request is refused; nil when it is allowed, or when no page sent it.
+    package func originRefusal(
+        of fields: SiteFields, method: String, from peer: @autoclosure () -> Peer?,
+        request: some Sequence<(name: String, value: String)>
+    ) -> Refusal? {
+        if fields.origin == nil, !fields.isFromOtherSite { return nil }
+        guard method != "OPTIONS" else { return nil }
+        guard let text = fields.origin else {
+            let isSafe = method == "GET" || method == "HEAD"
+            return !isSafe && ambient.arePresent(in: request) ? .origin : nil
+        }
+        guard !fields.hasSeveralOrigins else { return .origin }
+        if let origin = WebOrigin(text) {
+            if isSame(origin, fields, from: peer()) || allowedOrigins.contains(origin) { return nil }
+            guard sharesWithAll || sharedOrigins.contains(origin) else { return .origin }
+        } else if !sharesWithAll {
+            return .origin
+        }
+        return sharesCredentials || !ambient.arePresent(in: request) ? nil : .origin
+    }
+
+    private func isSame(_ origin: WebOrigin, _ fields: SiteFields, from peer: Peer?) -> Bool {
+        if let host = fields.host.flatMap({ Authority($0) }), origin.isSame(as: host) { return true }
+        guard let forwarded = fields.forwardedHost.flatMap({ Authority($0) }), trustedProxies.contains(peer) else {
+            return false
+        }
+        return configured?.allows(forwarded) != false && origin.isSame(as: forwarded)
+    }
+}

@@ -1,0 +1,34 @@
+extension StringProtocol {
+    /// The text as an error may repeat it: its first 200 code points, with U+FFFD for control characters.
+    package var printable: String { printable(200) }
+
+    /// Returns the first code points of the text, with U+FFFD for control characters.
+    package func printable(_ limit: Int) -> String {
+        var text = String.UnicodeScalarView()
+        for scalar in unicodeScalars.prefix(limit) {
+            text.append(scalar.properties.generalCategory == .control ? "\u{FFFD}" : scalar)
+        }
+        return String(text)
+    }
+
+    /// The text as a log may hold it, with `\u{…}` for each code point that does not show as itself: control characters
+    /// other than tab and line feed (which JSON escapes), those that turn the direction of what follows (U+202E and the
+    /// like), other invisible ones and line separators. A line of a log cannot be made to look like another.
+    package var escapedForLog: String {
+        // Nearly every text is plain ASCII.
+        if utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A }) { return String(self) }
+        var text = ""
+        for scalar in unicodeScalars {
+            switch scalar.properties.generalCategory {
+            case .control where scalar == "\t" || scalar == "\n": text.unicodeScalars.append(scalar)
+            case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate:
+                text += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
+            default: text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
+
+    /// Whether some code point is a control character.
+    package var hasControlCharacters: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
+}
