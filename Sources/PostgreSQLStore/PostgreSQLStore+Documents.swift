@@ -62,16 +62,16 @@ extension PostgreSQLStore {
 
     package func passages(matching question: String, limit: Int) async throws -> [Passage] {
         let words = QuestionWords(question).list.map(\.indexed)
-        return try await read { connection in
+        let (grams, byWords, byGrams) = try await read { connection in
             var grams = QuestionGrams(question)
             grams.add(try Self.unknown(words, connection))
             // Where words say it all, the index of words puts them in order.
-            guard !grams.isEmpty else { return try Self.passages(words, limit, connection).map(\.passage) }
-            let count = PassageRanking.candidates(limit)
-            return PassageRanking.merged(
-                words: try Self.passages(words, count, connection),
-                grams: try Self.passages(grams, count, connection), grams, limit: limit)
+            let count = grams.isEmpty ? limit : PassageRanking.candidates(limit)
+            return (
+                grams, try Self.passages(words, count, connection), try Self.passages(grams, count, connection)
+            )
         }
+        return PassageRanking.merged(words: byWords, grams: byGrams, grams, limit: limit)
     }
 
     /// Returns the words that are in no passage.
@@ -114,7 +114,8 @@ extension PostgreSQLStore {
     private static func passages(
         _ grams: QuestionGrams, _ limit: Int, _ connection: PostgreSQLConnection
     ) throws -> [PassageCandidate] {
-        try connection.rows(
+        guard !grams.isEmpty else { return [] }
+        return try connection.rows(
             """
             WITH asked AS (
                 SELECT ('''' || gram || '''')::tsquery AS query FROM unnest($1::text[]) AS gram

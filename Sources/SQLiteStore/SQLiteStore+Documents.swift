@@ -21,18 +21,17 @@ extension SQLiteStore {
 
     package func passages(matching question: String, limit: Int) async throws -> [Passage] {
         let words = QuestionWords(question)
-        return try await read { db in
+        let (grams, byWords, byGrams) = try await read { db in
             var grams = QuestionGrams(question)
             grams.add(try words.list.filter { try !Self.isKnown($0, db) })
             // Where words say it all, the index of words puts them in order.
-            guard !grams.isEmpty else {
-                return try Self.candidates(words.expression, in: "passage_words", limit, db).map(\.passage)
-            }
-            let count = PassageRanking.candidates(limit)
-            return PassageRanking.merged(
-                words: try Self.candidates(words.expression, in: "passage_words", count, db),
-                grams: try Self.candidates(grams.expression, in: "passage_grams", count, db), grams, limit: limit)
+            let count = grams.isEmpty ? limit : PassageRanking.candidates(limit)
+            return (
+                grams, try Self.candidates(words.expression, in: "passage_words", count, db),
+                try Self.candidates(grams.expression, in: "passage_grams", count, db)
+            )
         }
+        return PassageRanking.merged(words: byWords, grams: byGrams, grams, limit: limit)
     }
 
     /// Whether a word is in any passage.

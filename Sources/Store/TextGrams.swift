@@ -6,7 +6,7 @@ import Foundation
 /// Both engines store what ``indexed(_:)`` returns and search for what ``QuestionGrams`` asks.
 package enum TextGrams {
     /// Kind of a script, by how it writes words.
-    enum Script {
+    enum Script: Sendable {
         /// With spaces between them: Latin, Cyrillic, Arabic, digits, …
         case spaced
         /// Without, and a character or two are a word: Han, Kana, Hangul (whose words carry particles).
@@ -16,7 +16,7 @@ package enum TextGrams {
     }
 
     /// Neighbouring letters of one script.
-    struct Run {
+    struct Run: Sendable {
         let script: Script
         var letters: [Unicode.Scalar]
     }
@@ -126,7 +126,7 @@ package enum TextGrams {
 }
 
 /// Grams that a question asks for, and whether a passage that has some of them has enough.
-package struct QuestionGrams {
+package struct QuestionGrams: Sendable {
     /// Most grams that are asked for.
     private static let maximumGrams = 96
     private static let maximumScalars = 4096
@@ -195,23 +195,30 @@ package struct QuestionGrams {
             && !ignored.contains(String(String.UnicodeScalarView(scalars.suffix(2))))
     }
 
-    /// Returns how much of the question a text has, from 0 to 1.
-    func share(of text: String) -> Double {
-        guard !list.isEmpty else { return 0 }
-        let grams = Set(TextGrams.indexed(text))
-        return Double(list.count { grams.contains($0) }) / Double(list.count)
+    /// Returns how well a passage answers the question, by what it has of its grams; nil when that is too little to be
+    /// meant. What the text itself says counts for more than what its title says.
+    func share(ofTitle title: String, text: String) -> Double? {
+        let titleGrams = Set(TextGrams.indexed(title))
+        let textGrams = Set(TextGrams.indexed(text))
+        let (inTitle, inText) = (list.count(where: titleGrams.contains), list.count(where: textGrams.contains))
+        guard inTitle + inText > 0, isAnswered(by: title + "\n" + text, titleGrams.union(textGrams)) else { return nil }
+        return 0.2 + (Double(inText) + 0.5 * Double(inTitle)) / Double(list.count)
     }
 
-    /// Indicates whether a text has enough of the question to be meant: a word like one of its words, or enough letters in a row.
-    func isAnswered(by text: String) -> Bool {
-        let grams = Set(TextGrams.indexed(text))
-        guard list.contains(where: grams.contains) else { return false }
-        let words = TextGrams.runs(of: text).filter { $0.script == .spaced }
+    /// Indicates whether a text has enough of the question to be meant: a word like one of its words, or enough letters in
+    /// a row.
+    private func isAnswered(by text: String, _ grams: Set<String>) -> Bool {
+        var words: [TextGrams.Run]?
         return runs.contains { run in
+            let asked = Self.asked(run)
+            guard asked.contains(where: grams.contains) else { return false }
             switch run.script {
-            case .ideographic: Self.asked(run).contains { grams.contains($0) }
-            case .unspaced: Self.hasLettersInARow(run, grams)
-            case .spaced: words.contains { Self.isAlike(run, $0) }
+            case .ideographic: return true
+            case .unspaced: return Self.hasLettersInARow(run, grams)
+            case .spaced:
+                let known = words ?? TextGrams.runs(of: text).filter { $0.script == .spaced }
+                words = known
+                return known.contains { Self.isAlike(run, asked, $0) }
             }
         }
     }
@@ -229,11 +236,10 @@ package struct QuestionGrams {
     }
 
     /// Indicates whether a word is another one, a part of it, or shares two fifths of the grams of both with it.
-    private static func isAlike(_ word: TextGrams.Run, _ other: TextGrams.Run) -> Bool {
+    private static func isAlike(_ word: TextGrams.Run, _ grams: [String], _ other: TextGrams.Run) -> Bool {
         guard word.letters.count > 3 else { return word.letters == other.letters }
-        let grams = asked(word)
-        let others = Set(asked(other))
-        let common = grams.count { others.contains($0) }
+        let others = asked(other)
+        let common = grams.count(where: others.contains)
         return common == grams.count || common >= 2 && 5 * common >= grams.count + others.count
     }
 }
@@ -259,7 +265,7 @@ package struct PassageCandidate: Sendable {
 /// One order for passages that were found by words and by grams.
 package enum PassageRanking {
     /// Candidates of each kind that are worth comparing.
-    package static func candidates(_ limit: Int) -> Int { max(4 * limit, 40) }
+    package static func candidates(_ limit: Int) -> Int { max(4 * limit, 24) }
 
     /// Returns the best passages, by the sum of both ranks. The rank of the grams counts where there are enough of them, and
     /// the more, the more of the question is there.
@@ -270,9 +276,7 @@ package enum PassageRanking {
         for candidate in words { ranks[candidate.id] = (candidate.passage, candidate.rank) }
         for candidate in grams {
             let passage = candidate.passage
-            guard question.isAnswered(by: passage.title + "\n" + passage.text) else { continue }
-            // What the text itself says counts for more than what its title says.
-            let share = 0.2 + question.share(of: passage.text) + 0.5 * question.share(of: passage.title)
+            guard let share = question.share(ofTitle: passage.title, text: passage.text) else { continue }
             ranks[candidate.id] = (passage, (ranks[candidate.id]?.rank ?? 0) + candidate.rank * share)
         }
         return ranks.sorted { ($0.value.rank, -$0.key) > ($1.value.rank, -$1.key) }.prefix(limit).map(\.value.passage)
