@@ -126,6 +126,13 @@ let package = Package(
                 .product(name: "CryptoExtras", package: "swift-crypto"),
                 .product(name: "JWTKit", package: "jwt-kit"),
             ]),
+        // Tokens for other programs, in the name of these users.
+        library(
+            "OAuthServer",
+            [
+                "Store", "Identity", "JSON", "HTTPSyntax", "JSONConfiguration", "MCPServer", logging, crypto,
+                nio("NIOHTTP1"),
+            ]),
         // Answers of a language model.
         library(
             "Assistant",
@@ -136,7 +143,8 @@ let package = Package(
         library(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration",
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON",
+                "JSONConfiguration",
                 "HTTPSyntax", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Observability",
                 "ServiceRuntime", logging,
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
@@ -212,7 +220,8 @@ let package = Package(
         tests(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "Assistant", "JSON", "JSONConfiguration",
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON",
+                "JSONConfiguration",
                 "HTTPSyntax", "MCP", "MCPServer", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime",
                 logging, crypto,
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),

@@ -20,11 +20,15 @@ package struct CurlEngineConfiguration: Sendable {
     /// Bytes that libcurl reads at once (1 KiB to 512 KiB). Each running transfer has a buffer of this size: small ones
     /// are for many slow streams.
     package var receiveBuffer: Int
+    /// Whether an address, in network order, may be connected to: asked with the address that the connection is made to,
+    /// so that a name cannot mean another one when it is used than when it was checked. Nil: any may.
+    package var allowsAddress: (@Sendable ([UInt8]) -> Bool)?
 
     /// Sets the limits of the connection cache and the sizes of buffers.
     package init(
         maxConnectionsPerHost: Int = 0, maxIdleConnections: Int = 1024, maxIdleAge: Duration = .seconds(4),
-        maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10, receiveBuffer: Int = 16 << 10
+        maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10, receiveBuffer: Int = 16 << 10,
+        allowsAddress: (@Sendable ([UInt8]) -> Bool)? = nil
     ) {
         self.maxConnectionsPerHost = maxConnectionsPerHost
         self.maxIdleConnections = maxIdleConnections
@@ -32,6 +36,7 @@ package struct CurlEngineConfiguration: Sendable {
         self.maxPooledHandles = maxPooledHandles
         self.streamWindow = max(1, streamWindow)
         self.receiveBuffer = receiveBuffer
+        self.allowsAddress = allowsAddress
     }
 
     var idleAgeSeconds: Int { max(1, maxIdleAge.milliseconds / 1000) }

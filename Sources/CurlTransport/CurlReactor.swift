@@ -291,6 +291,28 @@ final class CurlReactor: @unchecked Sendable {
 
     // MARK: libcurl's callbacks
 
+    /// Whether a connection to that address may be made.
+    func allows(_ address: UnsafeMutablePointer<curl_sockaddr>?) -> Bool {
+        guard let allowsAddress = configuration.allowsAddress else { return true }
+        guard let address, let bytes = Self.bytes(of: address) else { return false }
+        return allowsAddress(bytes)
+    }
+
+    /// The bytes of an IP address, of which libcurl's structure declares only the beginning.
+    private static func bytes(of address: UnsafeMutablePointer<curl_sockaddr>) -> [UInt8]? {
+        guard let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return nil }
+        let start = UnsafeRawPointer(address) + offset
+        switch address.pointee.family {
+        case AF_INET where Int(address.pointee.addrlen) >= MemoryLayout<sockaddr_in>.size:
+            var ip = start.loadUnaligned(as: sockaddr_in.self).sin_addr
+            return withUnsafeBytes(of: &ip) { Array($0) }
+        case AF_INET6 where Int(address.pointee.addrlen) >= MemoryLayout<sockaddr_in6>.size:
+            var ip = start.loadUnaligned(as: sockaddr_in6.self).sin6_addr
+            return withUnsafeBytes(of: &ip) { Array($0) }
+        default: return nil
+        }
+    }
+
     func socketOpened(_ socket: Int32) {
         sockets.opened(socket)
         counters.openedConnections.add(1, ordering: .relaxed)

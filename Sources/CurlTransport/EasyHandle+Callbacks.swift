@@ -35,6 +35,7 @@ enum LibcurlCallback {
     }
 
     static let openSocket: ccurl_open_socket_callback = { context, _, address in
+        guard reactor(context)?.allows(address) ?? false else { return -1 }
         let socket = ccurl_open_socket(address)
         if socket >= 0 { reactor(context)?.socketOpened(socket) }
         return socket

@@ -1,4 +1,5 @@
 package import MCPServer
+package import NIOHTTP1
 
 /// Result of one provider.
 package enum IdentityOutcome: Sendable {
@@ -101,6 +102,17 @@ package struct LoginCookieIdentity: IdentityProvider {
     package init(login: LoginService, scopes: GrantedScopes = .all) {
         self.login = login
         self.scopes = scopes
+    }
+
+    /// The value of `Set-Cookie` for a login.
+    /// - Parameter headers: of the request, which tell whether it came through TLS.
+    package static func cookie(_ value: String, maxAge: Duration, requestHeaders headers: HTTPHeaders) -> String {
+        var cookie = "\(cookieName)=\(value); Path=/; Max-Age=\(maxAge.components.seconds); HttpOnly; SameSite=Lax"
+        // TLS ends at the proxy in front, which says so; the nearest proxy's word is the last.
+        let scheme = headers["X-Forwarded-Proto"].last?.split(separator: ",").last?
+            .filter { $0 != " " && $0 != "\t" }.lowercased()
+        if scheme == "https" { cookie += "; Secure" }
+        return cookie
     }
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {

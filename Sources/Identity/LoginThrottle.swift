@@ -43,10 +43,10 @@ package final class LoginThrottle: Sendable {
         case wait(Duration)
     }
 
-    /// What is counted, as a digest: names of any length cost the same.
+    /// A digest of an account, an address or both: names of any length cost the same.
     fileprivate struct Key: Hashable {
         let digest: [UInt8]
-        /// Whether several people may stand behind it.
+        /// True where several people may stand behind it.
         let isShared: Bool
 
         init(account: String?, address: String?) {
@@ -76,7 +76,7 @@ package final class LoginThrottle: Sendable {
 
     /// Attempts of an address or at an account, as a multiple of those of one address at one account.
     private static let sharedFactor = 4
-    /// How long an address counts as one from which the account logs in.
+    /// Seconds for which an address counts as one from which the account logs in.
     private static let acquaintance: TimeInterval = 30 * 86_400
 
     private let policy: Policy

@@ -2,7 +2,8 @@
 package struct PublicURL: Hashable, Sendable {
     /// As configured.
     package let text: String
-    private let origin: Substring
+    /// Scheme, host and port.
+    package let origin: Substring
     private let path: Substring
 
     private static let wellKnown = "/.well-known/oauth-protected-resource"

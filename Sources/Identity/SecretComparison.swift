@@ -1,8 +1,8 @@
 /// Comparing a secret with what somebody presents.
-enum SecretComparison {
+package enum SecretComparison {
     /// Whether the bytes are the same. Every byte of `expected` is looked at, and the same work is done on each,
     /// wherever the first difference is; only the length of `presented` shows in the time.
-    static func equal(_ presented: some Collection<UInt8>, _ expected: some Collection<UInt8>) -> Bool {
+    package static func equal(_ presented: some Collection<UInt8>, _ expected: some Collection<UInt8>) -> Bool {
         var difference: UInt8 = presented.count == expected.count ? 0 : 1
         var index = presented.startIndex
         for byte in expected {

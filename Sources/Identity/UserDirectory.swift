@@ -84,6 +84,9 @@ package struct UserDirectory: Sendable {
         return nil
     }
 
+    /// Whether a user with that `Principal.id` is there and may be served.
+    package func isActive(user id: String) async throws -> Bool { try await user(id: id)?.isActive ?? false }
+
     /// The name of the user with that `Principal.id`.
     /// - Throws: ``StoreError``.
     package func name(ofUser id: String) async throws -> String? { try await user(id: id)?.name }

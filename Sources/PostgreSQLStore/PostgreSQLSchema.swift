@@ -53,7 +53,7 @@ enum PostgreSQLSchema {
 
     private typealias Step = @Sendable (PostgreSQLConnection) throws -> Void
 
-    private static let steps: [Step] = [first, foldDottedI, grams]
+    private static let steps: [Step] = [first, foldDottedI, grams, authorizationServer]
 
     private static func first(_ connection: PostgreSQLConnection) throws {
         try connection.script(
@@ -154,6 +154,10 @@ enum PostgreSQLSchema {
             try connection.script("ALTER TABLE \(model.table) \(columns.joined(separator: ", "))")
         }
         if try offerTrigrams(connection) { try createTrigramIndexes(connection) }
+    }
+
+    private static func authorizationServer(_ connection: PostgreSQLConnection) throws {
+        try connection.script(OAuthSchema.statements(integer: "BIGINT", blob: "BYTEA"))
     }
 
     /// Folds `İ` to itself, in the rows that are there as well.

@@ -92,7 +92,7 @@ struct PostgreSQLStatements: Sendable {
         }
     }
 
-    private static func value(_ row: PostgreSQLRow, _ column: Int32) -> StoreValue {
+    static func value(_ row: PostgreSQLRow, _ column: Int32) -> StoreValue {
         guard let text = row[column] else { return .null }
         switch row.type(column) {
         case 16: return .boolean(text == "t")

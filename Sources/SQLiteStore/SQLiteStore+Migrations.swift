@@ -145,6 +145,9 @@ extension SQLiteStore {
             try createIndex(db, named: "passage_grams", table: "passage", columns: ["grams"], tokenizer: "ascii")
             try db.execute(sql: "INSERT INTO passage_grams(passage_grams) VALUES ('rebuild')")
         }
+        migrator.registerMigration("7 authorization server") { db in
+            try db.execute(sql: OAuthSchema.statements(integer: "INTEGER", blob: "BLOB"))
+        }
         return migrator
     }
 

@@ -5,7 +5,8 @@ package import Foundation
 /// Parts of the server ask for the narrow protocol they need, so that a foreign database can later take over
 /// search, identity or message storing one by one.
 package protocol Store:
-    AccountStore, LoginSessionStore, APIKeyStore, MessageStore, SearchRegistry, SearchIndexing, StatementRunner,
+    AccountStore, LoginSessionStore, APIKeyStore, OAuthStore, MessageStore, SearchRegistry, SearchIndexing,
+    StatementRunner,
     DocumentStore, DocumentReader
 {
     /// Throws when the database cannot answer a trivial query; the error says why.
@@ -131,12 +132,15 @@ package struct DeletedUserData: Hashable, Sendable {
     package var messages: Int
     /// API keys.
     package var keys: Int
+    /// Permissions of OAuth clients.
+    package var grants: Int
 
     /// Counts; see the properties.
-    package init(sessions: Int = 0, messages: Int = 0, keys: Int = 0) {
+    package init(sessions: Int = 0, messages: Int = 0, keys: Int = 0, grants: Int = 0) {
         self.sessions = sessions
         self.messages = messages
         self.keys = keys
+        self.grants = grants
     }
 }
 

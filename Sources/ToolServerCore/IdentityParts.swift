@@ -4,6 +4,7 @@ package import Identity
 import JSONConfiguration
 import Logging
 import NIOHTTP1
+import OAuthServer
 package import Store
 
 /// The configured ways of telling who sends a request, put together.
@@ -12,11 +13,14 @@ struct IdentityParts {
     let verificationKeys: VerificationKeys?
     /// Headers besides cookies that prove an identity without the sender's doing.
     let ambientHeaders: [String]
+    /// Who a browser's cookies say its user is.
+    let cookies: IdentityChain
 
     /// - Parameter engine: fetches the keys of tokens; there where the configuration names a URL.
     init(
         configuration: ToolServerConfiguration, login: LoginService, keys: any APIKeyStore,
-        foreign: (any DjangoRecords)?, directory: UserDirectory, engine: CurlEngine?, logger: Logger,
+        foreign: (any DjangoRecords)?, directory: UserDirectory, engine: CurlEngine?,
+        ownKeys: SigningKeys?, logger: Logger,
         now: @escaping @Sendable () -> Date
     ) {
         var providers: [any IdentityProvider] = []
@@ -24,6 +28,14 @@ struct IdentityParts {
         var verificationKeys: VerificationKeys?
         var ambientHeaders: [String] = []
         let scopes = configuration.access.cookieScopes
+        if let ownKeys, let url = configuration.access.publicURL {
+            let own = JWTConfiguration(ownIssuer: String(url.origin), audience: url.text)
+            let keys = VerificationKeys(
+                algorithms: own.algorithms, interval: own.refresh, maximumAge: own.maximumAge, logger: logger,
+                load: { try await ownKeys.keySet() })
+            tokens.append(
+                JWTIdentity(configuration: own, keys: keys, directory: directory, passesOthers: true, now: now))
+        }
         for provider in configuration.identity {
             switch provider {
             case .builtin:
@@ -50,6 +62,7 @@ struct IdentityParts {
                 ambientHeaders += header.ambientHeaders
             }
         }
+        cookies = IdentityChain(providers.filter { !($0 is TrustedHeaderIdentity) })
         chain = IdentityChain(
             providers, tokens: tokens,
             keyHeader: configuration.identity.contains(.apiKey) ? configuration.access.keyHeader : nil)
@@ -74,7 +87,7 @@ extension ToolServerConfiguration {
 
     /// What refusals name in `WWW-Authenticate`.
     var challenge: BearerChallenge {
-        let issues = identity.contains(.jwt)
+        let issues = identity.contains(.jwt) || oauth != nil
         return BearerChallenge(
             isAccepted: issues || identity.contains(.apiKey),
             metadataURL: issues ? access.publicURL?.metadataURL : nil)

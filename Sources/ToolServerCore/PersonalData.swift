@@ -59,6 +59,7 @@ package struct PersonalData: Sendable {
             }
         }
         let keys = try await store.apiKeys().filter { Self.isKey($0, of: subject) }.map(Self.json)
+        let grants = try await store.oauthGrants(userID: subject.id).map(Self.json)
         try write(
             """
             {
@@ -66,6 +67,7 @@ package struct PersonalData: Sendable {
               "account": \(account.text),
               "sessions": \(JSONValue.array(sessions).text),
               "keys": \(JSONValue.array(keys).text),
+              "grants": \(JSONValue.array(grants).text),
               "messages": [
             """)
         var separator = "\n    "
@@ -92,10 +94,14 @@ package struct PersonalData: Sendable {
     /// - Throws: ``StoreError`` of kind `unsupported` where the site's messages may not be removed; nothing is then.
     package func delete(_ subject: Subject, now: Date = Date()) async throws -> DeletedUserData {
         if let id = subject.accountID {
-            return try await store.deleteAccount(id: id, userID: subject.id) ?? DeletedUserData()
+            let grants = try await store.deleteOAuthGrants(userID: subject.id)
+            var deleted = try await store.deleteAccount(id: id, userID: subject.id) ?? DeletedUserData()
+            deleted.grants = grants
+            return deleted
         }
         var deleted = DeletedUserData()
         deleted.messages = try await messages.deleteMessages(userID: subject.id)
+        deleted.grants = try await store.deleteOAuthGrants(userID: subject.id)
         for key in try await store.apiKeys() where Self.isKey(key, of: subject) && key.revokedAt == nil {
             if try await store.revokeAPIKey(named: key.name, at: now) { deleted.keys += 1 }
         }
@@ -105,6 +111,14 @@ package struct PersonalData: Sendable {
     /// Ids are compared as bytes, as the store does.
     private static func isKey(_ key: APIKey, of subject: Subject) -> Bool {
         key.userID.map { $0.utf8.elementsEqual(subject.id.utf8) } ?? false
+    }
+
+    private static func json(_ grant: OAuthGrant) -> JSONValue {
+        [
+            "client": .string(grant.clientID), "name": .string(grant.clientName),
+            "scopes": .array(grant.scopes.map { .string($0) }), "createdAt": .string(grant.createdAt.timestamp),
+            "usedAt": .string(grant.usedAt.timestamp), "expiresAt": .string(grant.expiresAt.timestamp),
+        ]
     }
 
     private static func json(_ key: APIKey) -> JSONValue {

@@ -72,6 +72,12 @@ extension ToolServer {
                     if removed > 0 { logger.info("old messages removed", metadata: ["messages": "\(removed)"]) }
                 })
         }
+        if let oauth {
+            services.append(
+                PeriodicService(name: "authorization server", interval: .seconds(600), logger: logger) {
+                    try await oauth.sweep()
+                })
+        }
         metrics.registry.addProcessMetrics()
         metrics.registry.addBuildInfo("tool_server", process.build)
         metrics.reloads.inForce()
@@ -204,7 +210,7 @@ extension ToolServer {
                     login: login, addresses: ClientAddressRule(trusted: configuration.site.trustedProxies),
                     metrics: metrics,
                     logger: logger) : nil,
-            metadata: metadata, challenge: challenge,
+            metadata: metadata, oauth: oauth, challenge: challenge,
             requiresAuthentication: configuration.access.requiresAuthentication, inFlight: inFlight,
             metrics: metrics, logger: logger)
         let metrics = metrics

@@ -6,6 +6,7 @@ import JSONConfiguration
 package import Logging
 package import MCP
 package import MCPServer
+import OAuthServer
 package import Observability
 import SQLiteStore
 package import ServiceRuntime
@@ -47,6 +48,10 @@ package struct ToolServer: Sendable {
     let verificationKeys: VerificationKeys?
     /// Nil where there is no OAuth resource to describe.
     let metadata: ResourceMetadata?
+    /// Issues tokens; nil where it does not.
+    let oauth: OAuthServer?
+    /// Reads the metadata documents of its clients.
+    let documentEngine: CurlEngine?
     /// Headers besides cookies that prove an identity without the sender's doing.
     let ambientHeaders: [String]
     let logger: Logger
@@ -163,15 +168,29 @@ package func buildToolServer(
         engine = CurlEngine(label: "keys", logger: logger)
     }
     let directory = configuration.userDirectory(store: store, foreign: foreign)
+    let signingKeys = configuration.oauth.map { oauth in
+        SigningKeys(store: store, rotation: oauth.keyRotation, tokenLifetime: oauth.accessLifetime, now: now)
+    }
     let identity = IdentityParts(
         configuration: configuration, login: login, keys: store, foreign: foreign, directory: directory,
-        engine: engine, logger: logger, now: now)
+        engine: engine, ownKeys: signingKeys, logger: logger, now: now)
+    let documentEngine = configuration.oauth.map { _ in
+        CurlEngine(
+            label: "clients", configuration: CurlEngineConfiguration(allowsAddress: PublicAddress.contains),
+            logger: logger)
+    }
+    let oauth = signingKeys.flatMap { keys in
+        configuration.authorizationServer(
+            store: store, keys: keys, identity: identity.cookies, login: login, directory: directory,
+            engine: documentEngine, metrics: metrics, logger: logger, now: now)
+    }
     return ToolServer(
         server: server, store: store, foreign: foreign, search: search, messages: messages, login: login,
         identity: identity.chain, directory: directory,
         metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
         replaceAnswers: replaceAnswers, tracer: tracer, verificationKeys: identity.verificationKeys,
-        metadata: ResourceMetadata(configuration), ambientHeaders: identity.ambientHeaders, logger: logger)
+        metadata: ResourceMetadata(configuration), oauth: oauth, documentEngine: documentEngine,
+        ambientHeaders: identity.ambientHeaders, logger: logger)
 }
 
 extension ToolServer {
@@ -181,6 +200,7 @@ extension ToolServer {
     /// Releases the store, the threads and the connections. For uses without ``run()``.
     package func shutdown() async {
         await engine?.shutdown()
+        await documentEngine?.shutdown()
         await hasher.shutdown()
         do {
             try await foreign?.close()

@@ -84,7 +84,9 @@ struct UserCommand: AsyncParsableCommand {
     struct Password: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             commandName: "password",
-            abstract: "Set a user's password; the user's sessions end. Without a file a random password is printed.")
+            abstract:
+                "Set a user's password; the user's sessions and grants end. Without a file a random password is printed."
+        )
 
         @Argument(help: "User name.")
         var name: String
@@ -100,6 +102,8 @@ struct UserCommand: AsyncParsableCommand {
                 let account = try await configuration.account(named: name, in: store)
                 let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
                 try await login.changePassword(of: account, to: password.text)
+                // What was allowed under the old password may not have been the user.
+                try await store.deleteOAuthGrants(userID: account.principal.id)
             }
             print("changed the password of user \(name)\(password.announcement)")
         }

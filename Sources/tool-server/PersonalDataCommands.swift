@@ -5,7 +5,8 @@ import ToolServerCore
 struct ExportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "export",
-        abstract: "Print the stored data of one user as JSON: account, sessions, keys (without secrets), messages.")
+        abstract:
+            "Print the stored data of one user as JSON: account, sessions, keys (without secrets), grants, messages.")
 
     @Argument(help: "User name.")
     var name: String
@@ -21,7 +22,7 @@ struct ExportCommand: AsyncParsableCommand {
 
 struct DeleteCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "delete", abstract: "Remove one user's account, sessions, keys and messages for good.")
+        commandName: "delete", abstract: "Remove one user's account, sessions, keys, grants and messages for good.")
 
     @Argument(help: "User name.")
     var name: String
@@ -37,7 +38,7 @@ struct DeleteCommand: AsyncParsableCommand {
             let deleted = try await data.delete(subject)
             print(
                 "removed user \(subject.username): \(deleted.sessions) sessions, \(deleted.keys) keys, "
-                    + "\(deleted.messages) messages")
+                    + "\(deleted.grants) grants, \(deleted.messages) messages")
         }
     }
 }

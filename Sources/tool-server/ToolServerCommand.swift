@@ -16,7 +16,8 @@ struct ToolServerCommand: AsyncParsableCommand {
         version: build.text(ToolServer.implementation.name),
         subcommands: [
             ServeCommand.self, SeedCommand.self, UserCommand.self, SessionCommand.self, ToolsCommand.self,
-            CallCommand.self, CheckCommand.self, DocumentsCommand.self, KeyCommand.self, IndexCommand.self,
+            CallCommand.self, CheckCommand.self, DocumentsCommand.self, KeyCommand.self, GrantCommand.self,
+            IndexCommand.self,
             ExportCommand.self, DeleteCommand.self, ConfigurationSchemaCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
@@ -109,6 +110,7 @@ enum ProcessLog {
         for secret in configuration.ai?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.django.secrets { output.redact(secret) }
+        for secret in configuration.oauth?.secrets ?? [] { output.redact(secret) }
         for secret in [configuration.trustedHeader.secret, configuration.access.stdioKey] {
             if let secret { output.redact(secret.value) }
         }

@@ -27,7 +27,9 @@ import Testing
             ("/mcp", "mcp"), ("/mcp/", "mcp"), ("/mcp/x", "mcp"), ("/auth/login", "auth"), ("/mcpx", nil),
             ("/MCP/", nil), ("/.well-known/oauth-protected-resource", "metadata"),
             ("/.well-known/oauth-protected-resource/mcp", "metadata"),
-            ("/.well-known/oauth-protected-resources", nil), ("/.well-known/openid-configuration", nil),
+            ("/.well-known/oauth-authorization-server", "metadata"), ("/.well-known/openid-configuration", "metadata"),
+            ("/.well-known/openid-configurations", nil), ("/.well-known/security.txt", nil), ("/oauth", nil),
+            ("/oauth/token", "oauth"), ("/OAuth/token", nil),
             ("/auth", nil), ("/%6dcp/", nil), ("//mcp/", nil), ("/api/mcp/", nil), ("/", nil),
         ] as [(String, String?)])
     func thePrefixDecides(_ path: String, _ expected: String?) {

@@ -3,16 +3,21 @@ enum PassThroughPath {
     /// The prefixes that are passed through.
     enum Prefix: String {
         case mcp, auth
-        /// The description of the endpoint as an OAuth protected resource (RFC 9728).
+        /// The tool-server's authorization server.
+        case oauth
+        /// The descriptions of the endpoint as an OAuth protected resource (RFC 9728) and of its authorization server
+        /// (RFC 8414, in both of its forms).
         case metadata
     }
 
-    private static let metadata = "/.well-known/oauth-protected-resource"
+    private static let metadata = "/.well-known/oauth-"
+    private static let openID = "/.well-known/openid-configuration"
 
     /// The prefix of a path that belongs to the pass-through by its letters; ``isSafe(_:)`` decides whether it may go.
     static func prefix(of path: Substring) -> Prefix? {
         if path == "/mcp" || path.hasPrefix("/mcp/") { return .mcp }
-        if path == metadata || path.hasPrefix(metadata + "/") { return .metadata }
+        if path.hasPrefix(metadata) || path == openID || path.hasPrefix(openID + "/") { return .metadata }
+        if path.hasPrefix("/oauth/") { return .oauth }
         return path.hasPrefix("/auth/") ? .auth : nil
     }
 

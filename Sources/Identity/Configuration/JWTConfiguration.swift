@@ -25,6 +25,11 @@ package struct JWTConfiguration: Sendable {
         case token
         /// Those of the providers `builtin` and `django`.
         case directory
+        /// The same by their `Principal.id`: in tokens of this server's own.
+        case identifier
+
+        /// The values that can be configured.
+        package static let allCases: [Users] = [.token, .directory]
     }
 
     /// Source of the issuer's keys.
@@ -58,6 +63,25 @@ package struct JWTConfiguration: Sendable {
     package let maximumAge: Duration
     /// Authorization servers that the resource's metadata names.
     package let authorizationServers: [String]
+
+    /// Describes the tokens of this server's own authorization server.
+    package init(ownIssuer issuer: String, audience: String) {
+        self.issuer = issuer
+        self.audience = [audience]
+        keys = .file("")
+        caFile = nil
+        algorithms = ["ES256"]
+        leeway = .seconds(30)
+        requiredClaims = ["client_id", "iat", "jti"]
+        scopeClaim = "scope"
+        userClaim = "sub"
+        users = .identifier
+        nameClaim = nil
+        aliasClaim = nil
+        refresh = .seconds(1)
+        maximumAge = .seconds(60)
+        authorizationServers = [issuer]
+    }
 
     /// Reads the section.
     package init(_ reader: ConfigurationReader, isUsed: Bool) {
@@ -112,8 +136,8 @@ package struct JWTConfiguration: Sendable {
         }
     }
 
-    /// Keys decide who is who: nobody on the way may change them.
-    private static func isAcceptable(_ url: String) -> Bool {
+    /// Returns whether a URL is https, or http on this machine: nobody on the way may change what it gives.
+    package static func isAcceptable(_ url: String) -> Bool {
         guard url.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !url.contains("@"), !url.contains("#") else {
             return false
         }

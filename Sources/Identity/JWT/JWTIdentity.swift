@@ -11,16 +11,19 @@ package struct JWTIdentity: TokenProvider {
     let configuration: JWTConfiguration
     let keys: VerificationKeys
     let directory: UserDirectory
+    /// Whether a token that names another issuer is left to the next provider.
+    let passesOthers: Bool
     let now: @Sendable () -> Date
 
     /// Accepts the tokens that a configuration describes.
     package init(
         configuration: JWTConfiguration, keys: VerificationKeys, directory: UserDirectory,
-        now: @escaping @Sendable () -> Date
+        passesOthers: Bool = false, now: @escaping @Sendable () -> Date
     ) {
         self.configuration = configuration
         self.keys = keys
         self.directory = directory
+        self.passesOthers = passesOthers
         self.now = now
     }
 
@@ -28,6 +31,7 @@ package struct JWTIdentity: TokenProvider {
         guard case .bearer(let text) = token, !text.hasPrefix(APIKeyText.prefix) else { return .none }
         do {
             let token = try SignedToken(text)
+            if passesOthers, !isOurs(token.claims) { return .none }
             try await verify(token)
             return .principal(try await principal(try check(token.claims)))
         } catch let fault as TokenFault {
@@ -47,11 +51,13 @@ package struct JWTIdentity: TokenProvider {
         }
     }
 
+    /// Whether the claims name the issuer. Texts that only Unicode calls equal are different issuers.
+    private func isOurs(_ claims: JSONObject) -> Bool {
+        claims["iss"]?.string.map { $0.utf8.elementsEqual(configuration.issuer.utf8) } == true
+    }
+
     private func check(_ claims: JSONObject) throws(TokenFault) -> JSONObject {
-        // Texts that only Unicode calls equal are different issuers.
-        guard claims["iss"]?.string.map({ $0.utf8.elementsEqual(configuration.issuer.utf8) }) == true else {
-            throw TokenFault("The token is of another issuer")
-        }
+        guard isOurs(claims) else { throw TokenFault("The token is of another issuer") }
         let audience = claims["aud"]?.string.map { [$0] } ?? claims["aud"]?.array?.compactMap(\.string) ?? []
         guard configuration.audience.contains(where: { own in audience.contains { $0.utf8.elementsEqual(own.utf8) } })
         else {
@@ -81,8 +87,10 @@ package struct JWTIdentity: TokenProvider {
         else { throw TokenFault("The token names no user") }
         let scopes = Set(scopes(claims))
         switch configuration.users {
-        case .directory:
-            let record = try await directory.user(named: user)
+        case .directory, .identifier:
+            let record =
+                configuration.users == .identifier
+                ? try await directory.user(id: user) : try await directory.user(named: user)
             guard let record, record.isActive else {
                 throw TokenFault("The token's user is unknown or disabled", record == nil ? .unknown : .disabled)
             }

@@ -4,6 +4,7 @@ package import Identity
 package import JSON
 package import JSONConfiguration
 package import Logging
+package import OAuthServer
 package import PostgreSQLStore
 package import ServiceRuntime
 package import Store
@@ -21,6 +22,7 @@ package import Store
 /// | `identity` | list | `["builtin"]` | providers asked in order: `builtin`, `django`, `apiKey`, `jwt`, `trustedHeader` |
 /// | `django` | section | – | ``DjangoConfiguration`` |
 /// | `jwt` | section | – | ``JWTConfiguration`` |
+/// | `oauth` | section | – | ``OAuthConfiguration`` |
 /// | `trustedHeader` | section | – | ``TrustedHeaderConfiguration`` |
 /// | `tools`, `apiKeys`, … | | | ``AccessConfiguration`` |
 /// | `search` | section | – | ``SearchConfiguration`` |
@@ -110,6 +112,8 @@ package struct ToolServerConfiguration: Sendable {
     package var django: DjangoConfiguration
     /// The issuer of the identity `jwt`.
     package var jwt: JWTConfiguration
+    /// The authorization server; nil where there is none.
+    package var oauth: OAuthConfiguration?
     /// The proxy of the identity `trustedHeader`.
     package var trustedHeader: TrustedHeaderConfiguration
     /// Rules of access.
@@ -187,6 +191,11 @@ package struct ToolServerConfiguration: Sendable {
             TrustedHeaderConfiguration($0, isUsed: providers.contains(.trustedHeader))
         }
         access = AccessConfiguration(reader)
+        oauth = reader.optionalSection(
+            "oauth",
+            "Makes the tool-server an OAuth 2.1 authorization server for its own MCP endpoint, over the identities builtin "
+                + "and django. Its tokens are accepted whether or not the identity jwt is used."
+        ) { OAuthConfiguration($0) }
         let search = reader.section("search", "Settings of searches.") {
             SearchConfiguration($0)
         }
@@ -236,6 +245,21 @@ package struct ToolServerConfiguration: Sendable {
             reader.fail(
                 "publicURL", expected: "the MCP endpoint as clients reach it, as tokens are issued for it",
                 found: "nothing")
+        }
+        if oauth != nil {
+            if access.publicURL == nil {
+                reader.fail(
+                    "publicURL", expected: "the MCP endpoint as clients reach it, as oauth issues tokens for it",
+                    found: "nothing")
+            }
+            if let url = access.publicURL, !JWTConfiguration.isAcceptable(url.text) {
+                reader.fail(
+                    "publicURL", expected: "an https URL, or http on this machine, as oauth issues tokens for it",
+                    found: "\"\(url.text)\"")
+            }
+            if !identity.contains(.builtin), !identity.contains(.django) {
+                reader.fail("identity", expected: "builtin or django in the list, as oauth is given", found: "neither")
+            }
         }
         if access.stdioKey != nil, !identity.contains(.apiKey) {
             reader.fail("identity", expected: "apiKey in the list, as stdioKey is given", found: "none")

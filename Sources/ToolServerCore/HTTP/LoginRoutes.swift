@@ -28,7 +28,10 @@ struct LoginRoutes: Sendable {
                 from: client(headers, Peer(peer)))
             return .json(
                 ["username": .string(account.username), "alias": .string(account.alias)],
-                headers: ["Set-Cookie": cookie(token.text, maxAge: login.lifetime, headers: headers)])
+                headers: [
+                    "Set-Cookie": LoginCookieIdentity.cookie(
+                        token.text, maxAge: login.lifetime, requestHeaders: headers)
+                ])
         } catch LoginService.Failure.tooManyAttempts(let time) {
             metrics.refused(.throttled)
             return .error(
@@ -61,20 +64,13 @@ struct LoginRoutes: Sendable {
                 return .error("The database is unavailable", status: .serviceUnavailable, headers: ["Retry-After": "2"])
             }
         }
-        return .json(["ok": true], headers: ["Set-Cookie": cookie("", maxAge: .zero, headers: headers)])
+        return .json(
+            ["ok": true],
+            headers: ["Set-Cookie": LoginCookieIdentity.cookie("", maxAge: .zero, requestHeaders: headers)])
     }
 
     static func token(in headers: HTTPHeaders) -> SessionToken? {
         PresentedCredentials(cookieHeaders: headers["Cookie"]).cookie(LoginCookieIdentity.cookieName)
             .flatMap(SessionToken.init(presented:))
-    }
-
-    private func cookie(_ value: String, maxAge: Duration, headers: HTTPHeaders) -> String {
-        var cookie = "\(LoginCookieIdentity.cookieName)=\(value); Path=/; Max-Age=\(maxAge.components.seconds)"
-        cookie += "; HttpOnly; SameSite=Lax"
-        // TLS ends at the proxy in front, which says so; the nearest proxy's word is the last.
-        let scheme = headers["X-Forwarded-Proto"].last?.listElements.last
-        if let scheme, HTTPSyntax.name(scheme, is: "https") { cookie += "; Secure" }
-        return cookie
     }
 }

@@ -10,10 +10,14 @@ struct ResourceMetadata: Sendable {
 
     /// Nil where nobody issues tokens for this server, or its public URL is not known.
     init?(_ configuration: ToolServerConfiguration) {
-        guard configuration.identity.contains(.jwt), let url = configuration.access.publicURL else { return nil }
+        guard configuration.identity.contains(.jwt) || configuration.oauth != nil,
+            let url = configuration.access.publicURL
+        else { return nil }
         self.url = url
-        authorizationServers = configuration.jwt.authorizationServers
-        scopes = Set(configuration.access.tools.values.flatMap(\.scopes)).sorted()
+        authorizationServers =
+            (configuration.oauth == nil ? [] : [String(url.origin)])
+            + (configuration.identity.contains(.jwt) ? configuration.jwt.authorizationServers : [])
+        scopes = configuration.knownScopes
     }
 
     var reply: HTTPReply {
@@ -28,4 +32,9 @@ struct ResourceMetadata: Sendable {
         reply.headers.replaceOrAdd(name: "Cache-Control", value: "public, max-age=300")
         return reply
     }
+}
+
+extension ToolServerConfiguration {
+    /// Every scope that some tool needs, sorted.
+    var knownScopes: [String] { Set(access.tools.values.flatMap(\.scopes)).sorted() }
 }

@@ -1,4 +1,5 @@
 import Identity
+import OAuthServer
 
 /// What the path of a request asks for.
 enum Route: Hashable, Sendable {
@@ -8,6 +9,7 @@ enum Route: Hashable, Sendable {
     case logIn
     case logOut
     case metadata
+    case authorization
     case unknown
 
     init(path: Substring) {
@@ -16,6 +18,7 @@ enum Route: Hashable, Sendable {
         case "/mcp/session/new": self = .newSession
         case "/auth/login", "/auth/login/": self = .logIn
         case "/auth/logout", "/auth/logout/": self = .logOut
+        case _ where OAuthServer.serves(path): self = .authorization
         case _ where PublicURL.isWellKnown(path): self = .metadata
         default:
             let prefix = "/mcp/"
@@ -39,6 +42,7 @@ enum Route: Hashable, Sendable {
         case .logIn: "login"
         case .logOut: "logout"
         case .metadata: "metadata"
+        case .authorization: "oauth"
         case .unknown: "unknown"
         }
     }

@@ -7,6 +7,7 @@ import MCPServer
 import MCPServerHTTP
 import NIOCore
 import NIOHTTP1
+import OAuthServer
 
 /// Everything that the main port answers.
 struct ToolServerRoutes: Sendable {
@@ -17,6 +18,8 @@ struct ToolServerRoutes: Sendable {
     let login: LoginRoutes?
     /// Nil where there is no OAuth resource to describe.
     let metadata: ResourceMetadata?
+    /// Nil where no tokens are issued.
+    let oauth: OAuthServer?
     let challenge: BearerChallenge
     let requiresAuthentication: Bool
     let inFlight: RequestsInFlight
@@ -85,6 +88,7 @@ struct ToolServerRoutes: Sendable {
             guard let metadata, metadata.url.isMetadata(request.path) else { return .notFound }
             guard head.method == .GET || head.method == .HEAD else { return .methodNotAllowed(allow: "GET, HEAD") }
             return metadata.reply
+        case .authorization: return await oauth?.reply(to: request) ?? .notFound
         case .logIn:
             guard let login else { return .notFound }
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }

@@ -1,0 +1,101 @@
+package import JSONConfiguration
+
+/// The `oauth` section: an authorization server over the accounts of the identities `builtin` and `django`.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `clients.ID.name` | string | the id | shown on the consent page |
+/// | `clients.ID.redirectURIs` | list | required | exact, but for the port of a loopback address |
+/// | `clients.ID.secret`, `…File` | secret | – | of a confidential client |
+/// | `metadataDocuments` | boolean | true | whether a client id may be the URL of its metadata document |
+/// | `registration` | boolean | false | whether clients may register themselves |
+/// | `maxRegistrations` | integer | 1000 | registered clients |
+/// | `scopes` | map | – | scope → words for the consent page |
+/// | `loginURL` | path or URL | `/accounts/login/` | where a user of `django` signs in |
+/// | `accessLifetime` | duration | 10 m | of access tokens |
+/// | `refreshLifetime` | duration | 30 d | of refresh tokens, from their last use |
+/// | `keyRotation` | duration | 90 d | age at which a signing key is replaced |
+package struct OAuthConfiguration: Sendable {
+    /// A client that the operator configured.
+    package struct Client: Sendable {
+        let name: String
+        let redirectURIs: [String]
+        let secret: Secret?
+    }
+
+    let clients: [String: Client]
+    let acceptsMetadataDocuments: Bool
+    let acceptsRegistration: Bool
+    let maximumRegistrations: Int
+    /// Words for scopes.
+    let scopes: [String: String]
+    let loginURL: String
+    /// Lifetime of access tokens.
+    package let accessLifetime: Duration
+    let refreshLifetime: Duration
+    /// Age at which a signing key is replaced.
+    package let keyRotation: Duration
+
+    /// All secrets, for redaction.
+    package var secrets: [String] { clients.values.compactMap { $0.secret?.value } }
+
+    /// Reads the section.
+    package init(_ reader: ConfigurationReader) {
+        let clients = reader.map("clients", "Clients that the operator knows, by client id.", of: "client") {
+            id, client in
+            let name = client.string("name", default: id, "Name of the client, shown on the consent page.")
+            let uris = client.strings(
+                "redirectURIs", default: [],
+                "Redirect URIs of the client, compared to the letter; a loopback address may have any port.")
+            for uri in uris where RedirectURI(uri) == nil {
+                client.fail(
+                    "redirectURIs", expected: "https, http on a loopback address, or an application's own scheme",
+                    found: "\"\(uri.printable)\"")
+            }
+            if uris.isEmpty { client.fail("redirectURIs", expected: "at least one URI", found: "nothing") }
+            let secret = client.secret("secret", "Secret of a confidential client; absent: a public client.")
+            return Client(name: name, redirectURIs: uris, secret: secret)
+        }
+        self.clients = Dictionary(clients.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+        acceptsMetadataDocuments = reader.bool(
+            "metadataDocuments", default: true,
+            "Accepts an https URL as client id and reads the client's metadata document from it. Private and loopback "
+                + "addresses are never connected to.")
+        acceptsRegistration = reader.bool(
+            "registration", default: false,
+            "Accepts dynamic client registration (RFC 7591). Registrations of one address are limited by growing delays."
+        )
+        maximumRegistrations = reader.integer(
+            "maxRegistrations", default: 1000, in: 1...1_000_000,
+            "Registered clients; at the limit further registrations are refused with 503. A client that was not used for "
+                + "30 days and has no grant is removed.")
+        let words = reader.map("scopes", "Words for scopes on the consent page, by scope.", of: "scope") {
+            name, scope in
+            scope.string("words", default: name, "Describes what the scope allows, such as \"read your records\".")
+        }
+        scopes = Dictionary(words.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
+        loginURL = reader.string(
+            "loginURL", default: "/accounts/login/",
+            "Path or URL of the Django site's login page, which gets the parameter next; for the identity django.")
+        if !Self.isPathOrURL(loginURL) {
+            reader.fail("loginURL", expected: "a path or an http(s) URL", found: "\"\(loginURL.printable)\"")
+        }
+        accessLifetime = reader.duration(
+            "accessLifetime", default: .seconds(600), in: .seconds(10) ... .seconds(86_400),
+            "Lifetime of access tokens. A withdrawn grant still counts for so long.")
+        refreshLifetime = reader.duration(
+            "refreshLifetime", default: .seconds(30 * 86_400), in: .seconds(60) ... .seconds(365 * 86_400),
+            "Lifetime of refresh tokens from their last use; afterwards the user must consent again.")
+        keyRotation = reader.duration(
+            "keyRotation", default: .seconds(90 * 86_400), in: .seconds(3600) ... .seconds(3650 * 86_400),
+            "Age at which a signing key is replaced. The old key stays published until its last token has expired.")
+    }
+
+    private static func isPathOrURL(_ text: String) -> Bool {
+        guard text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !"\"<>\\^`{|}#".utf8.contains($0) }) else {
+            return false
+        }
+        if text.hasPrefix("/") { return !text.hasPrefix("//") }
+        return text.hasPrefix("https://") || text.hasPrefix("http://")
+    }
+}

@@ -1,0 +1,51 @@
+"""The official SDK 2.x signs in at our authorization server, through the gateway, in both eras."""
+import asyncio
+import urllib.parse
+
+import httpx2
+import pytest
+from mcp import Client
+from mcp.client.auth import OAuthClientProvider
+from mcp.client.streamable_http import streamable_http_client
+from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
+from signing_in import CALLBACK, Browser, Stack, Storage
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    stack = Stack(tmp_path_factory.mktemp("oauth"))
+    yield stack
+    stack.stop()
+
+
+def provider(stack, storage, browser):
+    answers = []
+
+    async def redirect(url):
+        answers.append(await asyncio.to_thread(browser.allow, url))
+
+    async def callback():
+        # This client compares iss with the issuer that it asked (RFC 9207).
+        return AuthorizationCodeResult(**{name: answers[-1][name][0] for name in ("code", "state", "iss")})
+
+    metadata = OAuthClientMetadata(client_name="Official SDK", redirect_uris=[CALLBACK])
+    return OAuthClientProvider(stack.url, metadata, storage, redirect, callback)
+
+
+@pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
+@pytest.mark.parametrize("known", [False, True], ids=["registered", "configured"])
+def test_signs_in(stack, known, mode):
+    client = OAuthClientInformationFull(client_id="known", redirect_uris=[CALLBACK]) if known else None
+    storage, browser = Storage(client), Browser(stack)
+
+    async def main():
+        async with httpx2.AsyncClient(auth=provider(stack, storage, browser)) as http:
+            async with Client(streamable_http_client(stack.url, http_client=http), mode=mode) as session:
+                who = await session.call_tool("get_user_info", {})
+                assert who.structured_content["results"]["username"] == "alice"
+                found = await session.call_tool("search_projects", {"query": "urgent"})
+                assert "Urgent Q2" in found.structured_content["results"]
+
+    asyncio.run(main())
+    assert browser.titles[0] == "Sign in" and browser.titles[1].startswith("Allow ")
+    assert urllib.parse.urlsplit(stack.url).path == "/mcp"

@@ -1,0 +1,111 @@
+"""A stack whose tool-server issues tokens, and a person with a browser who signs in there."""
+import html
+import http.cookiejar
+import json
+import re
+import urllib.error
+import urllib.parse
+import urllib.request
+
+from conftest import ROOT, Process, free_port, run
+
+CALLBACK = "http://127.0.0.1:1/callback"
+
+
+class Stack:
+    """A tool-server that issues tokens, and the gateway in front of it at the public URL."""
+
+    def __init__(self, directory):
+        self.port = free_port()
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.url = f"{self.origin}/mcp"
+        document = json.loads((ROOT / "gateway.json").read_text())
+        document["toolServer"] = {
+            "database": str(directory / "tool-server.sqlite"), "identity": ["builtin"], "publicURL": self.url,
+            "requireAuthentication": True,
+            "oauth": {"registration": True, "scopes": {"records:read": {"words": "read your records"}},
+                      "clients": {"known": {"name": "Known", "redirectURIs": ["http://127.0.0.1/callback"]}}},
+            "tools": {"search_projects": {"scopes": ["records:read"]}, "chat": {"scopes": ["chat"]}},
+        }
+        self.path = directory / "gateway.json"
+        self.path.write_text(json.dumps(document))
+        seeded = run("tool-server", "seed", "--config", str(self.path))
+        self.password = re.search(r"created user alice with password (\S+)", seeded)[1]
+        self.server = self.start()
+        self.gateway = Process(
+            "gateway", "--config", str(self.path), "--listen", f"127.0.0.1:{self.port}", "--admin", "127.0.0.1:0",
+            "--upstream", f"http://{self.server.addresses['main']}/mcp/").wait("main", "admin", ready=False)
+
+    def start(self, port="0"):
+        return Process("tool-server", "--config", str(self.path), "--transport", "http", "--port", port, "--admin",
+                       "127.0.0.1:0").wait("main", "admin")
+
+    def restart(self):
+        port = self.server.addresses["main"].rsplit(":", 1)[1]
+        assert self.server.stop() == 0
+        self.server = self.start(port)
+
+    def stop(self):
+        assert self.gateway.stop() == 0
+        assert self.server.stop() == 0
+
+
+class Browser:
+    """A person with a browser, without script: follows our pages' forms and stops at the client's callback."""
+
+    class NoRedirect(urllib.request.HTTPRedirectHandler):
+        def redirect_request(self, *_):
+            return None
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.opener = urllib.request.build_opener(
+            urllib.request.HTTPCookieProcessor(http.cookiejar.CookieJar()), self.NoRedirect())
+        self.titles = []
+
+    def open(self, url, fields=None):
+        """Follows redirects on our own origin; gives back the page, or where it leads away from here."""
+        data = urllib.parse.urlencode(fields).encode() if fields else None
+        headers = {"Origin": self.stack.origin} if data else {}
+        try:
+            with self.opener.open(urllib.request.Request(url, data, headers)) as response:
+                page = response.read().decode()
+                self.titles.append(html.unescape(re.search(r"<title>(.*?)</title>", page)[1]))
+                return page, None
+        except urllib.error.HTTPError as error:
+            assert error.code == 303, (error.code, error.read())
+            target = urllib.parse.urljoin(url, error.headers["Location"])
+            if target.startswith(self.stack.origin + "/oauth/"):
+                return self.open(target)
+            return None, target
+
+    def hidden(self, page, name):
+        return html.unescape(re.search(f'name="{name}" value="([^"]*)"', page)[1])
+
+    def allow(self, url):
+        page, _ = self.open(url)
+        if 'action="/oauth/login"' in page:
+            page, _ = self.open(f"{self.stack.origin}/oauth/login", {
+                "continue": self.hidden(page, "continue"), "username": "alice", "password": self.stack.password})
+        _, target = self.open(f"{self.stack.origin}/oauth/consent", {
+            "request": self.hidden(page, "request"), "decision": "allow"})
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
+
+
+class Storage:
+    """The client's memory."""
+
+    def __init__(self, client=None):
+        self.client, self.tokens = client, None
+
+    async def get_tokens(self):
+        return self.tokens
+
+    async def set_tokens(self, tokens):
+        self.tokens = tokens
+
+    async def get_client_info(self):
+        return self.client
+
+    async def set_client_info(self, client):
+        self.client = client
