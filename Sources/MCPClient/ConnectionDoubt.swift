@@ -1,11 +1,11 @@
 import MCP
 
-/// What an answer that is no result says about the connection that it came over.
+/// The doubt that an answer without a result throws on the connection that it came over.
 ///
 /// | era | answer | doubt |
 /// |---|---|---|
 /// | legacy, with a session id | 404, 410; 400 unless it is about the message itself | `lost` |
-/// | legacy, with a session id | any other status, in words about a session or a handshake | `told` |
+/// | legacy, with a session id | any other status, in words about a session or a handshake, not about the message | `told` |
 /// | legacy, with a session id | a JSON-RPC error or an unreadable body in a 2xx; 400 about the message; 500 | `suspected` |
 /// | legacy, without one | 400, 404, 410 not about the message | `perhaps` |
 /// | legacy, without one | any other status, in words about a session or a handshake | `told` |
@@ -49,12 +49,15 @@ enum ConnectionDoubt {
             }
         default: break
         }
-        self = Self.byWords(answer, hasSession: hasSession)
+        self = Self.byWords(answer, hasSession: hasSession, isAboutTheMessage: isAboutTheMessage)
     }
 
-    private static func byWords(_ answer: ExchangeAnswer, hasSession: Bool) -> ConnectionDoubt {
+    private static func byWords(
+        _ answer: ExchangeAnswer, hasSession: Bool, isAboutTheMessage: Bool
+    ) -> ConnectionDoubt {
         guard !answer.isAboutTheCaller, !answer.provesModern else { return .none }
-        if LostSession.isTold(by: answer.words) { return .told }
+        // "Unknown tool: session_list" is not about the session: where the code says so, a ping decides.
+        if !(hasSession && isAboutTheMessage), LostSession.isTold(by: answer.words) { return .told }
         guard hasSession else { return .none }
         switch answer.status {
         case 200..<300, 400, 500: return .suspected

@@ -16,6 +16,8 @@ final class StdioChannel: Sendable {
     private let output: Mutex<Int32?>
     private let input: Int32
     private let limit: Int
+    /// Bytes that wait to be written.
+    private let waiting = Atomic<Int>(0)
     /// Blocking writes must not hold a thread of the cooperative pool, and come in order.
     private let queue = DispatchQueue(label: "mcp.stdio.client")
 
@@ -50,13 +52,19 @@ final class StdioChannel: Sendable {
     }
 
     /// Writes a message and a line end after whatever is waiting. What a server that has gone cannot take is dropped.
-    func write(_ message: [UInt8]) {
+    /// - Returns: false when it is not written, because the server has left as much unread as a line may hold.
+    @discardableResult
+    func write(_ message: [UInt8]) -> Bool {
+        guard waiting.load(ordering: .relaxed) <= limit else { return false }
+        waiting.add(message.count, ordering: .relaxed)
         queue.async {
             self.output.withLock { output in
                 guard let output else { return }
                 Self.put(message + [0x0A], to: output)
             }
+            self.waiting.subtract(message.count, ordering: .relaxed)
         }
+        return true
     }
 
     /// The end of input for the server, after what is waiting.

@@ -59,7 +59,9 @@ package final class StdioMCPClient: MCPConversation {
     private let clientInfo: Implementation
     private let channel: StdioChannel
     private let process: StdioServerProcess?
-    private let logger: Logger
+    private let notices: UpstreamNotices
+    /// Questions of the server that wait for their answer.
+    private let openQuestions = Atomic<Int>(0)
     private let state = Mutex(State())
 
     /// Starts a server.
@@ -88,7 +90,7 @@ package final class StdioMCPClient: MCPConversation {
         self.process = process
         self.configuration = configuration
         self.handlers = handlers
-        self.logger = logger
+        notices = UpstreamNotices(upstream: nil, logger: logger)
         self.clientInfo = clientInfo
         envelope = RequestEnvelope(
             fragments: EnvelopeFragments(
@@ -234,8 +236,23 @@ package final class StdioMCPClient: MCPConversation {
     }
 
     private func initialize() async throws -> MCPServerDescription {
+        var tried = [configuration.legacyVersion]
+        while true {
+            do {
+                return try await initialize(tried[tried.count - 1])
+            } catch let failure as MCPCallFailure {
+                guard let error = failure.rpcError,
+                    let next = VersionDecision.next(
+                        after: ExchangeAnswer(status: 200, content: .error(error)), tried: tried)
+                else { throw failure }
+                tried.append(next)
+            }
+        }
+    }
+
+    private func initialize(_ requested: MCPVersion) async throws -> MCPServerDescription {
         let number = RequestNumber.next()
-        let body = envelope.initialize(number: number, version: configuration.legacyVersion)
+        let body = envelope.initialize(number: number, version: requested)
         let result = try await send(number, Array(body.readableBytesView), limit: configuration.timeout)
         guard let version = result["protocolVersion"]?.string.flatMap(MCPVersion.init(rawValue:)),
             version.era == .legacy
@@ -290,7 +307,9 @@ package final class StdioMCPClient: MCPConversation {
                     return continuation.resume(
                         throwing: MCPCallFailure(kind: .unreachable, executed: .no, detail: "the server has ended"))
                 }
-                channel.write(body)
+                guard channel.write(body) else {
+                    return giveUp(number, .unreachable, "the server does not read its input")
+                }
                 // The cancellation may have come before there was anything to cancel.
                 if Task.isCancelled { giveUp(number, .cancelled, "cancelled by the caller") }
             }
@@ -314,13 +333,13 @@ package final class StdioMCPClient: MCPConversation {
         guard let line else { return ended() }
         guard case .text(let bytes) = line, let value = try? JSONValue(parsing: bytes, maximumDepth: 128) else {
             // Nobody can be told, and what it answered will run into its timeout.
-            logger.warning("line from the server is no message")
+            notices.warn(.transport, "line from the server is no message", [:])
             return
         }
         // 2025-03-26 lets a server put several messages into one array.
         for element in value.array ?? [value] {
             guard let message = try? JSONRPCMessage(element) else {
-                logger.warning("line from the server is no message")
+                notices.warn(.transport, "line from the server is no message", [:])
                 continue
             }
             take(message)
@@ -330,7 +349,7 @@ package final class StdioMCPClient: MCPConversation {
     private func take(_ message: JSONRPCMessage) {
         switch message {
         case .response(let response):
-            guard case .integer(let number)? = response.id,
+            guard let number = response.id.flatMap(Self.number),
                 let pending = state.withLock({ $0.pending.removeValue(forKey: number) })
             else { return }
             pending.continuation.resume(with: Self.outcome(response))
@@ -347,13 +366,21 @@ package final class StdioMCPClient: MCPConversation {
                 return
             }
             guard let progress = try? ProgressNotification(params: notification.params ?? [:]),
-                case .integer(let number) = progress.token
+                let number = Self.number(progress.token)
             else { return }
             let pending = state.withLock { $0.pending[number] }
             pending?.onProgress?(
                 MCPProgress(progress: progress.progress, total: progress.total, message: progress.message))
         case .request(let question):
             answer(question)
+        }
+    }
+
+    /// The number of a request of ours; some servers make a string of it.
+    private static func number(_ id: RequestID) -> Int64? {
+        switch id {
+        case .integer(let number): number
+        case .string(let text): Int64(text)
         }
     }
 
@@ -378,11 +405,19 @@ package final class StdioMCPClient: MCPConversation {
         let version = state.withLock { $0.version }
         if version?.era == .modern { return }
         if question.method == MCPMethod.ping {
-            return channel.write(JSONRPCResponse(id: question.id, result: [:]).json.serialized)
+            channel.write(JSONRPCResponse(id: question.id, result: [:]).json.serialized)
+            return
+        }
+        guard openQuestions.add(1, ordering: .relaxed).newValue <= OpenQuestions.streamLimit else {
+            openQuestions.subtract(1, ordering: .relaxed)
+            let error = JSONRPCError.internalError("More than \(OpenQuestions.streamLimit) questions at once")
+            channel.write(JSONRPCResponse(id: question.id, error: error).json.serialized)
+            return
         }
         Task { [handlers, channel] in
             let outcome = await handlers.answer(question, version: version ?? .latestLegacy)
             channel.write(JSONRPCResponse(id: question.id, outcome: outcome).json.serialized)
+            openQuestions.subtract(1, ordering: .relaxed)
         }
     }
 

@@ -15,7 +15,7 @@ final class UpstreamNotices: Sendable {
         var withheld = 0
     }
 
-    private let upstream: String
+    private let upstream: String?
     private let logger: Logger
     private let clock: @Sendable () -> NIODeadline
     private let lines = Mutex<[Kind: Line]>([:])
@@ -23,7 +23,8 @@ final class UpstreamNotices: Sendable {
     /// The time between two lines of one kind.
     static let interval = TimeAmount.minutes(1)
 
-    init(upstream: String, logger: Logger, clock: @escaping @Sendable () -> NIODeadline = { .now() }) {
+    /// - Parameter upstream: The name that every line has; nil: the logger has it.
+    init(upstream: String?, logger: Logger, clock: @escaping @Sendable () -> NIODeadline = { .now() }) {
         self.upstream = upstream
         self.logger = logger
         self.clock = clock
@@ -41,7 +42,7 @@ final class UpstreamNotices: Sendable {
         }
         guard let withheld else { return }
         var metadata = metadata()
-        metadata["upstream"] = "\(upstream)"
+        if let upstream { metadata["upstream"] = "\(upstream)" }
         if withheld > 0 { metadata["withheld"] = "\(withheld)" }
         logger.warning(message, metadata: metadata)
     }

@@ -257,7 +257,7 @@ import Testing
     @Test(arguments: words, [200, 500, 503]) func aWriteWhoseSessionIsSaidToBeLostIsNotButTheSessionIsDropped(
         _ words: String, _ status: Int
     ) throws {
-        for code in [-32000, -32602, nil] as [Int?] {
+        for code in [-32000, -32603, nil] as [Int?] {
             var machine = Self.sent()
             let outcome = try failure(machine.answered(Self.told(status, words, code: code), now: Self.at(1)))
             #expect(outcome.executed == .unknown)
@@ -280,6 +280,12 @@ import Testing
         // Lost again at once: it is reported, not tried for ever.
         _ = read.answered(Self.status(status, code: code), now: Self.at(4))
         _ = try failure(read.verified(isKnown: false, now: Self.at(5)))
+    }
+
+    @Test func aToolWhoseNameSoundsLikeItCostsNoSession() throws {
+        var machine = Self.sent()
+        let answer = Self.told(200, "Unknown tool: session_list", code: -32602)
+        #expect(verifies(machine.answered(answer, now: Self.at(1))))
     }
 
     @Test func theTimeOfACallThatIsVerifiedEndsWithWhatTheCallCameTo() throws {

@@ -286,6 +286,47 @@ private final class PipeServer: Sendable {
         await server.client.close()
     }
 
+    @Test func anIDMayComeBackAsText() async throws {
+        let server = PipeServer { message in
+            var message = message.object ?? [:]
+            message["id"] = message["id"]?.int.map { .string(String($0)) }
+            return PipeServer.handshake(.object(message), modern: false) ?? [
+                PipeServer.result(.object(message), ["tools": []])
+            ]
+        }
+        #expect(try await server.client.listTools().isEmpty)
+        await server.client.close()
+    }
+
+    @Test func anOlderRevisionIsFound() async throws {
+        let server = PipeServer { message in
+            if message["method"] == "server/discover" { return [PipeServer.error(message, -32601)] }
+            if message["method"] == "initialize", message["params"]?["protocolVersion"] != "2025-03-26" {
+                return [PipeServer.error(message, -32602)]
+            }
+            return PipeServer.handshake(message, modern: false) ?? []
+        }
+        try await server.client.connect()
+        let asked = server.messages.compactMap { $0["params"]?["protocolVersion"]?.string }
+        #expect(asked == ["2025-11-25", "2025-06-18", "2025-03-26"])
+        await server.client.close()
+    }
+
+    @Test func questionsWithoutEndAreAnsweredWithoutAHandler() async throws {
+        let asked = Mutex<[CheckedContinuation<Void, Never>]>([])
+        let handlers = MCPClientHandlers(roots: {
+            await withCheckedContinuation { waiting in asked.withLock { $0.append(waiting) } }
+            return []
+        })
+        let server = PipeServer(handlers: handlers) { PipeServer.handshake($0, modern: false) ?? [] }
+        try await server.client.connect()
+        for number in 0..<100 { server.say(#"{"jsonrpc":"2.0","id":"q\#(number)","method":"roots/list"}"#) }
+        try await server.waitUntil { $0.messages.count { $0["error"]?["code"] == -32603 } >= 84 }
+        try await server.waitUntil { _ in asked.withLock { $0.count } == OpenQuestions.streamLimit }
+        for waiting in asked.withLock({ $0 }) { waiting.resume() }
+        await server.client.close()
+    }
+
     @Test func aRealProcessIsStartedAndEnded() async throws {
         // Answers every line that has an id with an error: a legacy server that then refuses initialize, too.
         let script = #"while IFS= read -r line; do echo '{"jsonrpc":"2.0","id":null,"error":{}}'; done"#
