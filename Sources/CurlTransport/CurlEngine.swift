@@ -207,7 +207,7 @@ final class EndSignal: Sendable {
     }
 }
 
-/// What the new thread needs; owned by it.
+/// State that is handed to the new thread, which owns it.
 private final class ThreadStart {
     private let label: String
     private let reactor: CurlReactor?

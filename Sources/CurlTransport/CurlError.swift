@@ -17,7 +17,7 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         case resendRefused
         /// The peer closed or reset the connection before the response was whole.
         case closedEarly
-        /// What came is not HTTP/1.
+        /// The response is not HTTP/1.
         case invalidResponse
         /// The request may not be sent: bad URL, method or header.
         case invalidRequest

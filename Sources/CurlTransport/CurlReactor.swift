@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// What an engine does on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own.
+/// The work of an engine on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own.
 /// The thread is one of its own (`run`) or an event loop's (`CurlLoopHost`).
 ///
 /// `@unchecked Sendable`: an instance is made on one thread and handed over once, to the engine's thread, which
@@ -26,11 +26,11 @@ final class CurlReactor: @unchecked Sendable {
 
     /// Time at the start of the turn: precise enough for idle limits.
     private(set) var now = NIODeadline.now()
-    /// When libcurl wants to be called, nil: never.
+    /// Time at which libcurl wants to be called; nil: never.
     private var libcurlDeadline: NIODeadline?
-    /// When the first idle limit may have run out.
+    /// Time at which the first idle limit may have run out.
     private var idleDeadline: NIODeadline?
-    /// What libcurl closes now is the connection of an exchange that was given up.
+    /// True while libcurl closes the connection of an exchange that was given up.
     private var isAborting = false
 
     /// Idle limits are looked after at most this often.
@@ -154,7 +154,7 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    /// When `advance` must be called at the latest, nil: not before something happens.
+    /// Latest time for the next call of `advance`; nil: not before something happens.
     var nextDeadline: NIODeadline? {
         guard let idleDeadline else { return libcurlDeadline }
         return min(idleDeadline, libcurlDeadline ?? idleDeadline)

@@ -93,7 +93,7 @@ package final class CurlTransfer: @unchecked Sendable {
         }
     }
 
-    /// Whether the receiver has as much as it may have. Asked on the engine's thread, from the write callback.
+    /// Returns whether the receiver has as much as it may have. Asked on the engine's thread, from the write callback.
     ///
     /// No wake-up is lost: `resume` and `consumed` first change what is tested here and then post `wake`, which the
     /// engine handles after the callback that paused.

@@ -4,7 +4,7 @@ import NIOCore
 
 /// A pooled libcurl easy handle with the state of the transfer that it runs. Confined to the engine's thread.
 ///
-/// What never changes is set once; per request only the options that differ from the handle's last request are set, so
+/// Options that never change are set once; per request only the options that differ from the handle's last request are set, so
 /// each option's last value is remembered here.
 final class EasyHandle {
     let easy: UnsafeMutableRawPointer
@@ -36,9 +36,9 @@ final class EasyHandle {
         var headComplete = false
         var body = ByteBuffer()
         var receivedBytes = 0
-        /// How often libcurl was about to send the request.
+        /// Number of times that libcurl was about to send the request.
         var sendings = 0
-        /// What a callback ended the transfer for; libcurl's own code is then only "aborted".
+        /// Reason for which a callback ended the transfer; libcurl's own code is then only "aborted".
         var failure: (kind: CurlError.Kind, message: String)?
         var receivingPaused = false
         var sendingPaused = false
@@ -167,7 +167,7 @@ final class EasyHandle {
         return ccurl_easy_setopt_list(easy, CURLOPT_HTTPHEADER, headerList.first)
     }
 
-    /// Whether certain that nothing of the transfer is encrypted.
+    /// Returns true when certainly nothing of the transfer is encrypted.
     private func isPlain(_ request: CurlRequest) -> Bool {
         guard request.tls == nil, request.proxy == nil else { return false }
         return applied.url == request.url ? applied.isPlain : request.url.hasPrefix("http://")
@@ -261,7 +261,7 @@ final class EasyHandle {
 
     // MARK: Outcome
 
-    /// Whether some byte of the request may have left.
+    /// True when some byte of the request may have left.
     ///
     /// libcurl asks `beforeSending` before it writes anything. Afterwards REQUEST_SIZE counts what the first write took,
     /// and PRETRANSFER_TIME is set when that write did not fail. Both zero: the write failed at once, nothing left.

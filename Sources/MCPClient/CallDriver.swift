@@ -15,11 +15,11 @@ final class CallDriver: ExchangeOwner {
     private var exchange: Exchange?
     private var number: Int64 = 0
     private var expiry: Scheduled<Void>?
-    /// What to report when the stream cannot be taken up again.
+    /// Failure to report when the stream cannot be taken up again.
     private var broken: TransportFailure?
     private var resumptions = 0
     private let questions = OpenQuestions()
-    /// Where `CallWatch` has this call; nil: nowhere.
+    /// Place of this call in `CallWatch`; nil: it is not there.
     var watchIndex: Int?
 
     private static let maximumResumptions = 8

@@ -12,7 +12,7 @@ struct CallMachine {
         var deadline: NIODeadline
         /// Longest silence, also before the request is sent; progress begins it anew.
         var idleTimeout: TimeAmount?
-        /// How often a call that may have run is sent again: not at all unless its tool is annotated as read-only or
+        /// Number of times that a call that may have run is sent again: zero unless its tool is annotated as read-only or
         /// idempotent by an upstream that is trusted.
         var replays = 0
         /// The same for this and all other servers that may be given the call.
@@ -83,7 +83,7 @@ struct CallMachine {
 
     var isFinished: Bool { if case .finished = state { true } else { false } }
 
-    /// When the driver has to call `expired` at the latest.
+    /// Time at which the driver has to call `expired`.
     var expiry: NIODeadline {
         guard let idle = policy.idleTimeout else { return policy.deadline }
         return min(policy.deadline, lastSign + idle)

@@ -1,7 +1,7 @@
 import JSON
 import MCP
 
-/// What the answer to `server/discover` says about the era of a server: the one place that decides it.
+/// The decision on the era of a server, from its answer to `server/discover`. It is made nowhere else.
 ///
 /// The first row that fits counts.
 ///

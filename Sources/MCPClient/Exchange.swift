@@ -43,7 +43,7 @@ final class Exchange: CurlTransferReceiver {
         self.owner = owner
     }
 
-    /// Whether the transfer goes on.
+    /// True while the transfer goes on.
     var isOpen: Bool { transfer != nil }
     /// The session that the head of the answer names.
     var sessionID: String? { reader.headOnly.sessionID }

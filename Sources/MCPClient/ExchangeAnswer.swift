@@ -2,7 +2,7 @@ import JSON
 import MCP
 import NIOCore
 
-/// What one HTTP exchange said about one JSON-RPC request.
+/// The answer of one HTTP exchange to one JSON-RPC request.
 struct ExchangeAnswer {
     enum Content {
         /// A response with the right id and an object as result.
@@ -102,7 +102,7 @@ struct ExchangeAnswer {
 /// Why an exchange has no answer.
 struct TransportFailure: Error, Sendable {
     enum Kind: Sendable {
-        /// Nobody listens, or the connection ended.
+        /// The connection was refused, or ended.
         case refused
         case broken
         /// No connection is possible at all: name, certificate.

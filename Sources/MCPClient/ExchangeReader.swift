@@ -5,7 +5,7 @@ import NIOCore
 
 /// Turns the HTTP answer to one JSON-RPC request into an `ExchangeAnswer`: JSON or an event stream, whole or in pieces.
 struct ExchangeReader {
-    /// What becomes known while an answer is read.
+    /// Parts of an answer, in the order in which they are read.
     enum Incoming {
         /// The answer; whatever follows it is of no interest.
         case answer(ExchangeAnswer)

@@ -46,7 +46,7 @@ struct HandshakeMachine {
     /// Revisions that `initialize` has asked for.
     private var requested: [MCPVersion] = []
     private let firstRequest: MCPVersion
-    /// What the probe came to, where that decided nothing.
+    /// Failure of a probe that decided nothing.
     private var doubt: MCPCallFailure?
     private var description: [UInt8] = []
     private var finished = false
@@ -71,7 +71,7 @@ struct HandshakeMachine {
         if start == .initialize { ask(for: legacyVersion) }
     }
 
-    /// When the message that is under way has to have an answer: silence must leave time for what comes next.
+    /// Returns the time at which the message under way has to have an answer: silence must leave time for what follows.
     func messageDeadline(now: NIODeadline) -> NIODeadline {
         switch message {
         case .discover where era == .modern, .initialize: deadline
@@ -79,7 +79,7 @@ struct HandshakeMachine {
         }
     }
 
-    /// Whether the head of an answer is all that counts: `notifications/initialized` has no response, but some servers
+    /// True when the head of an answer is all that counts: `notifications/initialized` has no response, but some servers
     /// answer it with a stream that stays open.
     var needsHeadOnly: Bool { if case .initialized = message { true } else { false } }
 
@@ -266,7 +266,7 @@ struct HandshakeMachine {
         return failure
     }
 
-    /// What a server says goes into the log: no line ends, no control characters, no change of direction.
+    /// Returns the character as the log may hold it: no line end, no control character, no change of direction.
     private static func printable(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: "\u{FFFD}"

@@ -17,11 +17,11 @@ struct OutgoingRequest {
     var deadline: NIODeadline
     var idleTimeout: TimeAmount?
     var traceparent: String?
-    /// How often it may be sent again after it may have run.
+    /// Number of times that it is sent again after it may have run.
     var replays: Int
-    /// As often it may be sent again by this and other servers; nil: there are no others.
+    /// The same for this and all other servers together; nil: there are no others.
     var replaysLeft: Int?
-    /// What the call is sent with after its questions were declined.
+    /// Declines that the call is sent with, once its tool has asked.
     var input: DeclinedInput?
     var takesInputRequests = false
     var mirrored: [MirroredParameter] = []
@@ -43,7 +43,7 @@ struct OutgoingRequest {
         }
     }
 
-    /// What `Mcp-Name` says, where the method has it.
+    /// Value of `Mcp-Name`; nil for a method without it.
     var name: String? {
         switch body {
         case .toolCall(let tool, _): return tool

@@ -13,10 +13,10 @@ package final class GatewayStatus: Sendable {
         /// Differences between the configuration and the upstream's tools.
         package var drift: [DriftFinding] = []
         var kind = UpstreamConfiguration.Kind.mcp
-        /// How the calls of its servers end.
+        /// Outcomes of the calls of each of its servers.
         var health: [CallHealth] = []
 
-        /// What its calls come to although it can be reached; nil when they come to their end.
+        /// Failure of its last calls although it can be reached; nil when they succeed.
         var failing: String? {
             guard isReachable, let worst = health.compactMap(\.failing).max(by: { $0.calls < $1.calls }) else {
                 return nil

@@ -20,7 +20,7 @@ final class UpstreamProber: Sendable {
     private let check: Check
     private let changed: @Sendable () -> Void
 
-    /// How soon an upstream that cannot be reached is asked again.
+    /// Pause before an upstream that cannot be reached is asked again.
     static let impatience: Duration = .milliseconds(250)
 
     /// - Parameters:

@@ -32,7 +32,7 @@ final class PassThroughExchange: GatewayExchange {
     private var backoff: Backoff?
     /// The endpoint's redirect is followed once.
     private var isRedirected = false
-    /// Where the request goes when the transfer that was redirected has ended.
+    /// URL to ask when the transfer that was redirected has ended.
     private var redirect: String?
 
     init(
@@ -131,7 +131,7 @@ final class PassThroughExchange: GatewayExchange {
         return server.address.origin + path + query
     }
 
-    /// Where the endpoint itself redirects to, the first time: the client, sent there, would come back to the same path.
+    /// Returns the URL to which the endpoint itself redirects, the first time: the client would come back to the same path.
     private func redirectTarget(_ status: Int, _ headers: CurlHeaders) -> String? {
         guard status == 307 || status == 308, !isRedirected, source == nil, prefix == .mcp,
             PassThroughPath.isEndpoint(exchange.path), let request, let location = headers.first(name: "Location")

@@ -21,7 +21,7 @@ enum PassThroughPath {
         return path.hasPrefix("/auth/") ? .auth : nil
     }
 
-    /// Whether every reading of the path, however often it is decoded or normalised, stays below its prefix.
+    /// Returns whether every reading of the path, however often it is decoded or normalised, stays below its prefix.
     static func isSafe(_ path: Substring) -> Bool {
         guard let decoded = decoded(path) else { return false }
         // What is still an escape after decoding was escaped twice: a trick.
@@ -75,7 +75,7 @@ enum PassThroughPath {
         return UInt8(String(decoding: digits, as: UTF8.self), radix: 16)
     }
 
-    /// Whether a path is the endpoint itself, with or without its last slash.
+    /// Returns whether a path is the endpoint itself, with or without its last slash.
     static func isEndpoint(_ path: Substring) -> Bool { path == "/mcp" || path == "/mcp/" }
 
     /// The upstream's path: `/mcp` and `/mcp/` stand for its endpoint as that is spelled, what is below them for what is
