@@ -53,6 +53,7 @@ let package = Package(
     targets: [
         // Bytes and messages: no I/O.
         library("JSON", [.product(name: "OrderedCollections", package: "swift-collections")]),
+        library("JSONSchema", ["JSON"]),
         library("HTTPSyntax", []),
         library("MCP", ["JSON", "HTTPSyntax"]),
         library("JSONConfiguration", ["JSON"]),
@@ -82,11 +83,12 @@ let package = Package(
             ]),
 
         // MCP, both sides.
-        library("MCPClient", ["JSON", "HTTPSyntax", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
+        library(
+            "MCPClient", ["JSON", "JSONSchema", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
         library(
             "MCPServer",
             [
-                "JSON", "HTTPSyntax", "MCP", logging, crypto,
+                "JSON", "JSONSchema", "HTTPSyntax", "MCP", logging, crypto,
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
         library(
@@ -102,7 +104,7 @@ let package = Package(
         library(
             "GatewayCore",
             [
-                "CChatPage", "JSON", "HTTPSyntax", "MCP", "MCPClient", "CurlTransport", "HTTPServer",
+                "CChatPage", "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPClient", "CurlTransport", "HTTPServer",
                 "JSONConfiguration",
                 "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ] + lifecycle),
@@ -143,7 +145,7 @@ let package = Package(
         library(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON",
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON", "JSONSchema",
                 "JSONConfiguration",
                 "HTTPSyntax", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Observability",
                 "ServiceRuntime", logging,
@@ -185,9 +187,10 @@ let package = Package(
             name: "Microbenchmarks", dependencies: ["GatewayCore", "JSON", "MCP", nio("NIOCore")],
             path: "Benchmarks/Microbenchmarks", swiftSettings: settings),
         tests("JSON", []),
+        tests("JSONSchema", ["JSON"]),
         tests("HTTPSyntax", []),
-        tests("MCP", ["JSON"]),
-        tests("JSONConfiguration", ["JSON"]),
+        tests("MCP", ["JSON", "JSONSchema"]),
+        tests("JSONConfiguration", ["JSON", "JSONSchema"]),
         tests("Observability", ["JSON", logging]),
         tests("CurlTransport", [logging, nio("NIOCore"), nio("NIOPosix")]),
         tests(
@@ -197,8 +200,8 @@ let package = Package(
             "HTTPServer", ["HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
         tests(
             "MCPClient",
-            ["JSON", "MCP", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
-        tests("MCPServer", ["JSON", "MCP", logging, crypto], exclude: ["Transcripts"]),
+            ["JSON", "JSONSchema", "MCP", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
+        tests("MCPServer", ["JSON", "JSONSchema", "MCP", logging, crypto], exclude: ["Transcripts"]),
         tests(
             "MCPServerHTTP",
             [
@@ -213,14 +216,15 @@ let package = Package(
         tests(
             "GatewayCore",
             [
-                "JSON", "HTTPSyntax", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport", "HTTPServer",
+                "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport",
+                "HTTPServer",
                 "Observability",
                 "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded"),
             ]),
         tests(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON",
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON", "JSONSchema",
                 "JSONConfiguration",
                 "HTTPSyntax", "MCP", "MCPServer", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime",
                 logging, crypto,
@@ -231,7 +235,8 @@ let package = Package(
         .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TestSupport", "JSON", "CurlTransport", "gateway", "tool-server", nio("NIOCore"), nio("NIOHTTP1"),
+                "TestSupport", "JSON", "JSONSchema", "CurlTransport", "gateway", "tool-server", nio("NIOCore"),
+                nio("NIOHTTP1"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings),

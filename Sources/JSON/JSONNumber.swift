@@ -39,6 +39,11 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         self.text = text
     }
 
+    /// The number that a scanner has accepted in these bytes; 0 for a slice of another kind.
+    package init(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) {
+        text = slice.kind == .number ? JSONText.source(slice, in: bytes) : "0"
+    }
+
     /// Nil when `text` is not exactly one JSON number.
     package init?(_ text: String) {
         var copy = text

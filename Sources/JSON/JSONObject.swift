@@ -5,7 +5,7 @@ import OrderedCollections
 /// Equality and hash ignore the order, as JSON does. Keys are told apart byte by byte, unlike Swift strings: two Unicode
 /// spellings of a letter are two keys.
 package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
-    private var members: OrderedDictionary<MemberKey, JSONValue>
+    private var members: OrderedDictionary<ExactString, JSONValue>
 
     /// Makes an empty object.
     package init() {
@@ -15,7 +15,7 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
     /// Of duplicate keys the last value is kept, at the place of the first.
     package init(_ pairs: some Sequence<(String, JSONValue)>) {
         members = [:]
-        for (key, value) in pairs { members[MemberKey(key)] = value }
+        for (key, value) in pairs { members[ExactString(key)] = value }
     }
 
     package init(dictionaryLiteral elements: (String, JSONValue)...) {
@@ -24,8 +24,8 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
 
     /// Setting nil removes the member; a new key goes to the end.
     package subscript(key: String) -> JSONValue? {
-        get { members[MemberKey(key)] }
-        set { members[MemberKey(key)] = newValue }
+        get { members[ExactString(key)] }
+        set { members[ExactString(key)] = newValue }
     }
 
     /// Names of the members, in their order.
@@ -36,7 +36,7 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
     /// Removes a member and returns its value.
     @discardableResult
     package mutating func removeValue(forKey key: String) -> JSONValue? {
-        members.removeValue(forKey: MemberKey(key))
+        members.removeValue(forKey: ExactString(key))
     }
 
     /// Makes room for members.
@@ -54,28 +54,6 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
         var merged = self
         merged.merge(other)
         return merged
-    }
-}
-
-extension JSONObject {
-    private struct MemberKey: Hashable {
-        let text: String
-
-        init(_ text: String) {
-            self.text = text
-        }
-
-        static func == (left: MemberKey, right: MemberKey) -> Bool {
-            var (left, right) = (left.text, right.text)
-            return left.withUTF8 { left in
-                right.withUTF8 { JSONText.areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer($0)) }
-            }
-        }
-
-        func hash(into hasher: inout Hasher) {
-            var text = text
-            text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
-        }
     }
 }
 

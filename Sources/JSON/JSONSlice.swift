@@ -44,7 +44,8 @@ package struct JSONSlice: Hashable, Sendable {
 
     /// A string's text inside its quotes, escapes untouched; for other kinds the same as `range`.
     package var content: Range<Int> {
-        kind == .string ? Int(lower) + 1..<Int(upper) - 1 : range
+        // A slice of other bytes than the scanned ones may be shorter than its quotes.
+        kind == .string ? Int(lower) + 1..<max(Int(lower) + 1, Int(upper) - 1) : range
     }
 
     /// The same value in a buffer whose first byte lies `offset` bytes later (or, negative, earlier).

@@ -1,5 +1,5 @@
 /// A JSON document as a tree, for everything but the hot path: numbers keep their text, objects their order.
-package enum JSONValue: Hashable, Sendable {
+package enum JSONValue: Sendable {
     case null
     case bool(Bool)
     case number(JSONNumber)
@@ -62,7 +62,7 @@ extension JSONValue {
     }
 
     /// Equality with `null`.
-    package var isNull: Bool { self == .null }
+    package var isNull: Bool { kind == .null }
 
     /// The member of an object. Setting turns anything that is not an object into one; setting nil removes the member.
     package subscript(key: String) -> JSONValue? {
@@ -78,6 +78,35 @@ extension JSONValue {
     package subscript(index: Int) -> JSONValue? {
         guard case .array(let elements) = self, elements.indices.contains(index) else { return nil }
         return elements[index]
+    }
+}
+
+/// Values are equal as RFC 8259 has it: strings byte by byte, numbers by their value, objects in any order.
+extension JSONValue: Hashable {
+    /// Returns whether both values are the same.
+    package static func == (left: JSONValue, right: JSONValue) -> Bool {
+        switch (left, right) {
+        case (.null, .null): true
+        case (.bool(let left), .bool(let right)): left == right
+        case (.number(let left), .number(let right)): left == right
+        case (.string(let left), .string(let right)): ExactString(left) == ExactString(right)
+        case (.array(let left), .array(let right)): left == right
+        case (.object(let left), .object(let right)): left == right
+        default: false
+        }
+    }
+
+    /// Hashes the value; equal values have equal hashes.
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        switch self {
+        case .null: break
+        case .bool(let value): hasher.combine(value)
+        case .number(let value): hasher.combine(value)
+        case .string(let value): hasher.combine(ExactString(value))
+        case .array(let value): hasher.combine(value)
+        case .object(let value): hasher.combine(value)
+        }
     }
 }
 

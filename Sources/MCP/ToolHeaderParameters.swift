@@ -3,7 +3,7 @@ package import JSON
 
 /// Parameters of a tool that HTTP clients mirror into `Mcp-Param-…` headers (2026-07-28, custom headers).
 package struct ToolHeaderParameters: Hashable, Sendable {
-    /// Argument that travels as a header too.
+    /// One parameter.
     package struct Parameter: Hashable, Sendable {
         /// The whole header name, such as `Mcp-Param-Region`.
         package let header: String
@@ -16,11 +16,18 @@ package struct ToolHeaderParameters: Hashable, Sendable {
         package let description: String
     }
 
-    /// Marked arguments, in the schema's order.
+    /// In the order of the schema.
     package let parameters: [Parameter]
 
     /// Absence of marked arguments.
     package var isEmpty: Bool { parameters.isEmpty }
+
+    /// The parameters of a tool that mirrors nothing.
+    package static let none = ToolHeaderParameters(parameters: [])
+
+    private init(parameters: [Parameter]) {
+        self.parameters = parameters
+    }
 
     /// Reads the `x-mcp-header` annotations of an input schema.
     ///
@@ -32,7 +39,7 @@ package struct ToolHeaderParameters: Hashable, Sendable {
         parameters = walk.parameters
     }
 
-    /// The headers to send with `arguments`, values encoded. Absent and null values have none.
+    /// Returns the headers to send with `arguments`, values encoded. Absent and null values have none.
     package func headers(for arguments: JSONObject) -> [(name: String, value: String)] {
         parameters.compactMap { parameter in
             Self.text(Self.value(at: parameter.path, in: arguments)).map {
@@ -41,7 +48,7 @@ package struct ToolHeaderParameters: Hashable, Sendable {
         }
     }
 
-    /// The same for arguments that are only sliced.
+    /// Returns the headers for arguments that are only sliced.
     package func headers(
         for arguments: JSONSlice, in bytes: UnsafeRawBufferPointer
     ) -> [(name: String, value: String)] {
@@ -59,24 +66,20 @@ package struct ToolHeaderParameters: Hashable, Sendable {
 
     /// Checks received headers against the arguments of the body.
     ///
-    /// - Parameter header: the value of a header by its name, which ignores case; nil when it was not sent.
-    /// - Returns: what is wrong, for the message of a -32020; nil when all agree.
-    package func mismatch(with arguments: JSONObject, header: (String) -> String?) -> String? {
+    /// - Parameter headers: The values of a header by its name, which ignores case; one for each time it was sent.
+    /// - Returns: The message of a -32020; nil when all agree.
+    package func mismatch(with arguments: JSONObject, headers: (String) -> [String]) -> String? {
         for parameter in parameters {
             let expected = Self.value(at: parameter.path, in: arguments)
-            let hasValue = expected.map { !$0.isNull } ?? false
-            switch (header(parameter.header), hasValue) {
-            case (nil, false): continue
-            case (nil, true): return "missing \(parameter.header) header"
-            case (_?, false): return "\(parameter.header) header without a value in the body"
-            case (let received?, true):
-                guard let decoded = MCPHeader.decodeValue(received) else {
-                    return "malformed \(parameter.header) header"
-                }
-                guard Self.agrees(decoded, expected) else {
-                    return "\(parameter.header) header does not match the body"
-                }
+            let received = headers(parameter.header)
+            guard let expected, !expected.isNull else {
+                guard received.isEmpty else { return "\(parameter.header) is present but the argument is not" }
+                continue
             }
+            guard received.count == 1, let decoded = MCPHeader.decodeValue(received[0]) else {
+                return "\(parameter.header) is missing or malformed"
+            }
+            guard Self.agrees(decoded, expected) else { return "\(parameter.header) does not match the argument" }
         }
         return nil
     }
@@ -95,9 +98,9 @@ package struct ToolHeaderParameters: Hashable, Sendable {
     }
 
     /// Integers agree by value (`42.0` and `42`), everything else as text.
-    private static func agrees(_ received: String, _ expected: JSONValue?) -> Bool {
-        if let number = expected?.number, let other = JSONNumber(received) { return number == other }
-        return text(expected) == received
+    private static func agrees(_ received: String, _ expected: JSONValue) -> Bool {
+        if let number = expected.number, let other = JSONNumber(received) { return number == other }
+        return text(expected).map { ExactString($0) == ExactString(received) } ?? false
     }
 }
 
@@ -108,7 +111,9 @@ private struct Walk {
         "propertyNames", "not", "if", "then", "else",
     ]
     private static let lists: Set<String> = ["allOf", "anyOf", "oneOf", "prefixItems", "items"]
-    private static let maps: Set<String> = ["$defs", "definitions", "patternProperties", "dependentSchemas"]
+    private static let maps: Set<String> = [
+        "$defs", "definitions", "patternProperties", "dependentSchemas", "dependencies",
+    ]
 
     private(set) var parameters: [ToolHeaderParameters.Parameter] = []
     private var names: Set<String> = []
@@ -131,7 +136,7 @@ private struct Walk {
         _ annotation: JSONValue, _ schema: JSONObject, _ path: [String]?
     ) throws(ToolHeaderParameters.InvalidAnnotation) {
         guard let name = annotation.string, HTTPSyntax.isToken(name) else {
-            throw .init(description: "x-mcp-header \(annotation.text) is not a header name")
+            throw .init(description: "x-mcp-header is not a header name")
         }
         guard let path, !path.isEmpty else {
             throw .init(description: "x-mcp-header \"\(name)\" is not reached through properties alone")

@@ -113,7 +113,7 @@ final class CallDriver: ExchangeOwner {
         ) { result in
             let former = self.request.mirrored
             if case .success(let catalog) = result, let tool = self.request.name {
-                self.request.mirrored = catalog[tool]?.mirrored ?? []
+                self.request.mirrored = catalog[tool]?.mirrored ?? .none
             }
             self.perform(self.machine.relisted(changed: self.request.mirrored != former, now: .now()))
         }
@@ -197,12 +197,7 @@ final class CallDriver: ExchangeOwner {
         if connection.era == .modern {
             headers.append(name: MCPHeader.method, value: request.method)
             if let name = request.name { headers.append(name: MCPHeader.name, value: MCPHeader.encodeValue(name)) }
-            if !request.mirrored.isEmpty {
-                let arguments = request.arguments
-                for parameter in request.mirrored {
-                    if let header = parameter.header(for: arguments) { headers.append(header) }
-                }
-            }
+            for header in request.mirroredHeaders { headers.append(header) }
         }
         for header in request.credentials.credentials { headers.append(header) }
         for header in request.credentials.perRequest { headers.append(header) }

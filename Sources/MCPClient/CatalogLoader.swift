@@ -8,14 +8,7 @@ final class CatalogLoader {
     private let credentials: ForwardedCredentials
     private let deadline: NIODeadline
     private let completion: (Result<ToolCatalog, MCPCallFailure>) -> Void
-    private var tools: [ToolDefinition] = []
-    private var pages = 0
-    /// Cursors that were asked for: a list whose cursor comes back would never end.
-    private var asked: Set<String> = []
-    private var lifetime: Duration?
-
-    /// A server that never ends its list is cut short.
-    private static let maximumPages = 200
+    private var pages: CatalogPages
 
     init(
         caller: MCPCaller, credentials: ForwardedCredentials, deadline: NIODeadline,
@@ -25,12 +18,13 @@ final class CatalogLoader {
         self.credentials = credentials
         self.deadline = deadline
         self.completion = completion
+        let configuration = caller.upstream.configuration
+        pages = CatalogPages(.init(tools: configuration.catalogLimit, bytes: configuration.catalogBytes))
     }
 
     func start() { page(cursor: nil) }
 
     private func page(cursor: String?) {
-        pages += 1
         let params: JSONObject? = cursor.map { ["cursor": .string($0)] }
         caller.perform(
             OutgoingRequest(
@@ -45,31 +39,15 @@ final class CatalogLoader {
     }
 
     private func take(_ result: MCPCallResult) {
-        let document = result.message.withUnsafeReadableBytes { JSONValue(result.result, in: $0) }
-        guard let list = document["tools"]?.array else {
-            return fail(MCPCallFailure(kind: .invalid, executed: .yes, detail: "tools/list without tools"))
+        switch result.message.withUnsafeReadableBytes({ pages.take(result.result, in: $0) }) {
+        case .next(let cursor): page(cursor: cursor)
+        case .invalid: fail(MCPCallFailure(kind: .invalid, executed: .yes, detail: "tools/list without tools"))
+        case .end:
+            let catalog = ToolCatalog(
+                tools: pages.tools, era: result.era, lifetime: pages.lifetime, warnings: pages.warnings)
+            caller.upstream.catalogLoaded(catalog, credentials: credentials, now: .now())
+            completion(.success(catalog))
         }
-        let limit = caller.upstream.configuration.catalogLimit
-        for item in list where tools.count < limit {
-            // One tool that makes no sense must not hide the others.
-            if let tool = try? ToolDefinition(json: item) { tools.append(tool) }
-        }
-        if let ttl = document["ttlMs"]?.int, ttl >= 0 {
-            lifetime = min(lifetime ?? .seconds(86_400), .milliseconds(ttl))
-        }
-        // An empty cursor is a cursor like any other (2026-07-28); absent or null ends the list.
-        if let cursor = document["nextCursor"]?.string, tools.count < limit {
-            if pages < Self.maximumPages, asked.insert(cursor).inserted { return page(cursor: cursor) }
-            caller.upstream.notices.warn(
-                .catalog, "tool list does not end",
-                [
-                    "pages": "\(pages)",
-                    "answer": "a cursor that was sent before, or more than \(Self.maximumPages) pages",
-                ])
-        }
-        let catalog = ToolCatalog(tools: tools, era: result.era, lifetime: lifetime)
-        caller.upstream.catalogLoaded(catalog, credentials: credentials, now: .now())
-        completion(.success(catalog))
     }
 
     private func fail(_ failure: MCPCallFailure) {

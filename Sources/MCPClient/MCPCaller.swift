@@ -44,7 +44,7 @@ package final class MCPCaller {
                 body: .toolCall(tool: call.tool, arguments: call.arguments), credentials: call.credentials,
                 deadline: call.deadline, idleTimeout: call.idleTimeout, traceparent: call.traceparent,
                 replays: configuration.hasAlternatives ? min(replays, 1) : replays, replaysLeft: replays,
-                mirrored: entry?.mirrored ?? [], onProgress: call.onProgress),
+                mirrored: entry?.mirrored ?? .none, onProgress: call.onProgress),
             completion: completion)
     }
 

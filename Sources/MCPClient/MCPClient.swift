@@ -155,7 +155,7 @@ package final class MCPClient: MCPConversation {
         var request = OutgoingRequest(
             body: .other(method: method, params: params), credentials: credentials, deadline: deadline,
             replays: isIdempotent ? upstream.configuration.replays : 0, takesInputRequests: true,
-            mirrored: entry?.mirrored ?? [],
+            mirrored: entry?.mirrored ?? .none,
             onProgress: onProgress, onNotification: handlers.onNotification)
         request.onRequest = answerer
         return request

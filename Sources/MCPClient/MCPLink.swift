@@ -148,7 +148,8 @@ package final class MCPLink: Sendable {
             deadline: .now() + TimeAmount(request.timeout), idleTimeout: request.idleTimeout.map { TimeAmount($0) },
             traceparent: request.traceparent, replays: request.isIdempotent ? upstream.configuration.replays : 0,
             takesInputRequests: true,
-            mirrored: schema.flatMap { try? MirroredParameter.all(in: $0) } ?? [], onProgress: request.onProgress,
+            mirrored: schema.flatMap { try? ToolHeaderParameters(inputSchema: $0) } ?? .none,
+            onProgress: request.onProgress,
             onNotification: request.onNotification)
         if let onQuestion = request.onQuestion {
             outgoing.onRequest = { [eventLoop] question, reply in

@@ -196,10 +196,12 @@ package final class MCPUpstream: Sendable {
         catalogState.withLock { state in
             state = CatalogState(catalog: catalog, credentials: credentials, staleAt: now + TimeAmount(lifetime))
         }
-        guard !catalog.dropped.isEmpty else { return }
-        notices.warn(
-            .tools, "tools dropped",
-            ["tools": "\(catalog.dropped.prefix(10).map { "\($0.name): \($0.reason)" }.joined(separator: "; "))"])
+        for kind in ToolCatalog.Warning.Kind.allCases {
+            let warnings = catalog.warnings.filter { $0.kind == kind }
+            guard !warnings.isEmpty else { continue }
+            let tools = warnings.prefix(10).map { $0.tool.isEmpty ? $0.reason : "\($0.tool): \($0.reason)" }
+            notices.warn(.catalog(kind), "\(kind.rawValue)", ["reason": "\(tools.joined(separator: "; "))"])
+        }
     }
 
     func catalogFailed(now: NIODeadline) {

@@ -49,6 +49,8 @@ package struct MCPUpstreamConfiguration: Sendable {
     package var catalogLifetime: Duration
     /// Tools kept at most; more is a warning and the rest is dropped.
     package var catalogLimit: Int
+    /// Bytes of all tools' definitions together; what comes after is dropped with a warning.
+    package var catalogBytes: Int
     /// TLS towards this upstream; nil means libcurl's defaults with the system's authorities.
     package var tls: CurlTLS?
     /// Forward proxy URL, if any.
@@ -61,7 +63,8 @@ package struct MCPUpstreamConfiguration: Sendable {
         maximumResponseBytes: Int = 16 * 1024 * 1024,
         sessionLimit: Int = 10_000, sessionIdle: Duration = .seconds(30 * 60), retryWindow: Duration = .seconds(2),
         retryPause: Duration = .milliseconds(25), handshakeTimeout: Duration = .seconds(10),
-        catalogLifetime: Duration = .seconds(300), catalogLimit: Int = 10_000, tls: CurlTLS? = nil,
+        catalogLifetime: Duration = .seconds(300), catalogLimit: Int = 10_000,
+        catalogBytes: Int = 8 * 1024 * 1024, tls: CurlTLS? = nil,
         proxy: String? = nil
     ) {
         self.name = name
@@ -79,6 +82,7 @@ package struct MCPUpstreamConfiguration: Sendable {
         self.handshakeTimeout = handshakeTimeout
         self.catalogLifetime = catalogLifetime
         self.catalogLimit = catalogLimit
+        self.catalogBytes = catalogBytes
         self.tls = tls
         self.proxy = proxy
     }

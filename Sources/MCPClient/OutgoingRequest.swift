@@ -24,7 +24,7 @@ struct OutgoingRequest {
     /// Declines that the call is sent with, once its tool has asked.
     var input: DeclinedInput?
     var takesInputRequests = false
-    var mirrored: [MirroredParameter] = []
+    var mirrored = ToolHeaderParameters.none
     var onProgress: ((MCPProgress) -> Void)?
     /// Every other notification on the request's stream.
     var onNotification: ((JSONRPCNotification) -> Void)?
@@ -55,12 +55,17 @@ struct OutgoingRequest {
         }
     }
 
-    /// The tool's arguments as a tree; asked for only when some of them travel as headers.
-    var arguments: JSONValue {
+    /// The headers of the arguments that travel as headers too.
+    var mirroredHeaders: [(name: String, value: String)] {
+        guard !mirrored.isEmpty else { return [] }
         switch body {
         case .toolCall(_, let arguments):
-            arguments.withUnsafeReadableBytes { (try? JSONValue(parsing: $0)) ?? .null }
-        case .other(_, let params): params?["arguments"] ?? .null
+            return arguments.withUnsafeReadableBytes { bytes in
+                var scanner = JSONScanner(bytes)
+                return (try? scanner.document()).map { mirrored.headers(for: $0, in: bytes) } ?? []
+            }
+        case .other(_, let params):
+            return mirrored.headers(for: params?["arguments"]?.object ?? [:])
         }
     }
 }

@@ -6,7 +6,8 @@ import Synchronization
 final class UpstreamNotices: Sendable {
     /// The kinds of warnings; their number bounds what is remembered.
     enum Kind: Hashable, Sendable {
-        case handshake, notification, catalog, tools, transport
+        case handshake, notification, transport
+        case catalog(ToolCatalog.Warning.Kind)
         case call(MCPCallFailure.Kind)
     }
 

@@ -88,18 +88,17 @@ extension MCPServer {
             questionTimeout: configuration.questionTimeout)
     }
 
-    /// What is wrong with the `Mcp-Param-*` headers of a call.
+    /// Returns what is wrong with the `Mcp-Param-*` headers of a call; nil when nothing is.
     func mirrorMismatch(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders, principal: Principal?) -> String? {
-        if let forwarder {
-            guard let name = call.params?["name"]?.string, let schema = forwarder.inputSchema(ofTool: name),
-                let mirror = try? HeaderMirror(inputSchema: schema), !mirror.parameters.isEmpty
-            else { return nil }
-            return mirror.mismatch(headers: headers, arguments: call.params?["arguments"]?.object ?? [:])
-        }
-        guard let name = call.params?["name"]?.string, let tool = tool(name, for: principal, in: .latestModern),
-            !tool.mirror.parameters.isEmpty
-        else { return nil }
-        return tool.mirror.mismatch(headers: headers, arguments: call.params?["arguments"]?.object ?? [:])
+        guard let name = call.params?["name"]?.string else { return nil }
+        let mirror: ToolHeaderParameters? =
+            if let forwarder {
+                forwarder.inputSchema(ofTool: name).flatMap { try? ToolHeaderParameters(inputSchema: $0) }
+            } else {
+                tool(name, for: principal, in: .latestModern)?.mirror
+            }
+        guard let mirror, !mirror.isEmpty else { return nil }
+        return mirror.mismatch(with: call.params?["arguments"]?.object ?? [:]) { headers.all($0) }
     }
 
     // MARK: Legacy

@@ -1,6 +1,7 @@
 import Crypto
 package import Foundation
 import JSON
+import JSONSchema
 package import Logging
 package import MCP
 import Synchronization
@@ -55,7 +56,7 @@ package final class MCPServer: Sendable {
         let definition: ToolDefinition
         let input: JSONSchema
         let output: JSONSchema?
-        let mirror: HeaderMirror
+        let mirror: ToolHeaderParameters
         var access: AccessRule
     }
 
@@ -129,7 +130,7 @@ package final class MCPServer: Sendable {
             registered = RegisteredTool(
                 tool: tool, definition: definition, input: try JSONSchema(definition.inputSchema),
                 output: try definition.outputSchema.map { try JSONSchema($0) },
-                mirror: try HeaderMirror(inputSchema: definition.inputSchema), access: access)
+                mirror: try ToolHeaderParameters(inputSchema: definition.inputSchema), access: access)
         } catch {
             throw RegistrationError(description: "tool \(definition.name): \(error)")
         }

@@ -64,7 +64,7 @@ extension StreamableHTTP {
         let fields = headers.all(MCPHeader.protocolVersion)
         guard let declared = call.meta[MCPMeta.protocolVersion] else {
             // Without metadata only the header can tell that the revision is one not spoken here.
-            if let header = fields.first.flatMap(HeaderText.decoded), MCPVersion(rawValue: header)?.era != .modern,
+            if let header = fields.first.flatMap(MCPHeader.decodeValue), MCPVersion(rawValue: header)?.era != .modern,
                 fields.count == 1, isModern(header)
             {
                 throw .unsupportedVersion(requested: header, supported: MCPServer.supportedVersions)
@@ -74,7 +74,7 @@ extension StreamableHTTP {
         guard let version = declared.string else {
             throw .invalidParams("_meta[\"\(MCPMeta.protocolVersion)\"]: expected a string")
         }
-        guard fields.count == 1, let header = HeaderText.decoded(fields[0]) else {
+        guard fields.count == 1, let header = MCPHeader.decodeValue(fields[0]) else {
             throw .headerMismatch("Header mismatch: \(MCPHeader.protocolVersion) is missing or malformed")
         }
         guard header == version else {
@@ -92,7 +92,7 @@ extension StreamableHTTP {
         _ header: String, is value: String, _ headers: MCPHTTPHeaders
     ) throws(JSONRPCError) {
         let fields = headers.all(header)
-        guard fields.count == 1, let text = HeaderText.decoded(fields[0]) else {
+        guard fields.count == 1, let text = MCPHeader.decodeValue(fields[0]) else {
             throw .headerMismatch("Header mismatch: \(header) is missing or malformed")
         }
         guard text == value else { throw .headerMismatch("Header mismatch: \(header) does not match the body") }

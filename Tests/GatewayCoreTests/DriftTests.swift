@@ -31,6 +31,15 @@ import Testing
         #expect(try findings(types, [tool(schema)]) == ["unfilled_argument b", "unfilled_argument d"])
     }
 
+    @Test func aSchemaThatCannotBeUsedIsFound() throws {
+        for schema in [
+            ["type": "object", "properties": ["a": ["$ref": "https://example.com/a.json"]]],
+            ["type": "object", "allOf": .array([JSONValue](repeating: [:], count: 20_001))],
+        ] as [JSONValue] {
+            #expect(try findings(["t": ["tool": "tool"]], [tool(schema)]) == ["unchecked_arguments -"])
+        }
+    }
+
     @Test func aTypeMismatchIsFound() throws {
         let schema: JSONValue = [
             "type": "object",

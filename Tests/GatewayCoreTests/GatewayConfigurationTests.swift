@@ -1,6 +1,7 @@
 import Foundation
 import JSON
 import JSONConfiguration
+import JSONSchema
 import Logging
 import Testing
 

@@ -1,4 +1,5 @@
 import JSON
+import JSONSchema
 import MCP
 import Testing
 
@@ -26,21 +27,6 @@ import Testing
         #expect(catalog.entries.map(\.definition.name) == ["read", "again", "write"])
     }
 
-    @Test func markedParametersAreMirrored() throws {
-        let schema = Self.schema([
-            "region": ["type": "string", "x-mcp-header": "Region"],
-            "nested": ["type": "object", "properties": ["n": ["type": "integer", "x-mcp-header": "Num"]]],
-            "flag": ["type": "boolean", "x-mcp-header": "Flag"], "plain": ["type": "string"],
-        ])
-        let parameters = try MirroredParameter.all(in: schema)
-        let arguments: JSONValue = ["region": " é", "nested": ["n": 42], "flag": false, "plain": "x"]
-        let headers = parameters.compactMap { $0.header(for: arguments) }.map { "\($0.name): \($0.value)" }
-        #expect(
-            headers.sorted() == ["Mcp-Param-Flag: false", "Mcp-Param-Num: 42", "Mcp-Param-Region: =?base64?IMOp?="])
-        #expect(parameters.allSatisfy { $0.header(for: ["region": nil]) == nil })
-        #expect(parameters.compactMap { $0.header(for: ["region": ""]) }.map(\.value) == [""])
-    }
-
     @Test(
         arguments: [
             ["a": ["type": "string", "x-mcp-header": ""]],
@@ -56,15 +42,109 @@ import Testing
         let tools = [Self.tool("bad", Self.schema(properties)), Self.tool("good", Self.schema([:]))]
         let modern = ToolCatalog(tools: tools, era: .modern)
         #expect(modern.entries.map(\.definition.name) == ["good"])
-        #expect(modern.dropped.map(\.name) == ["bad"])
+        #expect(modern.warnings.map(\.tool) == ["bad"])
         #expect(ToolCatalog(tools: tools, era: .legacy).entries.count == 2)
     }
 
-    @Test func dataThatLooksLikeAnAnnotationIsNone() throws {
-        let schema = Self.schema([
-            "a": ["type": "object", "default": ["x-mcp-header": "A"], "const": ["x-mcp-header": "B"]],
-            "x-mcp-header": ["type": "string"],
-        ])
-        #expect(try MirroredParameter.all(in: schema).isEmpty)
+    @Test func aToolWhoseSchemaCannotBeUsedIsCallableAndSaysSo() {
+        let hostile: JSONValue = ["allOf": .array([JSONValue](repeating: [:], count: 20_001))]
+        let catalog = ToolCatalog(
+            tools: [Self.tool("hostile", hostile), Self.tool("good", Self.schema([:]))], era: .legacy)
+        #expect(catalog["hostile"]?.inputSchema == nil)
+        #expect(catalog["good"]?.inputSchema != nil)
+        #expect(catalog.warnings.map(\.kind) == [.unchecked])
+        #expect(catalog.warnings.map(\.tool) == ["hostile"])
+    }
+
+    @Test func allSchemasOfAListShareOneBudget() {
+        let schema = Self.schema(["a": ["type": "string"], "b": ["type": "integer"]])
+        let tools = (0..<100).map { Self.tool("t\($0)", schema) }
+        let catalog = ToolCatalog(tools: tools, era: .legacy, budget: JSONSchemaBudget(steps: 1_000, bytes: 1 << 20))
+        #expect(catalog.entries.count == 100)
+        #expect(catalog["t0"]?.inputSchema != nil)
+        #expect(catalog["t99"]?.inputSchema == nil)
+        #expect(catalog.warnings.count <= 100)
+    }
+
+    @Test func toolsAreToldApartByteByByte() {
+        let catalog = ToolCatalog(
+            tools: [Self.tool("\u{E9}", [:]), Self.tool("e\u{301}", ["type": "object"])], era: .legacy)
+        #expect(catalog.entries.count == 2)
+        #expect(catalog["e\u{301}"]?.definition.inputSchema == ["type": "object"])
+        #expect(catalog["e"] == nil)
+    }
+}
+
+@Suite struct CatalogPagesTests {
+    static func tool(_ name: String) -> String { #"{"name":"\#(name)","inputSchema":{"type":"object"}}"# }
+
+    static func take(_ page: String, _ pages: inout CatalogPages) throws -> CatalogPages.Step {
+        var copy = pages
+        defer { pages = copy }
+        return try Array(page.utf8).withUnsafeBytes { bytes in
+            var scanner = JSONScanner(bytes)
+            return copy.take(try scanner.document(), in: bytes)
+        }
+    }
+
+    @Test func aCursorThatWasSentBeforeEndsTheList() throws {
+        for cursor in ["", "same"] {
+            var pages = CatalogPages(.init(tools: 100, bytes: 10_000))
+            let page = #"{"tools":[\#(Self.tool("a"))],"nextCursor":"\#(cursor)"}"#
+            #expect(try Self.take(page, &pages) == .next(cursor))
+            #expect(try Self.take(page, &pages) == .end)
+            #expect(pages.warnings.map(\.kind) == [.cut])
+        }
+    }
+
+    @Test func cursorsThatAlternateEndTheListToo() throws {
+        var pages = CatalogPages(.init(tools: 100, bytes: 10_000))
+        #expect(try Self.take(#"{"tools":[],"nextCursor":"1"}"#, &pages) == .next("1"))
+        #expect(try Self.take(#"{"tools":[],"nextCursor":"2"}"#, &pages) == .next("2"))
+        #expect(try Self.take(#"{"tools":[],"nextCursor":"1"}"#, &pages) == .end)
+    }
+
+    @Test func aListWithoutAnotherCursorEndsWithoutAWarning() throws {
+        for end in [#"{"tools":[]}"#, #"{"tools":[],"nextCursor":null}"#, #"{"tools":[],"nextCursor":7}"#] {
+            var pages = CatalogPages(.init(tools: 100, bytes: 10_000))
+            #expect(try Self.take(end, &pages) == .end)
+            #expect(pages.warnings.isEmpty)
+        }
+    }
+
+    @Test func aPageWithoutToolsIsNone() throws {
+        for page in ["{}", #"{"tools":{}}"#, "[]", "1"] {
+            var pages = CatalogPages(.init(tools: 100, bytes: 10_000))
+            #expect(try Self.take(page, &pages) == .invalid)
+        }
+    }
+
+    @Test func theWholeListIsBounded() throws {
+        let page = { (number: Int) in
+            #"{"tools":[\#(Self.tool("a\(number)")),\#(Self.tool("b\(number)"))],"nextCursor":"\#(number)"}"#
+        }
+        for limits in [
+            CatalogPages.Limits(pages: 3, tools: 1_000, bytes: 1 << 20), .init(tools: 5, bytes: 1 << 20),
+            .init(tools: 1_000, bytes: 250), .init(pages: 1_000, tools: 1_000, bytes: 1 << 20, cursorBytes: 3),
+        ] {
+            var pages = CatalogPages(limits)
+            var number = 0
+            while try Self.take(page(number), &pages) != .end, number < 100 { number += 1 }
+            #expect(number < 100)
+            #expect(!pages.tools.isEmpty)
+            #expect(pages.tools.count <= limits.tools)
+            #expect(pages.warnings.map(\.kind) == [.cut])
+        }
+    }
+
+    @Test func lifetimesAreBounded() throws {
+        for (text, expected) in [
+            ("9223372036854775807", Duration?.none), ("-1", .none), ("1e400", .none), ("1e15", .seconds(86_400)),
+            ("5000", .seconds(5)), ("\"5\"", .none),
+        ] {
+            var pages = CatalogPages(.init(tools: 100, bytes: 10_000))
+            #expect(try Self.take(#"{"tools":[],"ttlMs":\#(text)}"#, &pages) == .end)
+            #expect(pages.lifetime == expected, "\(text)")
+        }
     }
 }

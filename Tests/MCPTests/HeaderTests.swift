@@ -94,12 +94,22 @@ struct ToolHeaderParametersTests {
             (#"{"dry":false}"#, ["mcp-param-dry-run": "false"], true),
             (#"{"dry":false}"#, ["mcp-param-dry-run": "0"], false),
             (#"{"region":""}"#, ["mcp-param-region": ""], true),
+            (#"{"region":"=?base64?x"}"#, ["mcp-param-region": "=?base64?x"], true),
+            (#"{"region":" a "}"#, ["mcp-param-region": " a "], false),
+            (#"{"place":{"floor":42}}"#, ["mcp-param-floor": "0x2a"], false),
+            (#"{"region":"a"}"#, ["mcp-param-region": "a", "mcp-param-other": "x"], true),
         ] as [(String, [String: String], Bool)])
     func agreement(body: String, headers: [String: String], agrees: Bool) throws {
         let parameters = try ToolHeaderParameters(inputSchema: Self.schema)
         let arguments = try #require(JSONValue(parsing: body).object)
-        let mismatch = parameters.mismatch(with: arguments) { headers[$0.lowercased()] }
+        let mismatch = parameters.mismatch(with: arguments) { headers[$0.lowercased()].map { [$0] } ?? [] }
         #expect((mismatch == nil) == agrees, "\(mismatch ?? "")")
+    }
+
+    @Test("a header that comes twice agrees with nothing")
+    func twice() throws {
+        let parameters = try ToolHeaderParameters(inputSchema: Self.schema)
+        #expect(parameters.mismatch(with: ["region": "a"]) { $0 == "Mcp-Param-Region" ? ["a", "a"] : [] } != nil)
     }
 
     @Test(

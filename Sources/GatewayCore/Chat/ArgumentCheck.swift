@@ -1,8 +1,13 @@
 import JSON
+import JSONSchema
 import NIOCore
 
 /// Checks a call's arguments against the tool's input schema, and says what is wrong in the payload's own words.
+///
+/// Arguments whose check would cost more than its budget go to the tool unchecked, as they do where the schema itself
+/// cannot be used: the tool validates them anyway.
 enum ArgumentCheck {
+    /// Returns the error for arguments that do not obey the schema; nil when they do, or when it cannot be told.
     static func violation(of call: ChatTranslator.Call, schema: JSONSchema) -> GatewayError? {
         call.arguments.withUnsafeReadableBytes { bytes in
             var scanner = JSONScanner(bytes)
@@ -15,7 +20,10 @@ enum ArgumentCheck {
             case .violation(let violation):
                 return error(violation, call.type)
             case nil:
-                return schema.validate(JSONValue(object, in: bytes)).first.map { error($0, call.type) }
+                guard case .violations(let violations) = schema.verdict(on: JSONValue(object, in: bytes)) else {
+                    return nil
+                }
+                return violations.first.map { error($0, call.type) }
             }
         }
     }

@@ -12,6 +12,8 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         case typeMismatch = "type_mismatch"
         /// A shadowed type's tool may change something, so that it is not asked.
         case notReadOnly = "not_read_only"
+        /// The tool's input schema cannot be used, so that its arguments are not checked.
+        case uncheckedArguments = "unchecked_arguments"
     }
 
     /// Kind of difference.
@@ -53,8 +55,15 @@ package enum Drift {
             guard let entry = catalog[type.tool] else {
                 return [DriftFinding(.missingTool, type, nil, "the tool \"\(type.tool)\" does not exist")]
             }
-            return compare(type, entry.definition.inputSchema) + compare(type, entry.definition.annotations)
+            return check(type, entry) + compare(type, entry.definition.inputSchema)
+                + compare(type, entry.definition.annotations)
         }
+    }
+
+    private static func check(_ type: ChatTypeConfiguration, _ entry: ToolCatalog.Entry) -> [DriftFinding] {
+        guard entry.inputSchema == nil else { return [] }
+        let text = "the input schema of the tool \"\(type.tool)\" cannot be used, so that arguments are not checked"
+        return [DriftFinding(.uncheckedArguments, type, nil, text)]
     }
 
     private static func compare(_ type: ChatTypeConfiguration, _ annotations: ToolAnnotations?) -> [DriftFinding] {

@@ -1,6 +1,7 @@
 import Assistant
 import Foundation
 import JSON
+import JSONSchema
 import Logging
 import MCP
 import MCPServer

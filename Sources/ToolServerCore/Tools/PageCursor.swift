@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import JSON
+import JSONSchema
 import MCPServer
 import Store
 

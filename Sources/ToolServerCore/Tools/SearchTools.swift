@@ -1,4 +1,5 @@
 import JSON
+import JSONSchema
 import MCP
 import MCPServer
 import Store

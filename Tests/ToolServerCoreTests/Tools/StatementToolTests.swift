@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import JSON
 import JSONConfiguration
+import JSONSchema
 import MCP
 import MCPServer
 import Testing

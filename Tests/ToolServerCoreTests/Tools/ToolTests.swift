@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import JSON
+import JSONSchema
 import MCP
 import MCPServer
 import NIOConcurrencyHelpers

@@ -1,3 +1,5 @@
+package import JSON
+
 /// Keywords of a property that its type does not imply.
 package struct JSONSchemaProperty: Hashable, Sendable, ExpressibleByStringLiteral {
     package var description: String?

@@ -1,6 +1,7 @@
+import JSON
 import Testing
 
-@testable import JSON
+@testable import JSONSchema
 
 @Suite("JSON Schema 2020-12")
 struct SchemaTests {
@@ -185,15 +186,36 @@ struct SchemaTests {
         #expect(location == place)
     }
 
-    @Test("endless references end as a violation, also under not")
+    @Test("a schema that refers to itself without a step into the value demands nothing there")
     func endless() throws {
-        let loop = try JSONSchema(["$ref": "#"])
-        #expect(loop.validate(1).map(\.message) == ["the schema recurses too deeply"])
-        let negated = try JSONSchema(["not": ["$ref": "#"]])
-        #expect(!negated.isValid(1))
-        #expect(!negated.validate(1).isEmpty)
-        let alternating = try JSONSchema(["anyOf": [["$ref": "#"], ["type": "string"]]])
-        #expect(!alternating.isValid(1))
+        for schema in [
+            ##"{"$ref":"#"}"##, ##"{"anyOf":[{"$ref":"#"},{"type":"string"}]}"##,
+            ##"{"$ref":"#/$defs/a","$defs":{"a":{"allOf":[{"$ref":"#/$defs/b"}]},"b":{"$ref":"#/$defs/a"}}}"##,
+        ] {
+            let loop = try JSONSchema(JSONValue(parsing: schema))
+            #expect(loop.verdict(on: 1) == .valid, "\(schema)")
+            #expect(loop.isValid(["a": [1, 2]]))
+        }
+        let beside = try JSONSchema(["$ref": "#", "type": "object", "properties": ["a": ["$ref": "#"]]])
+        #expect(beside.isValid(["a": ["a": ["a": [:]]]]))
+        #expect(beside.validate(["a": ["a": 1]]).map(\.message) == ["a.a: expected object, found number"])
+    }
+
+    @Test("a schema that refers to its own contrary decides nothing")
+    func contrary() throws {
+        let schema = try JSONSchema(["not": ["$ref": "#"]])
+        #expect(schema.verdict(on: 1) == .undecided(reason: "the schema contradicts itself"))
+        #expect(!schema.isValid(1))
+        #expect(schema.validate(1).map(\.keyword) == ["$schema"])
+    }
+
+    @Test("recursion that follows the value goes as deep as the value")
+    func recursionOfTheValue() throws {
+        let schema = try JSONSchema(
+            JSONValue(parsing: ##"{"anyOf":[{"type":"null"},{"allOf":[{"items":{"$ref":"#"},"type":"array"}]}]}"##))
+        let depth = 64
+        let deep = try JSONValue(parsing: String(repeating: "[", count: depth) + String(repeating: "]", count: depth))
+        #expect(schema.verdict(on: deep) == .valid)
     }
 
     @Test("exponential schemas hit the step bound instead of hanging")
@@ -206,6 +228,95 @@ struct SchemaTests {
         let schema = try JSONSchema(["$defs": .object(definitions), "$ref": "#/$defs/d40"])
         #expect(schema.isValid("x"))
         #expect(schema.validate(1).map(\.message) == ["the value is too large to be validated"])
+        #expect(schema.verdict(on: 1) == .undecided(reason: "the value is too large to be validated"))
+    }
+
+    static func object(_ name: String, _ value: JSONValue) -> JSONValue { .object(JSONObject([(name, value)])) }
+
+    @Test("a long name beside many values costs the name once")
+    func longNames() throws {
+        let name = String(repeating: "n", count: 1 << 20)
+        let numbers = [JSONValue](repeating: ["anyOf": [["type": "string"], ["const": 1]]], count: 6_000)
+        let schema = try JSONSchema(["properties": Self.object(name, ["prefixItems": .array(numbers)])])
+        let value: JSONValue = Self.object(name, .array([JSONValue](repeating: 2, count: 6_000)))
+        let violations = schema.validate(value)
+        #expect(violations.count == 20)
+        #expect(violations.allSatisfy { $0.message.utf8.count < 500 && $0.pointer.utf8.count < 500 })
+        let unchecked = [JSONValue](repeating: ["unevaluatedItems": false], count: 6_000)
+        let other = try JSONSchema(["properties": Self.object(name, ["prefixItems": .array(unchecked)])])
+        #expect(other.uncheckedKeywords.count == 100)
+        #expect(other.uncheckedKeywords.allSatisfy { $0.utf8.count < 500 })
+    }
+
+    @Test("schemas beyond their budget do not compile, whatever they are large in")
+    func budget() throws {
+        let texts = (0..<40_000).map { JSONValue.string("name \($0)") }
+        let schemas: [JSONValue] = [
+            ["allOf": .array([JSONValue](repeating: [:], count: 20_001))],
+            ["enum": .array([JSONValue](repeating: .string(String(repeating: "x", count: 6_400)), count: 11_000))],
+            ["allOf": .array([JSONValue](repeating: ["required": .array(texts)], count: 30))],
+            [
+                "allOf": .array(
+                    [JSONValue](repeating: ["pattern": .string(String(repeating: "a|", count: 900))], count: 600))
+            ],
+        ]
+        for schema in schemas { #expect(throws: JSONSchemaError.tooLarge) { try JSONSchema(schema) } }
+    }
+
+    @Test("many schemas share a budget, and one that breaks it does not take the others' part")
+    func sharedBudget() throws {
+        var budget = JSONSchemaBudget(steps: 3_000_000, bytes: 1 << 30)
+        let hostile: JSONValue = ["allOf": .array([JSONValue](repeating: [:], count: 20_001))]
+        #expect(throws: JSONSchemaError.tooLarge) { try JSONSchema(hostile, sharing: &budget) }
+        let schema = try JSONSchema(["type": "string"], sharing: &budget)
+        #expect(!schema.isValid(1))
+        #expect(budget.steps < 3_000_000)
+    }
+
+    @Test(
+        "checks beyond their budget are not decided",
+        arguments: [
+            (#"{"enum":["a","b","c","d","e","f","g"]}"#, #""X""#),
+            (#"{"required":["a","b","c","d","e","f","g","h","i"]}"#, #"{"a":0}"#),
+            (#"{"pattern":"^(x{0,500})*$"}"#, #""xxxxxxxxxxxxxxxxxxxx!""#),
+            (#"{"multipleOf":3}"#, "1" + String(repeating: "0", count: 500)),
+            (#"{"const":"a"}"#, "\"" + String(repeating: "x", count: 5_000) + "\""),
+            (#"{"uniqueItems":true}"#, "[" + String(repeating: "1,", count: 20) + "1]"),
+            (#"{"properties":{"a":true}}"#, "{\"" + String(repeating: "n", count: 2_000) + "\":1}"),
+            (#"{"dependentRequired":{"a":["b","c","d","e","f","g","h"]}}"#, #"{"a":1}"#),
+        ])
+    func evaluationBudget(schema: String, element: String) throws {
+        let value = JSONValue.array([JSONValue](repeating: try JSONValue(parsing: element), count: 100))
+        let schema = try JSONSchema(["contains": JSONValue(parsing: schema), "minContains": 0])
+        let small = JSONSchemaBudget(steps: 800, bytes: 1 << 20)
+        guard case .undecided = schema.verdict(on: value, budget: small) else {
+            Issue.record("decided")
+            return
+        }
+        #expect(schema.verdict(on: value) == .valid)
+    }
+
+    @Test("names and texts are told apart byte by byte")
+    func bytes() throws {
+        let (one, two) = ("\u{E9}", "e\u{301}")
+        let schema = try JSONSchema([
+            "properties": Self.object(one, ["type": "string"]), "additionalProperties": false,
+        ])
+        #expect(schema.isValid(Self.object(one, "x")))
+        #expect(!schema.isValid(Self.object(two, "x")))
+        #expect(try !JSONSchema(["const": .string(one)]).isValid(.string(two)))
+        #expect(try !JSONSchema(["enum": [.string(one)]]).isValid(.string(two)))
+    }
+
+    @Test("keywords inside data are none, and properties may be called like keywords")
+    func namesOfProperties() throws {
+        let schema = try JSONSchema(
+            JSONValue(
+                parsing: ##"{"properties":{"default":{"$anchor":"here","type":"string"},"a":{"$ref":"#here"}},"##
+                    + ##""const":{"default":"x","a":"y"},"default":{"$anchor":"here"}}"##))
+        #expect(schema.isValid(["default": "x", "a": "y"]))
+        #expect(
+            try !JSONSchema(["properties": ["default": ["$anchor": "h", "type": "string"]], "$ref": "#h"]).isValid(1))
     }
 
     @Test("what cannot be checked is listed and counts as satisfied")

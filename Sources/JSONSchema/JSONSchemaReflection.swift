@@ -1,3 +1,5 @@
+package import JSON
+
 /// JSON Schemas from Swift types.
 ///
 /// A type's `init(from:)` runs against a decoder that answers every question with a placeholder and writes down what was

@@ -46,7 +46,9 @@ struct JSONSchemaPatternParser {
     private mutating func sequence() throws(ParseError) -> Node {
         var nodes: [Node] = []
         while let scalar = next, scalar != "|", scalar != ")" {
-            nodes.append(try quantified(try atom()))
+            // Empty groups are left out, so that laying the pattern out takes no longer than it is large.
+            let node = try quantified(try atom())
+            if node.size > 0 { nodes.append(node) }
         }
         return .sequence(nodes)
     }
@@ -70,10 +72,7 @@ struct JSONSchemaPatternParser {
         if take("?" as Unicode.Scalar) {
             if take("<" as Unicode.Scalar) {
                 guard next != "=", next != "!" else { throw .unsupported("look-behind") }
-                while let scalar = next, scalar != ">" {
-                    _ = scalar
-                    position += 1
-                }
+                while next != nil, next != ">" { position += 1 }
                 guard take(">" as Unicode.Scalar) else { throw .malformed("unterminated group name in pattern") }
             } else if !take(":" as Unicode.Scalar) {
                 throw .unsupported("look-ahead or inline flags")
@@ -137,26 +136,26 @@ struct JSONSchemaPatternParser {
     // MARK: Classes and escapes
 
     private mutating func characterClass() throws(ParseError) -> JSONSchemaScalarSet {
-        var set = JSONSchemaScalarSet()
-        set.isNegated = take("^" as Unicode.Scalar)
+        let isNegated = take("^" as Unicode.Scalar)
+        // Joined at the end, so that a long class costs no more than sorting its members.
+        var members: [JSONSchemaScalarSet] = []
         while true {
-            guard let scalar = next else { throw .malformed("missing ']' in pattern") }
-            if take("]" as Unicode.Scalar) { return set }
+            guard next != nil else { throw .malformed("missing ']' in pattern") }
+            if take("]" as Unicode.Scalar) { return JSONSchemaScalarSet(unionOf: members, isNegated: isNegated) }
             let lower = try classMember()
-            _ = scalar
             guard next == "-", position + 1 < scalars.count, scalars[position + 1] != "]" else {
-                set.insert(lower)
+                members.append(lower)
                 continue
             }
             position += 1
             let upper = try classMember()
             guard let first = lower.single, let last = upper.single else {
                 // `[\d-x]`: three members, as lenient engines read it.
-                for member in [lower, JSONSchemaScalarSet(0x2D...0x2D), upper] { set.insert(member) }
+                members += [lower, JSONSchemaScalarSet(0x2D...0x2D), upper]
                 continue
             }
             guard first <= last else { throw .malformed("range out of order in class of pattern") }
-            set.ranges.append(first...last)
+            members.append(JSONSchemaScalarSet(first...last))
         }
     }
 
@@ -207,7 +206,7 @@ struct JSONSchemaPatternParser {
     private mutating func hexadecimal(_ count: Int) throws(ParseError) -> UInt32 {
         var value: UInt32 = 0
         for _ in 0..<count {
-            guard let scalar = next, scalar.isASCII, let digit = Byte.hexadecimal(UInt8(scalar.value)) else {
+            guard let scalar = next, scalar.isASCII, let digit = Character(scalar).hexDigitValue.map(UInt32.init) else {
                 throw .malformed("invalid hexadecimal escape in pattern")
             }
             value = value << 4 | digit
@@ -220,7 +219,8 @@ struct JSONSchemaPatternParser {
         if take("{" as Unicode.Scalar) {
             var value: UInt32 = 0
             while let scalar = next, scalar != "}" {
-                guard scalar.isASCII, let digit = Byte.hexadecimal(UInt8(scalar.value)), value <= 0x10FFFF else {
+                guard scalar.isASCII, let digit = Character(scalar).hexDigitValue.map(UInt32.init), value <= 0x10FFFF
+                else {
                     throw .malformed("invalid \\u{} escape in pattern")
                 }
                 value = value << 4 | digit
@@ -278,14 +278,4 @@ struct JSONSchemaPatternParser {
             "Z": separators, "Separator": separators, "Zs": [.spaceSeparator], "Cc": [.control], "Cf": [.format],
         ]
     }()
-}
-
-extension JSONSchemaScalarSet {
-    /// The only scalar of the set, when it is one.
-    fileprivate var single: UInt32? {
-        guard !isNegated, categories.isEmpty, negations.isEmpty, ranges.count == 1,
-            ranges[0].lowerBound == ranges[0].upperBound
-        else { return nil }
-        return ranges[0].lowerBound
-    }
 }

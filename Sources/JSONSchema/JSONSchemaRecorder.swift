@@ -1,3 +1,5 @@
+import JSON
+
 /// A decoder that answers with placeholders and records the questions. Containers share what they record, so it is an
 /// object; it lives in one call and on one thread.
 final class JSONSchemaRecorder: Decoder {

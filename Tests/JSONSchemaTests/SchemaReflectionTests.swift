@@ -1,6 +1,7 @@
+import JSON
 import Testing
 
-@testable import JSON
+@testable import JSONSchema
 
 @Suite("Schemas follow from types")
 struct SchemaReflectionTests {

@@ -1,4 +1,6 @@
-/// Result of the check without a tree.
+package import JSON
+
+/// The outcome of the check without a tree.
 package enum JSONSchemaQuickResult: Hashable, Sendable {
     case valid
     case violation(JSONSchemaViolation)
@@ -21,6 +23,8 @@ extension JSONSchema {
 struct JSONSchemaQuickForm: Sendable {
     /// More properties are left to the tree: presence is one bit each.
     static let maximumProperties = 64
+    /// Longer enumerations are left to the tree, which looks values up.
+    static let maximumStrings = 256
 
     private struct Property: Sendable {
         let name: String
@@ -49,7 +53,9 @@ struct JSONSchemaQuickForm: Sendable {
             for assertion in node {
                 switch assertion {
                 case .types(let value): types = value
-                case .enumeration(let values):
+                case .enumeration(let enumeration):
+                    let values = enumeration.values
+                    guard values.count <= JSONSchemaQuickForm.maximumStrings else { return nil }
                     let texts = values.compactMap(\.string)
                     guard texts.count == values.count else { return nil }
                     strings = texts.map { Array($0.utf8) }
@@ -87,16 +93,20 @@ struct JSONSchemaQuickForm: Sendable {
                 case .forbidden: allowsAdditional = false
                 case .schema: return nil
                 }
-                for (name, node) in members.sorted(by: { $0.key < $1.key }) {
-                    properties[index(of: name)].rule = Rule(nodes[node])
+                guard members.count <= Self.maximumProperties else { return nil }
+                for (name, node) in members.sorted(by: { $0.key.text < $1.key.text }) {
+                    guard let index = index(of: name.text) else { return nil }
+                    properties[index].rule = Rule(nodes[node])
                 }
             case .required(let names):
-                for name in names { properties[index(of: name)].isRequired = true }
+                for name in names {
+                    guard let index = index(of: name) else { return nil }
+                    properties[index].isRequired = true
+                }
             default:
                 return nil
             }
         }
-        guard properties.count <= Self.maximumProperties else { return nil }
         // A required name without a schema of its own is unknown to additionalProperties: false.
         for (index, property) in properties.enumerated() where property.isRequired {
             required |= 1 << UInt64(index)
@@ -106,12 +116,14 @@ struct JSONSchemaQuickForm: Sendable {
 
     private static func isDeclared(_ name: String, _ root: [JSONSchemaAssertion]) -> Bool {
         root.contains { assertion in
-            if case .members(let members, _, _) = assertion { members[name] != nil } else { false }
+            if case .members(let members, _, _) = assertion { members[ExactString(name)] != nil } else { false }
         }
     }
 
-    private mutating func index(of name: String) -> Int {
-        if let index = properties.firstIndex(where: { $0.name == name }) { return index }
+    /// The place of a property, new or known; nil when there are too many.
+    private mutating func index(of name: String) -> Int? {
+        if let index = properties.firstIndex(where: { ExactString($0.name) == ExactString(name) }) { return index }
+        guard properties.count < Self.maximumProperties else { return nil }
         properties.append(Property(name: name))
         names.append(contentsOf: name.utf8)
         ends.append(names.count)
@@ -125,7 +137,7 @@ struct JSONSchemaQuickForm: Sendable {
         JSONScanner.members(of: object, in: bytes) { member in
             guard let index = index(of: member.key, in: bytes) else {
                 if !allowsAdditional, result == .valid {
-                    let name = JSONText.string(member.key, in: bytes)
+                    let name = JSONSchemaText.cut(JSONText.string(member.key, in: bytes))
                     result = Self.violation("", "additionalProperties", "unknown property '\(name)'")
                 }
                 return true
@@ -146,7 +158,7 @@ struct JSONSchemaQuickForm: Sendable {
         guard result == .valid else { return result }
         let missing = required & ~seen
         guard missing == 0 else {
-            let name = properties[missing.trailingZeroBitCount].name
+            let name = JSONSchemaText.cut(properties[missing.trailingZeroBitCount].name)
             return Self.violation("", "required", "missing required property '\(name)'")
         }
         return .valid
@@ -174,7 +186,7 @@ struct JSONSchemaQuickForm: Sendable {
             case false?:
                 let found =
                     types.contains(.integer) && value.kind == .number
-                    ? JSONText.source(value, in: bytes) : value.kind.description
+                    ? JSONSchemaText.cut(JSONText.source(value, in: bytes)) : value.kind.description
                 return violation(name, "type", "expected \(types.text), found \(found)")
             }
         }
@@ -189,7 +201,7 @@ struct JSONSchemaQuickForm: Sendable {
             guard lengths.contains(JSONText.scalarCount(value, in: bytes)) else { return nil }
         case .number:
             guard rule.minimum != nil || rule.maximum != nil else { return .valid }
-            let number = JSONNumber(validated: JSONText.source(value, in: bytes))
+            let number = JSONNumber(value, in: bytes)
             if let minimum = rule.minimum, number < minimum { return nil }
             if let maximum = rule.maximum, maximum < number { return nil }
         default:
@@ -211,13 +223,16 @@ struct JSONSchemaQuickForm: Sendable {
         case .number:
             if types.contains(.number) { return true }
             guard types.contains(.integer) else { return false }
-            let isPlain = value.range.allSatisfy { bytes[$0] == Byte.minus || bytes[$0] &- Byte.zero < 10 }
+            let isPlain = value.range.allSatisfy {
+                bytes[$0] == UInt8(ascii: "-") || bytes[$0] &- UInt8(ascii: "0") < 10
+            }
             return isPlain ? true : nil
         }
     }
 
     private static func violation(_ name: String, _ keyword: String, _ message: String) -> JSONSchemaQuickResult {
-        .violation(
+        let name = JSONSchemaText.cut(name)
+        return .violation(
             JSONSchemaViolation(
                 pointer: name.isEmpty ? "" : "/" + JSONPointer.escaped(name), field: name, keyword: keyword,
                 message: name.isEmpty ? message : "\(name): \(message)"))

@@ -1,6 +1,7 @@
+import JSON
 import Testing
 
-@testable import JSON
+@testable import JSONSchema
 
 @Suite("The check without a tree agrees with the tree")
 struct SchemaQuickTests {
@@ -20,7 +21,10 @@ struct SchemaQuickTests {
 
     static func quick(_ schema: JSONValue, _ text: String) throws -> JSONSchemaQuickResult? {
         let schema = try JSONSchema(schema)
-        return try Scanning.with(text) { schema.quickValidate(object: $0, in: $1) }
+        return try Array(text.utf8).withUnsafeBytes { bytes in
+            var scanner = JSONScanner(bytes)
+            return schema.quickValidate(object: try scanner.document(), in: bytes)
+        }
     }
 
     @Test(

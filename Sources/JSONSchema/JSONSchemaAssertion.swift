@@ -1,10 +1,12 @@
+import JSON
+
 /// One compiled keyword. Subschemas are indices of compiled nodes, so a schema may refer to itself.
 enum JSONSchemaAssertion: Sendable {
     /// The schema `false`.
     case never
     case types(JSONSchemaTypes)
     case constant(JSONValue)
-    case enumeration([JSONValue])
+    case enumeration(JSONSchemaEnumeration)
 
     case minimum(JSONNumber)
     case maximum(JSONNumber)
@@ -22,7 +24,7 @@ enum JSONSchemaAssertion: Sendable {
     case maxItems(Int)
     case uniqueItems
 
-    case members(properties: [String: Int], patterns: [(JSONSchemaPattern, Int)], additional: JSONSchemaAdditional)
+    case members(properties: [ExactString: Int], patterns: [(JSONSchemaPattern, Int)], additional: JSONSchemaAdditional)
     case required([String])
     case propertyNames(Int)
     case minProperties(Int)
@@ -38,7 +40,27 @@ enum JSONSchemaAssertion: Sendable {
     case reference(Int)
 }
 
-/// What `additionalProperties` says.
+/// The values of `enum`, looked up at once where they are many.
+struct JSONSchemaEnumeration: Sendable {
+    /// In the order of the schema.
+    let values: [JSONValue]
+    private let lookup: Set<JSONValue>?
+
+    init(_ values: [JSONValue]) {
+        self.values = values
+        lookup = values.count > 8 ? Set(values) : nil
+    }
+
+    /// Comparisons that `contains` makes at most.
+    var comparisons: Int { lookup == nil ? values.count : 1 }
+
+    /// Returns whether the value is one of them.
+    func contains(_ value: JSONValue) -> Bool {
+        lookup?.contains(value) ?? values.contains(value)
+    }
+}
+
+/// The meaning of `additionalProperties`.
 enum JSONSchemaAdditional: Sendable {
     case allowed
     case forbidden

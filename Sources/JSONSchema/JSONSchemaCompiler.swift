@@ -1,89 +1,94 @@
+import JSON
+
 /// Turns a schema into nodes of assertions. Works through a queue, so neither nesting nor references recurse.
 struct JSONSchemaCompiler {
     static let maximumNodes = 20_000
+    static let maximumUnchecked = 100
+    /// A node with a keyword or two, roughly.
+    private static let bytesPerNode = 200
 
     private(set) var nodes: [[JSONSchemaAssertion]] = []
     private(set) var unchecked: [String] = []
+    private(set) var budget: JSONSchemaBudget
 
-    private struct Pending {
-        let node: Int
-        let schema: JSONValue
-        let pointer: String
+    private var pending: [(node: Int, place: Int)] = []
+    /// Place → node.
+    private var compiled: [Int: Int] = [:]
+    private var places: JSONSchemaPlaces
+
+    init(root: JSONValue, budget: JSONSchemaBudget) throws(JSONSchemaError) {
+        self.budget = budget
+        places = try JSONSchemaPlaces(root, &self.budget)
     }
 
-    private let root: JSONValue
-    private var pending: [Pending] = []
-    private var indices: [String: Int] = [:]
-    private var directory: JSONSchemaDirectory
-
-    init(root: JSONValue) {
-        self.root = root
-        directory = JSONSchemaDirectory(root)
-    }
-
-    /// The first node is the schema at `reference`.
-    mutating func compile(startingAt reference: String = "#") throws(JSONSchemaError) {
-        let pointer = try directory.resolve(reference, from: "")
-        _ = try node(at: pointer)
-        while let next = pending.popLast() {
-            nodes[next.node] = try assertions(of: next.schema, at: next.pointer)
+    /// Compiles everything that the schema at `reference` leads to; that one is the first node.
+    mutating func compile(startingAt reference: String) throws(JSONSchemaError) {
+        guard let start = try places.resolve(reference, from: JSONSchemaPlaces.root, &budget) else {
+            throw .unsupportedReference(reference, at: "#")
+        }
+        _ = try node(at: start)
+        while let (node, place) = pending.popLast() {
+            do throws(JSONSchemaError) {
+                nodes[node] = try assertions(of: places.value(at: place), at: place)
+            } catch {
+                guard case .invalid(let keyword, let reason) = error else { throw error }
+                let pointer = places.pointer(to: place)
+                throw .invalid(at: keyword.isEmpty ? pointer : "\(pointer)/\(keyword)", reason: reason)
+            }
         }
     }
 
-    /// The node of the schema at `pointer`, compiled later.
-    private mutating func node(at pointer: String) throws(JSONSchemaError) -> Int {
-        if let index = indices[pointer] { return index }
-        guard let schema = JSONPointer.value(at: pointer, in: root) else {
-            throw .unsupportedReference("#" + pointer, at: "#")
+    /// Returns the node of the schema at a place, compiled later.
+    private mutating func node(at place: Int) throws(JSONSchemaError) -> Int {
+        if let node = compiled[place] { return node }
+        guard nodes.count < Self.maximumNodes, budget.spend(steps: 10, bytes: Self.bytesPerNode) else {
+            throw .tooLarge
         }
-        return try enqueue(schema, pointer)
-    }
-
-    private mutating func enqueue(_ schema: JSONValue, _ pointer: String) throws(JSONSchemaError) -> Int {
-        if let index = indices[pointer] { return index }
-        guard nodes.count < Self.maximumNodes else { throw .tooLarge }
-        let index = nodes.count
-        indices[pointer] = index
+        let node = nodes.count
+        compiled[place] = node
         nodes.append([])
-        pending.append(Pending(node: index, schema: schema, pointer: pointer))
-        return index
+        pending.append((node, place))
+        return node
     }
 
     private mutating func assertions(
-        of schema: JSONValue, at pointer: String
+        of schema: JSONValue, at place: Int
     ) throws(JSONSchemaError) -> [JSONSchemaAssertion] {
         switch schema {
         case .bool(true): return []
         case .bool(false): return [.never]
-        case .object(let object):
-            var reading = JSONSchemaKeywords(object: object, pointer: pointer)
-            return try compile(&reading)
-        default: throw .invalid(at: "#" + pointer, reason: "expected an object or a boolean, found \(schema.kind)")
+        case .object(let object): return try compile(JSONSchemaKeywords(object: object, place: place))
+        default: throw .invalid(at: "", reason: "expected an object or a boolean, found \(schema.kind)")
         }
     }
 
-    private mutating func compile(_ keywords: inout JSONSchemaKeywords) throws(JSONSchemaError) -> [JSONSchemaAssertion]
-    {
+    private mutating func compile(_ keywords: JSONSchemaKeywords) throws(JSONSchemaError) -> [JSONSchemaAssertion] {
         var list: [JSONSchemaAssertion] = []
         for key in ["$ref", "$dynamicRef"] {
             guard let reference = try keywords.string(key) else { continue }
-            guard let target = try? directory.resolve(reference, from: keywords.pointer),
-                let node = try? node(at: target)
-            else {
-                // A table that has overflowed is the only other reason for the second failure.
-                guard nodes.count < Self.maximumNodes else { throw .tooLarge }
-                throw .unsupportedReference(reference, at: "#" + keywords.pointer)
+            guard let target = try places.resolve(reference, from: keywords.place, &budget) else {
+                throw .unsupportedReference(reference, at: places.pointer(to: keywords.place))
             }
-            list.append(.reference(node))
+            list.append(.reference(try node(at: target)))
         }
         try compileScalars(keywords, &list)
         try compileArrays(keywords, &list)
         try compileObjects(keywords, &list)
         try compileCombinators(keywords, &list)
         for key in ["unevaluatedProperties", "unevaluatedItems"] where keywords.object[key] != nil {
-            unchecked.append("#\(keywords.pointer)/\(key)")
+            noteUnchecked(keywords, key)
         }
         return list
+    }
+
+    private mutating func noteUnchecked(_ keywords: JSONSchemaKeywords, _ key: String) {
+        guard unchecked.count < Self.maximumUnchecked else { return }
+        unchecked.append(places.pointer(to: keywords.place, key))
+    }
+
+    /// Takes what a list of the schema costs.
+    private mutating func pay(for count: Int) throws(JSONSchemaError) {
+        guard budget.spend(steps: count, bytes: 64 * count) else { throw .tooLarge }
     }
 
     // MARK: Keywords
@@ -93,7 +98,12 @@ struct JSONSchemaCompiler {
     ) throws(JSONSchemaError) {
         if let types = try keywords.types() { list.append(.types(types)) }
         if let constant = keywords.object["const"] { list.append(.constant(constant)) }
-        if let values = try keywords.array("enum") { list.append(.enumeration(values)) }
+        if let values = try keywords.array("enum") {
+            var weight = 0
+            for value in values { weight += JSONSchemaEvaluation.weight(of: value) }
+            try pay(for: weight)
+            list.append(.enumeration(JSONSchemaEnumeration(values)))
+        }
         if let number = try keywords.number("minimum") { list.append(.minimum(number)) }
         if let number = try keywords.number("maximum") { list.append(.maximum(number)) }
         if let number = try keywords.number("exclusiveMinimum") { list.append(.exclusiveMinimum(number)) }
@@ -109,18 +119,19 @@ struct JSONSchemaCompiler {
         }
     }
 
-    /// Nil, and noted as unchecked, for a pattern that the automaton cannot express.
+    /// Nil, and noted as unchecked, for a pattern that the automaton cannot express or that is too large.
     private mutating func pattern(
         _ text: String, _ keywords: JSONSchemaKeywords, _ key: String
     ) throws(JSONSchemaError) -> JSONSchemaPattern? {
         do throws(JSONSchemaPattern.ParseError) {
-            return try JSONSchemaPattern(text)
+            return try JSONSchemaPattern(text, &budget)
         } catch {
             switch error {
-            case .malformed(let reason): throw .invalid(at: "#\(keywords.pointer)/\(key)", reason: reason)
+            case .malformed(let reason): throw .invalid(at: key, reason: reason)
             case .unsupported:
-                unchecked.append("#\(keywords.pointer)/\(key)")
+                noteUnchecked(keywords, key)
                 return nil
+            case .tooLarge: throw .tooLarge
             }
         }
     }
@@ -146,12 +157,15 @@ struct JSONSchemaCompiler {
     private mutating func compileObjects(
         _ keywords: JSONSchemaKeywords, _ list: inout [JSONSchemaAssertion]
     ) throws(JSONSchemaError) {
-        if let names = try keywords.strings("required"), !names.isEmpty { list.append(.required(names)) }
+        if let names = try keywords.strings("required"), !names.isEmpty {
+            try pay(for: names.count)
+            list.append(.required(names))
+        }
         let properties = try namedSubschemas("properties", keywords) ?? []
         var patterns: [(JSONSchemaPattern, Int)] = []
         var skipsPattern = false
         for (text, node) in try namedSubschemas("patternProperties", keywords) ?? [] {
-            let key = "patternProperties/\(JSONPointer.escaped(text))"
+            let key = "patternProperties/\(JSONPointer.escaped(JSONSchemaText.cut(text)))"
             if let pattern = try pattern(text, keywords, key) {
                 patterns.append((pattern, node))
             } else {
@@ -170,7 +184,8 @@ struct JSONSchemaCompiler {
         if !isTrivial {
             list.append(
                 .members(
-                    properties: Dictionary(properties) { $1 }, patterns: patterns, additional: additional))
+                    properties: Dictionary(properties.map { (ExactString($0), $1) }) { $1 }, patterns: patterns,
+                    additional: additional))
         }
         if let node = try subschema("propertyNames", keywords) { list.append(.propertyNames(node)) }
         if let count = try keywords.count("minProperties") { list.append(.minProperties(count)) }
@@ -188,10 +203,10 @@ struct JSONSchemaCompiler {
             guard let object = value.object else { throw keywords.invalid(key, "an object") }
             for (name, dependency) in object {
                 if key != "dependentSchemas", let names = dependency.array {
+                    try pay(for: names.count)
                     required.append((name, names.compactMap(\.string)))
-                } else {
-                    let pointer = "\(keywords.pointer)/\(key)/\(JSONPointer.escaped(name))"
-                    schemas.append((name, try enqueue(dependency, pointer)))
+                } else if let node = try node([key, name], keywords) {
+                    schemas.append((name, node))
                 }
             }
         }
@@ -217,11 +232,23 @@ struct JSONSchemaCompiler {
 
     // MARK: Subschemas
 
+    /// The node of what stands below a schema, there being something.
+    private mutating func node(
+        _ tokens: [String], _ keywords: JSONSchemaKeywords
+    ) throws(JSONSchemaError) -> Int? {
+        var place = keywords.place
+        for token in tokens {
+            guard let next = try places.place(token, below: place, &budget) else { return nil }
+            place = next
+        }
+        return try node(at: place)
+    }
+
     private mutating func subschema(
         _ key: String, _ keywords: JSONSchemaKeywords
     ) throws(JSONSchemaError) -> Int? {
-        guard let schema = keywords.object[key] else { return nil }
-        return try enqueue(schema, "\(keywords.pointer)/\(key)")
+        guard keywords.object[key] != nil else { return nil }
+        return try node([key], keywords)
     }
 
     private mutating func subschemas(
@@ -229,8 +256,8 @@ struct JSONSchemaCompiler {
     ) throws(JSONSchemaError) -> [Int]? {
         guard let schemas = try keywords.array(key) else { return nil }
         var nodes: [Int] = []
-        for (index, schema) in schemas.enumerated() {
-            nodes.append(try enqueue(schema, "\(keywords.pointer)/\(key)/\(index)"))
+        for index in schemas.indices {
+            if let node = try node([key, "\(index)"], keywords) { nodes.append(node) }
         }
         return nodes
     }
@@ -241,8 +268,8 @@ struct JSONSchemaCompiler {
         guard let value = keywords.object[key] else { return nil }
         guard let object = value.object else { throw keywords.invalid(key, "an object") }
         var nodes: [(String, Int)] = []
-        for (name, schema) in object {
-            nodes.append((name, try enqueue(schema, "\(keywords.pointer)/\(key)/\(JSONPointer.escaped(name))")))
+        for (name, _) in object {
+            if let node = try node([key, name], keywords) { nodes.append((name, node)) }
         }
         return nodes
     }

@@ -1,0 +1,30 @@
+/// Text that is compared and hashed byte by byte.
+///
+/// Swift's own comparison takes two Unicode spellings of a letter (`é` as one scalar or as two) for the same text. A name
+/// from outside (a key of a JSON object, a tool, a user) means only its own bytes.
+package struct ExactString: Hashable, Sendable, CustomStringConvertible {
+    /// The text itself.
+    package let text: String
+
+    /// Takes over `text`.
+    package init(_ text: String) {
+        self.text = text
+    }
+
+    /// Returns whether both texts have the same bytes.
+    package static func == (left: ExactString, right: ExactString) -> Bool {
+        var (left, right) = (left.text, right.text)
+        return left.withUTF8 { left in
+            right.withUTF8 { JSONText.areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer($0)) }
+        }
+    }
+
+    /// Hashes the bytes.
+    package func hash(into hasher: inout Hasher) {
+        var text = text
+        text.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+    }
+
+    /// The text itself.
+    package var description: String { text }
+}
