@@ -6,8 +6,6 @@ package struct JSONError: Error, Hashable, CustomStringConvertible {
         case syntax
         /// A byte sequence that is not UTF-8 (overlong forms, encoded surrogates, values above U+10FFFF).
         case invalidUTF8
-        /// A `\uD800`…`\uDFFF` escape without its other half.
-        case loneSurrogate
         /// More nested containers than the limit allows.
         case tooDeep
         /// The text ends inside a value, or is empty.
@@ -35,7 +33,6 @@ package struct JSONError: Error, Hashable, CustomStringConvertible {
         switch code {
         case .syntax: "unexpected character at byte \(offset)"
         case .invalidUTF8: "invalid UTF-8 at byte \(offset)"
-        case .loneSurrogate: "unpaired surrogate escape at byte \(offset)"
         case .tooDeep: "nested too deeply at byte \(offset)"
         case .unexpectedEnd: "unexpected end at byte \(offset)"
         case .trailingBytes: "unexpected content after the value at byte \(offset)"

@@ -60,26 +60,21 @@ extension JSONScanner {
             UInt8(ascii: "r"), UInt8(ascii: "t"):
             return start + 2
         case UInt8(ascii: "u"):
-            let first = try codeUnit(at: start + 2)
-            guard first & 0xF800 == 0xD800 else { return start + 6 }
-            guard first < 0xDC00, start + 7 < bytes.count, bytes[start + 6] == Byte.backslash,
-                bytes[start + 7] == UInt8(ascii: "u")
-            else { throw JSONError(.loneSurrogate, at: start) }
-            guard try codeUnit(at: start + 8) & 0xFC00 == 0xDC00 else { throw JSONError(.loneSurrogate, at: start) }
-            return start + 12
+            // Half a surrogate pair is valid by the grammar of RFC 8259, and JavaScript writes it; it is text that has no
+            // such character (see `JSONText`).
+            try checkDigits(at: start + 2)
+            return start + 6
         default:
             throw JSONError(.syntax, at: start + 1)
         }
     }
 
-    private func codeUnit(at start: Int) throws(JSONError) -> UInt32 {
-        var unit: UInt32 = 0
+    /// Four hexadecimal digits.
+    private func checkDigits(at start: Int) throws(JSONError) {
         for position in start..<start + 4 {
             guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: bytes.count) }
-            guard let digit = Byte.hexadecimal(bytes[position]) else { throw JSONError(.syntax, at: position) }
-            unit = unit << 4 | digit
+            guard Byte.hexadecimal(bytes[position]) != nil else { throw JSONError(.syntax, at: position) }
         }
-        return unit
     }
 
     /// End of one UTF-8 sequence of two to four bytes (Unicode 16, table 3-7).

@@ -1,4 +1,7 @@
-/// Validating scanner over borrowed bytes: RFC 8259, UTF-8, no lone surrogates, no byte order mark, a depth limit.
+/// Validating scanner over borrowed bytes: RFC 8259, UTF-8, no byte order mark, a depth limit.
+///
+/// An escape of half a surrogate pair (`\ud83d` alone) is valid, as the grammar has it. What is passed on as bytes keeps it;
+/// where text is made, it becomes U+FFFD.
 ///
 /// One pass, no allocation, no recursion: open containers are one bit each. What it returns are byte ranges; nothing
 /// is decoded. The bytes must stay alive and unchanged while the scanner or its slices are in use.

@@ -125,8 +125,11 @@ package enum JSONText {
         }
     }
 
-    /// The scalar that a validated escape at `start` stands for, and the escape's length in bytes.
-    static func escape(at start: Int, in bytes: UnsafeRawBufferPointer) -> (scalar: Unicode.Scalar, length: Int) {
+    /// Returns the scalar that a validated escape at `start` stands for, and the escape's length in bytes: twelve for a
+    /// surrogate pair; half a pair stands for U+FFFD.
+    package static func escape(
+        at start: Int, in bytes: UnsafeRawBufferPointer
+    ) -> (scalar: Unicode.Scalar, length: Int) {
         guard start + 1 < bytes.count else { return ("\u{FFFD}", 1) }
         switch bytes[start + 1] {
         case UInt8(ascii: "b"): return ("\u{08}", 2)
@@ -134,14 +137,21 @@ package enum JSONText {
         case UInt8(ascii: "n"): return ("\n", 2)
         case UInt8(ascii: "r"): return ("\r", 2)
         case UInt8(ascii: "t"): return ("\t", 2)
-        case UInt8(ascii: "u"):
-            let first = codeUnit(at: start + 2, in: bytes)
-            guard first & 0xFC00 == 0xD800 else { return (Unicode.Scalar(first) ?? "\u{FFFD}", 6) }
-            let second = codeUnit(at: start + 8, in: bytes)
-            let value = 0x10000 + ((first & 0x3FF) << 10 | (second & 0x3FF))
-            return (Unicode.Scalar(value) ?? "\u{FFFD}", 12)
+        case UInt8(ascii: "u"): return unicodeEscape(at: start, in: bytes)
         case let byte: return (Unicode.Scalar(byte), 2)
         }
+    }
+
+    private static func unicodeEscape(
+        at start: Int, in bytes: UnsafeRawBufferPointer
+    ) -> (scalar: Unicode.Scalar, length: Int) {
+        let first = codeUnit(at: start + 2, in: bytes)
+        guard first & 0xFC00 == 0xD800, start + 11 < bytes.count, bytes[start + 6] == Byte.backslash,
+            bytes[start + 7] == UInt8(ascii: "u")
+        else { return (Unicode.Scalar(first) ?? "\u{FFFD}", 6) }
+        let second = codeUnit(at: start + 8, in: bytes)
+        guard second & 0xFC00 == 0xDC00 else { return ("\u{FFFD}", 6) }
+        return (Unicode.Scalar(0x10000 + ((first & 0x3FF) << 10 | (second & 0x3FF))) ?? "\u{FFFD}", 12)
     }
 
     private static func codeUnit(at start: Int, in bytes: UnsafeRawBufferPointer) -> UInt32 {

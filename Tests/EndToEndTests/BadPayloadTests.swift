@@ -33,7 +33,14 @@ extension EndToEnd {
             #expect(try found.json == expected.json)
         }
 
-        @Test(arguments: ["\"\\ud800\"", "\"\\udc00x\"", "\"\u{0}\"", "\"\u{1F}\"", "\"a\nb\"", "\"\\x\"", "01", "nul"])
+        @Test(arguments: ["\\ud800", "x\\udc00", "\\ud83d \\ude00", "\\ude00\\ud83d"])
+        func halfASurrogatePairIsText(_ query: String) async throws {
+            let found = try await answer("{\"type\":\"search_projects\",\"query\":\"\(query)\"}")
+            #expect(found.status == 200)
+            #expect(try found.json["replies"] == [])
+        }
+
+        @Test(arguments: ["\"\\ud80\"", "\"\\udc0gx\"", "\"\u{0}\"", "\"\u{1F}\"", "\"a\nb\"", "\"\\x\"", "01", "nul"])
         func whatIsNoJSONIsInvalid(_ value: String) async throws {
             let found = try await answer("{\"type\":\"search_projects\",\"query\":\(value)}")
             #expect(found.status == 400)

@@ -25,7 +25,7 @@ extension EndToEnd {
             .init(body: "[]", text: "Invalid JSON"),
             .init(body: "\"chat\"", text: "Invalid JSON"),
             .init(body: "\u{FEFF}{\"message\":\"x\"}", text: "Invalid JSON"),
-            .init(body: #"{"message":"\ud800"}"#, text: "Invalid JSON"),
+            .init(body: #"{"message":"\ud80"}"#, text: "Invalid JSON"),
             .init(body: String(repeating: "[", count: 65) + String(repeating: "]", count: 65), text: "Invalid JSON"),
             .init(body: #"{"type":"echo","message":"x"}"#, text: "Unknown type: echo"),
             .init(body: #"{"type":"<b>"}"#, text: "Unknown type: <b>"),

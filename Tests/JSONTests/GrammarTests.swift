@@ -10,7 +10,8 @@ struct GrammarTests {
             "null", "true", "false", "0", "-0", "7", "-12", "1234567890123456789012345678901234567890", "0.0", "-0.25",
             "1e5", "1E+5", "1.5e-300", "1e400", "0e0", "\"\"", "\"plain\"", "\"exactly8\"", "\"seven77\"",
             #""a longer run of plain text, 40 bytes or so""#, #""\"\\\/\b\f\n\r\t""#, #""\u0000\u001f\uFFFF""#,
-            #""\uD83D\uDE00""#, #""\ud834\udd1e tail""#, "\"\u{7F}\"",
+            #""\uD83D\uDE00""#, #""\ud834\udd1e tail""#, #""\ud800""#, #"["\udc00"]"#,
+            #""\ud800\n""#, #""\ud800\u0041""#, #""\ud800\ud800\udc00""#, #"{"\udfff":"\uDBFF"}"#, "\"\u{7F}\"",
             "\"é\u{07FF}\u{0800}\u{FFFD}\u{10000}\u{10FFFF}\"",
             "\"\u{FFFE}\u{FFFF}\u{2028}\u{2029}\"", "[]", "{}", "[ ]", "{ }", " \t\r\n null \n", "[1,2,3]",
             "[[],[[]],{}]",
@@ -58,9 +59,8 @@ struct GrammarTests {
         "says what is wrong and where",
         arguments: [
             ("[1,]", JSONError.Code.syntax, 3), ("{\"a\" 1}", .syntax, 5), ("[1", .unexpectedEnd, 2),
-            ("1 x", .trailingBytes, 2), ("01", .trailingBytes, 1), ("\"\\ud800\"", .loneSurrogate, 1),
-            ("[\"\\udc00\"]", .loneSurrogate, 2), ("\"\\ud800\\n\"", .loneSurrogate, 1),
-            ("\"\\ud800\\u0041\"", .loneSurrogate, 1), ("\"\\ud800\\ud800\"", .loneSurrogate, 1),
+            ("1 x", .trailingBytes, 2), ("01", .trailingBytes, 1), ("\"\\ud80\"", .syntax, 6),
+            ("\"\\ud83d\\x\"", .syntax, 8), ("\"\\ud83d\\ude0", .unexpectedEnd, 12),
             ("\"\\ud83d\\ude0\"", .syntax, 12), ("\"ab\ncd\"", .syntax, 3), ("tru", .unexpectedEnd, 3),
         ])
     func positions(text: String, code: JSONError.Code, offset: Int) {

@@ -114,7 +114,7 @@ package struct ChatTranslator {
                 let text = "\(argument.source): expected string, found \(slice.kind)"
                 throw GatewayError(.invalidArgument, text: text)
             }
-            let content = JSONText.trimmed(slice, in: bytes)
+            let content = PythonValue.trimmed(slice, in: bytes)
             return content.isEmpty ? try missing(argument, type) : .quoted(content)
         }
         return ArgumentValue(slice, argument.coercion, in: bytes)
@@ -123,7 +123,7 @@ package struct ChatTranslator {
     private func isMissing(
         _ slice: JSONSlice, _ argument: ChatType.Argument, in bytes: UnsafeRawBufferPointer
     ) -> Bool {
-        argument.falsyIsMissing ? JSONText.isFalsy(slice, in: bytes) : slice.kind == .null
+        argument.falsyIsMissing ? PythonValue.isFalsy(slice, in: bytes) : slice.kind == .null
     }
 
     private func missing(_ argument: ChatType.Argument, _ type: ChatType) throws(GatewayError) -> ArgumentValue? {
@@ -149,7 +149,7 @@ enum ArgumentValue {
         case (.string, .number), (.string, .bool):
             self = .quoted(slice.range)
         case (.integer, .string), (.number, .string), (.boolean, .string):
-            let content = JSONText.trimmed(slice, in: bytes)
+            let content = PythonValue.trimmed(slice, in: bytes)
             let kind = Self.scalarKind(
                 UnsafeRawBufferPointer(rebasing: bytes[content]), isInteger: coercion == .integer)
             self = kind == (coercion == .boolean ? .bool : .number) ? .source(content) : .source(slice.range)

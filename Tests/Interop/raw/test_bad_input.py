@@ -105,7 +105,7 @@ def nested(depth):
     (b'{"jsonrpc":"2.0","id":1,"method":"ping"', 400, -32700, None),
     (b'\xef\xbb\xbf{"jsonrpc":"2.0","id":1,"method":"ping"}', 400, -32700, None),
     (b'{"jsonrpc":"2.0","id":1,"method":"\xff"}', 400, -32700, None),
-    (b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}', 400, -32700, None),
+    (b'{"jsonrpc":"2.0","id":1,"method":"\\ud800"}', 400, -32600, 1),
     (nested(64), 400, -32700, None),
     (nested(100_000), 400, -32700, None),
     (b"1", 400, -32600, None), (b"null", 400, -32600, None), (b"[]", 400, -32600, None),

@@ -1,16 +1,17 @@
-/// What the old Python API understood by "missing" and "trimmed".
-extension JSONText {
-    /// Python truthiness of the decoded value: null, false, any zero (`0.0`, `-0`, `0e5`, and what underflows to zero),
-    /// `""`, `[]` and `{}` are false.
-    package static func isFalsy(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Bool {
+import JSON
+
+/// The old Python API's notions of a missing value and of a trimmed one, on slices.
+enum PythonValue {
+    /// Returns whether Python calls the decoded value false: null, false, any zero (`0.0`, `-0`, `0e5`, and what underflows to zero),
+    /// `""`, `[]` and `{}`.
+    static func isFalsy(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Bool {
         switch slice.kind {
         case .null: true
         case .bool: bytes[slice.lowerBound] == UInt8(ascii: "f")
         case .string: slice.count == 2
         case .number: isZero(slice, in: bytes)
         case .array, .object:
-            JSONWalker(bytes: bytes, end: slice.upperBound - 1).skipSeparators(slice.lowerBound + 1)
-                == slice.upperBound - 1
+            slice.content.dropFirst().dropLast().allSatisfy { bytes[$0] <= 0x20 }
         }
     }
 
@@ -18,13 +19,13 @@ extension JSONText {
         var isInteger = true
         for position in slice.range {
             switch bytes[position] {
-            case Byte.zero, Byte.minus: continue
+            case UInt8(ascii: "0"), UInt8(ascii: "-"): continue
             case UInt8(ascii: "."): isInteger = false
             case UInt8(ascii: "e"), UInt8(ascii: "E"): return true  // Only zeros so far: the exponent changes nothing.
             default:
                 // An integer with a digit is not zero; a fraction still underflows when it is small enough.
                 if isInteger, !hasFraction(slice, in: bytes) { return false }
-                return Double(source(slice, in: bytes)) == 0
+                return Double(JSONText.source(slice, in: bytes)) == 0
             }
         }
         return true
@@ -34,9 +35,9 @@ extension JSONText {
         slice.range.contains { bytes[$0] == UInt8(ascii: ".") || bytes[$0] | 0x20 == UInt8(ascii: "e") }
     }
 
-    /// The part of a string's content (inside the quotes) that remains when what Python's `str.strip` removes is taken
+    /// Returns the part of a string's content (inside the quotes) that remains when what Python's `str.strip` removes is taken
     /// from both ends, written raw or as an escape. U+200B and U+FEFF stay, as they do in Python.
-    package static func trimmed(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Range<Int> {
+    static func trimmed(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Range<Int> {
         let content = slice.content
         guard slice.kind == .string else { return content }
         let inside = UnsafeRawBufferPointer(rebasing: bytes[..<content.upperBound])
@@ -53,7 +54,7 @@ extension JSONText {
             if let length = spaceLength(at: position, in: bytes) {
                 position += length
             } else {
-                position += bytes[position] == Byte.backslash ? escape(at: position, in: bytes).length : 1
+                position += bytes[position] == UInt8(ascii: "\\") ? JSONText.escape(at: position, in: bytes).length : 1
                 end = position
             }
         }
@@ -78,8 +79,8 @@ extension JSONText {
     private static func spaceLength(at start: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
         let lead = bytes[start]
         switch lead {
-        case Byte.backslash:
-            let (scalar, length) = escape(at: start, in: bytes)
+        case UInt8(ascii: "\\"):
+            let (scalar, length) = JSONText.escape(at: start, in: bytes)
             return isSpace(scalar.value) ? length : nil
         case 0..<0x80:
             return isSpace(UInt32(lead)) ? 1 : nil
