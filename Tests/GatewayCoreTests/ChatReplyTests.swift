@@ -109,6 +109,46 @@ import Testing
         #expect(try outcome(type, "{\"structuredContent\":{\"results\":\(list)}}") == expected)
     }
 
+    @Test(arguments: [
+        (#"{"type":"image","data":"aGVsbG8=","mimeType":"image/png"}"#, #""image (image/png, 5 bytes)""#),
+        (#"{"type":"audio","data":"aGVsbG8","mimeType":"audio/wav"}"#, #""audio (audio/wav, 5 bytes)""#),
+        (#"{"type":"image"}"#, #""image""#),
+        (#"{"type":"resource_link","uri":"file:///a","name":"a","title":"The \"A\""}"#, #""The \"A\": file:///a""#),
+        (#"{"type":"resource_link","uri":"file:///a","name":"a"}"#, #""a: file:///a""#),
+        (#"{"type":"resource_link","uri":"file:///a"}"#, #""file:///a""#),
+        (#"{"type":"resource","resource":{"uri":"file:///a","text":"x \ud83d"}}"#, #""x \ud83d""#),
+        (
+            #"{"type":"resource","resource":{"uri":"file:///a","blob":"aA==","mimeType":"a/b"}}"#,
+            #""file:///a (a/b, 1 byte)""#
+        ),
+    ])
+    func contentWithoutTextIsToldInWords(_ block: String, _ expected: String) throws {
+        for structured in ["", #","structuredContent":{}"#, #","structuredContent":{ }"#] {
+            let result = #"{"content":[\#(block)]\#(structured)}"#
+            #expect(try outcome(type(Self.wrapped), result) == "[\(expected)]")
+            #expect(try outcome(type(["shape": "list"]), result) == "[\(expected)]")
+            #expect(try outcome(type(["shape": "list", "text": "plain"]), result) == "[\(expected)]")
+        }
+    }
+
+    @Test func textWinsOverContentOfOtherKinds() throws {
+        let image = #"{"type":"image","data":"aA==","mimeType":"image/png"}"#
+        let result = #"{"content":[\#(image),{"type":"text","text":"[1,2]"}],"structuredContent":{}}"#
+        #expect(try outcome(type(Self.list), result) == "[1,2]")
+        let link = #"{"type":"resource_link","uri":"u:1","name":"1"}"#
+        #expect(
+            try outcome(type(Self.list), #"{"content":[\#(link),\#(image),{"type":"new"}]}"#)
+                == #"["1: u:1","image (image/png, 1 byte)"]"#)
+        #expect(
+            try outcome(type(Self.wrapped), #"{"content":[{"type":"text","text":"a"}],"structuredContent":{}}"#)
+                == #"["a"]"#)
+        #expect(
+            try outcome(
+                type(Self.list),
+                #"{"content":[{"type":"resource","resource":{"uri":"u:","text":"why"}}],"isError":true}"#)
+                == "tool_error 400: why")
+    }
+
     @Test func aPathLeadsToTheValue() throws {
         let type = try type(["path": "data.items"])
         #expect(try outcome(type, #"{"structuredContent":{"results":[0],"data":{"items":[1]}}}"#) == "[1]")

@@ -14,11 +14,17 @@ package enum ChatReply {
         message.withUnsafeReadableBytes { bytes in
             let parts = ToolResultParts(result, in: bytes)
             if parts.isError { return .failure(toolError(parts, type, in: bytes)) }
-            if let structured = parts.structured {
-                return reply(type, parts, document: structured, in: bytes, isText: false)
+            guard let structured = parts.structured else { return fromText(type, parts, in: bytes) }
+            // Some servers send `{}` beside the text that they mean.
+            if isEmptyObject(structured, in: bytes), !parts.texts(in: bytes).isEmpty {
+                return fromText(type, parts, in: bytes)
             }
-            return fromText(type, parts, in: bytes)
+            return reply(type, parts, document: structured, in: bytes, isText: false)
         }
+    }
+
+    private static func isEmptyObject(_ value: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Bool {
+        value.kind == .object && value.range.dropFirst().dropLast().allSatisfy { bytes[$0] <= 0x20 }
     }
 
     // MARK: Values
@@ -80,8 +86,7 @@ package enum ChatReply {
         let texts = parts.texts(in: bytes)
         if rule.text == .plain { return .success(plainText(type, texts, in: bytes)) }
         if texts.count == 1, let text = texts.first {
-            var document: [UInt8] = []
-            JSONText.appendUnescaped(text, in: bytes, to: &document)
+            let document = text.unescaped(in: bytes)
             return document.withUnsafeBytes { inner in
                 var scanner = JSONScanner(inner)
                 guard let value = try? scanner.document() else { return .success(plainText(type, texts, in: bytes)) }
@@ -106,10 +111,9 @@ package enum ChatReply {
     }
 
     private static func appendElement(
-        _ text: JSONSlice, in bytes: UnsafeRawBufferPointer, to list: inout [UInt8]
+        _ text: ContentText, in bytes: UnsafeRawBufferPointer, to list: inout [UInt8]
     ) {
-        var element: [UInt8] = []
-        JSONText.appendUnescaped(text, in: bytes, to: &element)
+        let element = text.unescaped(in: bytes)
         let isJSON = element.withUnsafeBytes { inner in
             var scanner = JSONScanner(inner)
             return (try? scanner.document()) != nil
@@ -117,13 +121,15 @@ package enum ChatReply {
         if isJSON {
             list.append(contentsOf: element)
         } else {
-            list.append(contentsOf: UnsafeRawBufferPointer(rebasing: bytes[text.range]))
+            list.append(UInt8(ascii: "\""))
+            text.withContent(in: bytes) { list.append(contentsOf: $0) }
+            list.append(UInt8(ascii: "\""))
         }
     }
 
     /// The text as one string, several blocks joined by line ends; null when there is none.
     private static func plainText(
-        _ type: ChatType, _ texts: [JSONSlice], in bytes: UnsafeRawBufferPointer
+        _ type: ChatType, _ texts: [ContentText], in bytes: UnsafeRawBufferPointer
     ) -> ByteBuffer {
         let length = texts.reduce(8) { $0 + $1.count + 2 }
         var buffer = ByteBufferAllocator().buffer(capacity: type.replyHead.count + length + 4)
@@ -135,7 +141,7 @@ package enum ChatReply {
             buffer.writeInteger(UInt8(ascii: "\""))
             for (index, text) in texts.enumerated() {
                 if index > 0 { buffer.writeStaticString("\\n") }
-                buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[text.content]))
+                text.withContent(in: bytes) { _ = buffer.writeBytes($0) }
             }
             buffer.writeInteger(UInt8(ascii: "\""))
         }
@@ -189,7 +195,7 @@ package enum ChatReply {
         _ parts: ToolResultParts, _ type: ChatType, in bytes: UnsafeRawBufferPointer
     ) -> GatewayError {
         if let text = parts.texts(in: bytes).first {
-            return toolError(JSONText.string(text, in: bytes), parts, type)
+            return toolError(String(decoding: text.unescaped(in: bytes), as: UTF8.self), parts, type)
         }
         let structured = parts.structured.flatMap { JSONScanner.member("error", of: $0, in: bytes) }
         return toolError(structured.map { JSONText.string($0, in: bytes) }, parts, type)
@@ -232,51 +238,5 @@ private struct DocumentMembers {
     var onlyError: JSONSlice? {
         guard let error, error.kind == .string, results == nil, result == nil else { return nil }
         return error
-    }
-}
-
-/// The members of a `CallToolResult` that a reply is made of. Of duplicate members the last counts.
-struct ToolResultParts {
-    /// Nil when absent or null.
-    private(set) var structured: JSONSlice?
-    private(set) var content: JSONSlice?
-    private(set) var isError = false
-    /// The status that the tool declares: 4xx or 503.
-    private(set) var declaredStatus: Int?
-
-    init(_ result: JSONSlice, in bytes: UnsafeRawBufferPointer) {
-        var meta: JSONSlice?
-        JSONScanner.members(of: result, in: bytes) { member in
-            if JSONText.equals(member.key, "structuredContent", in: bytes) {
-                structured = member.value.kind == .null ? nil : member.value
-            } else if JSONText.equals(member.key, "content", in: bytes) {
-                content = member.value
-            } else if JSONText.equals(member.key, "isError", in: bytes) {
-                isError = member.value.kind == .bool && member.value.count == 4
-            } else if JSONText.equals(member.key, "_meta", in: bytes) {
-                meta = member.value
-            }
-            return true
-        }
-        if let meta, let status = JSONScanner.member("dev.chatgateway/status", of: meta, in: bytes),
-            let code = Int(JSONText.source(status, in: bytes)), CallToolResult.mayDeclare(code)
-        {
-            declaredStatus = code
-        }
-    }
-
-    /// The text of each text block, as JSON strings. Read only where it is needed: usually it repeats the structured
-    /// result.
-    func texts(in bytes: UnsafeRawBufferPointer) -> [JSONSlice] {
-        guard let content else { return [] }
-        var texts: [JSONSlice] = []
-        JSONScanner.elements(of: content, in: bytes) { block in
-            guard let kind = JSONScanner.member("type", of: block, in: bytes), JSONText.equals(kind, "text", in: bytes),
-                let text = JSONScanner.member("text", of: block, in: bytes), text.kind == .string
-            else { return true }
-            texts.append(text)
-            return true
-        }
-        return texts
     }
 }

@@ -119,7 +119,14 @@ package enum OpenAPIDocument {
             "type": "object", "required": ["type", "replies"],
             "properties": [
                 "type": isOpen ? ["type": "string"] : ["enum": .array(types.map { .string($0.name) })],
-                "replies": ["type": "array"],
+                "replies": [
+                    "type": "array",
+                    "description": """
+                    The tool's structured result, or its text. A result without text is told in words: an embedded \
+                    resource is its text, or `URI (type, N bytes)`; a link is `Title: URI`; an image or audio is \
+                    `image (type, N bytes)` or `audio (type, N bytes)`.
+                    """,
+                ],
             ],
         ]
         var responses: JSONObject = [

@@ -1,0 +1,139 @@
+import JSON
+import MCP
+
+/// The members of a `CallToolResult` that a reply is made of. Of duplicate members the last counts.
+struct ToolResultParts {
+    /// Nil when absent or null.
+    private(set) var structured: JSONSlice?
+    private(set) var content: JSONSlice?
+    private(set) var isError = false
+    /// The status that the tool declares: 4xx or 503.
+    private(set) var declaredStatus: Int?
+
+    init(_ result: JSONSlice, in bytes: UnsafeRawBufferPointer) {
+        var meta: JSONSlice?
+        JSONScanner.members(of: result, in: bytes) { member in
+            if JSONText.equals(member.key, "structuredContent", in: bytes) {
+                structured = member.value.kind == .null ? nil : member.value
+            } else if JSONText.equals(member.key, "content", in: bytes) {
+                content = member.value
+            } else if JSONText.equals(member.key, "isError", in: bytes) {
+                isError = member.value.kind == .bool && member.value.count == 4
+            } else if JSONText.equals(member.key, "_meta", in: bytes) {
+                meta = member.value
+            }
+            return true
+        }
+        if let meta, let status = JSONScanner.member("dev.chatgateway/status", of: meta, in: bytes),
+            let code = Int(JSONText.source(status, in: bytes)), CallToolResult.mayDeclare(code)
+        {
+            declaredStatus = code
+        }
+    }
+
+    /// Returns the text of each text block; where there is none, the words that stand for each block of another kind.
+    /// Read only where it is needed: usually it repeats the structured result.
+    func texts(in bytes: UnsafeRawBufferPointer) -> [ContentText] {
+        guard let content else { return [] }
+        var texts: [ContentText] = []
+        var others: [JSONSlice] = []
+        JSONScanner.elements(of: content, in: bytes) { block in
+            let kind = JSONScanner.member("type", of: block, in: bytes)
+            if let kind, JSONText.equals(kind, "text", in: bytes) {
+                if let text = JSONScanner.member("text", of: block, in: bytes), text.kind == .string {
+                    texts.append(.written(text))
+                }
+            } else {
+                others.append(block)
+            }
+            return true
+        }
+        return texts.isEmpty ? others.compactMap { ContentText(block: $0, in: bytes) } : texts
+    }
+}
+
+/// A text of a tool's result: as it stands in the message, or words for content that is no text.
+enum ContentText {
+    /// A JSON string of the message.
+    case written(JSONSlice)
+    /// The inside of a JSON string.
+    case made([UInt8])
+
+    /// The words for a block that is no text block; nil for a kind that is not known, or without what says what it is.
+    ///
+    /// An embedded resource that has a text is that text. Otherwise: `image (image/png, 1024 bytes)`, `audio (…)`,
+    /// `URI (application/pdf, 1024 bytes)` for an embedded resource, `Title: URI` for a link.
+    init?(block: JSONSlice, in bytes: UnsafeRawBufferPointer) {
+        func text(_ name: StaticString, of object: JSONSlice) -> String? {
+            guard let value = JSONScanner.member(name, of: object, in: bytes), value.kind == .string else { return nil }
+            return JSONText.string(value, in: bytes)
+        }
+        func size(_ name: StaticString, of object: JSONSlice) -> Int? {
+            JSONScanner.member(name, of: object, in: bytes).flatMap { Self.decodedSize($0, in: bytes) }
+        }
+        switch text("type", of: block) {
+        case "resource":
+            guard let resource = JSONScanner.member("resource", of: block, in: bytes) else { return nil }
+            if let written = JSONScanner.member("text", of: resource, in: bytes), written.kind == .string {
+                self = .written(written)
+                return
+            }
+            guard let uri = text("uri", of: resource) else { return nil }
+            self.init(uri, text("mimeType", of: resource), size("blob", of: resource))
+        case "resource_link":
+            guard let uri = text("uri", of: block) else { return nil }
+            let title = [text("title", of: block), text("name", of: block)].compactMap(\.self).first { !$0.isEmpty }
+            self.init(words: title.map { $0 == uri ? uri : "\($0): \(uri)" } ?? uri)
+        case "image": self.init("image", text("mimeType", of: block), size("data", of: block))
+        case "audio": self.init("audio", text("mimeType", of: block), size("data", of: block))
+        default: return nil
+        }
+    }
+
+    private init(_ name: String, _ type: String?, _ size: Int?) {
+        let facts = [type, size.map { $0 == 1 ? "1 byte" : "\($0) bytes" }].compactMap(\.self)
+        self.init(words: facts.isEmpty ? name : "\(name) (\(facts.joined(separator: ", ")))")
+    }
+
+    private init(words: String) {
+        self = .made(Array(JSONText.quoted(words).dropFirst().dropLast()))
+    }
+
+    /// The bytes that a Base64 string stands for, whether it is padded or not.
+    private static func decodedSize(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int? {
+        guard slice.kind == .string else { return nil }
+        let content = bytes[slice.content]
+        let padding = content.suffix(2).count { $0 == UInt8(ascii: "=") }
+        return (content.count - padding) / 4 * 3 + max(0, (content.count - padding) % 4 - 1)
+    }
+
+    /// Calls `body` with the inside of the JSON string, escapes untouched.
+    func withContent(in bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
+        switch self {
+        case .written(let slice): body(UnsafeRawBufferPointer(rebasing: bytes[slice.content]))
+        case .made(let content): content.withUnsafeBytes(body)
+        }
+    }
+
+    /// Returns the text itself, as UTF-8.
+    func unescaped(in bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        switch self {
+        case .written(let slice):
+            var text: [UInt8] = []
+            JSONText.appendUnescaped(slice, in: bytes, to: &text)
+            return text
+        case .made(let content):
+            // Words of ours around text of theirs: quoted above, so that it is valid.
+            let quoted = [UInt8(ascii: "\"")] + content + [UInt8(ascii: "\"")]
+            return Array(((try? JSONValue(parsing: quoted))?.string ?? "").utf8)
+        }
+    }
+
+    /// Bytes of the inside, at most.
+    var count: Int {
+        switch self {
+        case .written(let slice): slice.count
+        case .made(let content): content.count
+        }
+    }
+}
