@@ -49,6 +49,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
         .package(url: "https://github.com/vapor/jwt-kit", from: "5.7.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
         // Bytes and messages: no I/O.
@@ -98,6 +99,9 @@ let package = Package(
         // One MCP server in front of several.
         library(
             "MCPEndpoint", ["JSON", "MCP", "MCPServer", "MCPClient", "CurlTransport", logging, nio("NIOCore")]),
+
+        // Configuration from documents of others. Of Yams only its parser's events (CYaml) are used.
+        library("APIImport", ["JSON", "JSONSchema", "HTTPSyntax", .product(name: "Yams", package: "Yams")]),
 
         // The two products.
         .target(name: "CChatPage", exclude: ["Assets"], linkerSettings: [.linkedLibrary("z")]),
@@ -152,7 +156,10 @@ let package = Package(
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
             ] + lifecycle),
         .executableTarget(
-            name: "gateway", dependencies: ["GatewayCore", "JSON", "ServiceRuntime", "CBuildCommit", arguments],
+            name: "gateway",
+            dependencies: [
+                "GatewayCore", "APIImport", "CurlTransport", "JSON", "ServiceRuntime", "CBuildCommit", arguments,
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "tool-server",
@@ -189,6 +196,7 @@ let package = Package(
         tests("JSON", []),
         tests("JSONSchema", ["JSON"]),
         tests("HTTPSyntax", []),
+        tests("APIImport", ["JSON", "JSONSchema"]),
         tests("MCP", ["JSON", "JSONSchema"]),
         tests("JSONConfiguration", ["JSON", "JSONSchema"]),
         tests("Observability", ["JSON", logging]),

@@ -11,7 +11,9 @@ struct GatewayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gateway", abstract: "Turns chat payloads into MCP tool calls.",
         version: build.text(GatewayVersion.name),
-        subcommands: [ServeCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self],
+        subcommands: [
+            ServeCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self, ImportCommand.self,
+        ],
         defaultSubcommand: ServeCommand.self)
 
     static let build = BuildVersion(commit: String(cString: build_commit()))
