@@ -2,7 +2,7 @@ import Glibc
 package import HTTPSyntax
 
 extension HTTPListenAddress {
-    /// Where the address is reached from. A name other than `localhost` counts as reached from other machines: what it
+    /// Scope of the address. A name other than `localhost` counts as reached from other machines: what it
     /// stands for may change.
     package var scope: ListenerScope {
         switch self {

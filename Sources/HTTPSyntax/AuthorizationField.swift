@@ -18,7 +18,7 @@ package struct AuthorizationField: Hashable, Sendable {
         credentials = String(value[end...].trimmingWhiteSpace)
     }
 
-    /// Whether the credentials are a bearer token, which a page presents on purpose. What browsers add to every request
+    /// True if the credentials are a bearer token, which a page presents on purpose. What browsers add to every request
     /// by themselves (Basic, Digest, Negotiate) is not.
     package var isBearer: Bool { scheme == "bearer" }
 

@@ -41,7 +41,7 @@ package struct IPAddress: Hashable, Sendable {
     /// The part of the address that one customer of a network has: all of IPv4, the first 64 bits of IPv6.
     package var customer: [UInt8] { bytes.count == 16 ? Array(bytes[..<8]) : bytes }
 
-    /// Whether the address is one of the machine itself: 127.0.0.0/8 and ::1.
+    /// True if the address is one of the machine itself: 127.0.0.0/8 and ::1.
     package var isLoopback: Bool {
         bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes.last == 1
     }

@@ -6,12 +6,12 @@ package struct SiteFields: Sendable {
     package private(set) var forwardedHost: String?
     /// The value of `Origin`.
     package private(set) var origin: String?
-    /// Whether there are several `Origin` fields, of which no reader can tell the right one.
+    /// True if there are several `Origin` fields, so that none can be trusted.
     package private(set) var hasSeveralOrigins = false
-    /// Whether the browser says that a page of another site sent the request (Fetch Metadata, section 2.4): of another
+    /// True if the browser says that a page of another site sent the request (Fetch Metadata, section 2.4): of another
     /// port, scheme or subdomain too.
     package private(set) var isFromOtherSite = false
-    /// Whether `Sec-Fetch-Site` is there.
+    /// True if the request has `Sec-Fetch-Site`.
     package private(set) var hasFetchSite = false
 
     /// Fields of a request without any.

@@ -1,4 +1,4 @@
-/// Where a listener is reached from.
+/// Scope of a listener: the places that reach it.
 package enum ListenerScope: Hashable, Sendable {
     /// The machine itself, over the network's loopback.
     case loopback

@@ -29,6 +29,6 @@ extension StringProtocol {
         return text
     }
 
-    /// Whether some code point is a control character.
+    /// True if some code point is a control character.
     package var hasControlCharacters: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
 }

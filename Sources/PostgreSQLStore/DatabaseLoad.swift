@@ -22,7 +22,7 @@ extension PostgreSQLStore: PooledDatabase {
     package var loads: [DatabaseLoad] { [pool.load("main"), scans.load("scans")] }
 }
 
-extension ForeignPostgreSQL: PooledDatabase {
+extension ExternalPostgreSQL: PooledDatabase {
     package var loads: [DatabaseLoad] {
         [reader.load("foreign"), scans.load("foreign_scans"), writer.load("foreign_writes")]
     }

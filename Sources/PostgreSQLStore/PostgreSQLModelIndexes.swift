@@ -16,7 +16,7 @@ struct PostgreSQLModelIndexes: SearchIndexing {
     /// What searches know of them.
     let known: PostgreSQLIndexes
     let reader: PostgreSQLPool
-    /// Makes them: the one thing beside messages that is written to a database of somebody else's.
+    /// Makes them: the one thing beside messages that is written to an external database.
     let builder: PostgreSQLPool
     /// Tells of the progress while ``builder`` is at work.
     let watcher: PostgreSQLPool
@@ -101,7 +101,7 @@ extension PostgreSQLStore: PostgreSQLSearchIndexing {
     }
 }
 
-extension ForeignPostgreSQL: PostgreSQLSearchIndexing {
+extension ExternalPostgreSQL: PostgreSQLSearchIndexing {
     package func modelIndexes() async throws -> any SearchIndexing {
         let models = try await models()
         return PostgreSQLModelIndexes(

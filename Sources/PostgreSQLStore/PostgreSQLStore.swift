@@ -7,7 +7,7 @@ import Synchronization
 ///
 /// Our tables are in the first schema of the connection's `search_path`, so that `?options=-csearch_path%3Dtools`
 /// puts them elsewhere than in `public`.
-package final class PostgreSQLStore: OwnStore {
+package final class PostgreSQLStore: InternalStore {
     let location: PostgreSQLLocation
     let settings: PostgreSQLSettings
     let pool: PostgreSQLPool

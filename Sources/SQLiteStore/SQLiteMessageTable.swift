@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import Store
 
-/// The statements of a table of messages in SQLite, ours or somebody else's. Names are quoted where they need it.
+/// The statements of a table of messages in SQLite, internal or external. Names are quoted where they need it.
 struct SQLiteMessageTable: Sendable {
     let name: String
     let id: String

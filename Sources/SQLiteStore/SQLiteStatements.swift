@@ -164,7 +164,7 @@ extension SQLiteStore {
     }
 }
 
-extension ForeignSQLite {
+extension ExternalSQLite {
     package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
         try SQLiteStatements(reader: connections.reader()).describe(statement)
     }

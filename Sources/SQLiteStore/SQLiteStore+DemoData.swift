@@ -1,7 +1,7 @@
 import GRDB
 import Store
 
-extension SQLiteStore: OwnStore {
+extension SQLiteStore: InternalStore {
     package func insertDemoRows() async throws -> [(table: String, rows: Int)] {
         try await write { db in
             var counts: [(table: String, rows: Int)] = []

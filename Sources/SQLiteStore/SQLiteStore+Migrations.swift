@@ -118,7 +118,7 @@ extension SQLiteStore {
         migrator.registerMigration("4 messages by age") { db in
             try db.execute(sql: "CREATE INDEX message_at ON message (at, id)")
         }
-        migrator.registerMigration("5 indexes beside foreign tables") { db in
+        migrator.registerMigration("5 indexes beside external tables") { db in
             try db.execute(
                 sql: """
                     CREATE TABLE side_index (

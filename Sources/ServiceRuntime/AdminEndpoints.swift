@@ -10,7 +10,9 @@ package import Observability
 package struct AdminEndpoints: Sendable {
     /// A whole answer.
     package struct Answer: Sendable {
+        /// HTTP status.
         package let status: HTTPResponseStatus
+        /// Headers of the response.
         package let headers: HTTPHeaders
         package let body: ByteBuffer
 

@@ -2,7 +2,7 @@ package import Foundation
 
 /// Everything the tool-server keeps: one value that serves all the narrow protocols below.
 ///
-/// Parts of the server ask for the narrow protocol they need, so that a foreign database can later take over
+/// Parts of the server ask for the narrow protocol they need, so that an external database can later take over
 /// search, identity or message storing one by one.
 package protocol Store:
     AccountStore, LoginSessionStore, APIKeyStore, OAuthStore, MessageStore, SearchRegistry, SearchIndexing,

@@ -19,7 +19,7 @@ struct IdentityParts {
     /// - Parameter engine: fetches the keys of tokens; there where the configuration names a URL.
     init(
         configuration: ToolServerConfiguration, login: LoginService, keys: any APIKeyStore,
-        foreign: (any DjangoRecords)?, directory: UserDirectory, engine: CurlEngine?,
+        external: (any DjangoRecords)?, directory: UserDirectory, engine: CurlEngine?,
         ownKeys: SigningKeys?, logger: Logger,
         now: @escaping @Sendable () -> Date
     ) {
@@ -41,10 +41,10 @@ struct IdentityParts {
             case .builtin:
                 providers.append(LoginCookieIdentity(login: login, scopes: scopes))
             case .django:
-                guard let foreign, let signing = configuration.django.signing else { continue }
+                guard let external, let signing = configuration.django.signing else { continue }
                 providers.append(
                     DjangoIdentity(
-                        records: foreign, signing: signing, cookie: configuration.django.cookie,
+                        records: external, signing: signing, cookie: configuration.django.cookie,
                         backends: configuration.django.backends, scopes: scopes, now: now))
             case .apiKey:
                 tokens.append(APIKeyIdentity(keys: keys, directory: directory, logger: logger, now: now))
@@ -96,11 +96,11 @@ extension ToolServerConfiguration {
 
 extension ToolServerConfiguration {
     /// The users of the configured providers, in their order; the accounts of the store where none has users.
-    package func userDirectory(store: any AccountStore, foreign: (any DjangoRecords)?) -> UserDirectory {
+    package func userDirectory(store: any AccountStore, external: (any DjangoRecords)?) -> UserDirectory {
         let places: [UserDirectory.Place] = identity.compactMap { provider in
             switch provider {
             case .builtin: .accounts(store)
-            case .django: foreign.map { .django($0) }
+            case .django: external.map { .django($0) }
             case .apiKey, .jwt, .trustedHeader: nil
             }
         }

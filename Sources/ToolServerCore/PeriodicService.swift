@@ -30,7 +30,7 @@ struct PeriodicService: Service {
 }
 
 extension ToolServer {
-    /// Takes up what changed in somebody else's tables, for the models that have an index.
+    /// Takes up what changed in external tables, for the models that have an index.
     func refreshIndexes() async throws {
         for index in try await search.searchIndexes() where index.state == .stale {
             do {

@@ -12,12 +12,12 @@ package struct PersonalData: Sendable {
         package let username: String
         let alias: String
         let isActive: Bool
-        /// In the store's own accounts; nil for a user of somebody else's site.
+        /// In the store's own accounts; nil for a user of an external site.
         let accountID: Int64?
     }
 
     let store: any Store
-    let foreign: (any ForeignDatabase)?
+    let external: (any ExternalDatabase)?
     /// Where this user's messages are.
     let messages: any MessageStore
 
@@ -31,8 +31,8 @@ package struct PersonalData: Sendable {
                 id: account.principal.id, username: account.username, alias: account.alias,
                 isActive: account.isActive, accountID: account.id)
         }
-        guard let foreign, let id = try await foreign.djangoUserID(named: name),
-            let user = try await foreign.djangoUser(id: id)
+        guard let external, let id = try await external.djangoUserID(named: name),
+            let user = try await external.djangoUser(id: id)
         else { return nil }
         return Subject(
             id: DjangoUser.principalPrefix + id, username: user.username, alias: user.alias,

@@ -28,8 +28,8 @@ extension ToolServer {
             lines.append("index of \(index.model): \(index.state.rawValue)\(rows)\(detail)")
         }
         // A statement that does not fit kept the server from being put together.
-        for tool in configuration.statementTools { lines.append("tool \(tool.name): ok") }
-        lines += configuration.foreignTables.summary
+        for tool in configuration.sqlTools { lines.append("tool \(tool.name): ok") }
+        lines += configuration.externalTables.summary
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
         return lines
     }

@@ -15,7 +15,7 @@ extension ToolServer {
         do {
             new = try load()
             // A tool that waits for a restart may have its rule already.
-            try new.checkRules(against: server.toolNames + new.statementTools.map(\.name))
+            try new.checkRules(against: server.toolNames + new.sqlTools.map(\.name))
         } catch {
             metrics.reloads.failed()
             logger.error("reload failed", metadata: ["problem": "\(error)"])

@@ -57,7 +57,7 @@ extension ToolServer {
             await shutdown()
             throw error
         }
-        if foreign != nil, configuration.indexRefresh > .zero {
+        if external != nil, configuration.indexRefresh > .zero {
             services.append(
                 PeriodicService(name: "search indexes", interval: configuration.indexRefresh, logger: logger) {
                     try await refreshIndexes()
@@ -229,7 +229,7 @@ extension ToolServer {
         metrics.registry.sampled("tool_server_requests_in_flight", help: "Requests begun and not finished.") {
             [MetricSample(Double(server.statistics.activeRequests))]
         }
-        metrics.registry.add([store as? any PooledDatabase, foreign as? any PooledDatabase].compactMap(\.self))
+        metrics.registry.add([store as? any PooledDatabase, external as? any PooledDatabase].compactMap(\.self))
         return HTTPService(
             http: server, limit: configuration.drain,
             beforeDrain: {
@@ -249,7 +249,7 @@ extension ToolServer {
         let listeners = http.addresses.map(\.scope)
         configuration.site.warn(of: listeners, named: http.name, key: "toolServer.allowedHosts", logger)
         let site = configuration.site.adminRule(for: listeners)
-        let readiness = Readiness(store: store, foreign: foreign, state: state, logger: logger)
+        let readiness = Readiness(store: store, external: external, state: state, logger: logger)
         let endpoints = AdminEndpoints(
             name: Self.implementation.name, build: process.build, metrics: metrics.registry,
             logLevel: AdminLogLevel(get: process.logLevel, set: process.setLogLevel, logger: logger), site: { site },

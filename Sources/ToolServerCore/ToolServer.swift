@@ -22,8 +22,8 @@ package struct ToolServer: Sendable {
     package let server: MCPServer
     /// Accounts, messages, documents and records.
     package let store: any Store
-    /// Somebody else's database, if one is used.
-    package let foreign: (any ForeignDatabase)?
+    /// The external database, if one is used.
+    package let external: (any ExternalDatabase)?
     /// The models and their indexes.
     package let search: any SearchRegistry & SearchIndexing
     /// Stored exchanges, wherever they are.
@@ -61,7 +61,7 @@ package struct ToolServer: Sendable {
 ///
 /// - Parameters:
 ///   - store: where everything of ours is kept; an empty database in memory by default.
-///   - foreign: somebody else's database, which the configuration may name for search, identity and messages; nil
+///   - external: the external database, which the configuration may name for search, identity and messages; nil
 ///     leaves those to the store.
 ///   - provider: what answers prompts; by default the configured AI provider, or the documents where there is none.
 ///   - hasher: checks passwords; by default with standard parameters.
@@ -71,7 +71,7 @@ package struct ToolServer: Sendable {
 package func buildToolServer(
     configuration: ToolServerConfiguration,
     store: (any Store)? = nil,
-    foreign: (any ForeignDatabase)? = nil,
+    external: (any ExternalDatabase)? = nil,
     provider: (any AnswerProvider)? = nil,
     hasher: PasswordHasher? = nil,
     metrics: MetricsRegistry = MetricsRegistry(),
@@ -115,21 +115,21 @@ package func buildToolServer(
                 configuration: ai, engine: made, documents: store, server: server,
                 withheld: [AIPromptTool.name, ChatTool.name], metrics: aiMetrics, tracer: tracer, logger: logger)
         }
-        let replaceable = ReplaceableAnswers(make(configuration.ai))
+        let replaceable = ReplaceableAssistant(make(configuration.ai))
         answers = replaceable
         replaceAnswers = { replaceable.replace(with: make($0)) }
     }
     let search: any SearchRegistry & SearchIndexing =
-        configuration.foreignTables.models.isEmpty
-        ? store : foreign?.indexedSearch(store: store, refresh: configuration.indexRefresh) ?? store
+        configuration.externalTables.models.isEmpty
+        ? store : external?.indexedSearch(store: store, refresh: configuration.indexRefresh) ?? store
     let messages: any MessageStore =
-        if configuration.foreignTables.messages != nil, let foreign {
-            DividedMessages(foreign: foreign, own: store)
+        if configuration.externalTables.messages != nil, let external {
+            DividedMessages(external: external, own: store)
         } else {
             store
         }
     let agent = configuration.ai?.agent ?? AgentConfiguration()
-    let answering = AnsweringService(
+    let answering = AssistantService(
         provider: answers, messages: messages,
         memory: ConversationMemory(
             messages: messages, maximumExchanges: agent.historyExchanges, maximumTokens: agent.historyTokens),
@@ -151,7 +151,7 @@ package func buildToolServer(
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
     try register(ChatHistoryTool(messages: messages, maximumBytes: configuration.history.maximumPage))
-    for tool in configuration.statementTools {
+    for tool in configuration.sqlTools {
         guard !names.contains(tool.name) else {
             throw ConfigurationErrors([
                 ConfigurationError(
@@ -159,20 +159,20 @@ package func buildToolServer(
                     found: "\"\(tool.name)\"")
             ])
         }
-        try register(StatementTool(tool, runner: foreign ?? store))
+        try register(SQLTool(tool, runner: external ?? store))
     }
-    server.registerCompany(documents: store, registry: search, rules: rules)
+    server.registerPromptsAndResources(documents: store, registry: search, rules: rules)
     try configuration.checkRules(against: server.toolNames)
 
     if case .url = configuration.jwt.keys, configuration.identity.contains(.jwt), engine == nil {
         engine = CurlEngine(label: "keys", logger: logger)
     }
-    let directory = configuration.userDirectory(store: store, foreign: foreign)
+    let directory = configuration.userDirectory(store: store, external: external)
     let signingKeys = configuration.oauth.map { oauth in
         SigningKeys(store: store, rotation: oauth.keyRotation, tokenLifetime: oauth.accessLifetime, now: now)
     }
     let identity = IdentityParts(
-        configuration: configuration, login: login, keys: store, foreign: foreign, directory: directory,
+        configuration: configuration, login: login, keys: store, external: external, directory: directory,
         engine: engine, ownKeys: signingKeys, logger: logger, now: now)
     let documentEngine = configuration.oauth.map { _ in
         CurlEngine(
@@ -185,7 +185,7 @@ package func buildToolServer(
             engine: documentEngine, metrics: metrics, logger: logger, now: now)
     }
     return ToolServer(
-        server: server, store: store, foreign: foreign, search: search, messages: messages, login: login,
+        server: server, store: store, external: external, search: search, messages: messages, login: login,
         identity: identity.chain, directory: directory,
         metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
         replaceAnswers: replaceAnswers, tracer: tracer, verificationKeys: identity.verificationKeys,
@@ -195,7 +195,7 @@ package func buildToolServer(
 
 extension ToolServer {
     /// Data of one user.
-    package var personalData: PersonalData { PersonalData(store: store, foreign: foreign, messages: messages) }
+    package var personalData: PersonalData { PersonalData(store: store, external: external, messages: messages) }
 
     /// Releases the store, the threads and the connections. For uses without ``run()``.
     package func shutdown() async {
@@ -203,7 +203,7 @@ extension ToolServer {
         await documentEngine?.shutdown()
         await hasher.shutdown()
         do {
-            try await foreign?.close()
+            try await external?.close()
             try await store.close()
         } catch {
             logger.error("store not closed", metadata: ["error": "\(error)"])

@@ -6,8 +6,8 @@ extension ToolServerConfiguration {
     /// Opens the database with our own tables and brings its schema up to date.
     /// - Parameter waiting: for a server, which may be told to wait for its database.
     /// - Throws: ``StoreError`` naming the database and the reason.
-    package func openStore(waiting: Bool = false) async throws -> any OwnStore {
-        switch ownDatabase {
+    package func openStore(waiting: Bool = false) async throws -> any InternalStore {
+        switch internalDatabase {
         case .memory: try SQLiteStore(at: .memory)
         case .file(let path): try SQLiteStore(at: .file(path))
         case .postgreSQL(let location):
@@ -15,18 +15,18 @@ extension ToolServerConfiguration {
         }
     }
 
-    /// Opens somebody else's database where the configuration uses one, and compares the names with its schema.
+    /// Opens the external database where the configuration uses one, and compares the names with its schema.
     /// - Parameter waiting: for a server, which may be told to wait for its database.
     /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
-    package func openForeign(waiting: Bool = false) async throws -> (any ForeignDatabase)? {
-        // With a state database the other one is somebody else's, even where only statements read it.
-        guard !foreignTables.isEmpty || (stateDatabase != nil && !statementTools.isEmpty) else { return nil }
+    package func openExternal(waiting: Bool = false) async throws -> (any ExternalDatabase)? {
+        // With a state database the other one is external, even where only statements read it.
+        guard !externalTables.isEmpty || (stateDatabase != nil && !sqlTools.isEmpty) else { return nil }
         switch database {
         case .memory: return nil
-        case .file(let path): return try ForeignSQLite(path: path, tables: foreignTables)
+        case .file(let path): return try ExternalSQLite(path: path, tables: externalTables)
         case .postgreSQL(let location):
-            return try await ForeignPostgreSQL(
-                location, settings: postgres, tables: foreignTables, waiting: waiting && databaseWait)
+            return try await ExternalPostgreSQL(
+                location, settings: postgres, tables: externalTables, waiting: waiting && databaseWait)
         }
     }
 }

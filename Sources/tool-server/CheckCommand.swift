@@ -22,11 +22,12 @@ struct CheckCommand: AsyncParsableCommand {
 extension SettingsOptions {
     /// A tool-server that makes nothing: where our own database is not there yet, an empty one in memory stands for it.
     fileprivate func buildForChecking(_ configuration: ToolServerConfiguration) async throws -> ToolServer {
-        guard case .file(let path) = configuration.ownDatabase, !FileManager.default.fileExists(atPath: path) else {
+        guard case .file(let path) = configuration.internalDatabase, !FileManager.default.fileExists(atPath: path)
+        else {
             return try await build(configuration, logger: ProcessLog.start(configuration).logger)
         }
-        let foreign = try await configuration.openForeign()
+        let external = try await configuration.openExternal()
         return try buildToolServer(
-            configuration: configuration, foreign: foreign, logger: ProcessLog.start(configuration).logger)
+            configuration: configuration, external: external, logger: ProcessLog.start(configuration).logger)
     }
 }

@@ -16,8 +16,8 @@ struct GrantCommand: AsyncParsableCommand {
 
         func run() async throws {
             try await settings.withOwnStore { store, configuration in
-                try await closing(configuration.openForeign(), { try await $0?.close() }) { foreign in
-                    let directory = configuration.userDirectory(store: store, foreign: foreign)
+                try await closing(configuration.openExternal(), { try await $0?.close() }) { external in
+                    let directory = configuration.userDirectory(store: store, external: external)
                     for grant in try await store.oauthGrants(userID: nil) {
                         let user = try await directory.name(ofUser: grant.userID) ?? grant.userID
                         let fields = [

@@ -65,7 +65,7 @@ struct IndexCommand: AsyncParsableCommand {
         _ settings: SettingsOptions, _ model: String?, done: String, _ work: Work
     ) async throws {
         let configuration = try settings.load()
-        guard configuration.ownDatabase != .memory else {
+        guard configuration.internalDatabase != .memory else {
             throw Complaint("toolServer.stateDatabase: expected a path for an index to be kept, found :memory:")
         }
         try await settings.withToolServer(configuration) { toolServer in

@@ -95,8 +95,8 @@ extension SettingsOptions {
         creating: Bool = false, _ body: (APIKeyService, UserDirectory) async throws -> Value
     ) async throws -> Value {
         try await withOwnStore(creating: creating) { store, configuration in
-            try await closing(configuration.openForeign(), { try await $0?.close() }) { foreign in
-                let directory = configuration.userDirectory(store: store, foreign: foreign)
+            try await closing(configuration.openExternal(), { try await $0?.close() }) { external in
+                let directory = configuration.userDirectory(store: store, external: external)
                 return try await body(APIKeyService(keys: store, directory: directory), directory)
             }
         }

@@ -19,7 +19,7 @@ extension SettingsOptions {
     /// Gives a command the database with our own tables, to put something into them or to look at it.
     /// - Parameter creating: whether a database file that is not there is made; otherwise its name is a mistake.
     func withOwnStore<Value>(
-        creating: Bool = false, _ body: (any OwnStore, ToolServerConfiguration) async throws -> Value
+        creating: Bool = false, _ body: (any InternalStore, ToolServerConfiguration) async throws -> Value
     ) async throws -> Value {
         let configuration = try load()
         if configuration.stateDatabase == .memory {
@@ -51,13 +51,13 @@ func closing<Opened, Value>(
 extension ToolServerConfiguration {
     /// Throws where the database with our own tables is a file that is not there.
     func requireOwnDatabase() throws {
-        guard case .file(let path) = ownDatabase, !FileManager.default.fileExists(atPath: path) else { return }
+        guard case .file(let path) = internalDatabase, !FileManager.default.fileExists(atPath: path) else { return }
         throw Complaint("database \(path): no such file")
     }
 
     func account(named name: String, in store: any AccountStore) async throws -> Account {
         guard let account = try await store.account(named: name) else {
-            throw Complaint("no user named \"\(name)\" in \(ownDatabase)")
+            throw Complaint("no user named \"\(name)\" in \(internalDatabase)")
         }
         return account
     }

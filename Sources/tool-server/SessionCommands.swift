@@ -23,7 +23,7 @@ struct SessionCommand: AsyncParsableCommand {
                     accounts: store, sessions: store, hasher: PasswordHasher(),
                     lifetime: configuration.login.lifetime)
                 guard let account = try await store.account(named: name), account.isActive else {
-                    throw Complaint("no active user named \"\(name)\" in \(configuration.ownDatabase)")
+                    throw Complaint("no active user named \"\(name)\" in \(configuration.internalDatabase)")
                 }
                 return try await login.openSession(for: account)
             }

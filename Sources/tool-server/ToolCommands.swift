@@ -16,9 +16,9 @@ struct ToolsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        // The list depends on data only where the configuration has models over somebody else's tables.
+        // The list depends on data only where the configuration has models over external tables.
         let toolServer = try buildToolServer(
-            configuration: configuration, foreign: await configuration.openForeign(),
+            configuration: configuration, external: await configuration.openExternal(),
             logger: ProcessLog.start(configuration).logger)
         let tools = toolServer.server.toolDefinitions(for: .allowedEverything)
         if json {

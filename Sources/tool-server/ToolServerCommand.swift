@@ -86,10 +86,10 @@ struct SettingsOptions: ParsableArguments {
     func build(
         _ configuration: ToolServerConfiguration, logger: Logger, waiting: Bool = false
     ) async throws -> ToolServer {
-        // The foreign database first: when it does not fit, nothing of ours is made.
-        let foreign = try await configuration.openForeign(waiting: waiting)
+        // The external database first: when it does not fit, nothing of ours is made.
+        let external = try await configuration.openExternal(waiting: waiting)
         return try buildToolServer(
-            configuration: configuration, store: await configuration.openStore(waiting: waiting), foreign: foreign,
+            configuration: configuration, store: await configuration.openStore(waiting: waiting), external: external,
             logger: logger, build: ToolServerCommand.build)
     }
 }

@@ -79,10 +79,10 @@ import Testing
         let configuration = try legacy.configuration([
             "messages": ["table": "ai_chatmessage", "allowDelete": .bool(isAllowed)]
         ])
-        let opened = try await configuration.openForeign()
-        let foreign = try #require(opened)
+        let opened = try await configuration.openExternal()
+        let external = try #require(opened)
         let toolServer = try buildToolServer(
-            configuration: configuration, foreign: foreign, hasher: .test(), logger: .init(label: "test"))
+            configuration: configuration, external: external, hasher: .test(), logger: .init(label: "test"))
         let data = toolServer.personalData
         let alice = try #require(await data.subject(named: "alice"))
         #expect(alice.id == "django:1")

@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-extension ForeignMessageTable {
+extension ExternalMessageTable {
     /// Reads the `messages` section; nil when it names no table.
     ///
     /// | key | type | default | meaning |

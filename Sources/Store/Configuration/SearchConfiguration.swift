@@ -1,13 +1,13 @@
 import JSON
 package import JSONConfiguration
 
-/// The `search` section: models over tables of the foreign database.
+/// The `search` section: models over tables of the external database.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `models` | map | the server's own | see below |
 /// | `projects` | string | `projects` | what `search_projects` searches |
-/// | `indexRefresh` | duration | 30 s | how often indexes beside foreign tables are compared with them; 0: never |
+/// | `indexRefresh` | duration | 30 s | how often indexes beside external tables are compared with them; 0: never |
 ///
 /// | key of `models.KEY` | type | default | meaning |
 /// |---|---|---|---|
@@ -22,7 +22,7 @@ package import JSONConfiguration
 /// | `owner` | string | – | with `owner`: the column that holds the user's id |
 package struct SearchConfiguration: Sendable {
     /// The models; empty: the server's own.
-    package let models: [ForeignModel]
+    package let models: [ExternalModel]
     /// Model that `search_projects` searches.
     package let projects: String
 
@@ -41,7 +41,7 @@ package struct SearchConfiguration: Sendable {
             "models",
             "Searchable tables of the database, by the name that callers use; empty: the server's own models.",
             of: "model"
-        ) { name, model in ForeignModel(key: name, model) }.map(\.value)
+        ) { name, model in ExternalModel(key: name, model) }.map(\.value)
         projects = reader.string("projects", default: "projects", "Model that search_projects searches.")
         if reader.isPresent("projects"), !models.isEmpty, !models.contains(where: { $0.key == projects }) {
             reader.fail(
@@ -50,7 +50,7 @@ package struct SearchConfiguration: Sendable {
     }
 }
 
-extension ForeignModel {
+extension ExternalModel {
     private enum VisibilityName: String, CaseIterable {
         case anonymous, authenticated, owner
     }
@@ -129,7 +129,7 @@ extension ForeignModel {
     }
 }
 
-extension ForeignModel.FilterTerm.Value {
+extension ExternalModel.FilterTerm.Value {
     fileprivate init?(_ json: JSONValue) {
         switch json {
         case .string(let text): self = .text(text)

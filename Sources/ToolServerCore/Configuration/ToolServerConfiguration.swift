@@ -26,8 +26,8 @@ package import Store
 /// | `trustedHeader` | section | – | ``TrustedHeaderConfiguration`` |
 /// | `tools`, `apiKeys`, … | | | ``AccessConfiguration`` |
 /// | `search` | section | – | ``SearchConfiguration`` |
-/// | `sqlTools` | map | – | ``StatementToolConfiguration`` by the tool's name |
-/// | `messages` | section | – | ``ForeignMessageTable`` |
+/// | `sqlTools` | map | – | ``SQLToolConfiguration`` by the tool's name |
+/// | `messages` | section | – | ``ExternalMessageTable`` |
 /// | `history` | section | – | ``HistoryConfiguration`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
 /// | `logLevel` | level | `info` | least level that is logged |
@@ -98,7 +98,7 @@ package struct ToolServerConfiguration: Sendable {
     package var host: String
     /// Port to listen on; 0 picks a free one.
     package var port: Int
-    /// The store, or with ``stateDatabase`` somebody else's database.
+    /// The store, or with ``stateDatabase`` the external database.
     package var database: DatabaseLocation
     /// Location of the store's own tables when ``database`` is external.
     package var stateDatabase: DatabaseLocation?
@@ -119,7 +119,7 @@ package struct ToolServerConfiguration: Sendable {
     /// Rules of access.
     package var access: AccessConfiguration
     /// Tables of the external database.
-    package var foreignTables: ForeignTables
+    package var externalTables: ExternalTables
     /// Model that `search_projects` searches.
     package var projectsModel: String
     /// Interval of comparing external indexes with their tables; zero: never.
@@ -127,7 +127,7 @@ package struct ToolServerConfiguration: Sendable {
     /// How long messages are kept.
     var history: HistoryConfiguration
     /// Tools that are one SQL statement each.
-    package var statementTools: [StatementToolConfiguration]
+    package var sqlTools: [SQLToolConfiguration]
     /// Admin listener, if any.
     package var admin: String?
     /// Least level that is logged.
@@ -201,18 +201,18 @@ package struct ToolServerConfiguration: Sendable {
         }
         projectsModel = search.projects
         indexRefresh = search.indexRefresh
-        foreignTables = ForeignTables(
+        externalTables = ExternalTables(
             models: search.models,
             messages: reader.section(
                 "messages", "Table of the external database that stores the messages of its users."
             ) {
-                ForeignMessageTable($0)
+                ExternalMessageTable($0)
             }, django: identity.contains(.django) ? django.tables : nil)
         history = reader.section("history", "Retention of stored messages.") { HistoryConfiguration($0) }
-        statementTools = reader.map(
+        sqlTools = reader.map(
             "sqlTools", "Tools that run one SQL statement each, by the tool's name.", of: "tool"
         ) {
-            StatementToolConfiguration(name: $0, $1)
+            SQLToolConfiguration(name: $0, $1)
         }.map(\.value)
         let admin = reader.string(
             "admin", default: "off",
@@ -267,21 +267,21 @@ package struct ToolServerConfiguration: Sendable {
     }
 
     /// Location of the store's own tables.
-    package var ownDatabase: DatabaseLocation { stateDatabase ?? database }
+    package var internalDatabase: DatabaseLocation { stateDatabase ?? database }
 
     /// Passwords of the databases, for redaction.
     package var databaseSecrets: [String] {
         [database.password, stateDatabase?.password, postgres.password?.value].compactMap(\.self)
     }
 
-    /// Somebody else's tables and ours must not meet in one database: ours change its journal mode and its schema.
+    /// External tables and ours must not meet in one database: ours change its journal mode and its schema.
     private func checkForeign(_ reader: ConfigurationReader) {
         if identity.contains(.django), django.secretKey == nil {
             reader.fail(
                 "django.secretKey", expected: "the site's SECRET_KEY, from DJANGO_SECRET_KEY or a file",
                 found: "nothing")
         }
-        guard !foreignTables.isEmpty else { return }
+        guard !externalTables.isEmpty else { return }
         if stateDatabase == nil {
             reader.fail(
                 "stateDatabase",

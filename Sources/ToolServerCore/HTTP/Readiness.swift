@@ -5,7 +5,7 @@ import Store
 /// The readiness of the process, for `/readyz`.
 struct Readiness: Sendable {
     let store: any Store
-    let foreign: (any ForeignDatabase)?
+    let external: (any ExternalDatabase)?
     let state: ProcessState
     let logger: Logger
 
@@ -19,8 +19,8 @@ struct Readiness: Sendable {
     /// Returns what is missing, each by the key that configures it.
     private func unavailable() async -> [String] {
         var checks: [(name: String, check: @Sendable () async throws -> Void)] = []
-        if let foreign { checks.append(("database", foreign.checkHealth)) }
-        checks.append((foreign == nil ? "database" : "stateDatabase", store.checkHealth))
+        if let external { checks.append(("database", external.checkHealth)) }
+        checks.append((external == nil ? "database" : "stateDatabase", store.checkHealth))
         var reasons: [String] = []
         for (name, check) in checks {
             do {

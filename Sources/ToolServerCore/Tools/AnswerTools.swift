@@ -8,7 +8,7 @@ import MCPServer
 import Store
 
 /// What `ai_prompt` and `chat` have in common: ask, and remember for logged-in callers.
-struct AnsweringService: Sendable {
+struct AssistantService: Sendable {
     let provider: any AnswerProvider
     let messages: any MessageStore
     let memory: ConversationMemory
@@ -67,7 +67,7 @@ struct AIPromptTool: TypedTool {
         + "Prompt and answer are stored for logged-in callers."
     static let annotations = ToolAnnotations.answering
 
-    let service: AnsweringService
+    let service: AssistantService
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<String> {
         Results(try await service.answer(arguments.prompt, whenEmpty: "Empty prompt", context: context))
@@ -109,7 +109,7 @@ struct ChatTool: TypedTool {
         + "Message and answer are stored for logged-in callers."
     static let annotations = ToolAnnotations.answering
 
-    let service: AnsweringService
+    let service: AssistantService
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> Results<String> {
         let history: [ConversationTurn]

@@ -209,9 +209,9 @@ import Testing
             let known = try await client.post("/mcp/get_user_info", "", headers: proxied)
             #expect(try known.json == ["results": ["username": "alice", "alias": "Al"]])
             // The proxy adds the header to whatever page's request.
-            let foreign = try await client.post(
+            let external = try await client.post(
                 "/mcp/get_user_info", "", headers: proxied + [("Origin", "https://evil.example")])
-            #expect(foreign.status == 403)
+            #expect(external.status == 403)
             let claimed = try await client.post("/mcp/get_user_info", "", headers: [("X-Auth-User", "alice")])
             #expect(claimed.status == 401)
             #expect(claimed.header("WWW-Authenticate") == nil)

@@ -38,12 +38,12 @@ import Testing
                             """)
                 }
                 configuration = try legacy.configuration(["port": 0], models: endless)
-                let foreign = try ForeignSQLite(path: legacy.path, tables: configuration.foreignTables)
-                running = { foreign.scans.running }
+                let external = try ExternalSQLite(path: legacy.path, tables: configuration.externalTables)
+                running = { external.scans.running }
                 kept = legacy
-                places = foreign.scans.limit
+                places = external.scans.limit
                 toolServer = try buildToolServer(
-                    configuration: configuration, foreign: foreign, hasher: .test(), logger: Logger(label: "test"))
+                    configuration: configuration, external: external, hasher: .test(), logger: Logger(label: "test"))
             case .postgreSQL:
                 let legacy = try await LegacyPostgreSQL()
                 try await legacy.change("CREATE VIEW endless AS SELECT 1 AS id, 'name' || pg_sleep(3600) AS name")
@@ -66,7 +66,7 @@ import Testing
                 places = 1
                 kept = nil
                 toolServer = try await buildToolServer(
-                    configuration: configuration, foreign: configuration.openForeign(), hasher: .test(),
+                    configuration: configuration, external: configuration.openExternal(), hasher: .test(),
                     logger: Logger(label: "test"))
             }
         }

@@ -176,8 +176,8 @@ import Testing
             let cookie = try await cookie(fixture, fixture.alice)
             let body = #"{"command":"echo","arguments":{"message":"x"}}"#
             for path in ["/mcp/", "/mcp/echo", "/auth/logout"] {
-                let foreign = try await client.post(path, body, headers: [cookie, ("Origin", "https://evil.example")])
-                #expect(foreign.status == 403)
+                let external = try await client.post(path, body, headers: [cookie, ("Origin", "https://evil.example")])
+                #expect(external.status == 403)
             }
             let local = try await client.post("/mcp/", body, headers: [cookie, ("Origin", "http://localhost:1")])
             #expect(local.status == 403)
@@ -185,12 +185,12 @@ import Testing
             #expect(allowed.status == 200)
             let own = try await client.post("/mcp/", body, headers: [cookie, ("Origin", client.base)])
             #expect(own.status == 200)
-            // The cookie is not what makes a page foreign: any page could spend the company's money otherwise.
+            // The cookie is not what makes a page external: any page could spend the company's money otherwise.
             for path in ["/mcp/", "/mcp/echo", "/mcp/session/new", "/auth/login", "/nothing"] {
-                let foreign = try await client.post(path, "{}", headers: [("Origin", "https://evil.example")])
-                #expect(foreign.status == 403)
-                #expect(try foreign.json == ["error": "Origin not allowed"])
-                #expect(foreign.header("X-Request-Id")?.isEmpty == false)
+                let external = try await client.post(path, "{}", headers: [("Origin", "https://evil.example")])
+                #expect(external.status == 403)
+                #expect(try external.json == ["error": "Origin not allowed"])
+                #expect(external.header("X-Request-Id")?.isEmpty == false)
             }
             let rebound = try await client.post(
                 "/mcp/echo", #"{"message":"x"}"#,

@@ -10,7 +10,7 @@ import Testing
 @Suite struct LoginServiceTests {
     /// A store of an engine with a login service on it, and its clock.
     private struct Fixture {
-        let store: any OwnStore
+        let store: any InternalStore
         let login: LoginService
         let clock = NIOLockedValueBox(Date(timeIntervalSince1970: 1_790_000_000))
 

@@ -21,7 +21,7 @@ struct OAuthFixture {
     static let verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
     static let document = "https://client.example/metadata.json"
 
-    let store: any OwnStore
+    let store: any InternalStore
     let server: OAuthServer
     let login: LoginService
     let identity: JWTIdentity

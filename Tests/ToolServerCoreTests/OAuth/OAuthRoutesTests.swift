@@ -60,9 +60,9 @@ import Testing
         let html = String(decoding: page.body, as: UTF8.self)
         let sealed = try #require(html.firstMatch(of: #/name="request" value="([^"]*)"/#)?.1)
         let body = FormFields.encode([("request", String(sealed)), ("decision", "allow")])
-        let foreign = try await client.post(
+        let external = try await client.post(
             "/oauth/consent", body, headers: cookie + form + [("Origin", "https://evil.example")])
-        #expect(foreign.status == 403)
+        #expect(external.status == 403)
         let consent = try await client.post("/oauth/consent", body, headers: cookie + form)
         let location = try #require(consent.header("Location").flatMap { URLComponents(string: $0) })
         let code = try #require(location.queryItems?.first { $0.name == "code" }?.value)

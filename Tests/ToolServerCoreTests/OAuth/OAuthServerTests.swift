@@ -525,10 +525,10 @@ import Testing
         let forged = HMAC<SHA256>.authenticationCode(for: Array(symmetric.utf8), using: SymmetricKey(data: set))
         let other = P256.Signing.PrivateKey()
         let signed = header(["jwk": "x"]) + "." + parts[1]
-        let foreign = try other.signature(for: Array(signed.utf8)).rawRepresentation
+        let external = try other.signature(for: Array(signed.utf8)).rawRepresentation
         for forgery in [
             header(["alg": "none"]) + "." + parts[1] + ".", symmetric + "." + Base64URL.encode(forged),
-            signed + "." + Base64URL.encode(foreign),
+            signed + "." + Base64URL.encode(external),
             header(["kid": "../../dev/null"]) + "." + parts[1] + "." + parts[2],
             header(["typ": "JWT"]) + "." + parts[1] + "." + parts[2], parts[0] + "." + parts[1] + ".",
             parts[0] + "." + Base64URL.encode(Array("{}".utf8)) + "." + parts[2],

@@ -58,10 +58,10 @@ struct LegacyPostgreSQL {
             environment: ["DJANGO_SECRET_KEY": LegacyDatabase.secretKey])
     }
 
-    func open(_ changes: JSONObject = [:], models: JSONValue? = nil) async throws -> ForeignPostgreSQL {
-        try await ForeignPostgreSQL(
+    func open(_ changes: JSONObject = [:], models: JSONValue? = nil) async throws -> ExternalPostgreSQL {
+        try await ExternalPostgreSQL(
             PostgreSQLLocation(parsing: url), settings: .test,
-            tables: configuration(changes, models: models).foreignTables)
+            tables: configuration(changes, models: models).externalTables)
     }
 
     private static let copied: [(table: String, columns: [String])] = [

@@ -11,7 +11,7 @@ import Testing
 
 /// Documents are found in any language, on each engine.
 @Suite struct DocumentLanguageTests {
-    private func store(_ engine: Engine) async throws -> any OwnStore {
+    private func store(_ engine: Engine) async throws -> any InternalStore {
         let store = try await engine.store()
         for document in LanguageCorpus.documents {
             _ = try await store.putDocument(

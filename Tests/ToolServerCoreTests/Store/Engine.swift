@@ -15,7 +15,7 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
     var testDescription: String { rawValue }
 
     /// A new, empty store.
-    func store() async throws -> any OwnStore {
+    func store() async throws -> any InternalStore {
         switch self {
         case .sqlite: return try SQLiteStore(at: .memory)
         case .postgreSQL: return try await PostgreSQLStore.new()
@@ -23,7 +23,7 @@ enum Engine: String, CaseIterable, CustomTestStringConvertible {
     }
 
     /// A store with these projects, numbered from 1 on.
-    func store(projects: [(name: String, description: String)]) async throws -> any OwnStore {
+    func store(projects: [(name: String, description: String)]) async throws -> any InternalStore {
         let store = try await store()
         try await store.insert(projects: projects)
         return store
@@ -51,7 +51,7 @@ extension PostgreSQLSettings {
     }
 }
 
-extension OwnStore {
+extension InternalStore {
     func insert(projects: [(name: String, description: String)]) async throws {
         for (name, description) in projects {
             try await change(

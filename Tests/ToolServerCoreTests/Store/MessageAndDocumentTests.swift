@@ -55,7 +55,7 @@ import Testing
 }
 
 @Suite struct DocumentTests {
-    private func store(_ engine: Engine) async throws -> any OwnStore {
+    private func store(_ engine: Engine) async throws -> any InternalStore {
         let store = try await engine.store()
         try await store.putDocument(
             Document(title: "Holiday Policy", body: "Employees have 28 days of leave.\n\nRequests go to the team lead.")

@@ -10,7 +10,9 @@ import Testing
 
 /// A page of history is bounded in bytes as well as in rows.
 @Suite struct MessagePageTests {
-    private func store(_ engine: Engine, _ texts: [(message: String, response: String)]) async throws -> any OwnStore {
+    private func store(_ engine: Engine, _ texts: [(message: String, response: String)]) async throws
+        -> any InternalStore
+    {
         let store = try await engine.store()
         for (number, text) in texts.enumerated() {
             try await store.appendMessage(

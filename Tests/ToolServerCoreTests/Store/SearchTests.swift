@@ -8,7 +8,7 @@ import Testing
 
 @Suite struct SearchTests {
     private func names(
-        _ store: any OwnStore, _ query: String, columns: SearchColumns = .all, limit: Int = 5
+        _ store: any InternalStore, _ query: String, columns: SearchColumns = .all, limit: Int = 5
     ) async throws -> [String] {
         try #require(await store.search(model: "projects", query: query, columns: columns, limit: limit)).map(\.name)
     }

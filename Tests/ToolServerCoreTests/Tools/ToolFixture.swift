@@ -15,7 +15,7 @@ import Testing
 
 /// A tool-server with two accounts and some rows.
 struct ToolFixture {
-    let store: any OwnStore
+    let store: any InternalStore
     let toolServer: ToolServer
     let alice: Account
     let bob: Account

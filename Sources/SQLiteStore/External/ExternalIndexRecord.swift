@@ -1,0 +1,78 @@
+import Foundation
+import GRDB
+
+/// What the state database knows of a external index; the row of table `side_index`.
+struct ExternalIndexRecord: Sendable {
+    /// Number in the names of the index's tables; 0: there is none.
+    var generation: Int64
+    /// The generation that is being made, or was when its maker died; 0: none.
+    var building: Int64
+    /// What the index is of: table, key and columns.
+    var definition: String
+    /// The external file's, from before its rows were read.
+    var fingerprint: String
+    var rows: Int
+    /// The greatest key taken up.
+    var lastID: Int64
+    /// Rows changed or removed since the index was built; their old text is still in it.
+    var outdated: Int
+    /// When the rows were last compared with the table.
+    var checkedAt: Date
+
+    init?(_ db: Database, model: String) throws {
+        let row = try Row.fetchOne(
+            db.cachedStatement(
+                sql: """
+                    SELECT generation, building, definition, fingerprint, rows, last_id, outdated, checked_at
+                    FROM side_index WHERE model = ?
+                    """), arguments: [model])
+        guard let row else { return nil }
+        generation = row[0]
+        building = row[1]
+        definition = row[2]
+        fingerprint = row[3]
+        rows = row[4]
+        lastID = row[5]
+        outdated = row[6]
+        checkedAt = Date(milliseconds: row[7])
+    }
+
+    /// The full-text table of a generation.
+    static func text(_ generation: Int64) -> String { "side_text_\(generation)" }
+    /// The table of the digests of a generation's rows.
+    static func digests(_ generation: Int64) -> String { "side_row_\(generation)" }
+
+    static func create(_ generation: Int64, columns: Int, in db: Database) throws {
+        let names = (0..<columns).map { "c\($0)" }.joined(separator: ", ")
+        try db.execute(
+            sql: """
+                CREATE VIRTUAL TABLE \(text(generation)) USING fts5(\(names), content='', tokenize='trigram');
+                CREATE TABLE \(digests(generation)) (id INTEGER PRIMARY KEY, digest INTEGER NOT NULL) STRICT;
+                """)
+    }
+
+    static func drop(_ generation: Int64, in db: Database) throws {
+        guard generation != 0 else { return }
+        try db.execute(
+            sql: "DROP TABLE IF EXISTS \(text(generation)); DROP TABLE IF EXISTS \(digests(generation));")
+    }
+}
+
+/// Whether a database file is as it was: sizes and times of the file and its write-ahead log.
+///
+/// Every commit writes to one of the two. A checkpoint does as well, so a file may seem changed that is not; the
+/// comparison that follows finds nothing then.
+enum FileFingerprint {
+    static func of(_ path: String) -> String {
+        [path, path + "-wal"].map { path in
+            var status = stat()
+            guard stat(path, &status) == 0 else { return "-" }
+            return "\(status.st_ino):\(status.st_size):\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+        }.joined(separator: "|")
+    }
+    /// Whether two fingerprints are of one file, changed or not.
+    static func isSameFile(_ first: String, _ second: String) -> Bool {
+        let ends: (Character) -> Bool = { $0 != ":" }
+        return first.prefix(while: ends) == second.prefix(while: ends)
+    }
+}

@@ -1,0 +1,26 @@
+package import Identity
+package import Store
+
+/// Result of ``InternalStore/seed(hasher:)``.
+package struct SeedReport: Sendable {
+    /// Rows that were not there before, by table.
+    package let inserted: [(table: String, rows: Int)]
+    /// Users made now, with the only copy of their passwords.
+    package let created: [(username: String, password: String)]
+}
+
+extension InternalStore {
+    /// Loads the demo data; rows that are there stay as they are. Users get random passwords, told once in the report.
+    /// - Throws: ``StoreError``; errors of the password hasher.
+    package func seed(hasher: PasswordHasher) async throws -> SeedReport {
+        let inserted = try await insertDemoRows()
+        var created: [(username: String, password: String)] = []
+        let login = LoginService(accounts: self, sessions: self, hasher: hasher)
+        for (username, alias) in [("alice", "Al"), ("bob", "")] where try await account(named: username) == nil {
+            let password = String(SessionToken().text.prefix(20))
+            _ = try await login.createAccount(username: username, alias: alias, password: password)
+            created.append((username, password))
+        }
+        return SeedReport(inserted: inserted, created: created)
+    }
+}

@@ -1,0 +1,67 @@
+import MCP
+import MCPServer
+import Store
+
+extension MCPServer {
+    /// Offers documents and records as resources, and prompts around them, with completion for both.
+    ///
+    /// - Parameter rules: by the tool's name.
+    func registerPromptsAndResources(
+        documents: any DocumentReader & DocumentStore, registry: any SearchRegistry, rules: [String: AccessRule] = [:]
+    ) {
+        register(prompt: SummarizeDocumentPrompt(documents: documents))
+        register(prompt: AskDocumentsPrompt(passages: documents))
+        register(prompt: FindRecordsPrompt(models: registry.searchModels))
+        replaceRules(rules, documents: documents, registry: registry)
+        register { parameters, context in
+            let typed = parameters.argumentValue.lowercased()
+            switch (parameters.reference, parameters.argumentName) {
+            case (.prompt(FindRecordsPrompt.name), "model"), (.resource(CompanyURI.records), "model"):
+                return CompleteResult(values: registry.searchModels.filter { $0.lowercased().hasPrefix(typed) })
+            case (.prompt(SummarizeDocumentPrompt.name), "document"):
+                let titles = try await ToolError.translating(context) {
+                    try await DocumentTitles(documents: documents).all(
+                        where: { $0.title.lowercased().contains(typed) }, limit: 100)
+                }
+                return CompleteResult(values: titles.map(\.title))
+            case (.resource(CompanyURI.documents), "id"):
+                let ids = try await ToolError.translating(context) {
+                    try await DocumentTitles(documents: documents).all(
+                        where: { String($0.id).hasPrefix(typed) }, limit: 100)
+                }
+                return CompleteResult(values: ids.map { String($0.id) })
+            default:
+                return nil
+            }
+        }
+    }
+
+    /// All tools, whoever may call them.
+    var toolNames: [String] { toolDefinitions(for: .allowedEverything).map(\.name) }
+
+    /// Puts other rules in force, by the tool's name, for the tools and for what shows the same as they do.
+    func replaceRules(
+        _ rules: [String: AccessRule], documents: any DocumentReader, registry: any SearchRegistry
+    ) {
+        let resources = CompanyResources(documents: documents, registry: registry, rules: rules)
+        replaceAccess(
+            tools: rules,
+            prompts: [
+                SummarizeDocumentPrompt.name: resources.documentAccess,
+                AskDocumentsPrompt.name: resources.documentAccess,
+                FindRecordsPrompt.name: resources.recordAccess,
+            ], resources: [resources])
+    }
+}
+
+extension CompanyResources {
+    /// Documents are bound by the rule of `ai_prompt`, which answers from them, records by that of `search_any`, which
+    /// finds them.
+    fileprivate init(
+        documents: any DocumentReader, registry: any SearchRegistry, rules: [String: AccessRule]
+    ) {
+        self.init(
+            documents: documents, registry: registry, documentAccess: rules[AIPromptTool.name] ?? .anyone,
+            recordAccess: rules[SearchAnyTool.name] ?? .anyone)
+    }
+}
