@@ -111,6 +111,7 @@ let package = Package(
                 "CChatPage", "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPClient", "CurlTransport", "HTTPServer",
                 "JSONConfiguration",
                 "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
             ] + lifecycle),
         // What the tool-server keeps, and on which database.
         library("Store", ["JSON", "JSONConfiguration", "Observability"]),
@@ -227,7 +228,8 @@ let package = Package(
                 "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport",
                 "HTTPServer",
                 "Observability",
-                "ServiceRuntime", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded"),
+                "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                nio("NIOEmbedded"),
             ]),
         tests(
             "ToolServerCore",

@@ -153,6 +153,12 @@ extension ConfigurationReader {
     ///
     /// One trailing line end of the file is dropped. Errors never show the value.
     package func secret(_ key: String, _ documentation: String, environment: String? = nil) -> Secret? {
+        let secret = readSecret(key, documentation, environment: environment)
+        if let secret { context.secrets.append(secret.value) }
+        return secret
+    }
+
+    private func readSecret(_ key: String, _ documentation: String, environment: String?) -> Secret? {
         let fileKey = key + "File"
         describe(key, ["type": "string", "writeOnly": true], documentation, environment)
         let fileDocumentation = "The path of a file that holds `\(key)`."

@@ -17,6 +17,8 @@ package final class ConfigurationReader {
     let context: Context
     private var described: JSONObject = [:]
     var required: [String] = []
+    /// The schema of keys whose names the user chooses; nil: other keys are errors.
+    var additionalSchema: JSONValue?
     private var children: [ConfigurationReader] = []
 
     /// What all readers of one document share.
@@ -27,6 +29,8 @@ package final class ConfigurationReader {
         /// True while a schema is made: every map and list is entered once although the document is empty.
         let describing: Bool
         var errors: [ConfigurationError] = []
+        /// Every secret that was read, for redaction.
+        var secrets: [String] = []
 
         init(
             environment: [String: String], overrides: [String: JSONValue], describing: Bool,
@@ -157,6 +161,9 @@ package final class ConfigurationReader {
         context.overrides[dotted(key)] != nil || context.environment[environmentName(key)] != nil || object[key] != nil
     }
 
+    /// The secrets that were read so far, in the whole document; to be redacted wherever text is written.
+    package var secrets: [String] { context.secrets }
+
     /// The names in the section, in the file's order.
     package var keys: [String] { object.map(\.key) }
 
@@ -207,7 +214,8 @@ package final class ConfigurationReader {
 
     private var schemaObject: JSONObject {
         var schema: JSONObject = [
-            "type": "object", "properties": .object(described), "additionalProperties": false,
+            "type": "object", "properties": .object(described),
+            "additionalProperties": additionalSchema ?? false,
         ]
         if !required.isEmpty { schema["required"] = .array(required.map { .string($0) }) }
         return schema

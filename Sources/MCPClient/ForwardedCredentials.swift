@@ -73,6 +73,8 @@ package struct ForwardedCredentials: Sendable {
     package var perRequest: [(name: String, value: String)]
     /// Partition of sessions that the credentials select.
     package let partition: CredentialPartition
+    /// The caller's bearer token, where it is exchanged for another one; it is not sent itself.
+    package var subjectToken: String?
 
     /// Nobody in particular.
     package static let anonymous = ForwardedCredentials(cookies: nil, authorization: nil)

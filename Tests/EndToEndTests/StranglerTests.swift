@@ -23,7 +23,7 @@ extension EndToEnd {
                 var upstreams = try #require(document["upstreams"]?.object)
                 #expect(upstreams["old"]?["kind"] == "chat")
                 upstreams["tools"] = ["url": .string(stack.upstream), "trusted": true, "probeInterval": "100ms"]
-                upstreams["old"] = ["kind": "chat", "url": .string(stack.gateway.url + "/api/chat/")]
+                upstreams["old"] = ["kind": "chat", "trusted": true, "url": .string(stack.gateway.url + "/api/chat/")]
                 document["upstreams"] = .object(upstreams)
                 document["listen"] = "127.0.0.1:0"
                 document["admin"] = "127.0.0.1:0"
@@ -217,7 +217,7 @@ extension EndToEnd {
             let directory = try TemporaryDirectory("front")
             let configuration: JSONValue = [
                 "listen": "127.0.0.1:0", "admin": "127.0.0.1:0", "errors": "legacy", "passthrough": ["enabled": false],
-                "upstreams": ["old": ["kind": "chat", "url": .string(backend.url + "/api/chat/")]],
+                "upstreams": ["old": ["kind": "chat", "trusted": true, "url": .string(backend.url + "/api/chat/")]],
                 "chat": ["unknownTypes": ["upstream": "old"]],
             ]
             let front = try await RunningService.start(

@@ -45,7 +45,7 @@ class Observed:
         document["certificates"] = [str(certificate)]
         document["rateLimits"] = {"types": {"history": {"requests": 1, "per": "1h"}},
                                   "login": {"requests": 2, "per": "1h"}}
-        document["upstreams"]["old"] = {"kind": "chat", "url": OldBackend().url}
+        document["upstreams"]["old"] = {"kind": "chat", "url": OldBackend().url, "trusted": True}
         types = document["chat"]["types"]
         types["canaried"] = types["search_projects"] | {"canary": {"upstream": "old", "percent": 50}}
         types["shadowed"] = types["search_projects"] | {"shadow": {"upstream": "old"}}

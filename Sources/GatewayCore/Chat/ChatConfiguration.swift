@@ -5,7 +5,7 @@ import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `defaultType` | string | `chat` | the type of a payload that names none |
+/// | `defaultType` | string | `chat`, else the only type | the type of a payload that names none |
 /// | `types` | map | empty | ``ChatTypeConfiguration`` |
 /// | `tools` | section | – | types that come from an upstream's own tools: ``ToolTypesConfiguration`` |
 /// | `unknownTypes` | section | – | where every other type goes: ``UnknownTypesConfiguration``; absent: nowhere |
@@ -19,16 +19,20 @@ package struct ChatConfiguration: Hashable, Sendable {
     /// Types that come from an upstream's own tools.
     package let tools: ToolTypesConfiguration?
 
-    init(_ reader: ConfigurationReader) {
-        defaultType = reader.string("defaultType", default: "chat", "The type of a payload that names none.")
-        types = reader.map("types", "What a payload's type means.", of: "type") { name, reader in
-            ChatTypeConfiguration(name: name, reader)
+    /// - Parameter upstream: The upstream of types that name none.
+    init(_ reader: ConfigurationReader, upstream: String) {
+        types = reader.map("types", "Types of payloads, by name.", of: "type") { name, reader in
+            ChatTypeConfiguration(name: name, reader, upstream: upstream)
         }.map(\.value)
+        let only = types.count == 1 ? types[0].name : "chat"
+        defaultType = reader.string(
+            "defaultType", default: types.contains { $0.name == "chat" } ? "chat" : only,
+            "Type of a payload that names none. Default: chat, else the only type.")
         unknownTypes = reader.optionalSection("unknownTypes", "Where a type goes that is not configured.") {
             UnknownTypesConfiguration($0)
         }
         tools = reader.optionalSection("tools", "Types that come from an upstream's own tools.") {
-            ToolTypesConfiguration($0)
+            ToolTypesConfiguration($0, upstream: upstream)
         }
         if unknownTypes == nil, tools == nil, !types.contains(where: { $0.name == defaultType }),
             !types.isEmpty || reader.isPresent("defaultType")
@@ -44,7 +48,7 @@ package struct ChatConfiguration: Hashable, Sendable {
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `tool` | string | – | the tool's name; not needed while the old backend serves the type |
-/// | `upstream` | string | `tools` | where the tool is; of kind `chat`: the payload goes there unchanged |
+/// | `upstream` | string | `tools`, else the only one | where the tool is; an old backend gets the payload unchanged |
 /// | `canary` | section | – | ``CanaryConfiguration``: a share of the callers gets the tool, the rest the old backend |
 /// | `shadow` | section | – | ``ShadowConfiguration``: the old backend answers, the tool is asked too |
 /// | `arguments` | map | empty | ``ChatArgumentConfiguration`` by the tool's argument |
@@ -84,12 +88,13 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
     /// it allows, the tool decides.
     package enum Access: String, CaseIterable, Sendable { case anonymous, authenticated }
 
-    init(name: String, _ reader: ConfigurationReader) {
+    init(name: String, _ reader: ConfigurationReader, upstream: String) {
         self.name = name
         tool = reader.optionalString("tool", "The tool's name; not needed while the old backend serves the type.") ?? ""
-        upstream = reader.string(
-            "upstream", default: "tools",
-            "The upstream that has the tool; one of kind chat gets the payload unchanged.")
+        self.upstream = reader.string(
+            "upstream", default: upstream,
+            "Upstream that has the tool; one of kind chat gets the payload unchanged where no tool is named. "
+                + "Default: the one named tools, else the only one.")
         arguments = reader.map("arguments", "The tool's arguments, by name.", of: "argument") { target, reader in
             ChatArgumentConfiguration(target: target, reader)
         }.map(\.value)

@@ -99,9 +99,9 @@ final class ChatExchange: GatewayExchange {
         let type = call.type
         beginUpstream(chat.upstreams[target.upstream].upstream.name)
         var request = MCPToolCall(
-            tool: target.tool ?? type.tool, arguments: call.arguments,
-            credentials: facts.credentials(&worker.partitions), deadline: exchange.start + type.timeout,
-            traceparent: outgoingTraceparent)
+            tool: target.tool ?? type.tool, arguments: call.arguments, credentials: .anonymous,
+            deadline: exchange.start + type.timeout,
+            traceparent: traceparent(for: chat.upstreams[target.upstream].upstream))
         if facts.wantsEventStream {
             let events = ChatEventStream(exchange, keepAlive: chat.keepAlive)
             events.onOverflow = { [self] in cancel() }
@@ -121,9 +121,12 @@ final class ChatExchange: GatewayExchange {
         beginUpstream(chat.upstreams[upstream].upstream.name)
         // A fragment is no part of a request (RFC 9110 section 7.1); libcurl would cut the query there.
         let query = (exchange.query ?? "").prefix { $0 != "#" }
+        let backend = chat.upstreams[upstream].upstream
+        let credentials = credentials(for: backend)
         let payload = ChatPayload(
-            query: query.isEmpty ? "" : "?" + query, headers: RelayedHeaders.chat(self), body: body,
-            deadline: exchange.start + timeout)
+            query: query.isEmpty ? "" : "?" + query, headers: RelayedHeaders.chat(self, backend, credentials),
+            body: body, deadline: exchange.start + timeout, subjectToken: credentials.subjectToken,
+            forwardsCredentials: !credentials.credentials.isEmpty)
         send(.payload(payload), to: upstream)
     }
 
@@ -133,7 +136,7 @@ final class ChatExchange: GatewayExchange {
             cancel()
             events?.stop()
         }
-        let running = chat.upstreams[upstream].call(call, for: self)
+        let running = chat.upstreams[upstream].call(call, of: self, for: self)
         // A call that was already answered has nothing left to cancel.
         if !isAnswered { self.running = running }
     }
@@ -199,12 +202,12 @@ final class ChatExchange: GatewayExchange {
     /// Asks the main target too where the type is shadowed.
     private func compare(_ answer: ComparedAnswer) {
         guard let (rule, payload) = shadowed.take(), let type = chatType else { return }
+        let main = chat.upstreams[type.target.upstream].upstream
         chat.shadows.ask(
             ShadowCalls.Original(
                 type: type, rule: rule, payload: payload, answer: answer,
-                headers: type.target.tool == nil ? RelayedHeaders.chat(self) : [],
-                credentials: facts.credentials(&worker.partitions), traceparent: facts.traceparent,
-                requestID: facts.requestID), chat)
+                headers: type.target.tool == nil ? RelayedHeaders.chat(self, main, credentials(for: main)) : [],
+                caller: PastCaller(self), traceparent: facts.traceparent, requestID: facts.requestID), chat)
     }
 
     override func cleanUp() {

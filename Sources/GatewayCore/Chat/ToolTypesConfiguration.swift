@@ -5,7 +5,7 @@ import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `upstream` | string | `tools` | the MCP server whose tools they are |
+/// | `upstream` | string | `tools`, else the only one | the upstream whose tools they are |
 /// | `allow` | list | empty | tools by name; `*` stands for any text |
 /// | `deny` | list | empty | tools that are left out all the same |
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer; of a streamed one: between events |
@@ -31,8 +31,10 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
     /// Use of the HTTP status that a tool's error names.
     package let useToolStatus: Bool
 
-    init(_ reader: ConfigurationReader) {
-        upstream = reader.string("upstream", default: "tools", "The MCP server whose tools they are.")
+    init(_ reader: ConfigurationReader, upstream: String) {
+        self.upstream = reader.string(
+            "upstream", default: upstream,
+            "Upstream whose tools they are. Default: the one named tools, else the only one.")
         allow = reader.strings("allow", default: [], "Names of tools; * stands for any text.").map(NamePattern.init)
         deny = reader.strings("deny", default: [], "Names of tools that are left out all the same.")
             .map(NamePattern.init)

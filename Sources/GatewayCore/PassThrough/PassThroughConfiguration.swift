@@ -1,6 +1,6 @@
 import JSONConfiguration
 
-/// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`), `timeout`
+/// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`, else the only MCP server), `timeout`
 /// (default 5 min) and `tools` (default none: every tool), a ``ToolAllowlist``.
 package struct PassThroughConfiguration: Hashable, Sendable {
     /// Switch of the feature.
@@ -12,9 +12,15 @@ package struct PassThroughConfiguration: Hashable, Sendable {
     /// The tools that may be called; nil: all, and no body is looked at.
     package let tools: ToolAllowlist?
 
-    init(_ reader: ConfigurationReader) {
-        isEnabled = reader.bool("enabled", default: true, "Whether /mcp and /auth are passed through.")
-        upstream = reader.string("upstream", default: "tools", "The upstream that serves them.")
+    /// - Parameter upstream: The upstream that is taken where the section names none; nil: there is no MCP server.
+    init(_ reader: ConfigurationReader, upstream: String?) {
+        let isWanted = reader.bool(
+            "enabled", default: true,
+            "Whether /mcp and /auth are passed through; off by itself where there is no MCP server.")
+        isEnabled = isWanted && (upstream != nil || reader.isPresent("upstream") || reader.isPresent("enabled"))
+        self.upstream = reader.string(
+            "upstream", default: upstream ?? "tools",
+            "MCP server that serves them. Default: the one named tools, else the only one.")
         timeout = reader.duration(
             "timeout", default: .seconds(300), in: .milliseconds(10)...(.seconds(86400)),
             "How long an exchange may stay silent; the GET of an event stream may for ever.")

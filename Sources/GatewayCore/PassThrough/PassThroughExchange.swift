@@ -29,6 +29,12 @@ final class PassThroughExchange: GatewayExchange {
     /// Which of the upstream's servers is asked.
     private var server = 0
     private var request: CurlRequest?
+    /// The gateway's own credentials that went along.
+    private var own: UpstreamCredentials.Own?
+    /// Whether the response says that they are refused, so that it does not go to the client.
+    private var isRefused = false
+    /// Whether the request has been sent with new ones.
+    private var isRenewed = false
     private var backoff: Backoff?
     /// The endpoint's redirect is followed once.
     private var isRedirected = false
@@ -111,13 +117,14 @@ final class PassThroughExchange: GatewayExchange {
         let address = target.upstream.servers[server].address
         var request = CurlRequest(
             method: exchange.head.method.rawValue, url: url(at: target.upstream.servers[server]),
-            unixSocketPath: address.socketPath, headers: RelayedHeaders.upstream(self), timeout: .zero,
+            unixSocketPath: address.socketPath, headers: RelayedHeaders.upstream(self, target.upstream),
+            timeout: .zero,
             connectTimeout: target.upstream.configuration.connectTimeout,
             idleTimeout: isListening ? .zero : target.configuration.timeout,
             maximumResponseBytes: 0, mode: .streaming, tls: target.upstream.tls)
         request.body = body
         sentAt = .now()
-        start(request)
+        authorize(request)
         return true
     }
 
@@ -137,6 +144,43 @@ final class PassThroughExchange: GatewayExchange {
             PassThroughPath.isEndpoint(exchange.path), let request, let location = headers.first(name: "Location")
         else { return nil }
         return Redirect.target(location, from: request.url)
+    }
+
+    /// Starts a request with the gateway's own credentials, where the upstream has any.
+    private func authorize(_ request: CurlRequest) {
+        guard let upstream = target?.upstream, let credentials = upstream.credentials else { return start(request) }
+        let bearer = self.credentials(for: upstream).subjectToken
+        credentials.obtain(bearer: bearer, engine: worker.engine, on: exchange.eventLoop) { [self] result in
+            guard !isDone else { return }
+            switch result {
+            case .failure(let error): refuse(error)
+            case .success(let own):
+                self.own = own
+                var request = request
+                for (name, value) in own.headers { request.headers.set(name: name, value: value) }
+                start(request)
+            }
+        }
+    }
+
+    /// Whether a response says that the gateway's own credentials are refused: the client is not told to log in.
+    private func refusesGateway(_ status: Int) -> Bool {
+        guard status == 401, own != nil, let upstream = target?.upstream else { return false }
+        let isForwarded = !credentials(for: upstream).credentials.isEmpty
+        return upstream.credentials?.isAnswerable(forwarded: isForwarded) ?? false
+    }
+
+    /// Goes on after such a response: once more with new credentials, unless the body was streamed.
+    private func goOnRefused() {
+        isRefused = false
+        transfer = nil
+        guard let upstream = target?.upstream, let own, let request, source == nil, !isRenewed else {
+            return refuse(
+                GatewayError(.upstreamRejected, detail: "the upstream refuses the gateway's own credentials"))
+        }
+        isRenewed = true
+        upstream.credentials?.renew(after: own, bearer: credentials(for: upstream).subjectToken)
+        authorize(request)
     }
 
     private func start(_ request: CurlRequest) {
@@ -215,6 +259,10 @@ final class PassThroughExchange: GatewayExchange {
 extension PassThroughExchange: CurlTransferReceiver {
     func transferHead(status: Int, headers: CurlHeaders) {
         guard !isDone else { return }
+        if refusesGateway(status) {
+            isRefused = true
+            return
+        }
         if let target = redirectTarget(status, headers) {
             (isRedirected, redirect) = (true, target)
             transfer?.cancel()
@@ -238,7 +286,7 @@ extension PassThroughExchange: CurlTransferReceiver {
     }
 
     func transferBody(_ bytes: ByteBuffer) {
-        guard !isDone, redirect == nil else { return }
+        guard !isDone, !isRefused, redirect == nil else { return }
         guard let bytes = filtered(bytes) else {
             return refuse(GatewayError(.upstreamInvalid, executed: .unknown, detail: "a list that is too large"))
         }
@@ -265,6 +313,7 @@ extension PassThroughExchange: CurlTransferReceiver {
 
     func transferDone(_ result: Result<CurlResponse, CurlError>) {
         guard !isDone else { return }
+        if isRefused { return goOnRefused() }
         transfer = nil
         if let target = redirect.take(), var request {
             request.url = target

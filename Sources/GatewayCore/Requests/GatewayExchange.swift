@@ -146,9 +146,6 @@ class GatewayExchange {
         }
     }
 
-    /// What goes upstream as `traceparent`: the call's own span, or while tracing is off what the client sent.
-    var outgoingTraceparent: String? { upstream?.span?.traceparent ?? facts.traceparent }
-
     // MARK: Answering
 
     /// The headers that every response carries.

@@ -9,38 +9,42 @@ import NIOHTTP1
 enum RelayedHeaders {
     /// Upstream go MCP's own headers, what describes the body and the wanted answer, what configuration names, and who
     /// asks.
-    static func upstream(_ exchange: GatewayExchange) -> CurlHeaders {
+    static func upstream(_ exchange: GatewayExchange, _ upstream: Upstream) -> CurlHeaders {
         var headers = CurlHeaders()
         let facts = exchange.facts
         for (name, value) in exchange.exchange.head.headers
         where isCarried(name) && !facts.nominated.contains(name.lowercased()) {
             headers.append(name: name, value: value)
         }
-        appendFacts(exchange, to: &headers)
+        append(exchange.credentials(for: upstream), exchange, upstream, to: &headers)
         return headers
     }
 
-    private static func appendFacts(_ exchange: GatewayExchange, to headers: inout CurlHeaders) {
-        let facts = exchange.facts
-        if let cookies = facts.cookies { headers.append(name: "Cookie", value: cookies) }
-        if let authorization = facts.authorization { headers.append(name: "Authorization", value: authorization) }
-        if let traceparent = exchange.outgoingTraceparent { headers.append(name: "traceparent", value: traceparent) }
-        headers.append(name: "X-Request-Id", value: facts.requestID)
-        // `Content-Type` and its like may be named in configuration too: once is enough.
-        for (name, value) in facts.forwarded where !headers.contains(name: name) {
-            headers.append(name: name, value: value)
+    private static func append(
+        _ credentials: ForwardedCredentials, _ exchange: GatewayExchange, _ upstream: Upstream,
+        to headers: inout CurlHeaders
+    ) {
+        for header in credentials.credentials { headers.append(header) }
+        if let traceparent = exchange.traceparent(for: upstream) {
+            headers.append(name: "traceparent", value: traceparent)
         }
-        appendForwarded(exchange, to: &headers)
+        let isTrusted = upstream.configuration.isTrusted
+        if isTrusted { headers.append(name: "X-Request-Id", value: exchange.facts.requestID) }
+        // `Content-Type` and its like may be named in configuration too: once is enough.
+        for header in credentials.perRequest where !headers.contains(name: header.name) { headers.append(header) }
+        if isTrusted { appendForwarded(exchange, to: &headers) }
     }
 
     /// To the old backend goes what describes the body and the wanted answer, what configuration names, and who asks.
-    static func chat(_ exchange: GatewayExchange) -> CurlHeaders {
+    static func chat(
+        _ exchange: GatewayExchange, _ upstream: Upstream, _ credentials: ForwardedCredentials
+    ) -> CurlHeaders {
         var headers = CurlHeaders()
         let facts = exchange.facts
         for name in ["Accept", "Content-Type", "Content-Encoding"] where !facts.nominated.contains(name.lowercased()) {
             for value in exchange.exchange.head.headers[name] { headers.append(name: name, value: value) }
         }
-        appendFacts(exchange, to: &headers)
+        append(credentials, exchange, upstream, to: &headers)
         return headers
     }
 

@@ -26,7 +26,8 @@ struct RequestFacts {
     /// Headers that `Connection` names, lower case.
     private(set) var nominated: [String] = []
 
-    init(_ headers: HTTPHeaders, _ rules: ForwardRules) {
+    /// - Parameter forwardsRequestID: Whether the caller's own request identifier goes upstream.
+    init(_ headers: HTTPHeaders, _ rules: ForwardRules, forwardsRequestID: Bool = true) {
         var callersID: String?
         var cookieField: String?
         var furtherCookieFields: [String] = []
@@ -62,7 +63,7 @@ struct RequestFacts {
         }
         requestID = RequestIdentifier.accept(callersID)
         // One that nginx or the client follows goes on, into the log of the tool-server.
-        if requestID == callersID { forwarded.append((name: "X-Request-Id", value: requestID)) }
+        if forwardsRequestID, requestID == callersID { forwarded.append((name: "X-Request-Id", value: requestID)) }
         if !nominated.isEmpty { dropNominated() }
     }
 
@@ -93,7 +94,17 @@ struct RequestFacts {
         return callers
     }
 
-    func credentials(_ partitions: inout PartitionCache) -> ForwardedCredentials {
+    /// - Parameter subject: The caller's bearer token, which is exchanged instead of sent.
+    func credentials(_ partitions: inout PartitionCache, subject: String? = nil) -> ForwardedCredentials {
+        if let subject {
+            let others = forwarded.filter { header in !identifying.contains { $0.name == header.name } }
+            var credentials = ForwardedCredentials(
+                cookies: cookies, authorization: nil, further: identifying, perRequest: others,
+                partition: CredentialPartition(
+                    cookies: cookies, authorization: "Bearer " + subject, further: identifying))
+            credentials.subjectToken = subject
+            return credentials
+        }
         if cookies == nil, authorization == nil, forwarded.isEmpty { return .anonymous }
         guard identifying.isEmpty else {
             let others = forwarded.filter { header in !identifying.contains { $0.name == header.name } }

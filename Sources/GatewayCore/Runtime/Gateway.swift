@@ -16,7 +16,7 @@ package func buildGateway(
     let status = GatewayStatus()
     let snapshot = GatewaySnapshot(
         configuration, version: 1, listeners: GatewayListeners(configuration, dependencies.sockets), previous: nil,
-        metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"))
+        metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"), redact: dependencies.redact)
     let tracer = configuration.tracing.map {
         SpanExporter(
             $0, name: GatewayVersion.name, prefix: "gateway", build: dependencies.build, metrics: dependencies.metrics,
@@ -161,6 +161,7 @@ package final class Gateway: Sendable {
         let configuration: GatewayConfiguration
         do {
             configuration = try dependencies.load()
+            for secret in configuration.secrets { dependencies.redact(secret.value) }
         } catch {
             status.reloadFailed("\(error)")
             metrics.reloads.failed()
@@ -175,7 +176,7 @@ package final class Gateway: Sendable {
             configuration.workers = old.configuration.workers
             state.snapshot = GatewaySnapshot(
                 configuration, version: old.version + 1, listeners: old.listeners, previous: old, metrics: metrics,
-                logger: dependencies.makeLogger("gateway.mcp"))
+                logger: dependencies.makeLogger("gateway.mcp"), redact: dependencies.redact)
             return (old, state.snapshot)
         }
         guard let (old, new) = change else { return false }

@@ -78,6 +78,8 @@ package struct GatewayConfiguration: Sendable {
     package var certificates: [String]
     /// Chat types.
     package var chat: ChatConfiguration
+    /// Every secret of the configuration, for redaction.
+    package var secrets: [Secret] = []
 
     /// Reads the section.
     package init(_ reader: ConfigurationReader) {
@@ -103,9 +105,10 @@ package struct GatewayConfiguration: Sendable {
             name, reader in
             UpstreamConfiguration(name: name, reader)
         }.map(\.value)
+        let servers = upstreams.filter { $0.kind == .mcp }.map(\.name)
         forward = reader.section("forward", "What of a request goes upstream.") { ForwardConfiguration($0) }
         passthrough = reader.section("passthrough", "Requests that go to an upstream unchanged.") {
-            PassThroughConfiguration($0)
+            PassThroughConfiguration($0, upstream: Self.candidate(servers))
         }
         site = SiteConfiguration(reader)
         cors = reader.optionalSection("cors", "What pages of other origins may read of the answers.") {
@@ -123,10 +126,19 @@ package struct GatewayConfiguration: Sendable {
         }
         certificates = reader.strings(
             "certificates", default: [], "PEM files whose certificates' end is in the metrics, the proxy's for one.")
-        chat = reader.section("chat", "The types of POST /api/chat/.") { ChatConfiguration($0) }
+        let names = upstreams.map(\.name)
+        chat = reader.section("chat", "The types of POST /api/chat/.") {
+            ChatConfiguration($0, upstream: Self.candidate(names) ?? "tools")
+        }
         reader.ignore("toolServer", "The tool-server's section; the gateway does not read it.")
         reader.ignore("$schema", "The JSON Schema that editors use.")
         checkReferences(reader)
+    }
+
+    /// The upstream that is meant where none is named: `tools`, or the only one. Of several others none is guessed: the
+    /// name `tools` is then reported as unknown. Nil when there are no upstreams.
+    private static func candidate(_ names: [String]) -> String? {
+        names.contains("tools") || names.count > 1 ? "tools" : names.first
     }
 
     private static func pageTexts(_ reader: ConfigurationReader) -> JSONObject {
@@ -201,6 +213,7 @@ package struct GatewayConfiguration: Sendable {
         try reader.finish()
         let hosts = document["toolServer"]?["allowedHosts"]?.array?.compactMap(\.string) ?? []
         configuration.toolServerHosts = hosts.isEmpty ? nil : AllowedHosts(hosts) { _ in }
+        configuration.secrets = (reader.secrets + (configuration.tracing?.secrets ?? [])).map { Secret($0) }
         return configuration
     }
 

@@ -20,6 +20,8 @@ package struct GatewayDependencies: Sendable {
     package var setLogLevel: @Sendable (Logger.Level) -> Void
     /// Version and commit of the executable.
     package var build: BuildVersion
+    /// Is told every secret that a reload brings or that is read while the process runs.
+    package var redact: @Sendable (String) -> Void
     /// Connections of clients at a time, in place of the configuration's bound where the process has room for fewer.
     package var connections: Int?
 
@@ -30,7 +32,7 @@ package struct GatewayDependencies: Sendable {
         sockets: InheritedSockets = InheritedSockets(),
         logLevel: @escaping @Sendable () -> Logger.Level = { .info },
         setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in }, build: BuildVersion = BuildVersion(),
-        connections: Int? = nil
+        redact: @escaping @Sendable (String) -> Void = { _ in }, connections: Int? = nil
     ) {
         self.makeLogger = makeLogger
         self.metrics = metrics
@@ -39,6 +41,7 @@ package struct GatewayDependencies: Sendable {
         self.logLevel = logLevel
         self.setLogLevel = setLogLevel
         self.build = build
+        self.redact = redact
         self.connections = connections
     }
 }

@@ -23,7 +23,7 @@ final class GatewayHandler: HTTPRequestHandler {
                 }
                 return LoadBalancer(
                     upstream, endpoints: endpoints, eventLoop: worker.eventLoop,
-                    workers: snapshot.configuration.workers)
+                    workers: snapshot.configuration.workers, engine: worker.engine)
             }
             chat = ChatRoutes(
                 snapshot.configuration.chat, types: snapshot.types, upstreams: upstreams, settings: snapshot.settings,

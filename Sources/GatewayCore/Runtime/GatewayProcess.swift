@@ -21,7 +21,7 @@ package enum GatewayProcess {
         let notifier = SystemdNotifier()
         notifier.claim()
         let output = LogOutput(level: configuration.logLevel)
-        for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
+        for secret in configuration.secrets { output.redact(secret.value) }
         // Trapped before anything is served, so that no signal finds the process half-started.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let limits = configuration.limits
@@ -35,7 +35,8 @@ package enum GatewayProcess {
             dependencies: GatewayDependencies(
                 makeLogger: { label in Logger(label: label) { JSONLogHandler(label: $0, output: output) } },
                 load: file.load, sockets: InheritedSockets(sockets), logLevel: { output.level },
-                setLogLevel: { output.level = $0 }, build: build, connections: connections))
+                setLogLevel: { output.level = $0 }, build: build, redact: { output.redact($0) },
+                connections: connections))
         _ = try await gateway.start()
         notifier.send(.ready)
         let watchdog = Watchdog(

@@ -25,7 +25,9 @@ package enum GatewayReport {
         var isGood = true
         let limit = configuration.limits.upstreamResponse
         for upstream in configuration.upstreams {
-            let target = Upstream(upstream, responseLimit: limit, logger: logger)
+            let target = Upstream(
+                upstream, responseLimit: limit, forward: configuration.forward, logger: logger)
+            lines.append("upstream \(upstream.name): \(forwarding(upstream, configuration))")
             if upstream.kind == .chat {
                 lines.append(await check(target, engine))
                 continue
@@ -69,6 +71,23 @@ package enum GatewayReport {
         }
     }
 
+    /// Describes what of a caller goes to an upstream, and what the gateway adds.
+    private static func forwarding(_ upstream: UpstreamConfiguration, _ configuration: GatewayConfiguration) -> String {
+        let rules = upstream.forward(from: configuration.forward) ?? configuration.forward
+        var parts: [String] = []
+        if !rules.cookies.isEmpty { parts.append("the cookies " + rules.cookies.joined(separator: ", ")) }
+        if !rules.headers.isEmpty { parts.append("the headers " + rules.headers.joined(separator: ", ")) }
+        var text = "of a caller go there " + (parts.isEmpty ? "nothing" : parts.joined(separator: " and "))
+        var own = upstream.headers.map(\.name)
+        switch upstream.token?.grant {
+        case .clientCredentials: own.append("Authorization with the gateway's own token")
+        case .exchange: own.append("Authorization with a token exchanged for the caller's")
+        case nil: break
+        }
+        if !own.isEmpty { text += "; the gateway adds " + own.joined(separator: ", ") }
+        return text
+    }
+
     private static func check(_ upstream: Upstream, _ engine: CurlEngine) async -> String {
         switch await tools(of: upstream, engine) {
         case .success: "upstream \(upstream.name): answers"
@@ -82,7 +101,9 @@ package enum GatewayReport {
         return await withCheckedContinuation { continuation in
             eventLoop.execute {
                 let endpoint = upstream.makeEndpoint(server: 0, engine: engine, eventLoop: eventLoop)
-                endpoint.check(deadline: .now() + .seconds(5)) { continuation.resume(returning: $0) }
+                upstream.check(endpoint, engine: engine, eventLoop: eventLoop, deadline: .now() + .seconds(5)) {
+                    continuation.resume(returning: $0)
+                }
             }
         }
     }
@@ -96,7 +117,8 @@ package enum GatewayReport {
         logger.logLevel = .critical
         let engine = CurlEngine(label: "routes", logger: logger)
         let target = Upstream(
-            upstream, responseLimit: configuration.limits.upstreamResponse, logger: logger)
+            upstream, responseLimit: configuration.limits.upstreamResponse, forward: configuration.forward,
+            logger: logger)
         let tools = await tools(of: target, engine)
         await target.close(engine, within: .milliseconds(500))
         await engine.shutdown()

@@ -37,8 +37,7 @@ package final class GatewaySnapshot: Sendable {
     ///   - previous: Upstreams whose settings are the same keep their sessions.
     init(
         _ configuration: GatewayConfiguration, version: Int, listeners: GatewayListeners, previous: GatewaySnapshot?,
-        metrics: GatewayMetrics,
-        logger: Logger
+        metrics: GatewayMetrics, logger: Logger, redact: @escaping @Sendable (String) -> Void
     ) {
         self.version = version
         self.configuration = configuration
@@ -46,8 +45,13 @@ package final class GatewaySnapshot: Sendable {
         adminSite = configuration.site.adminRule(for: listeners.admin.map(\.scope))
         let limit = configuration.limits.upstreamResponse
         let upstreams = configuration.upstreams.map { upstream in
-            let known = previous?.upstreams.first { $0.configuration == upstream && $0.responseLimit == limit }
-            return known ?? Upstream(upstream, responseLimit: limit, logger: logger)
+            let forward = upstream.forward(from: configuration.forward)
+            let known = previous?.upstreams.first {
+                $0.configuration == upstream && $0.responseLimit == limit && $0.forward == forward
+            }
+            return known
+                ?? Upstream(
+                    upstream, responseLimit: limit, forward: configuration.forward, logger: logger, redact: redact)
         }
         self.upstreams = upstreams
         types = TypeMap(configuration.chat, upstreams: configuration.upstreams, metrics: metrics)

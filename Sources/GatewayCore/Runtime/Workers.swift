@@ -42,8 +42,11 @@ final class Workers: Sendable {
                 answer.wait(continuation)
                 guard let handler = all.first else { return answer.cancel() }
                 handler.eventLoop.execute {
-                    handler.value.endpoint(of: upstream, server: server)
-                        .check(deadline: .now() + .seconds(5)) { answer.give($0) }
+                    let worker = handler.value.worker
+                    upstream.check(
+                        handler.value.endpoint(of: upstream, server: server), engine: worker.engine,
+                        eventLoop: worker.eventLoop, deadline: .now() + .seconds(5)
+                    ) { answer.give($0) }
                 }
             }
         } onCancel: {

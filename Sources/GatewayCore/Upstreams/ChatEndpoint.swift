@@ -41,10 +41,13 @@ final class ChatEndpoint: Endpoint {
     }
 
     /// Sends a GET, which does nothing; the status of the response does not matter.
-    func check(deadline: NIODeadline, completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void) {
+    func check(
+        _ credentials: ForwardedCredentials, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+    ) {
         let request = CurlRequest(
             method: "GET", url: address.url, unixSocketPath: address.socketPath,
-            timeout: .nanoseconds((deadline - .now()).nanoseconds),
+            headers: CurlHeaders(credentials.credentials), timeout: .nanoseconds((deadline - .now()).nanoseconds),
             connectTimeout: upstream.configuration.connectTimeout, maximumResponseBytes: upstream.responseLimit,
             tls: upstream.tls)
         let catalog = upstream.catalog ?? ToolCatalog(tools: [], era: .modern)

@@ -10,7 +10,9 @@ protocol Endpoint: AnyObject {
     func send(_ call: UpstreamCall, _ attempt: CallAttempt) -> any RunningCall
 
     /// Finds out whether the server answers, and which tools it has.
-    func check(deadline: NIODeadline, completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void)
+    func check(
+        _ credentials: ForwardedCredentials, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void)
 }
 
 /// One sending of a call to one server.

@@ -14,14 +14,17 @@ package struct ForwardConfiguration: Hashable, Sendable {
 
     static let defaultHeaders = ["Authorization", "Accept-Language", "traceparent", "tracestate", "baggage"]
 
-    init(_ reader: ConfigurationReader) {
-        cookies = reader.strings("cookies", default: ["sessionid"], "Names of the cookies that go upstream.")
-        headers = reader.strings("headers", default: Self.defaultHeaders, "Names of the headers that go upstream.")
+    /// - Parameter isOwn: Whether the section is an upstream's own: then what it leaves out is empty.
+    init(_ reader: ConfigurationReader, isOwn: Bool = false) {
+        cookies = reader.strings(
+            "cookies", default: isOwn ? [] : ["sessionid"], "Names of the cookies that go upstream.")
+        headers = reader.strings(
+            "headers", default: isOwn ? [] : Self.defaultHeaders, "Names of the headers that go upstream.")
         for name in headers where Self.isRefused(name) {
             reader.fail("headers", expected: "an end-to-end header's name", found: "\"\(name)\"")
         }
         credentials = reader.strings(
-            "credentials", default: ["X-API-Key"],
+            "credentials", default: isOwn ? [] : ["X-API-Key"],
             "Those of the headers that say who the caller is, besides Authorization.")
         let forwarded = Set(headers.map { $0.lowercased() })
         for name in credentials where reader.isPresent("credentials") && !forwarded.contains(name.lowercased()) {
@@ -29,8 +32,28 @@ package struct ForwardConfiguration: Hashable, Sendable {
         }
     }
 
+    private init(cookies: [String], headers: [String], credentials: [String]) {
+        self.cookies = cookies
+        self.headers = headers
+        self.credentials = credentials
+    }
+
+    /// The rules for an upstream that is not trusted.
+    static let untrusted = ForwardConfiguration(
+        cookies: [], headers: ["Accept-Language", "traceparent", "tracestate", "baggage"], credentials: [])
+
+    /// Returns the rules without some headers.
+    ///
+    /// - Parameter names: Lower case; `cookie` stands for all cookies.
+    func removing(_ names: Set<String>) -> ForwardConfiguration {
+        ForwardConfiguration(
+            cookies: names.contains("cookie") ? [] : cookies,
+            headers: headers.filter { !names.contains($0.lowercased()) },
+            credentials: credentials.filter { !names.contains($0.lowercased()) })
+    }
+
     /// Headers that describe this connection, or that the gateway itself writes.
-    private static func isRefused(_ name: String) -> Bool {
+    static func isRefused(_ name: String) -> Bool {
         let own: Set<String> = [
             "host", "content-length", "content-type", "cookie", "accept", "mcp-session-id", "mcp-protocol-version",
             "mcp-method", "mcp-name", "expect",

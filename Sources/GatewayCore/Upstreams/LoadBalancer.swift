@@ -1,3 +1,4 @@
+import CurlTransport
 import MCPClient
 import NIOCore
 
@@ -8,6 +9,8 @@ final class LoadBalancer {
     /// In the order of the upstream's servers.
     let endpoints: [any Endpoint]
     private let eventLoop: any EventLoop
+    /// The transport over which tokens are fetched.
+    private let engine: CurlEngine?
     private var state: LoadBalancerState
     private var queue: CircularBuffer<BalancedCall> = []
     /// The breakers' phases as the servers' boards know them.
@@ -18,7 +21,11 @@ final class LoadBalancer {
     /// Whether the only server's endpoint tries a refused connection again by itself.
     private let endpointRetries: Bool
 
-    init(_ upstream: Upstream, endpoints: [any Endpoint], eventLoop: any EventLoop, workers: Int) {
+    init(
+        _ upstream: Upstream, endpoints: [any Endpoint], eventLoop: any EventLoop, workers: Int,
+        engine: CurlEngine? = nil
+    ) {
+        self.engine = engine
         self.upstream = upstream
         self.endpoints = endpoints
         self.eventLoop = eventLoop
@@ -41,10 +48,24 @@ final class LoadBalancer {
         shown[server] = phase
     }
 
-    /// Makes a call, now or when others have ended.
+    /// Makes a call with the credentials that its upstream gets, the caller's and the gateway's own.
     ///
     /// - Returns: The call while it can be cancelled; nil when it was refused at once.
-    func call(_ call: UpstreamCall, for receiver: any CallReceiver) -> (any RunningCall)? {
+    func call(_ call: UpstreamCall, of caller: any Caller, for receiver: any CallReceiver) -> (any RunningCall)? {
+        var call = call
+        if case .tool(var tool) = call {
+            tool.credentials = caller.credentials(for: upstream)
+            call = .tool(tool)
+        }
+        guard let credentials = upstream.credentials, let engine else { return start(call, for: receiver) }
+        let authorized = AuthorizedCall(
+            call, credentials, balancer: self, engine: engine, eventLoop: eventLoop, receiver: receiver)
+        authorized.start()
+        return authorized
+    }
+
+    /// Makes a call that has its credentials, now or when others have ended.
+    func start(_ call: UpstreamCall, for receiver: any CallReceiver) -> (any RunningCall)? {
         let now = eventLoop.now
         let admission = state.admit(now: now, health: health)
         publish()

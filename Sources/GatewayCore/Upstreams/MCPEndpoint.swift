@@ -24,10 +24,15 @@ final class MCPEndpoint: Endpoint {
         }
     }
 
-    func check(deadline: NIODeadline, completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void) {
+    func check(
+        _ credentials: ForwardedCredentials, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+    ) {
         // Idle sessions end here too: calls end them only in passing.
         caller.sweep()
-        caller.refreshCatalog(deadline: deadline) { result in completion(result.mapError { UpstreamFailure($0) }) }
+        caller.refreshCatalog(credentials: credentials, deadline: deadline) { result in
+            completion(result.mapError { UpstreamFailure($0) })
+        }
     }
 }
 

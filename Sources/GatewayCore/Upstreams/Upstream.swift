@@ -17,6 +17,11 @@ package final class Upstream: Sendable {
     let servers: [UpstreamServer]
     /// The calls of all workers, for metrics.
     let load = UpstreamLoad()
+    /// The rules for what of a caller goes here; nil: the top-level ones.
+    let forward: ForwardConfiguration?
+    let rules: ForwardRules?
+    /// The gateway's own credentials; nil where it has none.
+    let credentials: UpstreamCredentials?
     private let tools = Mutex<ToolCatalog?>(nil)
 
     /// Name in the configuration.
@@ -24,9 +29,18 @@ package final class Upstream: Sendable {
     /// Protocol that the upstream speaks.
     package var kind: UpstreamConfiguration.Kind { configuration.kind }
 
-    /// - Parameter logger: The MCP client's.
-    package init(_ configuration: UpstreamConfiguration, responseLimit: Int, logger: Logger) {
+    /// - Parameters:
+    ///   - forward: The top-level rules for what of a caller goes upstream.
+    ///   - logger: The MCP client's.
+    ///   - redact: Is told every secret that is fetched or read again, so that no log shows it.
+    package init(
+        _ configuration: UpstreamConfiguration, responseLimit: Int, forward: ForwardConfiguration, logger: Logger,
+        redact: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.configuration = configuration
+        self.forward = configuration.forward(from: forward)
+        rules = self.forward.map { ForwardRules($0) }
+        credentials = UpstreamCredentials(configuration, redact: redact)
         self.responseLimit = responseLimit
         let tls = configuration.tls.map(CurlTLS.init)
         self.tls = tls
@@ -88,6 +102,34 @@ package final class Upstream: Sendable {
             return ChatEndpoint(self, server.address, engine: engine, eventLoop: eventLoop)
         }
         return MCPEndpoint(MCPCaller(upstream: client, engine: engine, eventLoop: eventLoop))
+    }
+
+    /// Whether the upstream gets a token in exchange for the caller's.
+    var exchangesTokens: Bool { configuration.token?.grant == .exchange }
+
+    /// Asks one server, over the gateway's own credentials, whether it answers and which tools it has.
+    func check(
+        _ endpoint: any Endpoint, engine: CurlEngine, eventLoop: any EventLoop, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+    ) {
+        guard let credentials else { return endpoint.check(.anonymous, deadline: deadline, completion: completion) }
+        // There is no caller whose token could be exchanged.
+        guard !exchangesTokens else {
+            return endpoint.check(.anonymous.with(credentials.fixed), deadline: deadline, completion: completion)
+        }
+        credentials.obtain(bearer: nil, engine: engine, on: eventLoop) { result in
+            switch result {
+            case .failure(let error): completion(.failure(UpstreamFailure(refusal: error)))
+            case .success(let own):
+                endpoint.check(.anonymous.with(own), deadline: deadline) { result in
+                    // The next check finds what has replaced them.
+                    if case .failure(let failure) = result, failure.error.label == .unauthorized {
+                        credentials.renew(after: own, bearer: nil)
+                    }
+                    completion(result)
+                }
+            }
+        }
     }
 
     /// Ends all sessions.

@@ -28,6 +28,16 @@ struct ChatPayload {
     var body: ByteBuffer
     /// End of the whole budget.
     var deadline: NIODeadline
+    /// The caller's bearer token, where it is exchanged for another one.
+    var subjectToken: String?
+    /// Whether credentials of the caller are among the headers.
+    var forwardsCredentials = false
+}
+
+/// The caller of a tool: decides which of its credentials go to an upstream. Confined to its event loop.
+protocol Caller: AnyObject {
+    /// Returns what of the caller goes to an upstream.
+    func credentials(for upstream: Upstream) -> ForwardedCredentials
 }
 
 /// The receiver of a call's end: a request of a client, mostly. Confined to its event loop.

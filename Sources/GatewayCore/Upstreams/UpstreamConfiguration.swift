@@ -1,4 +1,4 @@
-import JSONConfiguration
+package import JSONConfiguration
 package import MCP
 import NIOCore
 
@@ -10,7 +10,10 @@ import NIOCore
 /// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
 /// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
 /// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
-/// | `trusted` | boolean | false | whether its tools' annotations allow a replay |
+/// | `trusted` | boolean | false | the server is ours: annotations are believed, the top-level `forward` applies |
+/// | `forward` | section | – | ``ForwardConfiguration`` for this upstream alone, instead of the top-level one |
+/// | `headers` | map of secrets | none | fixed headers, which win over forwarded ones |
+/// | `token` | section | – | ``TokenConfiguration``: a token of the gateway's own, or one for the caller's |
 /// | `era` | `auto`, `legacy`, `modern` | `auto` | which protocol era it speaks |
 /// | `protocolVersion` | a revision | negotiated | the only revision in which it is spoken to |
 /// | `replays` | integer | 3 | how often a read of a trusted upstream is sent again after failures of the connection |
@@ -25,8 +28,8 @@ import NIOCore
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
 ///
-/// An upstream of kind `chat` has no sessions and no tools: `trusted`, `era`, `protocolVersion`, `replays`,
-/// `retryWindow`, `sessionLimit` and `sessionIdle` are errors there.
+/// An upstream of kind `chat` has no sessions: `era`, `protocolVersion`, `replays`, `retryWindow`, `sessionLimit` and
+/// `sessionIdle` are errors there.
 package struct UpstreamConfiguration: Hashable, Sendable {
     /// Protocol that the upstream speaks.
     package enum Kind: String, CaseIterable, Sendable { case mcp, chat }
@@ -43,6 +46,11 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let addresses: [UpstreamAddress]
     /// Belief in the annotations of its tools.
     package let isTrusted: Bool
+    /// Rules of its own for what of a caller goes there; what they leave out is empty.
+    package let forward: ForwardConfiguration?
+    /// Fixed headers.
+    package let headers: [FixedHeader]
+    package let token: TokenConfiguration?
     /// Revisions of MCP that are tried.
     package let era: Era
     /// The only revision in which the server is spoken to; nil: the latest that both speak.
@@ -106,7 +114,25 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "queueTimeout", default: .seconds(1), in: .milliseconds(1)...(.seconds(3600)),
             "How long a call waits at most, within its own deadline.")
         isTrusted = reader.bool(
-            "trusted", default: false, "Whether the annotations of its tools are believed when a call may be replayed.")
+            "trusted", default: false,
+            "Whether the server is the company's own: then the annotations of its tools are believed, and the top-level "
+                + "forward applies. Otherwise only Accept-Language and trace headers of a caller go there.")
+        forward = reader.optionalSection(
+            "forward", "Cookies and headers of a caller that go to this upstream, instead of the top-level forward."
+        ) { ForwardConfiguration($0, isOwn: true) }
+        headers = reader.secretSources("headers", "Fixed headers by name; they replace forwarded ones.")
+            .map { FixedHeader(name: $0.name, value: $0.value) }
+        for header in headers where ForwardConfiguration.isRefused(header.name) && header.name.lowercased() != "cookie"
+        {
+            reader.fail("headers", expected: "an end-to-end header's name", found: "\"\(header.name)\"")
+        }
+        for header in headers where !header.value.value.value.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F || $0 == 9 }) {
+            reader.fail("headers.\(header.name)", expected: "text without control characters", found: "one")
+        }
+        token =
+            reader.optionalSection("token", "A token that the gateway gets for this upstream.") {
+                TokenConfiguration.read($0)
+            } ?? nil
         era = reader.choice("era", default: Era.auto, "Which era of the protocol it speaks; auto asks it.")
         protocolVersion = Self.protocolVersion(reader, era)
         replays = reader.integer(
@@ -126,11 +152,17 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
             "After which an unused session is ended.")
         tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
-        for key in ["trusted", "era", "protocolVersion", "replays", "retryWindow", "sessionLimit", "sessionIdle"]
+        for key in ["era", "protocolVersion", "replays", "retryWindow", "sessionLimit", "sessionIdle"]
         where kind == .chat && reader.isPresent(key) {
             reader.fail(key, expected: "only for an upstream of kind \"mcp\"", found: "kind \"chat\"")
         }
     }
+}
+
+/// A fixed header of the calls of one upstream.
+package struct FixedHeader: Hashable, Sendable {
+    package let name: String
+    package let value: SecretSource
 }
 
 extension UpstreamConfiguration {
@@ -150,6 +182,16 @@ extension UpstreamConfiguration {
                 "protocolVersion", expected: "a revision of the era \"\(era.rawValue)\"", found: "\"\(name)\"")
         }
         return version
+    }
+
+    /// Returns the rules for what of a caller goes to this upstream; nil when the top-level ones hold as they are.
+    func forward(from topLevel: ForwardConfiguration) -> ForwardConfiguration? {
+        let rules = forward ?? (isTrusted ? topLevel : .untrusted)
+        // What is replaced does not go there, and so does not tell callers apart.
+        var replaced = Set(headers.map { $0.name.lowercased() })
+        if token != nil { replaced.insert("authorization") }
+        if forward == nil, isTrusted, replaced.isEmpty { return nil }
+        return rules.removing(replaced)
     }
 }
 

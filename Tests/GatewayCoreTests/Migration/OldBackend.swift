@@ -30,6 +30,7 @@ struct Migration {
         let fake = try await FakeToolServer(tools: tools, tool)
         var backend = backend
         backend["kind"] = "chat"
+        if backend["trusted"] == nil { backend["trusted"] = true }
         if backend["url"] == nil { backend["url"] = .string(server.url + "/api/chat/") }
         var changes = changes
         changes["upstreams"] = [

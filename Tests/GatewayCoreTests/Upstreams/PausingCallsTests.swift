@@ -227,12 +227,14 @@ private final class Stage {
                     ]
                 ]
             ])
-        let upstream = try #require(TestConfiguration.read(document).upstreams.first)
+        let configuration = try TestConfiguration.read(document)
+        let upstream = try #require(configuration.upstreams.first)
         // Time before the beginning cannot be told.
         loop.advanceTime(by: .seconds(1000))
         let record = record
         balancer = LoadBalancer(
-            Upstream(upstream, responseLimit: 1024, logger: Logger(label: "test")),
+            Upstream(
+                upstream, responseLimit: 1024, forward: configuration.forward, logger: Logger(label: "test")),
             endpoints: (0..<servers).map { _ in ScriptedEndpoint(record) }, eventLoop: loop, workers: 1)
     }
 
@@ -255,7 +257,7 @@ private final class Stage {
         let call = MCPToolCall(
             tool: "\(number)", arguments: ByteBuffer(string: "{}"), credentials: .anonymous,
             deadline: loop.now + .hours(1))
-        return balancer.call(
+        return balancer.start(
             .tool(call),
             for: Receiver { [self] outcome in outcomes[number, default: []].append(Self.outcome(outcome)) })
     }
@@ -345,7 +347,10 @@ private final class ScriptedEndpoint: Endpoint {
         return running
     }
 
-    func check(deadline: NIODeadline, completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void) {}
+    func check(
+        _ credentials: ForwardedCredentials, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+    ) {}
 }
 
 extension ScriptedEndpoint.Answer {

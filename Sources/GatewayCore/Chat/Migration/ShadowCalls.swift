@@ -18,7 +18,7 @@ final class ShadowCalls {
         let answer: ComparedAnswer
         /// What goes with the payload where the main target is an old backend too.
         let headers: CurlHeaders
-        let credentials: ForwardedCredentials
+        let caller: PastCaller
         let traceparent: String?
         let requestID: String
     }
@@ -84,7 +84,8 @@ final class ShadowCalls {
         case .failure(let error):
             compare(original, chat.response(to: error))
         case .success(let call):
-            _ = chat.upstreams[type.target.upstream].call(call, for: Call(original, self, chat))
+            _ = chat.upstreams[type.target.upstream].call(
+                call, of: original.caller, for: Call(original, self, chat))
         }
     }
 
@@ -100,7 +101,7 @@ final class ShadowCalls {
         return chat.call(type, original.payload).map { call in
             .tool(
                 MCPToolCall(
-                    tool: tool, arguments: call.arguments, credentials: original.credentials,
+                    tool: tool, arguments: call.arguments, credentials: .anonymous,
                     deadline: .now() + type.timeout, traceparent: original.traceparent))
         }
     }

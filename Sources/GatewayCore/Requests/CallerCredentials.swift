@@ -1,0 +1,57 @@
+import MCPClient
+import NIOHTTP1
+
+extension RequestFacts {
+    /// Returns what of a caller goes to an upstream.
+    ///
+    /// - Parameter headers: The headers of the caller's request.
+    func credentials(
+        for upstream: Upstream, _ headers: HTTPHeaders, _ partitions: inout PartitionCache
+    ) -> ForwardedCredentials {
+        guard let rules = upstream.rules else { return credentials(&partitions) }
+        // The request identifier is the caller's word too: it goes to no one else's server.
+        return RequestFacts(headers, rules, forwardsRequestID: upstream.configuration.isTrusted)
+            .credentials(&partitions, subject: upstream.exchangesTokens ? Self.bearer(headers) : nil)
+    }
+
+    /// The caller's bearer token (RFC 6750, section 2.1).
+    private static func bearer(_ headers: HTTPHeaders) -> String? {
+        let values = headers["Authorization"]
+        guard values.count == 1, let value = values.first, let space = value.firstIndex(of: " "),
+            value[..<space].lowercased() == "bearer"
+        else { return nil }
+        let token = value[value.index(after: space)...].trimmingBlanks()
+        return TokenEndpoint.isToken(String(token)) ? String(token) : nil
+    }
+}
+
+extension GatewayExchange: Caller {
+    /// Returns what of this request's caller goes to an upstream.
+    func credentials(for upstream: Upstream) -> ForwardedCredentials {
+        facts.credentials(for: upstream, exchange.head.headers, &worker.partitions)
+    }
+
+    /// Returns the `traceparent` of a call: its own span, or while tracing is off what the client sent, where that goes
+    /// to the upstream.
+    func traceparent(for upstream: Upstream) -> String? {
+        if let span = self.upstream?.span { return span.traceparent }
+        return upstream.rules?.forwardsTraceparent == false ? nil : facts.traceparent
+    }
+}
+
+/// The caller of a request that is over, for a call that follows it.
+final class PastCaller: Caller {
+    private let facts: RequestFacts
+    private let headers: HTTPHeaders
+    private let worker: Worker
+
+    init(_ exchange: GatewayExchange) {
+        facts = exchange.facts
+        headers = exchange.exchange.head.headers
+        worker = exchange.worker
+    }
+
+    func credentials(for upstream: Upstream) -> ForwardedCredentials {
+        facts.credentials(for: upstream, headers, &worker.partitions)
+    }
+}

@@ -1,0 +1,142 @@
+import CurlTransport
+import MCPClient
+import NIOCore
+
+/// A call of an upstream that the gateway has credentials of its own for: waits for them, and makes the call once more
+/// when they are refused. Confined to its event loop.
+final class AuthorizedCall: RunningCall, CallReceiver {
+    private let credentials: UpstreamCredentials
+    private let balancer: LoadBalancer
+    private let engine: CurlEngine
+    private let eventLoop: any EventLoop
+    private let call: UpstreamCall
+    /// Whether credentials of the caller go along.
+    private let forwardsCredentials: Bool
+    private var receiver: (any CallReceiver)?
+    private var own = UpstreamCredentials.Own(headers: [])
+    private var running: (any RunningCall)?
+    private var expiry: Scheduled<Void>?
+    private var isAccepted = false
+    private var isRenewed = false
+    /// Whether the credentials are being waited for.
+    private var isWaiting = false
+
+    init(
+        _ call: UpstreamCall, _ credentials: UpstreamCredentials, balancer: LoadBalancer, engine: CurlEngine,
+        eventLoop: any EventLoop, receiver: any CallReceiver
+    ) {
+        self.call = call
+        forwardsCredentials = call.forwardsCredentials
+        self.credentials = credentials
+        self.balancer = balancer
+        self.engine = engine
+        self.eventLoop = eventLoop
+        self.receiver = receiver
+    }
+
+    func start() {
+        isWaiting = true
+        credentials.obtain(bearer: call.bearer, engine: engine, on: eventLoop) { [self] result in
+            // Given up meanwhile, or out of time.
+            guard isWaiting else { return }
+            isWaiting = false
+            expiry?.cancel()
+            switch result {
+            case .failure(let error): finish(.refused(error))
+            case .success(let own):
+                self.own = own
+                let running = balancer.start(call.with(own), for: self)
+                if receiver != nil, !isWaiting { self.running = running }
+            }
+        }
+        guard isWaiting else { return }
+        expiry = eventLoop.assumeIsolated().scheduleTask(deadline: call.deadline) { [self] in
+            guard isWaiting else { return }
+            isWaiting = false
+            finish(.refused(GatewayError(.upstreamTimeout, detail: "no token in time")))
+        }
+    }
+
+    func cancel() {
+        if isWaiting {
+            isWaiting = false
+            expiry?.cancel()
+            finish(.cancelled)
+        } else {
+            running?.cancel()
+        }
+    }
+
+    func callAccepted() {
+        guard !isAccepted else { return }
+        isAccepted = true
+        receiver?.callAccepted()
+    }
+
+    func callEnded(_ outcome: UpstreamOutcome) {
+        running = nil
+        guard isRefusal(outcome), credentials.isAnswerable(forwarded: forwardsCredentials) else {
+            return finish(outcome)
+        }
+        if !isRenewed, NIODeadline.now() < call.deadline {
+            isRenewed = true
+            credentials.renew(after: own, bearer: call.bearer)
+            return start()
+        }
+        // It is the gateway that is refused: the caller can do nothing about it.
+        finish(.failure(.rejected(outcome)))
+    }
+
+    private func isRefusal(_ outcome: UpstreamOutcome) -> Bool {
+        switch outcome {
+        case .failure(let failure): failure.error.label == .unauthorized
+        case .response(let response): response.status == 401
+        case .result: false
+        }
+    }
+
+    private func finish(_ outcome: UpstreamOutcome) { receiver.take()?.callEnded(outcome) }
+}
+
+extension UpstreamFailure {
+    /// The failure of a call whose credentials, the gateway's own, were refused.
+    fileprivate static func rejected(_ outcome: UpstreamOutcome) -> UpstreamFailure {
+        let detail = "the upstream refuses the gateway's own credentials"
+        var failure = UpstreamFailure(MCPCallFailure(kind: .rejected, executed: .no, detail: detail))
+        if case .failure(let refused) = outcome {
+            failure.timings = refused.timings
+            failure.replays = refused.replays
+            failure.sessionReused = refused.sessionReused
+        }
+        return failure
+    }
+}
+
+extension UpstreamCall {
+    /// The caller's bearer token, as it reached the gateway.
+    fileprivate var bearer: String? {
+        switch self {
+        case .tool(let call): call.credentials.subjectToken
+        case .payload(let payload): payload.subjectToken
+        }
+    }
+
+    /// Whether credentials of the caller go to the upstream.
+    fileprivate var forwardsCredentials: Bool {
+        switch self {
+        case .tool(let call): !call.credentials.credentials.isEmpty
+        case .payload(let payload): payload.forwardsCredentials
+        }
+    }
+
+    fileprivate func with(_ own: UpstreamCredentials.Own) -> UpstreamCall {
+        switch self {
+        case .tool(var call):
+            call.credentials = call.credentials.with(own)
+            return .tool(call)
+        case .payload(var payload):
+            for (name, value) in own.headers { payload.headers.set(name: name, value: value) }
+            return .payload(payload)
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import Crypto
+import CryptoExtras
+import Foundation
+import JSON
+import MCP
+
+/// The signed assertion that a client proves itself with (RFC 7523, `private_key_jwt`).
+enum ClientAssertion {
+    /// A private key that can sign.
+    enum Key {
+        case p256(P256.Signing.PrivateKey)
+        case p384(P384.Signing.PrivateKey)
+        case rsa(_RSA.Signing.PrivateKey)
+
+        /// Nil when the text is no PEM key of a known kind.
+        init?(pem: String) {
+            if let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) {
+                self = .p256(key)
+            } else if let key = try? P384.Signing.PrivateKey(pemRepresentation: pem) {
+                self = .p384(key)
+            } else if let key = try? _RSA.Signing.PrivateKey(pemRepresentation: pem) {
+                self = .rsa(key)
+            } else {
+                return nil
+            }
+        }
+
+        var algorithm: String {
+            switch self {
+            case .p256: "ES256"
+            case .p384: "ES384"
+            case .rsa: "RS256"
+            }
+        }
+
+        func signature(for bytes: [UInt8]) throws -> [UInt8] {
+            switch self {
+            case .p256(let key): Array(try key.signature(for: bytes).rawRepresentation)
+            case .p384(let key): Array(try key.signature(for: bytes).rawRepresentation)
+            case .rsa(let key):
+                Array(try key.signature(for: SHA256.hash(data: bytes), padding: .insecurePKCS1v1_5).rawRepresentation)
+            }
+        }
+    }
+
+    /// How long an assertion is valid.
+    private static let lifetime = 60
+
+    /// Returns an assertion for one request.
+    ///
+    /// - Parameter audience: The token endpoint, or the issuer where one is configured.
+    static func make(clientID: String, audience: String, key: Key, keyID: String?, now: Date) throws -> String {
+        var header: JSONObject = ["alg": .string(key.algorithm), "typ": "JWT"]
+        if let keyID { header["kid"] = .string(keyID) }
+        let time = Int(now.timeIntervalSince1970)
+        let claims: JSONObject = [
+            "iss": .string(clientID), "sub": .string(clientID), "aud": .string(audience),
+            "jti": .string(UUID().uuidString), "iat": .number(JSONNumber(time)),
+            "exp": .number(JSONNumber(time + lifetime)),
+        ]
+        let text = encoded(JSONValue.object(header).serialized) + "." + encoded(JSONValue.object(claims).serialized)
+        return text + "." + encoded(try key.signature(for: Array(text.utf8)))
+    }
+
+    private static func encoded(_ bytes: [UInt8]) -> String {
+        Base64.encode(bytes).replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
+    }
+}

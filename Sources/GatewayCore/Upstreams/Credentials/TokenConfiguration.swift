@@ -1,0 +1,101 @@
+package import JSONConfiguration
+
+/// A token of the gateway's own for one upstream: `clientCredentials` or `exchange`, each a section.
+///
+/// | key | type | default | meaning |
+/// |---|---|---|---|
+/// | `issuer` | URL | – | the authorization server; its metadata names the token endpoint (RFC 8414) |
+/// | `tokenURL` | URL | – | the token endpoint, instead of an issuer |
+/// | `clientID` | string | – | the gateway's own client at the authorization server |
+/// | `secret` | secret | – | sent as HTTP Basic, or in the form with `"authentication": "post"` |
+/// | `privateKey` | secret | – | a PEM key that signs an assertion (private_key_jwt) instead of a secret |
+/// | `keyID` | string | – | the `kid` of the assertion |
+/// | `scope`, `resource`, `audience` | string | – | what the token is asked for; `audience` for `exchange` only |
+///
+/// With neither `issuer` nor `tokenURL` the upstream is asked for its authorization server (RFC 9728).
+package struct TokenConfiguration: Hashable, Sendable {
+    /// The grant that gives the token.
+    package enum Grant: Hashable, Sendable {
+        /// The gateway's own rights (RFC 6749, section 4.4).
+        case clientCredentials
+        /// The caller's rights: the bearer token is exchanged (RFC 8693).
+        case exchange
+    }
+
+    /// How a client secret is sent.
+    package enum Authentication: String, CaseIterable, Sendable { case basic, post }
+
+    package let grant: Grant
+    package let issuer: String?
+    package let tokenURL: String?
+    package let clientID: String
+    package let authentication: Authentication
+    package let secret: SecretSource?
+    package let privateKey: SecretSource?
+    package let keyID: String?
+    package let scope: String?
+    package let resource: String?
+    package let audience: String?
+
+    init(_ grant: Grant, _ reader: ConfigurationReader) {
+        self.grant = grant
+        issuer = reader.optionalString(
+            "issuer", "URL of the authorization server, whose metadata names the token endpoint.")
+        tokenURL = reader.optionalString("tokenURL", "URL of the token endpoint, instead of an issuer.")
+        clientID = reader.requiredString("clientID", "The gateway's client identifier at the authorization server.")
+        authentication = reader.choice(
+            "authentication", default: Authentication.basic,
+            "How the secret is sent. basic: HTTP Basic; post: in the request's form.")
+        secret = reader.secretSource("secret", "The client's secret.")
+        privateKey = reader.secretSource(
+            "privateKey", "PEM private key (P-256, P-384 or RSA) that signs a client assertion, instead of a secret.")
+        keyID = reader.optionalString("keyID", "Identifier of the private key, sent as kid.")
+        scope = reader.optionalString("scope", "Scope that is asked for.")
+        resource = reader.optionalString("resource", "Resource that the token is for (RFC 8707).")
+        audience =
+            grant == .exchange ? reader.optionalString("audience", "Audience that the token is for (RFC 8693).") : nil
+        for (key, url) in [("issuer", issuer), ("tokenURL", tokenURL)] {
+            if let url, !Self.isAcceptable(url) {
+                reader.fail(key, expected: "an https URL, or an http URL of this machine", found: "\"\(url)\"")
+            }
+        }
+        if issuer != nil, tokenURL != nil {
+            reader.fail("tokenURL", expected: "either an issuer or a tokenURL", found: "both")
+        }
+        if secret != nil, privateKey != nil {
+            reader.fail("privateKey", expected: "either a secret or a privateKey", found: "both")
+        }
+        if let privateKey, ClientAssertion.Key(pem: privateKey.value.value) == nil {
+            reader.fail("privateKey", expected: "a PEM private key of P-256, P-384 or RSA", found: "something else")
+        }
+    }
+
+    /// Whether credentials may be sent to a URL: they never cross a network unencrypted.
+    static func isAcceptable(_ url: String) -> Bool {
+        guard let address = UpstreamAddress(url) else { return false }
+        let host = address.origin.lowercased()
+        return host.hasPrefix("https://")
+            || ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains {
+                host == $0 || host.hasPrefix($0 + ":")
+            }
+    }
+
+    /// Reads the section `token`, which has one of two sections.
+    static func read(_ reader: ConfigurationReader) -> TokenConfiguration? {
+        let own = reader.optionalSection("clientCredentials", "A token with the gateway's own rights.") {
+            TokenConfiguration(.clientCredentials, $0)
+        }
+        let exchanged = reader.optionalSection(
+            "exchange", "A token with the caller's rights, for the caller's own token."
+        ) {
+            TokenConfiguration(.exchange, $0)
+        }
+        if own != nil, exchanged != nil {
+            reader.fail("exchange", expected: "either clientCredentials or exchange", found: "both")
+        }
+        if own == nil, exchanged == nil {
+            reader.fail(nil, expected: "clientCredentials or exchange", found: "neither")
+        }
+        return own ?? exchanged
+    }
+}
