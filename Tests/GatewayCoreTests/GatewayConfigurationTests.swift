@@ -18,7 +18,8 @@ import Testing
             "toolServer": ["allowedHosts": .array(hosts.map { .string($0) })],
         ])
         let upstream = Upstream(
-            try #require(configuration.upstreams.first), responseLimit: 1000, logger: Logger(label: "test"))
+            try #require(configuration.upstreams.first), responseLimit: 1000, forward: configuration.forward,
+            logger: Logger(label: "test"))
         let problem = GatewayReport.hostProblem(of: upstream, configuration)
         #expect((problem != nil) == isProblem)
         if isProblem { #expect(problem?.contains("toolServer.allowedHosts: expected tools.internal") == true) }

@@ -88,7 +88,7 @@ package final class GatewayStatus: Sendable {
         for name in state.order {
             let status = state.upstreams[name] ?? UpstreamStatus()
             var object: JSONObject = ["reachable": .bool(status.isReachable)]
-            if status.kind == .chat { object["kind"] = .string(status.kind.rawValue) }
+            if status.kind != .mcp { object["kind"] = .string(status.kind.rawValue) }
             if let problem = status.problem ?? status.failing { object["problem"] = .string(problem) }
             if status.kind == .mcp { object["failing"] = .bool(status.failing != nil) }
             if status.kind == .mcp { object["drift"] = .array(status.drift.map(\.json)) }

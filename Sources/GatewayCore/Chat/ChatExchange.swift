@@ -147,8 +147,10 @@ final class ChatExchange: GatewayExchange {
 
     private func complete(_ result: MCPCallResult, _ type: ChatType) {
         upstream?.timings = result.timings
-        upstream?.era = result.era
-        upstream?.sessionReused = result.sessionReused
+        if chat.upstreams[upstreamPlace].upstream.kind == .mcp {
+            upstream?.era = result.era
+            upstream?.sessionReused = result.sessionReused
+        }
         upstream?.replays = result.replays
         switch ChatReply.make(type, message: result.message, result: result.result) {
         case .success(let body):

@@ -1,3 +1,4 @@
+import HTTPSyntax
 import MCPClient
 import NIOHTTP1
 
@@ -17,11 +18,10 @@ extension RequestFacts {
     /// The caller's bearer token (RFC 6750, section 2.1).
     private static func bearer(_ headers: HTTPHeaders) -> String? {
         let values = headers["Authorization"]
-        guard values.count == 1, let value = values.first, let space = value.firstIndex(of: " "),
-            value[..<space].lowercased() == "bearer"
+        guard values.count == 1, let field = AuthorizationField(values[0]), field.isBearer,
+            TokenEndpoint.isToken(field.credentials)
         else { return nil }
-        let token = value[value.index(after: space)...].trimmingBlanks()
-        return TokenEndpoint.isToken(String(token)) ? String(token) : nil
+        return field.credentials
     }
 }
 

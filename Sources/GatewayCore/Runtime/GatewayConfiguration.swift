@@ -28,6 +28,7 @@ package import ServiceRuntime
 /// | `tracing` | section | – | ``TracingConfiguration`` |
 /// | `certificates` | list | empty | PEM files whose end of validity is in the metrics, the proxy's for one |
 /// | `chat` | section | – | ``ChatConfiguration`` |
+/// | `caller` | section | none | ``CallerConfiguration``: who `{caller.id}` is |
 package struct GatewayConfiguration: Sendable {
     /// Address on which the gateway listens: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
     package var listen: String
@@ -78,6 +79,8 @@ package struct GatewayConfiguration: Sendable {
     package var certificates: [String]
     /// Chat types.
     package var chat: ChatConfiguration
+    /// How the gateway learns who a caller is; nil: it need not know.
+    package var caller: CallerConfiguration?
     /// Every secret of the configuration, for redaction.
     package var secrets: [Secret] = []
 
@@ -130,6 +133,9 @@ package struct GatewayConfiguration: Sendable {
         chat = reader.section("chat", "The types of POST /api/chat/.") {
             ChatConfiguration($0, upstream: Self.candidate(names) ?? "tools")
         }
+        caller = reader.optionalSection("caller", "How the gateway learns who a caller is, for {caller.id} in tools.") {
+            CallerConfiguration($0, upstream: Self.candidate(names) ?? "tools")
+        }
         reader.ignore("toolServer", "The tool-server's section; the gateway does not read it.")
         reader.ignore("$schema", "The JSON Schema that editors use.")
         checkReferences(reader)
@@ -172,13 +178,20 @@ package struct GatewayConfiguration: Sendable {
             if type.tool.isEmpty, kinds[type.upstream] != .chat {
                 reader.fail(path + ".tool", expected: "a string", found: "nothing")
             }
+            checkTool(type.tool, type.upstream, path + ".tool", reader)
             let others = [
                 ("canary", type.canary?.upstream, type.canary?.tool),
                 ("shadow", type.shadow?.upstream, type.shadow?.tool),
             ]
             for case (let key, let upstream?, let tool) in others {
                 check(upstream, "\(path).\(key).upstream", is: nil)
-                if upstream == type.upstream, kinds[upstream] == .chat || (tool ?? type.tool) == type.tool {
+                if tool != nil || kinds[upstream] != .chat {
+                    checkTool(tool ?? type.tool, upstream, "\(path).\(key).tool", reader)
+                }
+                if upstream == type.upstream,
+                    (tool ?? (kinds[upstream] == .chat ? "" : type.tool)) == type.tool
+                        || (tool == nil && toolNames(upstream) == [])
+                {
                     let expected = "another upstream or tool than the type's own"
                     reader.fail("\(path).\(key).upstream", expected: expected, found: "\"\(upstream)\"")
                 }
@@ -192,9 +205,33 @@ package struct GatewayConfiguration: Sendable {
         where chat.tools == nil && !chat.types.contains(where: { $0.name == type }) {
             reader.fail("rateLimits.types.\(type)", expected: "a type of chat.types", found: "\"\(type)\"")
         }
-        if let tools = chat.tools { check(tools.upstream, "chat.tools.upstream", is: .mcp) }
+        if let tools = chat.tools {
+            check(tools.upstream, "chat.tools.upstream", is: toolNames(tools.upstream) == [] ? .mcp : nil)
+        }
+        if let caller {
+            check(caller.upstream, "caller.upstream", is: nil)
+            checkTool(caller.tool, caller.upstream, "caller.tool", reader)
+        }
+        for upstream in upstreams {
+            for tool in upstream.tools where tool.needsCaller && (caller == nil || caller?.upstream == upstream.name) {
+                reader.fail(
+                    "upstreams.\(upstream.name).tools.\(tool.name)",
+                    expected: "a section caller that asks another upstream", found: "{caller.id} or {caller.name}")
+            }
+        }
         if let unknown = chat.unknownTypes { check(unknown.upstream, "chat.unknownTypes.upstream", is: .chat) }
         if passthrough.isEnabled { check(passthrough.upstream, "passthrough.upstream", is: .mcp) }
+    }
+
+    /// The configured tools of an upstream; nil when it speaks MCP, or does not exist.
+    private func toolNames(_ upstream: String) -> [String]? {
+        upstreams.first { $0.name == upstream && $0.kind != .mcp }?.tools.map(\.name)
+    }
+
+    private func checkTool(_ tool: String, _ upstream: String, _ key: String, _ reader: ConfigurationReader) {
+        guard let names = toolNames(upstream), !names.isEmpty, !tool.isEmpty, !names.contains(tool) else { return }
+        let known = names.map { "\"\($0)\"" }.joined(separator: ", ")
+        reader.fail(key, expected: "one of \(known), the tools of \(upstream)", found: "\"\(tool)\"")
     }
 
     // MARK: Reading a whole document

@@ -16,7 +16,7 @@ final class GatewayHandler: HTTPRequestHandler {
 
         init(_ snapshot: GatewaySnapshot, previous: Routes?, worker: Worker) {
             self.snapshot = snapshot
-            upstreams = snapshot.upstreams.map { upstream in
+            let balancers = snapshot.upstreams.map { upstream in
                 if let known = previous?.upstreams.first(where: { $0.upstream === upstream }) { return known }
                 let endpoints = upstream.servers.indices.map {
                     upstream.makeEndpoint(server: $0, engine: worker.engine, eventLoop: worker.eventLoop)
@@ -24,6 +24,17 @@ final class GatewayHandler: HTTPRequestHandler {
                 return LoadBalancer(
                     upstream, endpoints: endpoints, eventLoop: worker.eventLoop,
                     workers: snapshot.configuration.workers, engine: worker.engine)
+            }
+            upstreams = balancers
+            if let caller = snapshot.configuration.caller {
+                let known = previous?.upstreams.lazy.compactMap(\.callers).first { directory in
+                    directory.configuration == caller && balancers.contains { $0 === directory.balancer }
+                }
+                let asked = balancers.first { $0.upstream.name == caller.upstream }
+                let directory = known ?? asked.map { CallerDirectory(caller, $0) }
+                for balancer in balancers where balancer.upstream.tools.values.contains(where: \.needsCaller) {
+                    balancer.callers = directory
+                }
             }
             chat = ChatRoutes(
                 snapshot.configuration.chat, types: snapshot.types, upstreams: upstreams, settings: snapshot.settings,

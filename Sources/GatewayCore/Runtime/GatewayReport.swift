@@ -28,8 +28,16 @@ package enum GatewayReport {
             let target = Upstream(
                 upstream, responseLimit: limit, forward: configuration.forward, logger: logger)
             lines.append("upstream \(upstream.name): \(forwarding(upstream, configuration))")
-            if upstream.kind == .chat {
+            if upstream.kind != .mcp {
                 lines.append(await check(target, engine))
+                let types = configuration.chat.types.filter { $0.upstream == upstream.name && !$0.tool.isEmpty }
+                let findings = upstream.tools.isEmpty ? [] : target.catalog.map { Drift.findings(types, $0) } ?? []
+                isGood = isGood && findings.isEmpty
+                lines += findings.map { "upstream \(upstream.name): \($0)" }
+                if !upstream.tools.isEmpty {
+                    let names = upstream.tools.map(\.name).joined(separator: ", ")
+                    lines.append("upstream \(upstream.name): offers the tools \(names)")
+                }
                 continue
             }
             let types = configuration.chat.types.filter { $0.upstream == upstream.name }

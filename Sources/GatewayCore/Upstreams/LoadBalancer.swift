@@ -11,6 +11,8 @@ final class LoadBalancer {
     private let eventLoop: any EventLoop
     /// The transport over which tokens are fetched.
     private let engine: CurlEngine?
+    /// Says who callers are, for tools whose requests name them.
+    var callers: CallerDirectory?
     private var state: LoadBalancerState
     private var queue: CircularBuffer<BalancedCall> = []
     /// The breakers' phases as the servers' boards know them.
@@ -57,6 +59,21 @@ final class LoadBalancer {
             tool.credentials = caller.credentials(for: upstream)
             call = .tool(tool)
         }
+        if case .tool(let tool) = call, upstream.tools[tool.tool]?.needsCaller == true {
+            guard let callers else {
+                receiver.callEnded(.refused(GatewayError(.internal, detail: "no section caller")))
+                return nil
+            }
+            let identified = IdentifiedCall(callers, eventLoop: eventLoop, receiver: receiver) { [self] call in
+                authorize(call, for: receiver)
+            }
+            identified.identify(tool, of: caller)
+            return identified
+        }
+        return authorize(call, for: receiver)
+    }
+
+    private func authorize(_ call: UpstreamCall, for receiver: any CallReceiver) -> (any RunningCall)? {
         guard let credentials = upstream.credentials, let engine else { return start(call, for: receiver) }
         let authorized = AuthorizedCall(
             call, credentials, balancer: self, engine: engine, eventLoop: eventLoop, receiver: receiver)

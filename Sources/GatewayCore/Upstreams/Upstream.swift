@@ -5,7 +5,7 @@ package import MCPClient
 import NIOCore
 import Synchronization
 
-/// A set of tools that somewhere else runs: an MCP server, the old chat backend. Shared by all workers; each of them
+/// A set of tools that run elsewhere: an MCP server, the old chat backend, an HTTP API. Shared by all workers; each of them
 /// calls it through a ``LoadBalancer``.
 package final class Upstream: Sendable {
     /// Configuration of the upstream.
@@ -22,7 +22,9 @@ package final class Upstream: Sendable {
     let rules: ForwardRules?
     /// The gateway's own credentials; nil where it has none.
     let credentials: UpstreamCredentials?
-    private let tools = Mutex<ToolCatalog?>(nil)
+    /// The configured tools of an upstream that does not speak MCP.
+    let tools: [String: ToolConfiguration]
+    private let listed: Mutex<ToolCatalog?>
 
     /// Name in the configuration.
     package var name: String { configuration.name }
@@ -39,6 +41,10 @@ package final class Upstream: Sendable {
     ) {
         self.configuration = configuration
         self.forward = configuration.forward(from: forward)
+        tools = Dictionary(configuration.tools.map { ($0.name, $0) }) { first, _ in first }
+        listed = Mutex(
+            configuration.kind == .mcp
+                ? nil : ToolCatalog(tools: configuration.tools.map(\.definition), era: .legacy))
         rules = self.forward.map { ForwardRules($0) }
         credentials = UpstreamCredentials(configuration, redact: redact)
         self.responseLimit = responseLimit
@@ -83,10 +89,10 @@ package final class Upstream: Sendable {
     }
 
     /// The tools as last listed; nil before the first list.
-    package var catalog: ToolCatalog? { tools.withLock { $0 } }
+    package var catalog: ToolCatalog? { listed.withLock { $0 } }
 
     /// Takes over the tools that a check has listed.
-    func note(_ catalog: ToolCatalog) { tools.withLock { $0 = catalog } }
+    func note(_ catalog: ToolCatalog) { listed.withLock { $0 = catalog } }
 
     /// The place of the first server that the checks do not find down; where sessions live that the gateway does not
     /// hold itself.
@@ -99,7 +105,7 @@ package final class Upstream: Sendable {
     func makeEndpoint(server: Int, engine: CurlEngine, eventLoop: any EventLoop) -> any Endpoint {
         let server = servers[server]
         guard let client = server.client else {
-            return ChatEndpoint(self, server.address, engine: engine, eventLoop: eventLoop)
+            return HTTPEndpoint(self, server.address, engine: engine, eventLoop: eventLoop)
         }
         return MCPEndpoint(MCPCaller(upstream: client, engine: engine, eventLoop: eventLoop))
     }

@@ -125,15 +125,18 @@ struct UpstreamFailure: Error {
     }
 
     /// Describes an HTTP request that was not answered.
-    init(_ failure: CurlError) {
+    ///
+    /// - Parameter isIdempotent: Whether it may be sent again although it may have run.
+    init(_ failure: CurlError, isIdempotent: Bool = false) {
         error = GatewayError(failure)
+        runs = failure.requestSent ? 1 : 0
         switch failure.kind {
         case .couldNotResolve, .couldNotConnect, .tlsFailed, .closedEarly:
             kind = .unreachable
-            allowsFailover = !failure.requestSent
+            allowsFailover = !failure.requestSent || isIdempotent
         case .resendRefused:
             kind = .unreachable
-            allowsFailover = false
+            allowsFailover = isIdempotent
         case .timedOut:
             kind = .timeout
             allowsFailover = false

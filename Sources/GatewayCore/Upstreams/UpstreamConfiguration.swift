@@ -2,11 +2,12 @@ package import JSONConfiguration
 package import MCP
 import NIOCore
 
-/// A server that the gateway calls: an MCP server, or the old backend.
+/// A set of tools that the gateway calls: an MCP server, the old backend, or an HTTP API.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `kind` | `mcp`, `chat` | `mcp` | an MCP server, or a backend that takes chat payloads as they are |
+/// | `kind` | `mcp`, `chat`, `http` | `mcp` | an MCP server, a backend that takes chat payloads, an HTTP API |
+/// | `tools` | map | none | kinds `chat` and `http`: ``ToolConfiguration`` by name |
 /// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
 /// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
 /// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
@@ -28,11 +29,11 @@ import NIOCore
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
 ///
-/// An upstream of kind `chat` has no sessions: `era`, `protocolVersion`, `replays`, `retryWindow`, `sessionLimit` and
-/// `sessionIdle` are errors there.
+/// Only an upstream of kind `mcp` has sessions: elsewhere `era`, `protocolVersion`, `replays`, `retryWindow`,
+/// `sessionLimit` and `sessionIdle` are errors.
 package struct UpstreamConfiguration: Hashable, Sendable {
     /// Protocol that the upstream speaks.
-    package enum Kind: String, CaseIterable, Sendable { case mcp, chat }
+    package enum Kind: String, CaseIterable, Sendable { case mcp, chat, http }
     /// Revisions of MCP that are tried.
     package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
 
@@ -51,6 +52,8 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     /// Fixed headers.
     package let headers: [FixedHeader]
     package let token: TokenConfiguration?
+    /// The tools of an upstream that does not speak MCP, in the file's order.
+    package let tools: [ToolConfiguration]
     /// Revisions of MCP that are tried.
     package let era: Era
     /// The only revision in which the server is spoken to; nil: the latest that both speak.
@@ -76,12 +79,14 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
         let kind = reader.choice(
-            "kind", default: Kind.mcp, "mcp: an MCP server; chat: a backend that takes chat payloads as they are.")
+            "kind", default: Kind.mcp,
+            "Protocol of the server. mcp: MCP; chat: the old chat API; http: an HTTP API.")
         self.kind = kind
         let url = reader.requiredString(
             "url", "Where the server is: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
         let path = reader.string(
-            "path", default: kind == .chat ? "/api/chat/" : "/mcp/", "The endpoint's path behind a Unix socket.")
+            "path", default: kind == .chat ? "/api/chat/" : kind == .http ? "/" : "/mcp/",
+            "The endpoint's path behind a Unix socket.")
         if let address = UpstreamAddress(url, socketEndpoint: path) {
             self.address = address
         } else {
@@ -151,10 +156,18 @@ package struct UpstreamConfiguration: Hashable, Sendable {
         sessionIdle = reader.duration(
             "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
             "After which an unused session is ended.")
+        tools = reader.map("tools", "Tools that an upstream of kind chat or http offers, by name.", of: "tool") {
+            name, reader in
+            ToolConfiguration(name, kind: kind, reader)
+        }.map(\.value)
+        if kind == .mcp, reader.isPresent("tools") {
+            reader.fail("tools", expected: "only for an upstream of kind \"chat\" or \"http\"", found: "kind \"mcp\"")
+        }
+        if kind == .http, tools.isEmpty { reader.fail("tools", expected: "at least one tool", found: "none") }
         tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
         for key in ["era", "protocolVersion", "replays", "retryWindow", "sessionLimit", "sessionIdle"]
-        where kind == .chat && reader.isPresent(key) {
-            reader.fail(key, expected: "only for an upstream of kind \"mcp\"", found: "kind \"chat\"")
+        where kind != .mcp && reader.isPresent(key) {
+            reader.fail(key, expected: "only for an upstream of kind \"mcp\"", found: "kind \"\(kind.rawValue)\"")
         }
     }
 }

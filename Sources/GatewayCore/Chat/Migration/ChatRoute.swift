@@ -45,7 +45,7 @@ extension ChatTarget {
         let place = upstreams.firstIndex { $0.name == type.upstream }
         upstream = place ?? 0
         // An old backend without tools gets the payload, also while the type already names the tool of tomorrow.
-        let takesPayload = place.map { upstreams[$0].kind == .chat } ?? false
+        let takesPayload = place.map { upstreams[$0].kind == .chat && upstreams[$0].tools.isEmpty } ?? false
         tool = type.tool.isEmpty || takesPayload ? nil : type.tool
     }
 

@@ -75,7 +75,9 @@ final class AuthorizedCall: RunningCall, CallReceiver {
 
     func callEnded(_ outcome: UpstreamOutcome) {
         running = nil
-        guard isRefusal(outcome), credentials.isAnswerable(forwarded: forwardsCredentials) else {
+        let isAnswerable =
+            balancer.upstream.kind != .mcp || credentials.isAnswerable(forwarded: forwardsCredentials)
+        guard isRefusal(outcome), isAnswerable else {
             return finish(outcome)
         }
         if !isRenewed, NIODeadline.now() < call.deadline {

@@ -1,0 +1,226 @@
+import CurlTransport
+import JSON
+import MCPClient
+import NIOCore
+
+/// A server of the old backend or of an HTTP API: takes payloads as they are, and runs the configured tools.
+final class HTTPEndpoint: Endpoint {
+    private let upstream: Upstream
+    private let address: UpstreamAddress
+    private let engine: CurlEngine
+    private let eventLoop: any EventLoop
+
+    init(_ upstream: Upstream, _ address: UpstreamAddress, engine: CurlEngine, eventLoop: any EventLoop) {
+        self.upstream = upstream
+        self.address = address
+        self.engine = engine
+        self.eventLoop = eventLoop
+    }
+
+    let retriesRefusals = false
+
+    func send(_ call: UpstreamCall, _ attempt: CallAttempt) -> any RunningCall {
+        switch call {
+        case .payload(let payload): send(payload, attempt)
+        case .tool(let call): send(call, attempt)
+        }
+    }
+
+    /// Sends a GET, which does nothing; the status of the response does not matter.
+    func check(
+        _ credentials: ForwardedCredentials, deadline: NIODeadline,
+        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+    ) {
+        let request = request(
+            "GET", address.url, CurlHeaders(credentials.credentials), nil, until: deadline, isIdempotent: true)
+        let catalog = upstream.catalog ?? ToolCatalog(tools: [], era: .legacy)
+        _ = engine.start(
+            request, on: eventLoop,
+            receiver: TransferReceiver { completion($0.map { _ in catalog }.mapError { UpstreamFailure($0) }) })
+    }
+
+    private func request(
+        _ method: String, _ url: String, _ headers: CurlHeaders, _ body: ByteBuffer?, until deadline: NIODeadline,
+        isIdempotent: Bool = false
+    ) -> CurlRequest {
+        // At least a millisecond: zero would mean no limit.
+        let left = max(.milliseconds(1), Duration.nanoseconds((deadline - .now()).nanoseconds))
+        return CurlRequest(
+            method: method, url: url, unixSocketPath: address.socketPath, headers: headers, body: body, timeout: left,
+            connectTimeout: upstream.configuration.connectTimeout, maximumResponseBytes: upstream.responseLimit,
+            mayResend: isIdempotent, tls: upstream.tls)
+    }
+
+    private func send(_ payload: ChatPayload, _ attempt: CallAttempt) -> any RunningCall {
+        let request = request(
+            "POST", address.url + payload.query, payload.headers, payload.body, until: payload.deadline)
+        return engine.start(
+            request, on: eventLoop,
+            receiver: TransferReceiver { result in
+                switch result {
+                case .success(let response): attempt.ended(.response(response))
+                case .failure(let failure): attempt.ended(.failure(UpstreamFailure(failure)))
+                }
+            })
+    }
+
+    // MARK: Tools
+
+    private func send(_ call: MCPToolCall, _ attempt: CallAttempt) -> any RunningCall {
+        guard let tool = upstream.tools[call.tool] else {
+            attempt.ended(.refused(GatewayError(.upstreamRejected, detail: "unknown tool \(call.tool.prefix(128))")))
+            return EndedCall()
+        }
+        let filled: RequestTemplate.Filled
+        do throws(TemplateArguments.Refusal) {
+            filled = try tool.fill(call.arguments)
+        } catch {
+            attempt.ended(.result(MCPCallResult(ToolResultWriter.text(error.message, isError: true))))
+            return EndedCall()
+        }
+        let base =
+            address.url.hasSuffix("/") && filled.target.hasPrefix("/") ? String(address.url.dropLast()) : address.url
+        var headers = filled.headers
+        for (name, value) in call.credentials.credentials + call.credentials.perRequest
+        where name.lowercased() != "content-type" {
+            headers.set(name: name, value: value)
+        }
+        if let traceparent = call.traceparent { headers.set(name: "traceparent", value: traceparent) }
+        let deadline = tool.timeout.map { min(call.deadline, .now() + TimeAmount($0)) } ?? call.deadline
+        // A tool that may run twice is sent again by the load balancer.
+        let maySendAgain = tool.isIdempotent && call.earlierRuns < upstream.configuration.replays
+        return engine.start(
+            request(filled.method, base + filled.target, headers, filled.body, until: deadline),
+            on: eventLoop,
+            receiver: TransferReceiver { [hasOwn = upstream.credentials != nil] result in
+                switch result {
+                case .success(let response): attempt.ended(tool.outcome(response, hasOwnCredentials: hasOwn))
+                case .failure(let failure):
+                    attempt.ended(.failure(UpstreamFailure(failure, isIdempotent: maySendAgain)))
+                }
+            })
+    }
+}
+
+extension ToolConfiguration {
+    /// Returns the request that a call becomes.
+    fileprivate func fill(_ arguments: ByteBuffer) throws(TemplateArguments.Refusal) -> RequestTemplate.Filled {
+        try arguments.withUnsafeReadableBytes { (bytes) throws(TemplateArguments.Refusal) in
+            let arguments = try TemplateArguments(bytes)
+            switch binding {
+            case .http(let template): return try template.fill(arguments)
+            case .chat(let binding): return try binding.fill(arguments)
+            }
+        }
+    }
+
+    /// Returns the outcome that a response stands for.
+    fileprivate func outcome(_ response: CurlResponse, hasOwnCredentials: Bool) -> UpstreamOutcome {
+        let isChat = if case .chat = binding { true } else { false }
+        let outcome: UpstreamOutcome
+        switch response.status {
+        case 200..<300: outcome = success(response, isChat: isChat)
+        case 401 where hasOwnCredentials:
+            outcome = failure(.unauthorized, response, executed: .no)
+        case 400..<500 where isChat: outcome = .result(MCPCallResult(ToolResultWriter.error(response)))
+        case 429: outcome = failure(.rateLimited, response, executed: .no)
+        // What the API thinks of the gateway is no question to the caller.
+        case 401, 403: outcome = failure(.rejected, response, executed: .no)
+        case 400..<500: outcome = .result(MCPCallResult(ToolResultWriter.error(response)))
+        case 300..<400: outcome = failure(.rejected, response, executed: .unknown)
+        default: outcome = failure(.failed, response, executed: .unknown)
+        }
+        return outcome.with(
+            MCPCallTimings(
+                upstream: response.timings.total, connect: response.timings.connect,
+                firstByte: response.timings.firstByte))
+    }
+
+    private func success(_ response: CurlResponse, isChat: Bool) -> UpstreamOutcome {
+        do throws(ToolResultWriter.Invalid) {
+            return .result(
+                MCPCallResult(
+                    try ToolResultWriter.result(response, path: path, limit: limit, alwaysWraps: isChat)))
+        } catch {
+            return .failure(
+                UpstreamFailure(MCPCallFailure(kind: .invalid, executed: .yes, detail: error.detail)))
+        }
+    }
+
+    private func failure(
+        _ kind: MCPCallFailure.Kind, _ response: CurlResponse, executed: MCPExecuted
+    ) -> UpstreamOutcome {
+        .failure(
+            UpstreamFailure(
+                MCPCallFailure(
+                    kind: kind, status: response.status,
+                    retryAfter: kind == .rateLimited ? response.headers.first(name: "Retry-After") : nil,
+                    executed: executed, detail: "status \(response.status)")))
+    }
+}
+
+extension ToolConfiguration.ChatBinding {
+    /// Returns the payload of a call. No argument reaches the field `type`.
+    fileprivate func fill(_ arguments: TemplateArguments) throws(TemplateArguments.Refusal) -> RequestTemplate.Filled {
+        var body = Array(#"{"type":"#.utf8) + JSONText.quoted(type)
+        var written: Set<String> = ["type"]
+        for name in arguments.names {
+            guard let value = arguments[name] else { continue }
+            let field = fields[name] ?? name
+            guard written.insert(field).inserted else {
+                throw TemplateArguments.Refusal(message: "\(name): not an argument of this tool")
+            }
+            body.append(UInt8(ascii: ","))
+            body += JSONText.quoted(field)
+            body.append(UInt8(ascii: ":"))
+            body += arguments.json(value)
+        }
+        body.append(UInt8(ascii: "}"))
+        return RequestTemplate.Filled(
+            method: "POST", target: "", headers: [(name: "Content-Type", value: "application/json")],
+            body: ByteBuffer(bytes: body))
+    }
+}
+
+extension MCPCallResult {
+    /// A result that the gateway has written itself.
+    init(_ result: ByteBuffer) {
+        let slice = result.withUnsafeReadableBytes { bytes -> JSONSlice? in
+            var scanner = JSONScanner(bytes, maximumDepth: 160)
+            return try? scanner.document()
+        }
+        if let slice {
+            self.init(message: result, result: slice)
+        } else {
+            // Nested too deeply to be read again.
+            self.init(ToolResultWriter.text("The answer is nested too deeply", isError: true))
+        }
+    }
+}
+
+extension UpstreamOutcome {
+    fileprivate func with(_ timings: MCPCallTimings) -> UpstreamOutcome {
+        switch self {
+        case .result(var result):
+            result.timings = timings
+            return .result(result)
+        case .failure(var failure):
+            failure.timings = timings
+            return .failure(failure)
+        case .response: return self
+        }
+    }
+}
+
+/// Passes the end of a transfer on.
+final class TransferReceiver: CurlTransferReceiver {
+    private let completion: (Result<CurlResponse, CurlError>) -> Void
+
+    init(_ completion: @escaping (Result<CurlResponse, CurlError>) -> Void) {
+        self.completion = completion
+    }
+
+    func transferDone(_ result: Result<CurlResponse, CurlError>) { completion(result) }
+}
+
+extension CurlTransfer: RunningCall {}

@@ -1,0 +1,205 @@
+import JSON
+import JSONConfiguration
+import MCPClient
+import NIOCore
+
+/// How the gateway learns who a caller is: `upstream`, `tool`, `id` and `name` (fields of the tool's result), `ttl`.
+package struct CallerConfiguration: Hashable, Sendable {
+    package let upstream: String
+    package let tool: String
+    package let id: String
+    package let name: String
+    package let ttl: Duration
+
+    init(_ reader: ConfigurationReader, upstream: String) {
+        self.upstream = reader.string(
+            "upstream", default: upstream, "Upstream that knows who a caller is. Default: the one named tools.")
+        tool = reader.string("tool", default: "get_user_info", "Tool that says who calls it; it has no arguments.")
+        id = reader.string("id", default: "username", "Field of its result that stands for {caller.id}.")
+        name = reader.string("name", default: "alias", "Field of its result that stands for {caller.name}.")
+        ttl = reader.duration(
+            "ttl", default: .seconds(60), in: .seconds(1)...(.seconds(86_400)),
+            "Time for which an answer is kept for a credential.")
+    }
+}
+
+/// Who a caller is.
+struct CallerIdentity: Hashable, Sendable {
+    let id: String
+    let name: String
+
+    /// The names that stand for it in templates.
+    static let names: Set<String> = ["caller.id", "caller.name"]
+
+    /// Returns the arguments with what templates refer to. What the caller itself says under these names comes first,
+    /// and of a name that comes twice the last counts.
+    func added(to arguments: ByteBuffer) -> ByteBuffer {
+        var text = Array(arguments.readableBytesView)
+        while let last = text.last, last != UInt8(ascii: "}") { text.removeLast() }
+        _ = text.popLast()
+        let isEmpty = text.last { $0 > 0x20 } == UInt8(ascii: "{")
+        text += Array((isEmpty ? "" : ",").utf8) + Array(#""caller.id":"#.utf8) + JSONText.quoted(id)
+        text += Array(#","caller.name":"#.utf8) + JSONText.quoted(name) + Array("}".utf8)
+        return ByteBuffer(bytes: text)
+    }
+}
+
+/// Knows who the callers of one worker are: asked once per credential and time, one question for all that wait. Confined
+/// to its event loop.
+final class CallerDirectory {
+    enum Answer {
+        case known(CallerIdentity)
+        case anonymous
+        /// The upstream could not be asked.
+        case unavailable
+    }
+
+    private struct Entry {
+        var answer: Answer?
+        var end = NIODeadline.uptimeNanoseconds(0)
+        var waiters: [(Answer) -> Void] = []
+    }
+
+    let configuration: CallerConfiguration
+    let balancer: LoadBalancer
+    private var entries: [CredentialPartition: Entry] = [:]
+
+    /// The callers that are remembered at most.
+    private static let limit = 10_000
+    private static let timeout = TimeAmount.seconds(10)
+
+    init(_ configuration: CallerConfiguration, _ balancer: LoadBalancer) {
+        self.configuration = configuration
+        self.balancer = balancer
+    }
+
+    /// Finds out who a caller is.
+    ///
+    /// - Parameter completion: Called exactly once, perhaps before this method returns.
+    func identify(_ caller: any Caller, completion: @escaping (Answer) -> Void) {
+        let partition = caller.credentials(for: balancer.upstream).partition
+        guard partition != .anonymous else { return completion(.anonymous) }
+        let now = NIODeadline.now()
+        if let entry = entries[partition] {
+            if let answer = entry.answer, now < entry.end { return completion(answer) }
+            if !entry.waiters.isEmpty {
+                entries[partition]?.waiters.append(completion)
+                return
+            }
+        }
+        makeRoom(now)
+        entries[partition] = Entry(waiters: [completion])
+        let call = MCPToolCall(
+            tool: configuration.tool, arguments: ByteBuffer(string: "{}"), credentials: .anonymous,
+            deadline: now + Self.timeout)
+        _ = balancer.call(.tool(call), of: caller, for: Lookup(partition, self))
+    }
+
+    private final class Lookup: CallReceiver {
+        private let partition: CredentialPartition
+        private let directory: CallerDirectory
+
+        init(_ partition: CredentialPartition, _ directory: CallerDirectory) {
+            self.partition = partition
+            self.directory = directory
+        }
+
+        func callAccepted() {}
+        func callEnded(_ outcome: UpstreamOutcome) { directory.finish(partition, outcome) }
+    }
+
+    private func finish(_ partition: CredentialPartition, _ outcome: UpstreamOutcome) {
+        let answer = answer(outcome)
+        let waiters = entries[partition]?.waiters ?? []
+        if case .unavailable = answer {
+            entries[partition] = nil
+        } else {
+            entries[partition] = Entry(answer: answer, end: .now() + TimeAmount(configuration.ttl))
+        }
+        for waiter in waiters { waiter(answer) }
+    }
+
+    private func answer(_ outcome: UpstreamOutcome) -> Answer {
+        switch outcome {
+        case .failure(let failure):
+            return failure.error.label == .unauthorized || failure.error.label == .forbidden ? .anonymous : .unavailable
+        case .response: return .unavailable
+        case .result(let result):
+            let tree = result.message.withUnsafeReadableBytes { JSONValue(result.result, in: $0) }
+            if tree["isError"]?.bool == true { return .anonymous }
+            let document = tree["structuredContent"] ?? Self.document(inText: tree)
+            let results = document?["results"] ?? document?["result"] ?? document
+            let person = results?.array?.first ?? results
+            guard let id = person?[configuration.id]?.string, !id.isEmpty else { return .anonymous }
+            return .known(CallerIdentity(id: id, name: person?[configuration.name]?.string ?? ""))
+        }
+    }
+
+    private static func document(inText result: JSONValue) -> JSONValue? {
+        result["content"]?.array?.first?["text"]?.string.flatMap { try? JSONValue(parsing: Array($0.utf8)) }
+    }
+
+    private func makeRoom(_ now: NIODeadline) {
+        guard entries.count >= Self.limit else { return }
+        entries = entries.filter { !$0.value.waiters.isEmpty || now < $0.value.end }
+        while entries.count >= Self.limit, let some = entries.first(where: { $0.value.waiters.isEmpty })?.key {
+            entries[some] = nil
+        }
+    }
+}
+
+/// A call whose request says who calls: waits until that is known. Confined to its event loop.
+final class IdentifiedCall: RunningCall {
+    private let callers: CallerDirectory
+    private let eventLoop: any EventLoop
+    private let start: (UpstreamCall) -> (any RunningCall)?
+    private var receiver: (any CallReceiver)?
+    private var running: (any RunningCall)?
+    private var expiry: Scheduled<Void>?
+    private var isWaiting = true
+
+    /// - Parameter start: Makes the call once the caller is known.
+    init(
+        _ callers: CallerDirectory, eventLoop: any EventLoop, receiver: any CallReceiver,
+        start: @escaping (UpstreamCall) -> (any RunningCall)?
+    ) {
+        self.callers = callers
+        self.eventLoop = eventLoop
+        self.receiver = receiver
+        self.start = start
+    }
+
+    func identify(_ call: MCPToolCall, of caller: any Caller) {
+        callers.identify(caller) { [self] answer in
+            guard isWaiting else { return }
+            isWaiting = false
+            expiry?.cancel()
+            switch answer {
+            case .known(let identity):
+                var call = call
+                call.arguments = identity.added(to: call.arguments)
+                receiver = nil
+                running = start(.tool(call))
+            case .anonymous:
+                end(.result(MCPCallResult(ToolResultWriter.text("Not authenticated", isError: true))))
+            case .unavailable:
+                end(.refused(GatewayError(.overloaded, detail: "the caller could not be identified")))
+            }
+        }
+        guard isWaiting else { return }
+        expiry = eventLoop.assumeIsolated().scheduleTask(deadline: call.deadline) { [self] in
+            guard isWaiting else { return }
+            isWaiting = false
+            end(.refused(GatewayError(.overloaded, detail: "the caller could not be identified in time")))
+        }
+    }
+
+    func cancel() {
+        guard isWaiting else { return running?.cancel() ?? () }
+        isWaiting = false
+        expiry?.cancel()
+        end(.cancelled)
+    }
+
+    private func end(_ outcome: UpstreamOutcome) { receiver.take()?.callEnded(outcome) }
+}

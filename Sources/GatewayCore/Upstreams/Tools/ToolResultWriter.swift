@@ -1,0 +1,116 @@
+import CurlTransport
+import JSON
+import NIOCore
+
+/// Turns the response of an old backend or an HTTP API into the result of a tool call, around the server's own bytes.
+enum ToolResultWriter {
+    /// Why a response gives no result.
+    struct Invalid: Error {
+        let detail: String
+    }
+
+    /// Returns the `CallToolResult` of a successful response.
+    ///
+    /// - Parameter alwaysWraps: Whether an object becomes `{"results": …}` too, as of the old chat API.
+    static func result(
+        _ response: CurlResponse, path: [String], limit: Int, alwaysWraps: Bool
+    ) throws(Invalid) -> ByteBuffer {
+        if response.status == 204 || response.body.readableBytes == 0 {
+            return structured(Array("null".utf8)[...], wraps: true)
+        }
+        let kind = ContentKind(response.headers.first(name: "Content-Type"))
+        guard kind != .other else { throw Invalid(detail: "the answer is neither JSON nor text") }
+        return try response.body.withUnsafeReadableBytes { (bytes) throws(Invalid) in
+            var scanner = JSONScanner(bytes, maximumDepth: 128)
+            guard kind != .text, let document = try? scanner.document() else {
+                if kind == .json { throw Invalid(detail: "the answer is not JSON") }
+                return text(String(decoding: bytes, as: UTF8.self), isError: false)
+            }
+            var value = document
+            for name in path {
+                guard let next = JSONScanner.member(name, of: value, in: bytes) else {
+                    throw Invalid(detail: "the answer has no \"\(path.joined(separator: "."))\"")
+                }
+                value = next
+            }
+            let end = cut(value, limit, in: bytes)
+            var json = Array(bytes[value.lowerBound..<(end ?? value.upperBound)])
+            if end != nil { json.append(UInt8(ascii: "]")) }
+            return structured(json[...], wraps: alwaysWraps || value.kind != .object)
+        }
+    }
+
+    /// Returns an `isError` result with the message that a 4xx brings.
+    static func error(_ response: CurlResponse) -> ByteBuffer {
+        let body = response.body
+        let message = body.withUnsafeReadableBytes { bytes -> String? in
+            guard let tree = try? JSONValue(parsing: bytes) else { return nil }
+            let candidates = [
+                tree["message"], tree["error"]?["message"], tree["error"], tree["detail"], tree["title"],
+            ]
+            return candidates.lazy.compactMap { $0?.string }.first { !$0.isEmpty }
+        }
+        let plain = String(decoding: body.readableBytesView.prefix(messageLimit), as: UTF8.self)
+        let text = message.map { String($0.prefix(messageLimit)) } ?? plain
+        return self.text(text.isEmpty ? "The server answered \(response.status)" : text, isError: true)
+    }
+
+    /// The length of an error's text at most.
+    private static let messageLimit = 4096
+
+    /// Returns a result that is text alone.
+    static func text(_ text: String, isError: Bool) -> ByteBuffer {
+        var out = ByteBuffer()
+        out.writeStaticString(#"{"content":[{"type":"text","text":"#)
+        out.writeBytes(JSONText.quoted(text))
+        out.writeStaticString(isError ? #"}],"isError":true}"# : "}]}")
+        return out
+    }
+
+    /// Writes structured content, and the same as text.
+    private static func structured(_ json: ArraySlice<UInt8>, wraps: Bool) -> ByteBuffer {
+        let content = wraps ? Array(#"{"results":"#.utf8) + json + [UInt8(ascii: "}")] : Array(json)
+        var out = ByteBufferAllocator().buffer(capacity: content.count * 2 + 96)
+        out.writeStaticString(#"{"content":[{"type":"text","text":"#)
+        out.writeBytes(content.withUnsafeBytes { JSONText.quoted($0) })
+        out.writeStaticString(#"}],"structuredContent":"#)
+        out.writeBytes(content)
+        out.writeStaticString("}")
+        return out
+    }
+
+    /// Returns the end of the last element within the limit; nil when the list is no longer than that.
+    private static func cut(_ array: JSONSlice, _ limit: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
+        guard limit > 0, array.kind == .array else { return nil }
+        var count = 0
+        var end: Int?
+        var isLonger = false
+        JSONScanner.elements(of: array, in: bytes) { element in
+            count += 1
+            if count == limit { end = element.upperBound }
+            isLonger = count > limit
+            return !isLonger
+        }
+        return isLonger ? end : nil
+    }
+
+    /// What a media type says about a body.
+    private enum ContentKind {
+        case json, text, unknown, other
+
+        init(_ contentType: String?) {
+            guard let contentType else {
+                self = .unknown
+                return
+            }
+            let type = contentType.prefix { $0 != ";" }.lowercased().filter { $0 != " " }
+            if type == "application/json" || type == "text/json" || type.hasSuffix("+json") {
+                self = .json
+            } else if type.hasPrefix("text/") || type == "application/xml" || type.hasSuffix("+xml") {
+                self = .text
+            } else {
+                self = .other
+            }
+        }
+    }
+}

@@ -1,0 +1,240 @@
+import CurlTransport
+import JSON
+import NIOCore
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import GatewayCore
+
+/// Tools of an HTTP API and of the old chat backend, called by chat types.
+@Suite struct ConfiguredToolsTests {
+    private static let schema: JSONValue = [
+        "type": "object", "properties": ["q": ["type": "string"]], "required": ["q"],
+    ]
+
+    /// Runs the body with a gateway whose only upstream is a scripted server with one tool.
+    private func with(
+        _ kind: String, _ tool: JSONObject, upstream: JSONObject = [:], type: JSONObject = [:],
+        changes: JSONObject = [:],
+        answer: @escaping @Sendable (ScriptedRequest) async -> ScriptedResponse,
+        _ body: (TestGateway, ScriptedHTTPServer) async throws -> Void
+    ) async throws {
+        let server = try await ScriptedHTTPServer { request in
+            request.path == "/base/" ? .empty(404) : await answer(request)
+        }
+        defer { server.stop() }
+        var settings = upstream
+        settings["kind"] = .string(kind)
+        settings["url"] = .string(server.url + (kind == "chat" ? "/chat" : "/base/"))
+        let input: JSONObject = ["inputSchema": Self.schema]
+        settings["tools"] = ["find": .object(input.merging(tool))]
+        settings["retryWindow"] = nil
+        let standard: JSONObject = ["tool": "find", "arguments": ["q": [:]]]
+        var all = changes
+        var upstreams: JSONObject = ["api": .object(settings)]
+        for (name, value) in changes["upstreams"]?.object ?? [:] { upstreams[name] = value }
+        all["upstreams"] = .object(upstreams)
+        var find = standard.merging(type)
+        find["upstream"] = "api"
+        all["chat"] = ["defaultType": "find", "types": ["find": .object(find)]]
+        if all["passthrough"] == nil { all["passthrough"] = ["enabled": false] }
+        let document = try TestConfiguration.document(upstream: "", all)
+        let test = try await TestGateway.start { try TestConfiguration.read(document) }
+        do {
+            try await body(test, server)
+        } catch {
+            await test.stop()
+            throw error
+        }
+        await test.stop()
+    }
+
+    private static let problem: CurlHeaders = [(name: "Accept", value: "application/problem+json")]
+
+    @Test(
+        arguments: [
+            (#"{"a":1}"#, "application/json", #"[{"a":1}]"#), (#"[1,2,3,4]"#, "application/json", "[1,2,3]"),
+            (#"5"#, "application/vnd.x+json; charset=utf-8", "[5]"), ("plain", "text/plain", #"["plain"]"#),
+            ("<p>page</p>", "text/html", #"["<p>page</p>"]"#),
+        ])
+    func aResponseBecomesAResult(_ body: String, _ type: String, _ replies: String) async throws {
+        try await with("http", ["path": "/find/{q}", "result": ["limit": 3]]) { _ in
+            .whole(status: 200, headers: [("Content-Type", type)], body: ByteBuffer(string: body))
+        } _: { (test, server) async throws in
+            let response = try await test.chat(#"{"q":"a b"}"#)
+            #expect(response.text == #"{"type":"find","replies":\#(replies)}"#)
+            #expect(server.requests.contains { $0.method == "GET" && $0.path == "/base/find/a%20b" })
+        }
+    }
+
+    @Test func aPathChoosesAPartOfTheAnswer() async throws {
+        try await with("http", ["path": "/find", "query": ["q": "{q}"], "result": ["path": "data.rows"]]) { _ in
+            .json(#"{"data":{"rows":[{"n":1.50}]}}"#)
+        } _: { (test, _) async throws in
+            #expect(try await test.chat(#"{"q":"x"}"#).text == #"{"type":"find","replies":[{"n":1.50}]}"#)
+        }
+    }
+
+    @Test(
+        arguments: [
+            (200, "application/json", "{", 502, "upstream_invalid"), (200, "image/png", "x", 502, "upstream_invalid"),
+            (302, "text/plain", "", 502, "upstream_rejected"), (401, "text/plain", "", 502, "upstream_rejected"),
+            (403, "text/plain", "", 502, "upstream_rejected"), (429, "text/plain", "", 429, "upstream_rate_limited"),
+            (500, "application/json", "{}", 502, "upstream_failed"),
+            (404, "application/json", #"{"error":{"message":"No such order"}}"#, 400, "tool_error"),
+        ])
+    func aFailureHasItsLabel(
+        _ status: Int, _ type: String, _ body: String, _ expected: Int, _ label: String
+    ) async throws {
+        try await with("http", ["path": "/find"]) { _ in
+            .whole(
+                status: status, headers: [("Content-Type", type), ("Retry-After", "7"), ("Location", "http://h/")],
+                body: ByteBuffer(string: body))
+        } _: { (test, server) async throws in
+            let response = try await test.chat(#"{"q":"x"}"#, headers: Self.problem)
+            #expect(response.status == expected)
+            #expect(response.json?["label"] == .string(label))
+            if status == 404 { #expect(response.json?["detail"] == "No such order") }
+            if status == 429 { #expect(response.headers.first(name: "Retry-After") == "7") }
+            #expect(server.requests.filter { $0.path == "/base/find" }.count == 1)
+        }
+    }
+
+    @Test func noContentIsNothing() async throws {
+        try await with("http", ["method": "DELETE", "path": "/find"]) { _ in
+            .empty(204)
+        } _: { (test, _) async throws in
+            #expect(try await test.chat(#"{"q":"x"}"#).text == #"{"type":"find","replies":[]}"#)
+        }
+    }
+
+    @Test(arguments: [true, false]) func onlyAnIdempotentCallIsSentAgain(_ isIdempotent: Bool) async throws {
+        let count = Mutex(0)
+        let annotations: JSONValue = ["idempotentHint": .bool(isIdempotent)]
+        try await with("http", ["method": "POST", "path": "/find", "annotations": annotations]) { _ in
+            let number = count.withLock { count in
+                count += 1
+                return count
+            }
+            return number == 1 ? .closeBeforeResponse : .json("1")
+        } _: { (test, _) async throws in
+            let response = try await test.chat(#"{"q":"x"}"#, headers: Self.problem)
+            #expect(response.status == (isIdempotent ? 200 : 502))
+            if !isIdempotent { #expect(response.json?["executed"] == "unknown") }
+            #expect(count.withLock { $0 } == (isIdempotent ? 2 : 1))
+        }
+    }
+
+    @Test func anAPIGetsItsOwnKeyAndNothingOfTheCaller() async throws {
+        try await with("http", ["path": "/find"], upstream: ["headers": ["X-Key": "k"]]) { _ in
+            .json("1")
+        } _: { (test, server) async throws in
+            let headers: CurlHeaders = [
+                (name: "Authorization", value: "Bearer t"), (name: "Cookie", value: "sessionid=s"),
+            ]
+            #expect(try await test.chat(#"{"q":"x"}"#, headers: headers).status == 200)
+            let sent = try #require(server.requests.first { $0.path == "/base/find" })
+            #expect(sent.header("X-Key") == "k")
+            #expect(sent.header("Authorization") == nil)
+            #expect(sent.header("Cookie") == nil)
+        }
+    }
+
+    // MARK: The old chat API
+
+    @Test func aToolOfTheOldBackendIsATypedPayload() async throws {
+        let tool: JSONObject = ["type": "search", "fields": ["q": "query"]]
+        try await with("chat", tool) { _ in
+            .json(#"{"type":"search","replies":["a","b"]}"#)
+        } _: { (test, server) async throws in
+            #expect(try await test.chat(#"{"q":"x"}"#).text == #"{"type":"find","replies":["a","b"]}"#)
+            let sent = try #require(server.requests.first { $0.method == "POST" })
+            #expect(sent.text == #"{"type":"search","query":"x"}"#)
+        }
+    }
+
+    @Test func theBackendsErrorIsTheTools() async throws {
+        try await with("chat", [:]) { _ in
+            .text("Missing query", status: 400)
+        } _: { (test, _) async throws in
+            let response = try await test.chat(#"{"q":"x"}"#)
+            #expect(response.status == 400)
+            #expect(response.text == #"{"error":"Missing query"}"#)
+        }
+    }
+
+    @Test(
+        arguments: [["fields": ["q": "type"]], ["inputSchema": ["type": "object", "properties": ["type": [:]]]]]
+            as [JSONObject])
+    func noArgumentMayBeTheType(_ tool: JSONObject) throws {
+        let merged = (["inputSchema": Self.schema] as JSONObject).merging(tool)
+        #expect(throws: (any Error).self) { try RequestTemplateTests.configuration(.object(merged), kind: "chat") }
+    }
+
+    // MARK: Who calls
+
+    @Test func theAPIIsToldWhoCalls() async throws {
+        let people = try await FakeToolServer { call in
+            switch call.request.header("Cookie") {
+            case "sessionid=ann": .results(["username": "ann", "alias": "A"])
+            case "sessionid=away": .response(.empty(500))
+            default: .error("Not authenticated")
+            }
+        }
+        defer { people.stop() }
+        let changes: JSONObject = [
+            "caller": ["upstream": "people"],
+            "upstreams": [
+                "people": [
+                    "url": .string(people.url + "/mcp/"), "trusted": true, "era": "legacy", "probeInterval": "60s",
+                ]
+            ],
+        ]
+        let tool: JSONObject = ["path": "/of/{caller.id}", "query": ["name": "{caller.name}"]]
+        try await with("http", tool, changes: changes) { _ in
+            .json("1")
+        } _: { (test, server) async throws in
+            func status(_ user: String?) async throws -> Int {
+                let headers: CurlHeaders = user.map { [(name: "Cookie", value: "sessionid=\($0)")] } ?? []
+                // What the caller says under these names is not believed.
+                return try await test.chat(#"{"q":"x","caller.id":"eve"}"#, headers: headers).status
+            }
+            #expect(try await status("ann") == 200)
+            #expect(try await status("ann") == 200)
+            #expect(server.requests.filter { $0.path == "/base/of/ann?name=A" }.count == 2)
+            #expect(people.calls.count == 1)
+            #expect(try await status(nil) == 400)
+            #expect(try await status("bob") == 400)
+            #expect(try await status("away") == 503)
+            #expect(server.requests.filter { $0.path.hasPrefix("/base/of/") }.count == 2)
+        }
+    }
+
+    // MARK: Both ways at once
+
+    @Test(arguments: [0, 100]) func aCanaryStandsBetweenAToolAndAnAPI(_ percent: Int) async throws {
+        let tools = try await FakeToolServer { _ in .results("from MCP") }
+        defer { tools.stop() }
+        let changes: JSONObject = [
+            "upstreams": [
+                "tools": [
+                    "url": .string(tools.url + "/mcp/"), "trusted": true, "era": "legacy", "probeInterval": "60s",
+                ]
+            ]
+        ]
+        let canary: JSONValue = [
+            "upstream": "tools", "tool": "search_projects", "percent": .number(JSONNumber(percent)),
+        ]
+        let type: JSONObject = ["canary": canary, "arguments": ["query": ["from": "q"]]]
+        let tool: JSONObject = [
+            "path": "/find", "inputSchema": ["type": "object", "properties": ["query": ["type": "string"]]],
+        ]
+        try await with("http", tool, type: type, changes: changes) { _ in
+            .json(#""from HTTP""#)
+        } _: { (test, _) async throws in
+            let text = try await test.chat(#"{"q":"x"}"#).text
+            #expect(text == #"{"type":"find","replies":["from \#(percent == 0 ? "MCP" : "HTTP")"]}"#)
+        }
+    }
+}
