@@ -20,8 +20,8 @@ package struct CurlEngineConfiguration: Sendable {
     /// Bytes that libcurl reads at once (1 KiB to 512 KiB). Each running transfer has a buffer of this size: small ones
     /// are for many slow streams.
     package var receiveBuffer: Int
-    /// Whether an address, in network order, may be connected to: asked with the address that the connection is made to,
-    /// so that a name cannot mean another one when it is used than when it was checked. Nil: any may.
+    /// Rule for addresses, in network order, that may be connected to: asked with the address that the connection is
+    /// made to, so that a name cannot mean another one when it is used than when it was checked. Nil: any may.
     package var allowsAddress: (@Sendable ([UInt8]) -> Bool)?
 
     /// Sets the limits of the connection cache and the sizes of buffers.

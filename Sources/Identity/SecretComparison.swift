@@ -1,7 +1,7 @@
 /// Comparing a secret with what somebody presents.
 package enum SecretComparison {
-    /// Whether the bytes are the same. Every byte of `expected` is looked at, and the same work is done on each,
-    /// wherever the first difference is; only the length of `presented` shows in the time.
+    /// Returns true if the bytes are the same. Every byte of `expected` is looked at, and the same work is done on
+    /// each, wherever the first difference is; only the length of `presented` shows in the time.
     package static func equal(_ presented: some Collection<UInt8>, _ expected: some Collection<UInt8>) -> Bool {
         var difference: UInt8 = presented.count == expected.count ? 0 : 1
         var index = presented.startIndex

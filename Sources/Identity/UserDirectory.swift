@@ -84,7 +84,8 @@ package struct UserDirectory: Sendable {
         return nil
     }
 
-    /// Whether a user with that `Principal.id` is there and may be served.
+    /// Returns true if there is a user with that `Principal.id` who may be served.
+    /// - Throws: ``StoreError``.
     package func isActive(user id: String) async throws -> Bool { try await user(id: id)?.isActive ?? false }
 
     /// The name of the user with that `Principal.id`.
