@@ -100,6 +100,9 @@ def test_the_pods_run_as_the_manifests_start_them(tmp_path):
     environment = {variable["name"]: variable["value"] for variable in container("gateway")["env"]}
     assert environment
     for variable in container("tool-server")["env"]:
+        if "value" in variable:
+            environment[variable["name"]] = variable["value"]
+            continue
         key = variable["valueFrom"]["secretKeyRef"]["key"]
         assert key in secret
         if not variable["valueFrom"]["secretKeyRef"].get("optional"):

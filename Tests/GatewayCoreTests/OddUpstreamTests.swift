@@ -70,7 +70,11 @@ import Testing
     ) async throws {
         let upstream = try await redirecting()
         let changes: JSONObject = [
-            "upstreams": ["tools": ["url": .string(upstream.url + endpoint), "era": "legacy", "probeInterval": "60s"]]
+            "upstreams": [
+                "tools": [
+                    "url": .string(upstream.url + endpoint), "era": "legacy", "probeInterval": "60s", "trusted": true,
+                ]
+            ]
         ]
         try await TestGateway.with(upstream, changes) { (test) async throws in
             for body in ["first", "second"] {
