@@ -94,11 +94,14 @@ let package = Package(
             ]),
         library(
             "MCPServerHTTP",
-            ["MCPServer", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOCore"), nio("NIOHTTP1")]),
+            [
+                "JSONConfiguration", "MCPServer", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOCore"),
+                nio("NIOHTTP1"),
+            ]),
 
         // One MCP server in front of several.
         library(
-            "MCPEndpoint", ["JSON", "MCP", "MCPServer", "MCPClient", "CurlTransport", logging, nio("NIOCore")]),
+            "MCPAggregator", ["JSON", "MCP", "MCPServer", "MCPClient", logging]),
 
         // Configuration from documents of others. Of Yams only its parser's events (CYaml) are used.
         library("APIImport", ["JSON", "JSONSchema", "HTTPSyntax", .product(name: "Yams", package: "Yams")]),
@@ -108,8 +111,8 @@ let package = Package(
         library(
             "GatewayCore",
             [
-                "CChatPage", "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPClient", "CurlTransport", "HTTPServer",
-                "JSONConfiguration",
+                "CChatPage", "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPAggregator", "MCPClient", "MCPServer",
+                "MCPServerHTTP", "CurlTransport", "HTTPServer", "JSONConfiguration",
                 "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 .product(name: "CryptoExtras", package: "swift-crypto"),
             ] + lifecycle),
@@ -217,7 +220,7 @@ let package = Package(
                 "JSON", "MCP", "MCPServer", "HTTPServer", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
             ]),
         tests(
-            "MCPEndpoint",
+            "MCPAggregator",
             [
                 "JSON", "MCP", "MCPServer", "MCPServerHTTP", "MCPClient", "HTTPServer", "CurlTransport",
                 "ConformanceServer", logging, nio("NIOCore"), nio("NIOPosix"),

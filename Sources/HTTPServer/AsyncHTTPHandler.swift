@@ -73,19 +73,7 @@ package final class AsyncHTTPHandler: HTTPRequestHandler {
             switch result {
             case .failure(.disconnected): break
             case .failure(let failure): exchange.respond(failure, adding: failureHeaders)
-            case .success(let body):
-                let request = AsyncHTTPRequest(
-                    head: exchange.head, remoteAddress: exchange.remoteAddress, body: body, start: exchange.start,
-                    listenerName: exchange.listenerName)
-                let channel = AsyncHTTPResponseChannel(exchange)
-                let task = Task {
-                    await respond(request, AsyncHTTPResponder(channel: channel))
-                    channel.handlerReturned()
-                }
-                exchange.onDisconnect = {
-                    channel.clientLeft()
-                    task.cancel()
-                }
+            case .success(let body): exchange.serve(body: body, respond)
             }
         }
     }
@@ -99,5 +87,26 @@ package final class AsyncHTTPHandler: HTTPRequestHandler {
         guard let onFinish else { return }
         let head = exchange.head
         exchange.onFinish = { summary in onFinish(head, summary) }
+    }
+}
+
+extension HTTPExchange {
+    /// Answers in a task of its own, which is cancelled when the client leaves before the response has begun.
+    ///
+    /// Must be called on the event loop, once the body is there. Replaces `onDisconnect`.
+    package func serve(
+        body: ByteBuffer, _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
+    ) {
+        let request = AsyncHTTPRequest(
+            head: head, remoteAddress: remoteAddress, body: body, start: start, listenerName: listenerName)
+        let channel = AsyncHTTPResponseChannel(self)
+        let task = Task {
+            await respond(request, AsyncHTTPResponder(channel: channel))
+            channel.handlerReturned()
+        }
+        onDisconnect = {
+            channel.clientLeft()
+            task.cancel()
+        }
     }
 }

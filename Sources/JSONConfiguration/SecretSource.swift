@@ -8,6 +8,7 @@ package struct SecretSource: Hashable, Sendable {
     /// The secret as it was when the configuration was read.
     package let value: Secret
 
+    /// Describes a secret and the file that it was read from.
     package init(_ value: Secret, file: String? = nil) {
         self.value = value
         self.file = file

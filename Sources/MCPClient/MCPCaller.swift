@@ -16,6 +16,8 @@ package final class MCPCaller {
     let watch: CallWatch
     let tails: OpenTails
     private let ignored = IgnoredExchange()
+    /// Callers of the same server in the name of other clients.
+    private var variants: [MCPUpstream.Variant: MCPCaller] = [:]
 
     /// Calls over an engine from an event loop.
     package convenience init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
@@ -28,6 +30,16 @@ package final class MCPCaller {
         self.eventLoop = eventLoop
         watch = CallWatch(eventLoop: eventLoop)
         tails = OpenTails(eventLoop: eventLoop)
+    }
+
+    /// Returns the caller of the same server for clients of that revision with these capabilities.
+    func variant(_ version: MCPVersion?, _ capabilities: ClientCapabilities) -> MCPCaller {
+        if version == nil, capabilities == upstream.capabilities { return self }
+        let variant = MCPUpstream.Variant(version: version, capabilities: capabilities)
+        if let known = variants[variant] { return known }
+        let made = MCPCaller(upstream: upstream.variant(variant), transport: transport, eventLoop: eventLoop)
+        variants[variant] = made
+        return made
     }
 
     /// Calls a tool.
@@ -61,6 +73,7 @@ package final class MCPCaller {
     /// Ends sessions that have been idle for too long. Calls do it in passing; a quiet gateway wants a timer.
     package func sweep() {
         end(upstream.evict(now: .now()))
+        for variant in variants.values { variant.sweep() }
     }
 
     // MARK: For the drivers

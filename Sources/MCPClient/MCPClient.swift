@@ -13,6 +13,8 @@ package struct MCPServerDescription: Sendable {
     package var capabilities: ServerCapabilities
     /// Hints for the model on using the server.
     package var instructions: String?
+    /// Revisions that a server of 2026-07-28 says it speaks, legacy ones among them; empty for a legacy server.
+    package var supportedVersions: [MCPVersion]
 
     /// - Parameter result: of `initialize` or `server/discover`.
     init(version: MCPVersion, result: JSONValue) {
@@ -21,6 +23,8 @@ package struct MCPServerDescription: Sendable {
         serverInfo = info.flatMap { try? Implementation(json: $0) }
         capabilities = (try? ServerCapabilities(json: result["capabilities"] ?? [:])) ?? ServerCapabilities()
         instructions = result["instructions"]?.string
+        supportedVersions =
+            result["supportedVersions"]?.array?.compactMap { $0.string.flatMap(MCPVersion.init(rawValue:)) } ?? []
     }
 }
 

@@ -95,7 +95,7 @@ package final class MCPLink: Sendable {
                             throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
                         return
                     }
-                    let handle = self.callerOnLoop.perform(self.outgoing(request)) { outcome in
+                    let handle = self.callerOnLoop.send(self.outgoing(request)) { outcome in
                         switch outcome {
                         case .result(let result): continuation.resume(returning: result)
                         case .failure(let failure): continuation.resume(throwing: failure)
@@ -141,18 +141,15 @@ package final class MCPLink: Sendable {
     }
 
     /// Must be called on the event loop.
-    private func outgoing(_ request: Request) -> OutgoingRequest {
-        let schema = request.inputSchema
-        var outgoing = OutgoingRequest(
-            body: .other(method: request.method, params: request.params), credentials: request.credentials,
-            deadline: .now() + TimeAmount(request.timeout), idleTimeout: request.idleTimeout.map { TimeAmount($0) },
-            traceparent: request.traceparent, replays: request.isIdempotent ? upstream.configuration.replays : 0,
-            takesInputRequests: true,
-            mirrored: schema.flatMap { try? ToolHeaderParameters(inputSchema: $0) } ?? .none,
-            onProgress: request.onProgress,
+    private func outgoing(_ request: Request) -> MCPRequest {
+        var outgoing = MCPRequest(
+            method: request.method, params: request.params, credentials: request.credentials,
+            capabilities: upstream.capabilities, deadline: .now() + TimeAmount(request.timeout),
+            idleTimeout: request.idleTimeout.map { TimeAmount($0) }, traceparent: request.traceparent,
+            inputSchema: request.inputSchema, isIdempotent: request.isIdempotent, onProgress: request.onProgress,
             onNotification: request.onNotification)
         if let onQuestion = request.onQuestion {
-            outgoing.onRequest = { [eventLoop] question, reply in
+            outgoing.onQuestion = { [eventLoop] question, reply in
                 let reply = NIOLoopBound(reply, eventLoop: eventLoop)
                 onQuestion(question) { answer in eventLoop.execute { reply.value(answer) } }
             }

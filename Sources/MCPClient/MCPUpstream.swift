@@ -36,6 +36,8 @@ package final class MCPUpstream: Sendable {
 
     private let pool: Mutex<SessionPoolState<PoolWaiter>>
     private let catalogState = Mutex(CatalogState())
+    /// The same server as other clients see it, each with sessions of its own.
+    private let variants = Mutex<[Variant: MCPUpstream]>([:])
 
     /// Prepares an upstream; connections are opened by calls.
     package init(
@@ -87,6 +89,31 @@ package final class MCPUpstream: Sendable {
         }
     }
 
+    /// A kind of client for which the server has sessions of their own.
+    struct Variant: Hashable {
+        /// Revision to speak; nil: as the configuration has it.
+        let version: MCPVersion?
+        let capabilities: ClientCapabilities
+    }
+
+    /// Returns the same server for other clients. Legacy servers are told of revision and capabilities once for a session,
+    /// so that sessions are not shared between clients that differ in them.
+    func variant(_ variant: Variant) -> MCPUpstream {
+        variants.withLock { variants in
+            if let known = variants[variant] { return known }
+            var configuration = configuration
+            if let version = variant.version {
+                configuration.era = version.era == .modern ? .modern : .legacy
+                if version.era == .legacy { configuration.legacyVersion = version }
+            }
+            let made = MCPUpstream(
+                configuration: configuration, clientInfo: clientInfo, capabilities: variant.capabilities, logger: logger
+            )
+            variants[variant] = made
+            return made
+        }
+    }
+
     // MARK: Sessions
 
     func acquire(
@@ -134,6 +161,7 @@ package final class MCPUpstream: Sendable {
 
     /// Ends all sessions with `DELETE`, at most `within` long. Calls that begin later open new ones.
     package func close(_ engine: CurlEngine, within limit: Duration = .seconds(2)) async {
+        for variant in variants.withLock({ Array($0.values) }) { await variant.close(engine, within: limit) }
         let sessions = pool.withLock { $0.drain() }
         await withTaskGroup(of: Void.self) { group in
             // Bounded, so that thousands of sessions do not open thousands of connections.

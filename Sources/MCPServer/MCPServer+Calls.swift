@@ -46,16 +46,23 @@ extension MCPServer {
     /// tool's failure is a result with `isError`.
     /// - Throws: ``ToolCallRefusal``, ``AccessRefusal``, `JSONRPCError`, and errors of the tool.
     package func call(
-        tool name: String, arguments: JSONObject, principal: Principal?, version: MCPVersion = .latestLegacy,
-        traceparent: String? = nil, onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
+        tool name: String, arguments: JSONObject, principal: Principal?, attachment: (any Sendable)? = nil,
+        version: MCPVersion = .latestLegacy, traceparent: String? = nil,
+        onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
     ) async throws -> CallToolResult {
+        let context = ToolContext(
+            principal: principal, attachment: attachment, requestID: nil, version: version, traceparent: traceparent,
+            logger: logger, onProgress: onProgress)
+        if let forwarder {
+            let call = JSONRPCRequest(
+                id: .string("plain"), method: MCPMethod.toolsCall,
+                params: ["name": .string(name), "arguments": .object(arguments)])
+            return try CallToolResult(json: .object(try await forwarder.result(of: call, context: context)))
+        }
         guard let tool = tool(name, for: principal, in: version) else { throw ToolCallRefusal.unknownTool(name) }
         if let refusal = tool.access.refusal(of: principal) { throw refusal }
         let violations = violations(of: arguments, tool)
         guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
-        let context = ToolContext(
-            principal: principal, requestID: nil, version: version, traceparent: traceparent, logger: logger,
-            onProgress: onProgress)
         return try await run(tool, arguments, context)
     }
 

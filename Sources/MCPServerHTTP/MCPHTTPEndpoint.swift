@@ -75,12 +75,16 @@ package final class MCPHTTPEndpoint: Sendable {
 
     /// Sends a response of the library. A streamed one goes on after this has returned.
     ///
-    /// - Parameter whenOver: called once the response is complete or the client has left.
+    /// - Parameters:
+    ///   - further: Header fields of the HTTP server, beside those of the response.
+    ///   - whenOver: Called once the response is complete or the client has left.
     package static func send(
-        _ response: MCPHTTPResponse, _ responder: AsyncHTTPResponder, whenOver: @escaping @Sendable () -> Void = {}
+        _ response: MCPHTTPResponse, _ responder: AsyncHTTPResponder, adding further: HTTPHeaders = [:],
+        whenOver: @escaping @Sendable () -> Void = {}
     ) async {
         let status = HTTPResponseStatus(statusCode: response.status)
-        let headers = HTTPHeaders(response.headers)
+        var headers = HTTPHeaders(response.headers)
+        headers.add(contentsOf: further)
         switch response {
         case .whole(_, _, let body):
             await responder.respond(status: status, headers: headers, body: ByteBuffer(bytes: body))

@@ -160,9 +160,34 @@ def conformance_server():
     process.wait()
 
 
+@pytest.fixture(scope="session")
+def conformance_endpoint(conformance_server, tmp_path_factory):
+    """Address of a gateway that serves an MCP endpoint over the fixture's server."""
+    process = start_endpoints(tmp_path_factory.mktemp("endpoint"), {"fixture": {"url": f"http://{conformance_server}/mcp"}},
+                              {"/mcp/": {"upstreams": {"fixture": {}}}})
+    yield process.addresses["main"]
+    assert process.stop() == 0
+
+
+def start_endpoints(folder, upstreams, endpoints, **more):
+    """A gateway with MCP endpoints over upstreams."""
+    for upstream in upstreams.values():
+        upstream.setdefault("trusted", True)
+    path = folder / "gateway.json"
+    path.write_text(json.dumps({"upstreams": upstreams, "mcp": {"endpoints": endpoints}, "chat": {"types": {}}, **more}))
+    process = Process("gateway", "--config", str(path), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0")
+    return process.wait("main", "admin")
+
+
 @pytest.fixture
 def conformance_url(conformance_server, record):
     return f"http://{record(conformance_server)}/mcp"
+
+
+@pytest.fixture
+def endpoint_url(conformance_endpoint, record):
+    """The fixture's server behind an MCP endpoint of the gateway."""
+    return f"http://{record(conformance_endpoint)}/mcp"
 
 
 @pytest.fixture

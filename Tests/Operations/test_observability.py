@@ -104,7 +104,7 @@ def test_the_runbook_has_every_alert():
 
 def labels_of_errors():
     source = (ROOT / "Sources/GatewayCore/Errors/GatewayErrorLabel.swift").read_text()
-    cases = source[:source.index("/// What a label means")]
+    cases = source[:source.index("/// A row of the table of errors")]
     return {explicit or name.strip("`") for name, explicit in
             re.findall(r'^    case (\S+?)(?: = "(\w+)")?$', cases, re.MULTILINE)}
 

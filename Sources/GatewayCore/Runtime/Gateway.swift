@@ -55,6 +55,8 @@ package final class Gateway: Sendable {
         /// Takes samples for the status page.
         var sampling: Task<Void, Never>?
         var isDraining = false
+        /// MCP endpoints in force.
+        var endpoints: [MCPEndpointService] = []
     }
 
     /// State that health checks report.
@@ -143,6 +145,7 @@ package final class Gateway: Sendable {
         }
         snapshot.listeners.warn(snapshot.configuration.site, logger)
         loops.start()
+        await installEndpoints(snapshot, previous: nil)
         if let tracer { state.withLock { $0.exporting = Task { await tracer.run() } } }
         if admin != nil {
             state.withLock { state in
@@ -187,6 +190,7 @@ package final class Gateway: Sendable {
         status.configured(
             version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept))
         await workers.install(new)
+        await installEndpoints(new, previous: old)
         watch(new)
         closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0 === upstream } })
         metrics.configurationVersion.with().set(Double(new.version))
@@ -207,7 +211,10 @@ package final class Gateway: Sendable {
         status.drain()
         let drain = snapshot.configuration.drain
         if drain.delay > .zero { try? await Task.sleep(for: drain.delay) }
+        let endpoints = state.withLock { $0.endpoints }
+        async let drained: Void = Self.drain(endpoints, within: drain.timeout)
         await main.drain(within: drain.timeout)
+        await drained
         workers.forEach { $0.worker.isClosed = true }
         let prober = state.withLock { $0.prober.take() }
         prober?.cancel()
@@ -229,6 +236,33 @@ package final class Gateway: Sendable {
         loops.stop()
         for engine in engines { await engine.shutdown() }
         try? await group.shutdownGracefully()
+    }
+
+    // MARK: MCP endpoints
+
+    private static func drain(_ endpoints: [MCPEndpointService], within limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            for endpoint in endpoints { group.addTask { await endpoint.drain(within: limit) } }
+        }
+    }
+
+    /// Serves the endpoints of a configuration. Those whose configuration and upstreams are the same go on as they are.
+    private func installEndpoints(_ snapshot: GatewaySnapshot, previous: GatewaySnapshot?) async {
+        let configuration = snapshot.configuration
+        let known = state.withLock { $0.endpoints }
+        let keepsKeys = previous?.configuration.sessionKeys == configuration.sessionKeys
+        let endpoints = (configuration.mcp?.endpoints ?? []).map { endpoint in
+            let same = known.first { $0.configuration == endpoint && $0.isServed(by: snapshot.upstreams) && keepsKeys }
+            return same
+                ?? MCPEndpointService(
+                    endpoint, upstreams: snapshot.upstreams, workers: workers, keys: configuration.sessionKeys,
+                    logger: dependencies.makeLogger("gateway.mcp"))
+        }
+        state.withLock { $0.endpoints = endpoints }
+        for handler in workers.all {
+            try? await handler.eventLoop.submit { handler.value.install(endpoints) }.get()
+        }
+        for old in known where !endpoints.contains(where: { $0 === old }) { old.close() }
     }
 
     // MARK: Upstreams

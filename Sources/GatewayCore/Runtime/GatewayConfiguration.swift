@@ -2,6 +2,7 @@ package import HTTPSyntax
 package import JSON
 package import JSONConfiguration
 package import Logging
+package import MCPServerHTTP
 package import ServiceRuntime
 
 /// `gateway.json` as the gateway reads it.
@@ -19,6 +20,8 @@ package import ServiceRuntime
 /// | `logLevel` | level | `info` | least level that is logged |
 /// | `upstreams` | map | – | ``UpstreamConfiguration`` |
 /// | `forward` | section | – | ``ForwardConfiguration`` |
+/// | `mcp` | section | none | ``MCPConfiguration`` |
+/// | `sessionKey`, `previousSessionKeys` | text, list | none | ``SessionKeysConfiguration`` |
 /// | `passthrough` | section | – | ``PassThroughConfiguration`` |
 /// | `allowedHosts`, `allowedOrigins`, `trustedProxies` | | | ``SiteConfiguration`` |
 /// | `cors` | section | none | ``CORSConfiguration`` |
@@ -55,6 +58,10 @@ package struct GatewayConfiguration: Sendable {
     package var forward: ForwardConfiguration
     /// Paths that are passed through to an upstream.
     package var passthrough: PassThroughConfiguration
+    /// MCP endpoints that the gateway serves itself; nil: none.
+    package var mcp: MCPConfiguration?
+    /// Keys that seal the identifiers of sessions.
+    package var sessionKeys: SessionKeysConfiguration
     /// Hosts that the tool-server's section of the same file allows; nil where it does not say.
     package var toolServerHosts: AllowedHosts?
     /// Hosts, pages and proxies that are accepted.
@@ -79,7 +86,7 @@ package struct GatewayConfiguration: Sendable {
     package var certificates: [String]
     /// Chat types.
     package var chat: ChatConfiguration
-    /// How the gateway learns who a caller is; nil: it need not know.
+    /// Source of a caller's identity; nil: no tool needs it.
     package var caller: CallerConfiguration?
     /// Every secret of the configuration, for redaction.
     package var secrets: [Secret] = []
@@ -110,6 +117,8 @@ package struct GatewayConfiguration: Sendable {
         }.map(\.value)
         let servers = upstreams.filter { $0.kind == .mcp }.map(\.name)
         forward = reader.section("forward", "What of a request goes upstream.") { ForwardConfiguration($0) }
+        mcp = reader.optionalSection("mcp", "MCP endpoints that the gateway serves itself.") { MCPConfiguration($0) }
+        sessionKeys = SessionKeysConfiguration(reader)
         passthrough = reader.section("passthrough", "Requests that go to an upstream unchanged.") {
             PassThroughConfiguration($0, upstream: Self.candidate(servers))
         }
@@ -220,7 +229,19 @@ package struct GatewayConfiguration: Sendable {
             }
         }
         if let unknown = chat.unknownTypes { check(unknown.upstream, "chat.unknownTypes.upstream", is: .chat) }
-        if passthrough.isEnabled { check(passthrough.upstream, "passthrough.upstream", is: .mcp) }
+        for endpoint in mcp?.endpoints ?? [] {
+            for member in endpoint.members {
+                let key = "mcp.endpoints.\(endpoint.path).upstreams.\(member.upstream)"
+                if kinds[member.upstream] == nil {
+                    let known = names.sorted().map { "\"\($0)\"" }.joined(separator: ", ")
+                    reader.fail(key, expected: "one of " + known, found: "\"\(member.upstream)\"")
+                }
+            }
+        }
+        // An endpoint of its own takes the place of the pass-through, whose upstream need not exist then.
+        if passthrough.isEnabled, mcp?.endpoints.isEmpty != false || reader.isPresent("passthrough") {
+            check(passthrough.upstream, "passthrough.upstream", is: .mcp)
+        }
     }
 
     /// The configured tools of an upstream; nil when it speaks MCP, or does not exist.

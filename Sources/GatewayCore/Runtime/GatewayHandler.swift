@@ -6,6 +6,7 @@ import NIOHTTP1
 final class GatewayHandler: HTTPRequestHandler {
     let worker: Worker
     private var routes: Routes
+    private var endpoints: [MCPEndpointService] = []
 
     /// A snapshot with what a worker has made of it.
     private struct Routes {
@@ -52,6 +53,19 @@ final class GatewayHandler: HTTPRequestHandler {
         routes = Routes(snapshot, previous: routes, worker: worker)
     }
 
+    /// Serves these MCP endpoints from now on.
+    func install(_ endpoints: [MCPEndpointService]) { self.endpoints = endpoints }
+
+    /// Returns the load balancer of an upstream; a new one when a reload has removed the upstream.
+    func balancer(of upstream: Upstream) -> LoadBalancer {
+        routes.upstreams.first { $0.upstream === upstream }
+            ?? LoadBalancer(
+                upstream,
+                endpoints: upstream.servers.indices.map {
+                    upstream.makeEndpoint(server: $0, engine: worker.engine, eventLoop: worker.eventLoop)
+                }, eventLoop: worker.eventLoop, workers: routes.snapshot.configuration.workers)
+    }
+
     /// Checks arguments against the upstreams' present tools from now on.
     func takeCatalogs() { routes.chat.takeCatalogs() }
 
@@ -70,6 +84,8 @@ final class GatewayHandler: HTTPRequestHandler {
         let path = exchange.path
         if path == "/api/chat/" || path == "/api/chat" {
             ChatExchange(exchange, worker, settings, facts, chat: routes.chat).start()
+        } else if let endpoint = endpoints.first(where: { $0.configuration.serves(path) }) {
+            MCPEndpointExchange(exchange, worker, settings, facts, service: endpoint).start()
         } else if let prefix = PassThroughPath.prefix(of: path) {
             PassThroughExchange(
                 exchange, worker, settings, facts, prefix: prefix, target: snapshot.passThrough,

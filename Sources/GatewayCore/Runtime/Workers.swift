@@ -1,3 +1,4 @@
+import CurlTransport
 import HTTPServer
 import MCPClient
 import NIOCore
@@ -52,6 +53,20 @@ final class Workers: Sendable {
         } onCancel: {
             answer.cancel()
         }
+    }
+}
+
+extension Workers: UpstreamWorkers {
+    var eventLoops: [any EventLoop] { all.map(\.eventLoop) }
+
+    func withBalancer(of upstream: Upstream, onWorker worker: Int, _ body: @escaping @Sendable (LoadBalancer) -> Void) {
+        let handler = all[worker]
+        handler.eventLoop.execute { body(handler.value.balancer(of: upstream)) }
+    }
+
+    func engine(ofWorker worker: Int) async throws -> CurlEngine {
+        let handler = all[worker]
+        return try await handler.eventLoop.submit { handler.value.worker.engine }.get()
     }
 }
 

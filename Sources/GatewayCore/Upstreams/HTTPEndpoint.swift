@@ -23,7 +23,13 @@ final class HTTPEndpoint: Endpoint {
         switch call {
         case .payload(let payload): send(payload, attempt)
         case .tool(let call): send(call, attempt)
+        case .request, .describe: refuse(attempt)
         }
+    }
+
+    private func refuse(_ attempt: CallAttempt) -> any RunningCall {
+        attempt.ended(.refused(GatewayError(.internal, detail: "an HTTP upstream takes calls of tools and payloads")))
+        return EndedCall()
     }
 
     /// Sends a GET, which does nothing; the status of the response does not matter.

@@ -12,15 +12,22 @@ final class MCPEndpoint: Endpoint {
     let retriesRefusals = true
 
     func send(_ call: UpstreamCall, _ attempt: CallAttempt) -> any RunningCall {
-        guard case .tool(let call) = call else {
-            attempt.ended(.refused(GatewayError(.internal, detail: "an MCP server takes calls of tools")))
+        switch call {
+        case .tool(let call): return caller.call(call) { Self.end(attempt, $0) }
+        case .request(let request): return caller.send(request) { Self.end(attempt, $0) }
+        case .describe(let credentials, let deadline):
+            caller.describe(credentials, deadline: deadline) { Self.end(attempt, $0) }
+            return EndedCall()
+        case .payload:
+            attempt.ended(.refused(GatewayError(.internal, detail: "an MCP server takes requests of MCP")))
             return EndedCall()
         }
-        return caller.call(call) { outcome in
-            switch outcome {
-            case .result(let result): attempt.ended(.result(result))
-            case .failure(let failure): attempt.ended(.failure(UpstreamFailure(failure)))
-            }
+    }
+
+    private static func end(_ attempt: CallAttempt, _ outcome: MCPCallOutcome) {
+        switch outcome {
+        case .result(let result): attempt.ended(.result(result))
+        case .failure(let failure): attempt.ended(.failure(UpstreamFailure(failure)))
         }
     }
 

@@ -1,6 +1,7 @@
 package import CurlTransport
 package import Logging
 import MCP
+import MCPAggregator
 package import MCPClient
 import NIOCore
 import Synchronization
@@ -15,6 +16,8 @@ package final class Upstream: Sendable {
     let tls: CurlTLS?
     /// In the order of the configuration's addresses, at least one.
     let servers: [UpstreamServer]
+    /// The server that the gateway starts itself; nil for one that is reached by its address.
+    let stdio: StdioUpstream?
     /// The calls of all workers, for metrics.
     let load = UpstreamLoad()
     /// The rules for what of a caller goes here; nil: the top-level ones.
@@ -50,8 +53,16 @@ package final class Upstream: Sendable {
         self.responseLimit = responseLimit
         let tls = configuration.tls.map(CurlTLS.init)
         self.tls = tls
+        stdio = configuration.command.map { command in
+            StdioUpstream(
+                name: configuration.name, command,
+                clientInfo: Implementation(name: GatewayVersion.name, version: GatewayVersion.number),
+                responseLimit: responseLimit, logger: logger)
+        }
         servers = configuration.addresses.map { address in
-            guard configuration.kind == .mcp else { return UpstreamServer(address, client: nil) }
+            guard configuration.kind == .mcp, configuration.command == nil else {
+                return UpstreamServer(address, client: nil)
+            }
             return UpstreamServer(
                 address,
                 client: MCPUpstream(
@@ -103,6 +114,7 @@ package final class Upstream: Sendable {
 
     /// Makes a worker's way to one of the servers.
     func makeEndpoint(server: Int, engine: CurlEngine, eventLoop: any EventLoop) -> any Endpoint {
+        if let stdio { return StdioEndpoint(stdio, eventLoop: eventLoop) }
         let server = servers[server]
         guard let client = server.client else {
             return HTTPEndpoint(self, server.address, engine: engine, eventLoop: eventLoop)
@@ -140,6 +152,7 @@ package final class Upstream: Sendable {
 
     /// Ends all sessions.
     package func close(_ engine: CurlEngine, within limit: Duration = .seconds(2)) async {
+        await stdio?.close()
         await withTaskGroup(of: Void.self) { group in
             for client in servers.compactMap(\.client) {
                 group.addTask { await client.close(engine, within: limit) }

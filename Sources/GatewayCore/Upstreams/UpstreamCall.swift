@@ -1,4 +1,5 @@
 import CurlTransport
+import MCP
 import MCPClient
 import NIOCore
 
@@ -8,12 +9,18 @@ enum UpstreamCall {
     case tool(MCPToolCall)
     /// A client's own payload, for an upstream of kind `chat`.
     case payload(ChatPayload)
+    /// Any request of MCP, for an MCP server.
+    case request(MCPRequest)
+    /// A connection, whose result is the server's description of itself.
+    case describe(ForwardedCredentials, deadline: NIODeadline)
 
     /// End of the whole budget.
     var deadline: NIODeadline {
         switch self {
         case .tool(let call): call.deadline
         case .payload(let payload): payload.deadline
+        case .request(let request): request.deadline
+        case .describe(_, let deadline): deadline
         }
     }
 }
@@ -101,6 +108,8 @@ struct UpstreamFailure: Error {
     /// Whether another server may be given the call.
     let allowsFailover: Bool
     var timings = MCPCallTimings()
+    /// The JSON-RPC error that the server answered, if that is the failure.
+    var rpcError: JSONRPCError?
     /// Sendings after which the tool may have run.
     var runs = 0
     /// Number of times that the call was sent again.
@@ -115,6 +124,7 @@ struct UpstreamFailure: Error {
     }
 
     init(_ failure: MCPCallFailure) {
+        rpcError = failure.rpcError
         error = GatewayError(failure)
         kind = failure.kind
         allowsFailover = failure.mayGoElsewhere

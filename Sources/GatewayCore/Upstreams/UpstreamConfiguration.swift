@@ -1,5 +1,7 @@
+import JSON
 package import JSONConfiguration
 package import MCP
+package import MCPAggregator
 import NIOCore
 
 /// A set of tools that the gateway calls: an MCP server, the old backend, or an HTTP API.
@@ -9,6 +11,8 @@ import NIOCore
 /// | `kind` | `mcp`, `chat`, `http` | `mcp` | an MCP server, a backend that takes chat payloads, an HTTP API |
 /// | `tools` | map | none | kinds `chat` and `http`: ``ToolConfiguration`` by name |
 /// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
+/// | `command`, `args` | string, list | none | a stdio server that the gateway starts, in place of `url` |
+/// | `env`, `directory` | map, path | none | its variables beside `PATH`, `HOME` and `LANG`; its working directory |
 /// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
 /// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
 /// | `trusted` | boolean | false | the server is ours: annotations are believed, the top-level `forward` applies |
@@ -47,10 +51,13 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let addresses: [UpstreamAddress]
     /// Belief in the annotations of its tools.
     package let isTrusted: Bool
+    /// Command of a stdio server that the gateway starts; nil for a server with an address.
+    package let command: StdioUpstream.Command?
     /// Rules of its own for what of a caller goes there; what they leave out is empty.
     package let forward: ForwardConfiguration?
     /// Fixed headers.
     package let headers: [FixedHeader]
+    /// Source of a token for the upstream; nil: none.
     package let token: TokenConfiguration?
     /// The tools of an upstream that does not speak MCP, in the file's order.
     package let tools: [ToolConfiguration]
@@ -82,8 +89,10 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "kind", default: Kind.mcp,
             "Protocol of the server. mcp: MCP; chat: the old chat API; http: an HTTP API.")
         self.kind = kind
-        let url = reader.requiredString(
-            "url", "Where the server is: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
+        command = Self.command(reader)
+        let url = Self.url(
+            reader, isOptional: command != nil,
+            "Where the server is: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
         let path = reader.string(
             "path", default: kind == .chat ? "/api/chat/" : kind == .http ? "/" : "/mcp/",
             "The endpoint's path behind a Unix socket.")
@@ -175,10 +184,42 @@ package struct UpstreamConfiguration: Hashable, Sendable {
 /// A fixed header of the calls of one upstream.
 package struct FixedHeader: Hashable, Sendable {
     package let name: String
+    /// Value of the header, read again from its file after a refusal.
     package let value: SecretSource
 }
 
 extension UpstreamConfiguration {
+    private static func url(_ reader: ConfigurationReader, isOptional: Bool, _ documentation: String) -> String {
+        guard isOptional else { return reader.requiredString("url", documentation) }
+        if reader.optionalString("url", documentation) != nil {
+            reader.fail("url", expected: "either a url or a command", found: "both")
+        }
+        return ""
+    }
+
+    private static func command(_ reader: ConfigurationReader) -> StdioUpstream.Command? {
+        let command = reader.optionalString(
+            "command", "Path or name of a stdio server that the gateway starts and ends, in place of url.")
+        let arguments = reader.strings("args", default: [], "Arguments of the command.")
+        let environment = reader.json(
+            "env", "Variables of the server's environment beside PATH, HOME and LANG: an object of strings.")
+        let directory = reader.optionalString(
+            "directory", "Working directory of the server; the gateway's own if not set.")
+        let variables = (environment?.object ?? [:]).compactMap { key, value in value.string.map { (key, $0) } }
+        if let environment, environment.object?.count != variables.count {
+            reader.fail("env", expected: "an object of strings", found: "something else")
+        }
+        guard let command else {
+            for key in ["args", "env", "directory"] where reader.isPresent(key) {
+                reader.fail(key, expected: "a command beside it", found: "none")
+            }
+            return nil
+        }
+        return StdioUpstream.Command(
+            command: command, arguments: arguments,
+            environment: Dictionary(variables) { _, last in last }, directory: directory)
+    }
+
     private static func protocolVersion(_ reader: ConfigurationReader, _ era: Era) -> MCPVersion? {
         let names = MCPVersion.allCases.map(\.rawValue).joined(separator: ", ")
         guard

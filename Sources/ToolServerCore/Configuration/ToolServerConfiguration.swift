@@ -4,6 +4,7 @@ package import Identity
 package import JSON
 package import JSONConfiguration
 package import Logging
+package import MCPServerHTTP
 package import OAuthServer
 package import PostgreSQLStore
 package import ServiceRuntime

@@ -19,18 +19,21 @@ COMMON = [
 ]
 
 
-@pytest.fixture(params=["http", "stdio"])
+@pytest.fixture(params=["http", "endpoint", "stdio"])
 def target(request):
     if request.param == "http":
         return [request.getfixturevalue("conformance_url")]
+    if request.param == "endpoint":
+        return [request.getfixturevalue("endpoint_url")]
     command, arguments = request.getfixturevalue("conformance_command")
     return ["--stdio", command, *arguments]
 
 
 @pytest.mark.parametrize("version", [*REVISIONS, None])
-def test_common(target, version):
+def test_common(target, version, request):
     first, *answers = OurClient.answers(*target, version=version, steps=COMMON)
-    assert first == {"version": version or "2026-07-28", "server": "conformance-server"}
+    name = "chat-gateway" if "endpoint" in request.node.name else "conformance-server"
+    assert first == {"version": version or "2026-07-28", "server": name}
     text, failed, progress, resource, prompt, completed, parallel, cancelled, last = answers
     assert text["result"]["content"][0]["text"] == "This is a simple text response for testing."
     assert failed["result"]["isError"]

@@ -50,9 +50,10 @@ async def over_stdio(url, command):
         yield read, write
 
 
-@pytest.mark.parametrize("transport", [over_http, over_stdio])
-def test_everything(transport, request):
-    url = request.getfixturevalue("conformance_url") if transport is over_http else None
+@pytest.mark.parametrize("place", ["conformance_url", "endpoint_url", "stdio"])
+def test_everything(place, request):
+    url = None if place == "stdio" else request.getfixturevalue(place)
+    transport = over_stdio if place == "stdio" else over_http
     command = request.getfixturevalue("conformance_command") if transport is over_stdio else None
 
     async def main():

@@ -28,10 +28,12 @@ def peer(target, mode, **more):
                   **more)
 
 
-@pytest.fixture(params=["http", "stdio"])
+@pytest.fixture(params=["http", "endpoint", "stdio"])
 def target(request):
     if request.param == "http":
         return request.getfixturevalue("conformance_url")
+    if request.param == "endpoint":
+        return request.getfixturevalue("endpoint_url")
     command, arguments = request.getfixturevalue("conformance_command")
     return StdioServerParameters(command=command, args=arguments)
 

@@ -120,6 +120,8 @@ extension UpstreamCall {
         switch self {
         case .tool(let call): call.credentials.subjectToken
         case .payload(let payload): payload.subjectToken
+        case .request(let request): request.credentials.subjectToken
+        case .describe(let credentials, _): credentials.subjectToken
         }
     }
 
@@ -128,6 +130,8 @@ extension UpstreamCall {
         switch self {
         case .tool(let call): !call.credentials.credentials.isEmpty
         case .payload(let payload): payload.forwardsCredentials
+        case .request(let request): !request.credentials.credentials.isEmpty
+        case .describe(let credentials, _): !credentials.credentials.isEmpty
         }
     }
 
@@ -136,6 +140,11 @@ extension UpstreamCall {
         case .tool(var call):
             call.credentials = call.credentials.with(own)
             return .tool(call)
+        case .request(var request):
+            request.credentials = request.credentials.with(own)
+            return .request(request)
+        case .describe(let credentials, let deadline):
+            return .describe(credentials.with(own), deadline: deadline)
         case .payload(var payload):
             for (name, value) in own.headers { payload.headers.set(name: name, value: value) }
             return .payload(payload)

@@ -22,19 +22,30 @@ package struct TokenConfiguration: Hashable, Sendable {
         case exchange
     }
 
-    /// How a client secret is sent.
+    /// Way in which a client secret is sent: HTTP Basic, or in the form.
     package enum Authentication: String, CaseIterable, Sendable { case basic, post }
 
+    /// Grant that gives the token.
     package let grant: Grant
+    /// Issuer whose metadata names the token endpoint (RFC 8414).
     package let issuer: String?
+    /// URL of the token endpoint.
     package let tokenURL: String?
+    /// Identifier of the gateway at the authorization server.
     package let clientID: String
+    /// Way in which the client secret is sent.
     package let authentication: Authentication
+    /// Client secret; nil where an assertion takes its place.
     package let secret: SecretSource?
+    /// PEM key that signs the client's assertion (RFC 7523).
     package let privateKey: SecretSource?
+    /// `kid` of the assertion.
     package let keyID: String?
+    /// Scopes that the token is asked for.
     package let scope: String?
+    /// Resource that the token is asked for (RFC 8707).
     package let resource: String?
+    /// Audience that an exchanged token is asked for (RFC 8693).
     package let audience: String?
 
     init(_ grant: Grant, _ reader: ConfigurationReader) {

@@ -3,12 +3,17 @@ import JSONConfiguration
 import MCPClient
 import NIOCore
 
-/// How the gateway learns who a caller is: `upstream`, `tool`, `id` and `name` (fields of the tool's result), `ttl`.
+/// Source of a caller's identity: `upstream`, `tool`, `id` and `name` (fields of the tool's result), `ttl`.
 package struct CallerConfiguration: Hashable, Sendable {
+    /// Upstream that is asked.
     package let upstream: String
+    /// Tool that is called in the caller's name.
     package let tool: String
+    /// Field of the result with the caller's identifier.
     package let id: String
+    /// Field of the result with the caller's name.
     package let name: String
+    /// Time for which an answer is used again.
     package let ttl: Duration
 
     init(_ reader: ConfigurationReader, upstream: String) {

@@ -30,6 +30,7 @@ package struct ToolConfiguration: Hashable, Sendable {
     }
 
     package let definition: ToolDefinition
+    /// Time limit of a call; nil: the caller's deadline alone counts.
     package let timeout: Duration?
     let binding: Binding
     /// The place of the result in the answer; empty: all of it.

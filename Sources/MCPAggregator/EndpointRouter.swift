@@ -62,6 +62,7 @@ package final class EndpointRouter: RequestForwarder {
     }
 
     let state: Mutex<State>
+    private let underWay = Atomic<Int>(0)
 
     /// A name that is hidden because an earlier upstream has it too.
     package struct ShadowedName: Hashable, Sendable {
@@ -96,6 +97,9 @@ package final class EndpointRouter: RequestForwarder {
 
     /// Names that appear twice, as last listed.
     package var shadowedNames: [ShadowedName] { state.withLock { $0.shadowed } }
+
+    /// Number of requests under way.
+    package var requestsUnderWay: Int { underWay.load(ordering: .relaxed) }
 
     // MARK: Capabilities
 
@@ -149,6 +153,8 @@ package final class EndpointRouter: RequestForwarder {
     // MARK: Requests
 
     package func result(of call: JSONRPCRequest, context: ToolContext) async throws -> JSONObject {
+        underWay.add(1, ordering: .relaxed)
+        defer { underWay.subtract(1, ordering: .relaxed) }
         let caller = context.attachment as? EndpointCaller ?? .anonymous
         switch call.method {
         case MCPMethod.toolsList: return try await page(.tools, call, caller, context)
@@ -174,7 +180,7 @@ package final class EndpointRouter: RequestForwarder {
                     _ = try? await member.upstream.send(
                         UpstreamRequest(
                             method: MCPMethod.loggingSetLevel, params: ["level": .string(level.rawValue)],
-                            caller: caller, features: context.clientFeatures))
+                            caller: caller, version: context.version, features: context.clientFeatures))
                 }
             }
         }

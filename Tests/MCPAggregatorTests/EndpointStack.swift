@@ -11,7 +11,7 @@ import NIOPosix
 import Testing
 
 @testable import ConformanceServer
-@testable import MCPEndpoint
+@testable import MCPAggregator
 
 let quiet = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
 

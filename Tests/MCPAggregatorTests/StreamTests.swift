@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 @testable import ConformanceServer
-@testable import MCPEndpoint
+@testable import MCPAggregator
 
 /// What goes on beside calls: changes, subscriptions, cancellation.
 @Suite struct EndpointStreamTests {

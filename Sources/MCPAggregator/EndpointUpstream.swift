@@ -10,13 +10,17 @@ package protocol EndpointUpstream: Sendable {
 
     /// Connects, if need be, and returns the server's description of itself.
     ///
-    /// - Throws: ``UpstreamFailure``.
+    /// - Throws: ``EndpointFailure``.
     func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription
+
+    /// Returns the revision in which the server is spoken to for a client of that revision: the client's own where the
+    /// server has it, so that the server offers what it offers such a client.
+    func revision(for client: MCPVersion) async -> MCPVersion
 
     /// Sends a request and returns its result as the server sent it, `input_required` ones included.
     ///
     /// Cancelling the task cancels the request at the server.
-    /// - Throws: ``UpstreamFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
+    /// - Throws: ``EndpointFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
     func send(_ request: UpstreamRequest) async throws -> UpstreamResult
 
     /// Hears what the server tells outside of any request until the task is cancelled or the server ends it.
@@ -24,7 +28,7 @@ package protocol EndpointUpstream: Sendable {
     /// - Parameters:
     ///   - onOpen: Called when the server has begun to tell, for the first time and after each interruption.
     ///   - onNotification: Called for every notification. It must not block.
-    /// - Throws: ``UpstreamFailure`` where the server offers no such stream, and `CancellationError`.
+    /// - Throws: ``EndpointFailure`` where the server offers no such stream, and `CancellationError`.
     func listen(
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
@@ -71,6 +75,8 @@ package struct UpstreamRequest: Sendable {
     package let params: JSONObject
     /// Caller in whose name the request is sent.
     package let caller: EndpointCaller
+    /// Revision of the client.
+    package let version: MCPVersion
     /// Capabilities of the client, which the server is told.
     package let features: ClientFeatures
     /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments travel as headers too.
@@ -88,7 +94,8 @@ package struct UpstreamRequest: Sendable {
 
     /// Describes a request.
     package init(
-        method: String, params: JSONObject, caller: EndpointCaller, features: ClientFeatures = [],
+        method: String, params: JSONObject, caller: EndpointCaller, version: MCPVersion = .latestModern,
+        features: ClientFeatures = [],
         inputSchema: JSONValue? = nil, isIdempotent: Bool = false, traceparent: String? = nil,
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void = { _ in },
@@ -99,6 +106,7 @@ package struct UpstreamRequest: Sendable {
         self.method = method
         self.params = params
         self.caller = caller
+        self.version = version
         self.features = features
         self.inputSchema = inputSchema
         self.isIdempotent = isIdempotent
@@ -124,7 +132,7 @@ package struct UpstreamResult: Sendable {
 }
 
 /// The failure of a request that got no answer of the server.
-package struct UpstreamFailure: Error, Hashable, CustomStringConvertible {
+package struct EndpointFailure: Error, Hashable, CustomStringConvertible {
     /// Error label, such as `upstream_unreachable`.
     package let label: String
     /// `no`, `yes` or `unknown`.
@@ -161,5 +169,25 @@ package enum Declined {
             .failure(JSONRPCError(code: -1, message: "User rejected sampling request"))
         default: .failure(.methodNotFound(question.method))
         }
+    }
+}
+
+extension MCPCallFailure {
+    /// The endpoint's error for a failed request: the server's own, or a failure with its label.
+    package var endpointError: any Error {
+        if let rpcError { return rpcError }
+        let label: String
+        switch kind {
+        case .cancelled: return CancellationError()
+        case .unauthorized: label = "unauthorized"
+        case .forbidden: label = "forbidden"
+        case .rateLimited: label = "upstream_rate_limited"
+        case .rejected: label = "upstream_rejected"
+        case .failed: label = "upstream_failed"
+        case .invalid: label = "upstream_invalid"
+        case .unreachable: label = "upstream_unreachable"
+        case .timeout: label = "upstream_timeout"
+        }
+        return EndpointFailure(label: label, executed: executed.rawValue, detail: detail)
     }
 }

@@ -1,39 +1,39 @@
 package import JSONConfiguration
 package import MCPServer
 
-/// Settings of MCP session ids: keys of the `toolServer` section itself.
+/// Keys that seal the identifiers of MCP sessions, and the state that multi-round calls send through the client.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `sessionKey`, `sessionKeyFile` | secret | – | seals session ids, so that replicas with the same key resume one |
-/// | `previousSessionKeys`, `…File` | secret | – | keys of before, separated by white space or commas |
+/// | `previousSessionKeys`, `…File` | secret | – | previous keys, still accepted, separated by white space or commas |
 /// | `sessionLifetime` | duration | 1 d | how long a sealed id is good |
 ///
 /// An end (DELETE) is known at once to the server that saw it, and within seconds to the others that share PostgreSQL.
 ///
 /// Without a key, ids are random and mean something to their own process only. With one, `limits.sessionIdle` and
 /// `limits.maxSessions` only free memory: until its lifetime is over, a session that is used again is taken up again.
-package struct SessionKeysConfiguration: Sendable {
-    /// Key that replicas share; nil: ids are random.
+package struct SessionKeysConfiguration: Hashable, Sendable {
+    /// Key that replicas share; nil: identifiers are random.
     package let key: Secret?
-    /// Opened, but no longer used for new sessions.
+    /// Keys that still open identifiers and seal no new ones.
     package let previous: [Secret]
-    /// Lifetime of a sealed session.
+    /// Lifetime of a sealed identifier.
     package let lifetime: Duration
 
     /// Fewer characters cannot hold 128 random bits in base64.
     private static let shortestKey = 22
 
-    /// Reads the section.
+    /// Reads the keys of the section.
     package init(_ reader: ConfigurationReader) {
         key = reader.secret(
             "sessionKey", "Key that seals MCP session ids: at least 22 random characters, the same for all replicas.")
         previous =
-            reader.secret("previousSessionKeys", "Previous keys, still accepted; separated by white space or commas.")?
+            reader.secret("previousSessionKeys", "Previous keys, still accepted, separated by white space or commas.")?
             .value.split { $0.isWhitespace || $0 == "," }.map { Secret(String($0)) } ?? []
         lifetime = reader.duration(
             "sessionLifetime", default: .seconds(86_400), in: .seconds(60) ... .seconds(30 * 86_400),
-            "Lifetime of a sealed session id.")
+            "Lifetime of a sealed session identifier.")
         for (name, secrets) in [("sessionKey", [key].compactMap { $0 }), ("previousSessionKeys", previous)]
         where secrets.contains(where: { $0.value.utf8.count < Self.shortestKey }) {
             reader.fail(name, expected: "at least \(Self.shortestKey) characters a key", found: "fewer")

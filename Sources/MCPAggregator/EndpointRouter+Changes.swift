@@ -18,7 +18,7 @@ extension EndpointRouter {
     package func watch(_ uris: [String]) async {
         let descriptions = state.withLock { $0.descriptions }
         for uri in uris {
-            let owners = await candidates(forResource: uri, .anonymous)
+            let owners = await candidates(forResource: uri, .anonymous, .latestModern)
             guard let owner = owners.first(where: { descriptions[$0]?.capabilities.resources?.subscribe == true })
             else { continue }
             let wake = state.withLock { state -> (@Sendable () -> Void)? in

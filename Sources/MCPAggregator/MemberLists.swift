@@ -75,6 +75,8 @@ actor MemberLists {
 
     private struct Key: Hashable {
         let partition: CredentialPartition
+        /// Revision in which the upstream is spoken to.
+        let revision: MCPVersion
         let kind: OfferingKind
     }
 
@@ -105,13 +107,17 @@ actor MemberLists {
 
     /// Returns a list as that caller sees it; nil when the upstream is away and its entries are too old to be shown.
     ///
-    /// - Parameter atLeast: Reads the list again when it is older than this, however long it is valid.
-    func list(_ kind: OfferingKind, _ caller: EndpointCaller, maximumAge: Duration? = nil) async -> MemberList? {
-        let key = Key(partition: caller.credentials(upstream.name).partition, kind: kind)
+    /// - Parameter maximumAge: Reads the list again when it is older than this, however long it is valid.
+    func list(
+        _ kind: OfferingKind, _ caller: EndpointCaller, for version: MCPVersion = .latestModern,
+        maximumAge: Duration? = nil
+    ) async -> MemberList? {
+        let revision = await upstream.revision(for: version)
+        let key = Key(partition: caller.credentials(upstream.name).partition, revision: revision, kind: kind)
         if let cached = cache[key], now() < cached.expires {
             guard let maximumAge, now() - cached.read > maximumAge else { return cached.list }
         }
-        let read = reads[key] ?? begin(key, caller)
+        let read = reads[key] ?? begin(key, caller, version)
         if let list = await Self.first(of: read, within: limits.patience) { return list }
         guard let cached = cache[key], now() - cached.read < limits.stale else { return nil }
         return cached.list
@@ -125,10 +131,10 @@ actor MemberLists {
 
     // MARK: Reading
 
-    private func begin(_ key: Key, _ caller: EndpointCaller) -> Task<MemberList?, Never> {
+    private func begin(_ key: Key, _ caller: EndpointCaller, _ version: MCPVersion) -> Task<MemberList?, Never> {
         let began = generation
         let task = Task { () -> MemberList? in
-            let list = await read(key.kind, caller)
+            let list = await read(key.kind, caller, version)
             finish(key, list, began)
             return list
         }
@@ -150,13 +156,13 @@ actor MemberLists {
         cache[key] = Cached(list: list, read: now(), expires: isCurrent ? now() + lifetime : now())
     }
 
-    private func read(_ kind: OfferingKind, _ caller: EndpointCaller) async -> MemberList? {
+    private func read(_ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion) async -> MemberList? {
         do {
             let description = try await upstream.describe(caller)
             guard kind.isOffered(by: description.capabilities) else {
                 return MemberList(entries: [], cache: hint(nil))
             }
-            return try await pages(kind, caller)
+            return try await pages(kind, caller, version)
         } catch {
             logger.warning(
                 "list of an upstream cannot be read",
@@ -165,14 +171,16 @@ actor MemberLists {
         }
     }
 
-    private func pages(_ kind: OfferingKind, _ caller: EndpointCaller) async throws -> MemberList {
+    private func pages(
+        _ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion
+    ) async throws -> MemberList {
         var entries: [JSONValue] = []
         var cache: CacheHint?
         var seen: Set<[UInt8]> = []
         var params: JSONObject = [:]
         while true {
             let answer = try await upstream.send(
-                UpstreamRequest(method: kind.method, params: params, caller: caller))
+                UpstreamRequest(method: kind.method, params: params, caller: caller, version: version))
             cache = cache ?? CacheHint(result: answer.result)
             entries += (answer.result[kind.key]?.array ?? []).filter { $0[kind.identifier]?.string != nil }
             guard let cursor = answer.result["nextCursor"]?.string else { break }

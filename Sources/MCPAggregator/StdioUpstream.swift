@@ -12,7 +12,7 @@ import Synchronization
 /// is under way; with several under way nobody can tell whose question it is, and it is declined.
 package final class StdioUpstream: EndpointUpstream {
     /// The command line and the surroundings of a server.
-    package struct Command: Sendable {
+    package struct Command: Hashable, Sendable {
         /// Path, or a name looked up in `PATH`.
         package var command: String
         /// Arguments of the command.
@@ -79,6 +79,11 @@ package final class StdioUpstream: EndpointUpstream {
         self.now = now
     }
 
+    package func revision(for client: MCPVersion) async -> MCPVersion {
+        // One process is spoken to in one revision.
+        (try? await describe(.anonymous).version) ?? .latestModern
+    }
+
     package func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
         do {
             let description = try await running().connect()
@@ -140,7 +145,7 @@ package final class StdioUpstream: EndpointUpstream {
 
     /// Returns the server's client, and starts the server if it does not run.
     ///
-    /// - Throws: ``UpstreamFailure`` when it cannot be started, or while the pause after an exit lasts.
+    /// - Throws: ``EndpointFailure`` when it cannot be started, or while the pause after an exit lasts.
     private func running() throws -> StdioMCPClient {
         try state.withLock { state in
             if let client = state.client, !client.hasEnded { return client }
@@ -172,8 +177,8 @@ package final class StdioUpstream: EndpointUpstream {
         min(pauses.shortest * (1 << min(exits, 10)), pauses.longest)
     }
 
-    private static func unreachable(_ detail: String) -> UpstreamFailure {
-        UpstreamFailure(label: "upstream_unreachable", executed: "no", detail: detail)
+    private static func unreachable(_ detail: String) -> EndpointFailure {
+        EndpointFailure(label: "upstream_unreachable", executed: "no", detail: detail)
     }
 
     private func start() throws -> StdioMCPClient {

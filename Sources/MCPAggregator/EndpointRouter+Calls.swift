@@ -19,11 +19,13 @@ extension EndpointRouter {
     /// Sends a request to the upstream that it is for, and returns its result in the client's revision.
     func forward(_ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext) async throws -> JSONObject {
         if call.method == MCPMethod.resourcesRead { return try await read(call, caller, context) }
-        let forwarded = try await route(call, caller)
+        let forwarded = try await route(call, caller, context.version)
         return try await run(forwarded, call, caller, context)
     }
 
-    private func route(_ call: JSONRPCRequest, _ caller: EndpointCaller) async throws -> ForwardedCall {
+    private func route(
+        _ call: JSONRPCRequest, _ caller: EndpointCaller, _ version: MCPVersion
+    ) async throws -> ForwardedCall {
         var params = call.params ?? [:]
         params.removeValue(forKey: "_meta")
         switch call.method {
@@ -32,7 +34,7 @@ extension EndpointRouter {
             guard let name = params["name"]?.string else {
                 throw JSONRPCError.invalidParams("name: expected a string")
             }
-            guard let found = await find(kind, name, caller) else {
+            guard let found = await find(kind, name, caller, version) else {
                 let noun = kind == .tools ? "tool" : "prompt"
                 throw JSONRPCError.invalidParams("Unknown \(noun): \(name)")
             }
@@ -42,17 +44,19 @@ extension EndpointRouter {
                 member: found.member, method: call.method, params: params, inputSchema: found.entry["inputSchema"],
                 isIdempotent: hints?["readOnlyHint"]?.bool == true || hints?["idempotentHint"]?.bool == true)
         default:
-            return try await routeCompletion(params, caller)
+            return try await routeCompletion(params, caller, version)
         }
     }
 
-    private func routeCompletion(_ params: JSONObject, _ caller: EndpointCaller) async throws -> ForwardedCall {
+    private func routeCompletion(
+        _ params: JSONObject, _ caller: EndpointCaller, _ version: MCPVersion
+    ) async throws -> ForwardedCall {
         var params = params
         guard var reference = params["ref"]?.object else {
             throw JSONRPCError.invalidParams("ref: expected an object")
         }
         if let name = reference["name"]?.string {
-            guard let found = await find(.prompts, name, caller) else {
+            guard let found = await find(.prompts, name, caller, version) else {
                 throw JSONRPCError.invalidParams("Unknown prompt: \(name)")
             }
             reference["name"] = .string(found.identifier)
@@ -63,7 +67,7 @@ extension EndpointRouter {
             throw JSONRPCError.invalidParams("ref: expected a name or a uri")
         }
         for kind in [OfferingKind.templates, .resources] {
-            if let found = await find(kind, uri, caller) {
+            if let found = await find(kind, uri, caller, version) {
                 return ForwardedCall(member: found.member, method: MCPMethod.completionComplete, params: params)
             }
         }
@@ -80,7 +84,7 @@ extension EndpointRouter {
         var last: JSONRPCError?
         // A question is answered to the upstream that asked it.
         let asked = context.state?["member"]?.int
-        let order = if let asked { [asked] } else { await candidates(forResource: uri, caller) }
+        let order = if let asked { [asked] } else { await candidates(forResource: uri, caller, context.version) }
         for member in order where members.indices.contains(member) {
             do {
                 return try await run(
@@ -144,7 +148,8 @@ extension EndpointRouter {
             var onProgress: (@Sendable (MCPProgress) -> Void)?
             if context.wantsProgress { onProgress = { running.post(.progress($0)) } }
             return UpstreamRequest(
-                method: forwarded.method, params: params, caller: caller, features: context.clientFeatures,
+                method: forwarded.method, params: params, caller: caller, version: context.version,
+                features: context.clientFeatures,
                 inputSchema: forwarded.inputSchema, isIdempotent: forwarded.isIdempotent,
                 traceparent: context.traceparent, onProgress: onProgress,
                 onNotification: { running.post(.notification($0)) },
@@ -172,7 +177,7 @@ extension EndpointRouter {
         case let error as JSONRPCError:
             ResultTranslation.error(
                 error, of: forwarded.method, uri: forwarded.params["uri"]?.string, to: context.version)
-        case let failure as UpstreamFailure: failure.error(from: members[forwarded.member].upstream.name)
+        case let failure as EndpointFailure: failure.error(from: members[forwarded.member].upstream.name)
         default: error
         }
     }

@@ -6,7 +6,7 @@ import Synchronization
 import Testing
 
 @testable import ConformanceServer
-@testable import MCPEndpoint
+@testable import MCPAggregator
 
 /// Every client revision with every server revision, over real sockets on both sides.
 @Suite struct PairTests {

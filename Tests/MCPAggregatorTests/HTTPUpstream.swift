@@ -1,36 +1,37 @@
-package import CurlTransport
+import CurlTransport
 import JSON
-package import Logging
-package import MCP
-package import MCPClient
+import Logging
+import MCP
+import MCPClient
 import MCPServer
-package import NIOCore
+import NIOCore
 import Synchronization
+
+@testable import MCPAggregator
 
 /// An MCP server over Streamable HTTP as a member of an endpoint.
 ///
 /// Servers are told what the client of a request can do. Sessions of the legacy revisions are told so once, when they
 /// begin, so that there is a pool of sessions for each set of capabilities that clients have.
-package final class HTTPUpstream: EndpointUpstream {
+final class HTTPUpstream: EndpointUpstream {
     /// Times of the requests to the server.
-    package struct Timeouts: Sendable {
+    struct Timeouts: Sendable {
         /// Longest silence of the server during a request.
-        package var idle: Duration
+        var idle: Duration
         /// Longest request.
-        package var total: Duration
+        var total: Duration
         /// Longest handshake.
-        package var connect: Duration
+        var connect: Duration
 
         /// Sets times.
-        package init(idle: Duration = .seconds(300), total: Duration = .seconds(3600), connect: Duration = .seconds(10))
-        {
+        init(idle: Duration = .seconds(300), total: Duration = .seconds(3600), connect: Duration = .seconds(10)) {
             self.idle = idle
             self.total = total
             self.connect = connect
         }
     }
 
-    package let name: String
+    let name: String
     private let configuration: MCPUpstreamConfiguration
     private let clientInfo: Implementation
     private let timeouts: Timeouts
@@ -42,7 +43,7 @@ package final class HTTPUpstream: EndpointUpstream {
     /// Describes a server.
     ///
     /// - Parameter loops: The event loops that transfers are divided among, each with its engine; at least one.
-    package init(
+    init(
         _ configuration: MCPUpstreamConfiguration, clientInfo: Implementation, timeouts: Timeouts = Timeouts(),
         loops: [(engine: CurlEngine, eventLoop: any EventLoop)], logger: Logger
     ) {
@@ -54,7 +55,11 @@ package final class HTTPUpstream: EndpointUpstream {
         self.logger = logger
     }
 
-    package func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
+    func revision(for client: MCPVersion) async -> MCPVersion {
+        configuration.era == .modern ? .latestModern : configuration.legacyVersion
+    }
+
+    func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
         do {
             let description = try await link([]).connect(caller.credentials(name), timeout: timeouts.connect)
             return UpstreamDescription(
@@ -65,7 +70,7 @@ package final class HTTPUpstream: EndpointUpstream {
         }
     }
 
-    package func send(_ request: UpstreamRequest) async throws -> UpstreamResult {
+    func send(_ request: UpstreamRequest) async throws -> UpstreamResult {
         let link = link(request.features)
         let isTool = request.method == MCPMethod.toolsCall
         do {
@@ -86,7 +91,7 @@ package final class HTTPUpstream: EndpointUpstream {
         }
     }
 
-    package func listen(
+    func listen(
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {
@@ -100,7 +105,7 @@ package final class HTTPUpstream: EndpointUpstream {
     }
 
     /// Ends all sessions.
-    package func close() async {
+    func close() async {
         for links in links.withLock({ Array($0.values) }) {
             guard let link = links.first, let loop = loops.first else { continue }
             await link.upstream.close(loop.engine)
@@ -121,25 +126,5 @@ package final class HTTPUpstream: EndpointUpstream {
             configuration: configuration, clientInfo: clientInfo, capabilities: ClientCapabilities(features.json),
             logger: logger)
         return loops.map { MCPLink(upstream: upstream, engine: $0.engine, eventLoop: $0.eventLoop) }
-    }
-}
-
-extension MCPCallFailure {
-    /// The endpoint's error for a failed request: the server's own, or a failure with its label.
-    var endpointError: any Error {
-        if let rpcError { return rpcError }
-        let label: String
-        switch kind {
-        case .cancelled: return CancellationError()
-        case .unauthorized: label = "unauthorized"
-        case .forbidden: label = "forbidden"
-        case .rateLimited: label = "upstream_rate_limited"
-        case .rejected: label = "upstream_rejected"
-        case .failed: label = "upstream_failed"
-        case .invalid: label = "upstream_invalid"
-        case .unreachable: label = "upstream_unreachable"
-        case .timeout: label = "upstream_timeout"
-        }
-        return UpstreamFailure(label: label, executed: executed.rawValue, detail: detail)
     }
 }

@@ -5,7 +5,7 @@ import MCPServer
 import Synchronization
 import Testing
 
-@testable import MCPEndpoint
+@testable import MCPAggregator
 
 @Suite struct RouterTests {
     @Test func toolsAreListedInTheOrderOfTheUpstreamsWithTheirPrefixes() async throws {

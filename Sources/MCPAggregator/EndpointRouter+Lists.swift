@@ -17,7 +17,7 @@ extension EndpointRouter {
     func page(
         _ kind: OfferingKind, _ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext
     ) async throws -> JSONObject {
-        let (entries, cache) = await entries(kind, caller)
+        let (entries, cache) = await entries(kind, caller, context.version)
         let page = try Cursor.page(
             entries, of: kind.key, size: limits.pageSize, cursor: call.params?["cursor"], name: \.name)
         var result: JSONObject = [:]
@@ -33,11 +33,11 @@ extension EndpointRouter {
     ///
     /// - Parameter maximumAge: Reads lists again that are older than this.
     func entries(
-        _ kind: OfferingKind, _ caller: EndpointCaller, maximumAge: Duration? = nil
+        _ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion, maximumAge: Duration? = nil
     ) async -> (entries: [ListedEntry], cache: CacheHint) {
         let found = await withTaskGroup(of: (Int, MemberList?).self) { group in
             for (index, lists) in lists.enumerated() {
-                group.addTask { (index, await lists.list(kind, caller, maximumAge: maximumAge)) }
+                group.addTask { (index, await lists.list(kind, caller, for: version, maximumAge: maximumAge)) }
             }
             return await group.reduce(into: [Int: MemberList]()) { $0[$1.0] = $1.1 }
         }
@@ -110,21 +110,23 @@ extension EndpointRouter {
     ///
     /// A name that the cached lists lack is looked up once more in lists that are at most five seconds old, so that a new
     /// tool is found at once and unknown names do not make the upstreams list their tools for each.
-    func find(_ kind: OfferingKind, _ name: String, _ caller: EndpointCaller) async -> ListedEntry? {
+    func find(
+        _ kind: OfferingKind, _ name: String, _ caller: EndpointCaller, _ version: MCPVersion
+    ) async -> ListedEntry? {
         for maximumAge in [nil, Duration.seconds(5)] {
-            let entries = await entries(kind, caller, maximumAge: maximumAge).entries
+            let entries = await entries(kind, caller, version, maximumAge: maximumAge).entries
             if let found = entries.first(where: { $0.name.utf8.elementsEqual(name.utf8) }) { return found }
         }
         return nil
     }
 
     /// Returns the upstreams that may have a resource, the likeliest first.
-    func candidates(forResource uri: String, _ caller: EndpointCaller) async -> [Int] {
+    func candidates(forResource uri: String, _ caller: EndpointCaller, _ version: MCPVersion) async -> [Int] {
         var order: [Int] = []
-        if let listed = await entries(.resources, caller).entries.first(where: { $0.name == uri }) {
+        if let listed = await entries(.resources, caller, version).entries.first(where: { $0.name == uri }) {
             order.append(listed.member)
         }
-        for template in await entries(.templates, caller).entries {
+        for template in await entries(.templates, caller, version).entries {
             // The text before the first expression decides; the server knows better.
             let literal = template.name.prefix { $0 != "{" }
             if !literal.isEmpty, uri.hasPrefix(literal), !order.contains(template.member) {

@@ -7,7 +7,7 @@ import Synchronization
 import TestSupport
 import Testing
 
-@testable import MCPEndpoint
+@testable import MCPAggregator
 
 @Suite struct StdioUpstreamTests {
     private func fixture(_ environment: [String: String] = [:]) -> StdioUpstream {
@@ -49,7 +49,7 @@ import Testing
         for _ in 0..<10 {
             do {
                 _ = try await upstream.describe(.anonymous)
-            } catch let failure as UpstreamFailure {
+            } catch let failure as EndpointFailure {
                 #expect(failure.label == "upstream_unreachable")
                 if failure.detail == "the server has exited" { refused += 1 }
             }
@@ -57,7 +57,7 @@ import Testing
         // One start, one at once after the exit, and then pauses.
         #expect(refused == 8)
         now.withLock { $0 += .seconds(10) }
-        let failure = await #expect(throws: UpstreamFailure.self) { _ = try await upstream.describe(.anonymous) }
+        let failure = await #expect(throws: EndpointFailure.self) { _ = try await upstream.describe(.anonymous) }
         #expect(failure?.detail != "the server has exited")
     }
 
@@ -65,7 +65,7 @@ import Testing
         let upstream = StdioUpstream(
             name: "missing", .init(command: "/no/such/command"),
             clientInfo: Implementation(name: "endpoint", version: "1"), logger: quiet)
-        let failure = await #expect(throws: UpstreamFailure.self) { _ = try await upstream.describe(.anonymous) }
+        let failure = await #expect(throws: EndpointFailure.self) { _ = try await upstream.describe(.anonymous) }
         #expect(failure?.label == "upstream_unreachable")
     }
 }

@@ -4,7 +4,7 @@ import MCPClient
 import MCPServer
 import Synchronization
 
-@testable import MCPEndpoint
+@testable import MCPAggregator
 
 /// An upstream whose answers a test gives.
 final class ScriptedUpstream: EndpointUpstream {
@@ -44,6 +44,8 @@ final class ScriptedUpstream: EndpointUpstream {
         }
     }
 
+    func revision(for client: MCPVersion) async -> MCPVersion { version }
+
     func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
         try checkAway()
         return UpstreamDescription(
@@ -61,12 +63,12 @@ final class ScriptedUpstream: EndpointUpstream {
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {
-        throw UpstreamFailure(label: "upstream_rejected", executed: "no", detail: "no stream of changes")
+        throw EndpointFailure(label: "upstream_rejected", executed: "no", detail: "no stream of changes")
     }
 
     private func checkAway() throws {
         guard state.withLock({ $0.isAway }) else { return }
-        throw UpstreamFailure(label: "upstream_unreachable", executed: "no", detail: "refused")
+        throw EndpointFailure(label: "upstream_unreachable", executed: "no", detail: "refused")
     }
 
     func count(_ method: String) -> Int { state.withLock { $0.requests.count { $0 == method } } }
