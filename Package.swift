@@ -228,9 +228,8 @@ let package = Package(
         tests(
             "GatewayCore",
             [
-                "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPClient", "JSONConfiguration", "CurlTransport",
-                "HTTPServer",
-                "Observability",
+                "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPAggregator", "MCPClient", "JSONConfiguration",
+                "CurlTransport", "HTTPServer", "Observability",
                 "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOEmbedded"),
             ]),

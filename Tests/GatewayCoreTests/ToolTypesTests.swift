@@ -1,6 +1,7 @@
 import CurlTransport
 import JSON
 import MCP
+import MCPAggregator
 import MCPClient
 import NIOCore
 import Synchronization

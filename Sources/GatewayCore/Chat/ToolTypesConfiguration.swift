@@ -1,4 +1,5 @@
 import JSONConfiguration
+package import MCPAggregator
 
 /// Types that the upstream's own tools give: the type's name is the tool's, its fields are the arguments of the input
 /// schema. They come and go with the tools. A configured type of the same name wins.

@@ -1,6 +1,7 @@
 import CurlTransport
 import JSON
 import JSONConfiguration
+import MCPAggregator
 import TestSupport
 import Testing
 
