@@ -64,16 +64,16 @@ struct ServeCommand: AsyncParsableCommand {
 
     @OptionGroup var file: ConfigurationOption
 
-    @Option(help: "Where clients come: HOST:PORT or unix:/path; port 0 picks one.")
+    @Option(help: "Address on which the gateway accepts clients: HOST:PORT or unix:/path. Port 0 takes a free one.")
     var listen: String?
 
-    @Option(help: "Where health and metrics are served: HOST:PORT, unix:/path or off.")
+    @Option(help: "Address of the admin listener with health and metrics: HOST:PORT, unix:/path or off.")
     var admin: String?
 
     @Option(help: "The URL of the upstream named \"tools\".")
     var upstream: String?
 
-    @Option(help: "Number of workers; 0: as many as the cores that the process may use.")
+    @Option(help: "Number of worker threads. 0: one for each core that the process may use.")
     var workers: Int?
 
     func run() async throws {

@@ -21,17 +21,22 @@ package struct ChatConfiguration: Hashable, Sendable {
 
     /// - Parameter upstream: The upstream of types that name none.
     init(_ reader: ConfigurationReader, upstream: String) {
-        types = reader.map("types", "Types of payloads, by name.", of: "type") { name, reader in
+        types = reader.map("types", "Types of payloads and the tools that serve them, by the type's name.", of: "type")
+        { name, reader in
             ChatTypeConfiguration(name: name, reader, upstream: upstream)
         }.map(\.value)
         let only = types.count == 1 ? types[0].name : "chat"
         defaultType = reader.string(
             "defaultType", default: types.contains { $0.name == "chat" } ? "chat" : only,
             "Type of a payload that names none. Default: chat, else the only type.")
-        unknownTypes = reader.optionalSection("unknownTypes", "Where a type goes that is not configured.") {
+        unknownTypes = reader.optionalSection(
+            "unknownTypes",
+            "Upstream of the types that are not configured. Not set: they are refused with 400."
+        ) {
             UnknownTypesConfiguration($0)
         }
-        tools = reader.optionalSection("tools", "Types that come from an upstream's own tools.") {
+        tools = reader.optionalSection("tools", "Types made from an upstream's tools: each tool is a type of its name.")
+        {
             ToolTypesConfiguration($0, upstream: upstream)
         }
         if unknownTypes == nil, tools == nil, !types.contains(where: { $0.name == defaultType }),
@@ -90,34 +95,45 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
 
     init(name: String, _ reader: ConfigurationReader, upstream: String) {
         self.name = name
-        tool = reader.optionalString("tool", "The tool's name; not needed while the old backend serves the type.") ?? ""
+        tool =
+            reader.optionalString(
+                "tool",
+                "Name of the tool that serves the type. Not needed while a chat backend serves it.") ?? ""
         self.upstream = reader.string(
             "upstream", default: upstream,
-            "Upstream that has the tool; one of kind chat gets the payload unchanged where no tool is named. "
-                + "Default: the one named tools, else the only one.")
-        arguments = reader.map("arguments", "The tool's arguments, by name.", of: "argument") { target, reader in
+            "Name of the upstream that has the tool. One of kind chat gets the payload unchanged where no tool is "
+                + "named. Default: the one named tools, else the only one.")
+        arguments = reader.map("arguments", "Arguments of the tool, by name.", of: "argument") { target, reader in
             ChatArgumentConfiguration(target: target, reader)
         }.map(\.value)
         missing = reader.string(
-            "missing", default: Self.missing(arguments), "The answer when a required field is missing.")
+            "missing", default: Self.missing(arguments), "Text of the answer when a required field is missing.")
         timeout = reader.duration(
             "timeout", default: .seconds(10), in: .milliseconds(1)...(.seconds(3600)),
             Self.timeoutDocumentation)
         streamTimeout = reader.duration(
             "streamTimeout", default: Self.standardStreamTimeout, in: .milliseconds(1)...(.seconds(86_400)),
             Self.streamTimeoutDocumentation)
-        reply = reader.section("reply", "How the tool's result becomes replies.") { ChatReplyConfiguration($0) }
+        reply = reader.section("reply", "Conversion of the tool's result into replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
             "useToolStatus", default: false,
-            "Whether a 4xx status that the tool declares for its error is used; 503 always is.")
+            "true: a 4xx status that the tool declares for its error is the status of the answer; otherwise it is "
+                + "400. A declared 503 is always used.")
         access = reader.choice(
             "access", default: Access.anonymous,
-            "authenticated: a request without a forwarded cookie or Authorization is 401, and nothing is sent upstream."
+            "Callers that are served. authenticated: a request without a forwarded cookie or Authorization is refused "
+                + "with 401."
         )
-        canary = reader.optionalSection("canary", "Which share of the callers gets the tool.") {
+        canary = reader.optionalSection(
+            "canary",
+            "Canary: a share of the callers is served by the type's own upstream, the others by another."
+        ) {
             CanaryConfiguration($0)
         }
-        shadow = reader.optionalSection("shadow", "The old backend answers, the tool is asked too.") {
+        shadow = reader.optionalSection(
+            "shadow",
+            "Shadow: another upstream answers, and the type's own is called too, for comparison."
+        ) {
             ShadowConfiguration($0)
         }
         if canary != nil, shadow != nil {
@@ -128,9 +144,10 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
 
 extension ChatTypeConfiguration {
     static let timeoutDocumentation =
-        "From the request's first byte to the answer, sessions and replays included; of a streamed answer: to its "
-        + "first event, and from each to the next."
-    static let streamTimeoutDocumentation = "From the request's first byte to the end of a streamed answer."
+        "Time limit from the request's first byte to the answer, sessions and retries included; beyond it the answer "
+        + "is 504. For a streamed answer: to its first event, and from each event to the next."
+    static let streamTimeoutDocumentation =
+        "Time limit from the request's first byte to the end of a streamed answer."
     static let standardStreamTimeout = Duration.seconds(600)
 
     /// A type that a tool gives by itself.
@@ -190,16 +207,20 @@ package struct ChatArgumentConfiguration: Hashable, Sendable {
 
     init(target: String, _ reader: ConfigurationReader) {
         self.target = target
-        source = reader.string("from", default: target, "The payload's field.")
-        trim = reader.bool("trim", default: false, "Whether white space around the string is removed.")
-        defaultValue = reader.json("default", "The value when the field is missing.")
-        constant = reader.json("value", "A constant: the payload is not looked at.")
+        source = reader.string(
+            "from", default: target,
+            "Name of the payload's field that the argument is taken from. Default: the argument's name.")
+        trim = reader.bool("trim", default: false, "true: white space around a string is removed.")
+        defaultValue = reader.json("default", "Value of the argument when the field is missing.")
+        constant = reader.json("value", "Constant value of the argument; the payload is not read.")
         isRequired = reader.bool(
-            "required", default: defaultValue == nil && constant == nil, "Whether a missing field is an error.")
+            "required", default: defaultValue == nil && constant == nil,
+            "true: a missing field is an error (missing_field, 400).")
         coercion = reader.choice(
-            "coerce", default: Coercion.none, "Turns a scalar of another type into this one.")
+            "coerce", default: Coercion.none,
+            "Type into which a number, string or boolean of another type is converted.")
         falsyIsMissing = reader.bool(
-            "falsyIsMissing", default: true, "Whether \"\", 0, false, [] and {} count as missing, as null does.")
+            "falsyIsMissing", default: true, "true: \"\", 0, false, [] and {} count as missing, as null does.")
         if constant != nil, defaultValue != nil {
             reader.fail("default", expected: "no default beside a value", found: "both")
         }
@@ -247,11 +268,14 @@ package struct ChatReplyConfiguration: Hashable, Sendable {
     init(_ reader: ConfigurationReader) {
         shape = reader.choice(
             "shape", default: Shape.list, "list: the result is the list; wrapped: one value in a list.")
-        path = (reader.optionalString("path", "The value's place in the structured result, with dots.") ?? "")
+        path =
+            (reader.optionalString("path", "Path of the value in the structured result: names divided by dots.") ?? "")
             .split(separator: ".").map(String.init)
-        limit = reader.integer("limit", default: 0, in: 0...1_000_000, "Replies at most; 0: all.")
+        limit = reader.integer(
+            "limit", default: 0, in: 0...1_000_000, "Largest number of replies; further ones are left out. 0: no limit."
+        )
         text = reader.choice(
             "text", default: shape == .list ? Text.json : .plain,
-            "What the text stands for when there is no structured result.")
+            "Meaning of the result's text where there is no structured result.")
     }
 }

@@ -35,9 +35,11 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
     init(_ reader: ConfigurationReader, upstream: String) {
         self.upstream = reader.string(
             "upstream", default: upstream,
-            "Upstream whose tools they are. Default: the one named tools, else the only one.")
-        allow = reader.strings("allow", default: [], "Names of tools; * stands for any text.").map(NamePattern.init)
-        deny = reader.strings("deny", default: [], "Names of tools that are left out all the same.")
+            "Name of the upstream. Default: the one named tools, else the only one.")
+        allow = reader.strings(
+            "allow", default: [], "Names of the tools that become types; * matches any run of characters."
+        ).map(NamePattern.init)
+        deny = reader.strings("deny", default: [], "Names of tools that are left out; they win over allow.")
             .map(NamePattern.init)
         timeout = reader.duration(
             "timeout", default: .seconds(10), in: .milliseconds(1)...(.seconds(3600)),
@@ -45,11 +47,13 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
         streamTimeout = reader.duration(
             "streamTimeout", default: ChatTypeConfiguration.standardStreamTimeout,
             in: .milliseconds(1)...(.seconds(86_400)), ChatTypeConfiguration.streamTimeoutDocumentation)
-        limit = reader.integer("limit", default: 100, in: 1...1000, "Types at most; further tools are left out.")
-        reply = reader.section("reply", "How a tool's result becomes replies.") { ChatReplyConfiguration($0) }
+        limit = reader.integer(
+            "limit", default: 100, in: 1...1000, "Largest number of such types; further tools are left out.")
+        reply = reader.section("reply", "Conversion of a tool's result into replies.") { ChatReplyConfiguration($0) }
         useToolStatus = reader.bool(
             "useToolStatus", default: false,
-            "Whether a 4xx status that a tool declares for its error is used; 503 always is.")
+            "true: a 4xx status that a tool declares for its error is the status of the answer; otherwise it is 400. "
+                + "A declared 503 is always used.")
     }
 
     /// Returns true if a tool may be a type.

@@ -16,15 +16,18 @@ package struct PassThroughConfiguration: Hashable, Sendable {
     init(_ reader: ConfigurationReader, upstream: String?) {
         let isWanted = reader.bool(
             "enabled", default: true,
-            "Whether /mcp and /auth are passed through; off by itself where there is no MCP server.")
+            "true: /mcp and /auth are passed through. Default: true where an upstream of kind mcp is configured.")
         isEnabled = isWanted && (upstream != nil || reader.isPresent("upstream") || reader.isPresent("enabled"))
         self.upstream = reader.string(
             "upstream", default: upstream ?? "tools",
             "MCP server that serves them. Default: the one named tools, else the only one.")
         timeout = reader.duration(
             "timeout", default: .seconds(300), in: .milliseconds(10)...(.seconds(86400)),
-            "How long an exchange may stay silent; the GET of an event stream may for ever.")
-        tools = reader.optionalSection("tools", "The tools that may be called.") { ToolAllowlist($0) }
+            "Longest silence of a request or its response; then it fails. An event stream that GET opened has no such "
+                + "limit.")
+        tools = reader.optionalSection("tools", "Rules for the tools that may be listed and called.") {
+            ToolAllowlist($0)
+        }
     }
 }
 

@@ -23,14 +23,15 @@ package struct CORSConfiguration: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader) {
         origins = reader.strings(
-            "origins", default: [], "Origins, such as https://app.example, whose pages may read answers; * for all."
+            "origins", default: [], "Origins, such as https://app.example, whose pages may read responses; * for all."
         ).map { $0.lowercased() }
         credentials = reader.bool(
-            "credentials", default: false, "Whether those pages may use the visitor's cookies.")
-        headers = reader.strings("headers", default: [], "Further request headers that those pages may send.")
+            "credentials", default: false, "true: those pages may send the visitor's cookies.")
+        headers = reader.strings("headers", default: [], "Names of further request headers that those pages may send.")
             .map { $0.lowercased() }
         maxAge = reader.duration(
-            "maxAge", default: .seconds(600), in: .zero...(.seconds(86400)), "How long browsers remember a preflight.")
+            "maxAge", default: .seconds(600), in: .zero...(.seconds(86400)),
+            "Time for which browsers may cache the response to a preflight request.")
         for origin in origins where origin != "*" && WebOrigin(origin) == nil {
             reader.fail("origins", expected: "scheme://host[:port] or *", found: "\"\(origin)\"")
         }

@@ -31,17 +31,20 @@ package struct RateLimitConfiguration: Hashable, Sendable {
     package let entries: Int
 
     init(_ reader: ConfigurationReader) {
-        address = reader.optionalSection("address", "Calls from one client address.") { RateConfiguration($0) }
+        address = reader.optionalSection("address", "Limit of the calls from one client address.") {
+            RateConfiguration($0)
+        }
         credential = reader.optionalSection(
             "credential",
-            "Calls with one credential (a token, a key, or the cookies), or from one address where there is none."
+            "Limit of the calls with one credential (a token, a key, or the cookies), or from one address where there "
+                + "is none."
         ) { RateConfiguration($0) }
-        login = reader.section("login", "POSTs of one address below /auth/.") {
+        login = reader.section("login", "Limit of the POST requests of one client address to /auth/.") {
             RateConfiguration($0, requests: 10, period: .seconds(60))
         }
         let types = reader.map(
             "types",
-            "Calls of a type's tool by one caller, by whatever way they come.",
+            "Limits of the calls of a type's tool by one caller, by type; calls through MCP count too.",
             of: "type"
         ) { _, reader in
             RateConfiguration(reader)
@@ -49,9 +52,11 @@ package struct RateLimitConfiguration: Hashable, Sendable {
         self.types = Dictionary(types.map { ($0.name, $0.value) }) { _, last in last }
         addressHeader = reader.choice(
             "addressHeader", default: ClientAddressField.forwardedFor,
-            "The header in which trusted proxies pass a client's address on; none: only the peer's own address counts.")
+            "Name of the header in which trusted proxies send the client's address. Not set: the address of the "
+                + "connection counts.")
         entries = reader.integer(
-            "entries", default: 65_536, in: 512...16_777_216, "Callers remembered for each limit; 16 bytes each.")
+            "entries", default: 65_536, in: 512...16_777_216,
+            "Largest number of callers that are counted for each limit, 16 bytes each.")
     }
 }
 
@@ -67,12 +72,13 @@ package struct RateConfiguration: Hashable, Sendable {
     init(_ reader: ConfigurationReader, requests: Int = 60, period: Duration = .seconds(60)) {
         self.requests = reader.integer(
             "requests", default: requests, in: 0...1_000_000_000,
-            "Calls allowed in the time; beyond it the answer is 429. 0: no limit.")
+            "Number of calls allowed in the time; beyond it the answer is 429. 0: no limit.")
         self.period = reader.duration(
-            "per", default: period, in: .milliseconds(1)...(.seconds(86400)), "The time.")
+            "per", default: period, in: .milliseconds(1)...(.seconds(86400)),
+            "Time in which that number of calls is allowed.")
         burst = reader.integer(
             "burst", default: max(1, self.requests), in: 1...1_000_000_000,
-            "Calls that may come at once; a batch of more is refused.")
+            "Number of calls that may come at once; a batch of more is refused.")
     }
 
     var policy: RateTable.Policy? {

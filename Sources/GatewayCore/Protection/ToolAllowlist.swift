@@ -12,8 +12,9 @@ package struct ToolAllowlist: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader) {
         let allow = reader.strings(
-            "allow", default: ["*"], "Names of the tools that may be called, with * for any run of characters.")
-        let deny = reader.strings("deny", default: [], "Names of the tools that may not; they win over allow.")
+            "allow", default: ["*"],
+            "Names of the tools that may be listed and called; * matches any run of characters.")
+        let deny = reader.strings("deny", default: [], "Names of the tools that are hidden; they win over allow.")
         for (key, patterns) in [("allow", allow), ("deny", deny)] {
             for pattern in patterns where pattern.isEmpty || pattern.utf8.count > Self.longestName {
                 reader.fail(

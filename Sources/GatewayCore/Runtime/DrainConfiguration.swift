@@ -13,11 +13,12 @@ package struct DrainConfiguration: Hashable, Sendable {
     init(_ reader: ConfigurationReader) {
         delay = reader.duration(
             "delay", default: .zero, in: .zero...(.seconds(600)),
-            "How long requests are still accepted after readiness turned false.")
+            "Time that requests are still accepted after readiness turned false.")
         timeout = reader.duration(
-            "timeout", default: .seconds(30), in: .zero...(.seconds(3600)), "How long requests in flight may take.")
+            "timeout", default: .seconds(30), in: .zero...(.seconds(3600)),
+            "Time that requests in progress are given to finish; then they are cut off.")
         idleGrace = reader.duration(
             "idleGrace", default: .milliseconds(500), in: .zero...(.seconds(60)),
-            "How long unused connections stay open, so that no request meets a closing one.")
+            "Time that unused connections stay open at shutdown, so that no request meets a closing one.")
     }
 }

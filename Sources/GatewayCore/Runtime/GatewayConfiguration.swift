@@ -93,60 +93,88 @@ package struct GatewayConfiguration: Sendable {
 
     /// Reads the section.
     package init(_ reader: ConfigurationReader) {
-        listen = reader.string("listen", default: "127.0.0.1:8080", "Where clients come: HOST:PORT or unix:/path.")
+        listen = reader.string(
+            "listen", default: "127.0.0.1:8080",
+            "Address on which the gateway accepts clients: HOST:PORT or unix:/path.")
         let admin = reader.string(
-            "admin", default: "127.0.0.1:9090", "Where health and metrics are served: HOST:PORT, unix:/path or off.")
+            "admin", default: "127.0.0.1:9090",
+            "Address of the admin listener with health and metrics: HOST:PORT, unix:/path or off.")
         self.admin = admin == "off" ? nil : admin
         for (key, address) in [("listen", listen), ("admin", self.admin ?? "127.0.0.1:0")]
         where ListenAddress.problem(address) != nil {
             reader.fail(key, expected: "HOST:PORT, [ADDRESS]:PORT or unix:/path", found: "\"\(address)\"")
         }
         workers = reader.integer(
-            "workers", default: 0, in: 0...1024, "Number of workers; 0: as many as the cores that the process may use.")
+            "workers", default: 0, in: 0...1024,
+            "Number of worker threads. 0: one for each core that the process may use.")
         if workers == 0 { workers = AvailableCores.count() }
         errors = reader.choice(
-            "errors", default: GatewayErrorStyle.standard, "standard: 502 and 504; legacy: 500 for both.")
-        page = reader.bool("page", default: true, "Whether the chat page is served at /.")
+            "errors", default: GatewayErrorStyle.standard,
+            "Status of upstream failures. standard: 502 and 504; legacy: 500 in place of both, as the old API "
+                + "answered.")
+        page = reader.bool("page", default: true, "true: the chat page is served at /.")
         pageTexts = Self.pageTexts(reader)
-        serverTiming = reader.bool("serverTiming", default: true, "Whether responses carry Server-Timing.")
-        accessLog = reader.bool("accessLog", default: true, "Whether each request is logged in one line.")
-        logLevel = reader.choice("logLevel", default: Logger.Level.info, "The least level that is logged.")
-        upstreams = reader.map("upstreams", "The MCP servers and old backends, by name.", of: "upstream") {
+        serverTiming = reader.bool("serverTiming", default: true, "true: responses carry the header Server-Timing.")
+        accessLog = reader.bool("accessLog", default: true, "true: each request is logged in one line.")
+        logLevel = reader.choice("logLevel", default: Logger.Level.info, "Least severe level that is logged.")
+        upstreams = reader.map(
+            "upstreams",
+            "Servers whose tools the gateway calls, by name: MCP servers, chat backends and HTTP APIs.", of: "upstream"
+        ) {
             name, reader in
             UpstreamConfiguration(name: name, reader)
         }.map(\.value)
         let servers = upstreams.filter { $0.kind == .mcp }.map(\.name)
-        forward = reader.section("forward", "What of a request goes upstream.") { ForwardConfiguration($0) }
-        mcp = reader.optionalSection("mcp", "MCP endpoints that the gateway serves itself.") { MCPConfiguration($0) }
+        forward = reader.section(
+            "forward",
+            "Cookies and headers of a caller that are forwarded to trusted upstreams."
+        ) { ForwardConfiguration($0) }
+        mcp = reader.optionalSection(
+            "mcp",
+            "MCP endpoints that the gateway serves itself, instead of passing /mcp/ through."
+        ) { MCPConfiguration($0) }
         sessionKeys = SessionKeysConfiguration(reader)
-        passthrough = reader.section("passthrough", "Requests that go to an upstream unchanged.") {
+        passthrough = reader.section("passthrough", "Requests that are passed to an upstream unchanged.") {
             PassThroughConfiguration($0, upstream: Self.candidate(servers))
         }
         site = SiteConfiguration(reader)
-        cors = reader.optionalSection("cors", "What pages of other origins may read of the answers.") {
+        cors = reader.optionalSection(
+            "cors",
+            "Cross-origin resource sharing (CORS): what pages of other origins may read."
+        ) {
             CORSConfiguration($0)
         }
-        rateLimits = reader.optionalSection("rateLimits", "How many requests a caller may send.") {
+        rateLimits = reader.optionalSection(
+            "rateLimits",
+            "Limits of the calls of a caller in a time; beyond them the answer is 429."
+        ) {
             RateLimitConfiguration($0)
         }
         limits = reader.section("limits", "Sizes, times and numbers that bound every request.") {
             LimitsConfiguration($0)
         }
-        drain = reader.section("drain", "How the process stops.") { DrainConfiguration($0) }
-        tracing = reader.section("tracing", "Where spans are sent: an OTLP/HTTP collector.") {
+        drain = reader.section(
+            "drain",
+            "Shutdown of the process: readiness turns false, requests in progress finish, then connections close."
+        ) { DrainConfiguration($0) }
+        tracing = reader.section("tracing", "Settings of tracing by OTLP/HTTP.") {
             TracingConfiguration($0)
         }
         certificates = reader.strings(
-            "certificates", default: [], "PEM files whose certificates' end is in the metrics, the proxy's for one.")
+            "certificates", default: [],
+            "Paths of PEM files, such as the proxy's, the expiry of whose certificates is a metric.")
         let names = upstreams.map(\.name)
-        chat = reader.section("chat", "The types of POST /api/chat/.") {
+        chat = reader.section("chat", "Settings of POST /api/chat/.") {
             ChatConfiguration($0, upstream: Self.candidate(names) ?? "tools")
         }
-        caller = reader.optionalSection("caller", "How the gateway learns who a caller is, for {caller.id} in tools.") {
+        caller = reader.optionalSection(
+            "caller",
+            "Source of a caller's identity, for {caller.id} and {caller.name} in tools of kind http."
+        ) {
             CallerConfiguration($0, upstream: Self.candidate(names) ?? "tools")
         }
         reader.ignore("toolServer", "The tool-server's section; the gateway does not read it.")
-        reader.ignore("$schema", "The JSON Schema that editors use.")
+        reader.ignore("$schema", "URL or path of this JSON Schema, for editors.")
         checkReferences(reader)
     }
 
@@ -157,7 +185,9 @@ package struct GatewayConfiguration: Sendable {
     }
 
     private static func pageTexts(_ reader: ConfigurationReader) -> JSONObject {
-        let json = reader.json("pageTexts", "Texts of the page by name, and its lang and dir: an object of strings.")
+        let json = reader.json(
+            "pageTexts",
+            "Texts that replace those of the page, by name, and the page's lang and dir: an object of strings.")
         guard let json else { return [:] }
         guard let texts = json.object, texts.allSatisfy({ $0.value.string != nil }), json.serialized.count <= 65_536
         else {
@@ -296,7 +326,7 @@ package struct GatewayConfiguration: Sendable {
         else { return schema }
         section["$schema"] = nil
         section["title"] = nil
-        section["description"] = "The tool-server's section."
+        section["description"] = "Settings of the tool-server."
         properties["toolServer"] = .object(section)
         root["properties"] = .object(properties)
         return .object(root)

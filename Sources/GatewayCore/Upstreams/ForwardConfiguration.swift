@@ -17,15 +17,15 @@ package struct ForwardConfiguration: Hashable, Sendable {
     /// - Parameter isOwn: Whether the section is an upstream's own: then what it leaves out is empty.
     init(_ reader: ConfigurationReader, isOwn: Bool = false) {
         cookies = reader.strings(
-            "cookies", default: isOwn ? [] : ["sessionid"], "Names of the cookies that go upstream.")
+            "cookies", default: isOwn ? [] : ["sessionid"], "Names of the cookies that are forwarded.")
         headers = reader.strings(
-            "headers", default: isOwn ? [] : Self.defaultHeaders, "Names of the headers that go upstream.")
+            "headers", default: isOwn ? [] : Self.defaultHeaders, "Names of the headers that are forwarded.")
         for name in headers where Self.isRefused(name) {
             reader.fail("headers", expected: "an end-to-end header's name", found: "\"\(name)\"")
         }
         credentials = reader.strings(
             "credentials", default: isOwn ? [] : ["X-API-Key"],
-            "Those of the headers that say who the caller is, besides Authorization.")
+            "Names of those forwarded headers that identify the caller, besides Authorization.")
         let forwarded = Set(headers.map { $0.lowercased() })
         for name in credentials where reader.isPresent("credentials") && !forwarded.contains(name.lowercased()) {
             reader.fail("credentials", expected: "names that are in forward.headers too", found: "\"\(name)\"")

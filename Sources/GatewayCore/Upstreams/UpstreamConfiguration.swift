@@ -92,10 +92,10 @@ package struct UpstreamConfiguration: Hashable, Sendable {
         command = Self.command(reader)
         let url = Self.url(
             reader, isOptional: command != nil,
-            "Where the server is: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
+            "URL of the server: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
         let path = reader.string(
             "path", default: kind == .chat ? "/api/chat/" : kind == .http ? "/" : "/mcp/",
-            "The endpoint's path behind a Unix socket.")
+            "Path of the server's endpoint, where url is a Unix socket.")
         if let address = UpstreamAddress(url, socketEndpoint: path) {
             self.address = address
         } else {
@@ -104,7 +104,9 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             }
             self.address = UpstreamAddress(origin: "http://127.0.0.1:8001", endpoint: "/mcp/", socketPath: nil)
         }
-        let further = reader.strings("urls", default: [], "Further servers with the same tools.")
+        let further = reader.strings(
+            "urls", default: [],
+            "URLs of further servers with the same tools; calls are balanced over all of them.")
         addresses =
             [address]
             + further.compactMap { url in
@@ -118,19 +120,25 @@ package struct UpstreamConfiguration: Hashable, Sendable {
         balancing = LoadBalancerState.Policy(
             concurrency: reader.integer(
                 "concurrency", default: 1024, in: 0...1_000_000,
-                "Calls under way at once, in equal parts for the workers, at least one each; 0: no bound."),
+                "Largest number of calls in progress at a time, divided equally among the workers, at least one each. "
+                    + "0: no limit."),
             queue: reader.integer(
-                "queue", default: 1024, in: 0...1_000_000, "Calls that may wait for that; more are 503."),
-            breaker: reader.section("breaker", "When calls fail at once because the server cannot be reached.") {
+                "queue", default: 1024, in: 0...1_000_000,
+                "Largest number of calls that wait while concurrency is used up; more are refused with 503."),
+            breaker: reader.section(
+                "breaker",
+                "Circuit breaker: after failed connections, calls fail at once for a while."
+            ) {
                 BreakerConfiguration($0).policy
             })
         queueTimeout = reader.duration(
             "queueTimeout", default: .seconds(1), in: .milliseconds(1)...(.seconds(3600)),
-            "How long a call waits at most, within its own deadline.")
+            "Longest time that a call waits in the queue, within its own deadline; then it is refused with 503.")
         isTrusted = reader.bool(
             "trusted", default: false,
-            "Whether the server is the company's own: then the annotations of its tools are believed, and the top-level "
-                + "forward applies. Otherwise only Accept-Language and trace headers of a caller go there.")
+            "true: the server is the company's own. The annotations of its tools are believed, and the top-level "
+                + "forward applies to it. false: of a caller's request only Accept-Language and trace headers go "
+                + "there, unless the upstream has a forward of its own.")
         forward = reader.optionalSection(
             "forward", "Cookies and headers of a caller that go to this upstream, instead of the top-level forward."
         ) { ForwardConfiguration($0, isOwn: true) }
@@ -147,24 +155,32 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             reader.optionalSection("token", "A token that the gateway gets for this upstream.") {
                 TokenConfiguration.read($0)
             } ?? nil
-        era = reader.choice("era", default: Era.auto, "Which era of the protocol it speaks; auto asks it.")
+        era = reader.choice(
+            "era", default: Era.auto,
+            "Era of MCP that the server speaks: legacy (to 2025-11-25), modern (from 2026-07-28), or auto, which asks "
+                + "the server.")
         protocolVersion = Self.protocolVersion(reader, era)
         replays = reader.integer(
             "replays", default: 3, in: 0...100,
-            "How often a call of a read-only or idempotent tool of a trusted upstream is sent again after its connection "
-                + "failed; then it fails.")
+            "How often a call of a read-only or idempotent tool of a trusted upstream is sent again after its "
+                + "connection failed; then it fails.")
         connectTimeout = reader.duration(
-            "connectTimeout", default: .seconds(2), in: .milliseconds(1)...(.seconds(60)), "For one connection.")
+            "connectTimeout", default: .seconds(2), in: .milliseconds(1)...(.seconds(60)),
+            "Time limit for opening a connection; beyond it the server counts as unreachable.")
         probeInterval = reader.duration(
             "probeInterval", default: .seconds(5), in: .milliseconds(10)...(.seconds(3600)),
-            "The time between two checks of its health and its tools.")
+            "Interval of checking the server's health and its tools.")
         retryWindow = reader.duration(
             "retryWindow", default: .seconds(2), in: .zero...(.seconds(60)),
-            "How long a refused connection is tried again, within the call's deadline.")
-        sessionLimit = reader.integer("sessionLimit", default: 10_000, in: 1...1_000_000, "Sessions held at most.")
+            "Time for which a refused connection is tried again, within the call's deadline; then the call fails with "
+                + "502.")
+        sessionLimit = reader.integer(
+            "sessionLimit", default: 10_000, in: 1...1_000_000,
+            "Largest number of MCP sessions that the gateway holds at the server; beyond it the longest unused one is "
+                + "ended.")
         sessionIdle = reader.duration(
             "sessionIdle", default: .seconds(1800), in: .seconds(1)...(.seconds(86400)),
-            "After which an unused session is ended.")
+            "Time after which an unused MCP session is ended.")
         tools = reader.map("tools", "Tools that an upstream of kind chat or http offers, by name.", of: "tool") {
             name, reader in
             ToolConfiguration(name, kind: kind, reader)
@@ -173,7 +189,9 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             reader.fail("tools", expected: "only for an upstream of kind \"chat\" or \"http\"", found: "kind \"mcp\"")
         }
         if kind == .http, tools.isEmpty { reader.fail("tools", expected: "at least one tool", found: "none") }
-        tls = reader.optionalSection("tls", "TLS towards the server.") { UpstreamTLSConfiguration($0) }
+        tls = reader.optionalSection("tls", "Settings of TLS connections to the server.") {
+            UpstreamTLSConfiguration($0)
+        }
         for key in ["era", "protocolVersion", "replays", "retryWindow", "sessionLimit", "sessionIdle"]
         where kind != .mcp && reader.isPresent(key) {
             reader.fail(key, expected: "only for an upstream of kind \"mcp\"", found: "kind \"\(kind.rawValue)\"")
@@ -259,10 +277,11 @@ package struct BreakerConfiguration: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader) {
         failures = reader.integer(
-            "failures", default: 5, in: 0...1_000_000, "Calls in a row that did not reach the server; 0: never.")
+            "failures", default: 5, in: 0...1_000_000,
+            "Number of calls in a row that did not reach the server, after which the breaker opens. 0: it never opens.")
         pause = reader.duration(
             "pause", default: .seconds(1), in: .milliseconds(1)...(.seconds(3600)),
-            "How long calls fail before one of them tries again.")
+            "Time for which the breaker stays open; then one call tries again.")
     }
 
     var policy: CircuitBreaker.Policy { CircuitBreaker.Policy(failures: failures, pause: TimeAmount(pause)) }

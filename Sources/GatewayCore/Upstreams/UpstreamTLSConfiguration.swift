@@ -23,12 +23,15 @@ package struct UpstreamTLSConfiguration: Hashable, Sendable {
     package let pinnedKeys: [String]
 
     init(_ reader: ConfigurationReader) {
-        caFile = reader.optionalString("caFile", "Authorities that are trusted, instead of the system's.")
-        certificateFile = reader.optionalString("certificateFile", "The gateway's own certificate.")
-        keyFile = reader.optionalString("keyFile", "Its private key.")
-        verify = reader.bool("verify", default: true, "Whether the server's certificate is checked.")
+        caFile = reader.optionalString(
+            "caFile",
+            "PEM file of the certificate authorities that are trusted, instead of the system's.")
+        certificateFile = reader.optionalString("certificateFile", "PEM file of the gateway's client certificate.")
+        keyFile = reader.optionalString("keyFile", "PEM file of the client certificate's private key.")
+        verify = reader.bool(
+            "verify", default: true, "false: the server's certificate is not verified. For tests only.")
         pinnedKeys = reader.strings(
-            "pinnedKeys", default: [], "Public keys of which the server must have one, each sha256//BASE64.")
+            "pinnedKeys", default: [], "Public keys, as sha256//BASE64; the server must have one of them.")
         for (key, path) in [("caFile", caFile), ("certificateFile", certificateFile), ("keyFile", keyFile)] {
             // libcurl would find out with the first call, and say less about it.
             guard let path, access(path, R_OK) != 0 else { continue }

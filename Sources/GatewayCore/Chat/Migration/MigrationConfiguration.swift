@@ -8,10 +8,11 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
     package let timeout: Duration
 
     init(_ reader: ConfigurationReader) {
-        upstream = reader.requiredString("upstream", "The old backend, an upstream of kind chat.")
+        upstream = reader.requiredString(
+            "upstream", "Name of an upstream of kind chat, which gets the payload unchanged.")
         timeout = reader.duration(
             "timeout", default: .seconds(30), in: .milliseconds(1)...(.seconds(3600)),
-            "From the request's first byte to the answer.")
+            "Time limit from the request's first byte to the answer; beyond it the answer is 504.")
     }
 }
 
@@ -38,7 +39,8 @@ package struct CanaryConfiguration: Hashable, Sendable {
     package let seed: String
 
     init(_ reader: ConfigurationReader) {
-        upstream = reader.requiredString("upstream", "Upstream that serves the callers outside of the share.")
+        upstream = reader.requiredString(
+            "upstream", "Name of the upstream that serves the callers outside of the share.")
         tool = reader.optionalString("tool", migrationToolDocumentation)
         percent = reader.number(
             "percent", default: 0, in: 0...100, "Percentage of the callers that get the type's own upstream.")
@@ -74,19 +76,19 @@ package struct ShadowConfiguration: Hashable, Sendable {
     package let force: Bool
 
     init(_ reader: ConfigurationReader) {
-        upstream = reader.requiredString("upstream", "Upstream that answers the client.")
+        upstream = reader.requiredString("upstream", "Name of the upstream that answers the client.")
         tool = reader.optionalString("tool", migrationToolDocumentation)
         percent = reader.number(
             "percent", default: 100, in: 0...100, "Percentage of the requests that are sent to both and compared.")
         concurrency = reader.integer(
             "concurrency", default: 16, in: 1...10_000,
-            "Comparing calls in flight at most; requests beyond it are not compared.")
+            "Largest number of comparisons at a time; further requests are not compared.")
         maximumBody = reader.bytes(
             "maximumBody", default: 262_144, in: 1024...(16 * 1_048_576),
-            "Bytes of an answer at most; longer answers are not compared.")
+            "Largest size of an answer in bytes; larger ones are not compared.")
         force = reader.bool(
             "force", default: false,
-            "Whether a tool that is not known to be read-only is asked too, so that it runs beside the upstream that answers."
+            "true: a tool that is not known to be read-only is called too, beside the upstream that answers."
         )
     }
 }

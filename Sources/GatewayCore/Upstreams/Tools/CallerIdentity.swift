@@ -18,13 +18,16 @@ package struct CallerConfiguration: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader, upstream: String) {
         self.upstream = reader.string(
-            "upstream", default: upstream, "Upstream that knows who a caller is. Default: the one named tools.")
-        tool = reader.string("tool", default: "get_user_info", "Tool that says who calls it; it has no arguments.")
-        id = reader.string("id", default: "username", "Field of its result that stands for {caller.id}.")
-        name = reader.string("name", default: "alias", "Field of its result that stands for {caller.name}.")
+            "upstream", default: upstream,
+            "Name of the upstream that identifies callers. Default: the one named tools.")
+        tool = reader.string(
+            "tool", default: "get_user_info",
+            "Name of the tool, without arguments, whose result identifies its caller.")
+        id = reader.string("id", default: "username", "Name of the result's field with the caller's identifier.")
+        name = reader.string("name", default: "alias", "Name of the result's field with the caller's name.")
         ttl = reader.duration(
             "ttl", default: .seconds(60), in: .seconds(1)...(.seconds(86_400)),
-            "Time for which an answer is kept for a credential.")
+            "Time for which the result is cached for a credential.")
     }
 }
 
