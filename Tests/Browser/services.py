@@ -146,11 +146,11 @@ class Nginx:
     """Debian's nginx with the files of deploy/nginx, changing only ports and paths.
 
     `gateway` is an address, or a list of the addresses of several. `static` adds files of an existing site: a map from
-    the path to a directory or a file.
+    the path to a directory or a file; `sites` adds other servers: a map from the path to an address.
     """
 
-    def __init__(self, directory, gateway, static=None):
-        self.port = free_port()
+    def __init__(self, directory, gateway, static=None, sites=None, port=None):
+        self.port = port or free_port()
         (directory / "log").mkdir(parents=True)
         for name in ("proxy.conf", "tls.conf"):
             (directory / name).write_text((ROOT / "deploy/nginx" / name).read_text())
@@ -165,6 +165,11 @@ class Nginx:
             site = site.replace(old, new)
         for path, place in (static or {}).items():
             site = site.replace("    location / {", f"    location {path} {{ alias {place}; }}\n    location / {{", 1)
+        for path, address in (sites or {}).items():
+            site = site.replace(
+                "    location / {",
+                f"    location {path} {{ proxy_pass http://{address}; proxy_set_header Host $http_host; }}\n"
+                "    location / {", 1)
         temporary = " ".join(
             f"{name}_temp_path {directory}/{name};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )

@@ -14,34 +14,47 @@ import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
-from services import BIN, ROOT, Service, free_port
+from django_site import DjangoSite
+from services import BIN, ROOT, Nginx, Service, free_port
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
 
 
 class Site:
-    """The two products at one public URL, and the client's listener for the answer."""
+    """nginx, the two products of the example behind it, and the client's listener for the answer.
 
-    def __init__(self, directory):
-        self.url = f"http://127.0.0.1:{free_port()}"
-        document = json.loads((ROOT / "gateway.json").read_text())
-        document["toolServer"] = {
-            "database": str(directory / "chat.sqlite"), "publicURL": self.url + "/mcp",
-            "tools": {"search_projects": {"scopes": ["records:read"]}},
-            "oauth": {"scopes": {"records:read": {"words": "read your records"}},
-                      "clients": {"desk": {"name": "The Desk", "redirectURIs": ["http://127.0.0.1/callback"]}}},
-        }
+    `django` is the site whose accounts are used; without it they are the tool-server's own.
+    """
+
+    def __init__(self, directory, django=None):
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        document = json.loads((ROOT / "deploy/examples/oauth/gateway.json").read_text())
+        document["allowedHosts"] = ["127.0.0.1"]
+        document["toolServer"] |= {
+            "allowedHosts": ["127.0.0.1"], "database": str(directory / "chat.sqlite"), "publicURL": self.url + "/mcp"}
         path = directory / "gateway.json"
+        environment = {}
+        if django:
+            document["toolServer"] |= {
+                "database": str(django.database), "stateDatabase": str(directory / "chat.sqlite"),
+                "identity": ["django"], "tools": {}, "oauth": {
+                    "scopes": {"records:read": {"words": "read your records"}},
+                    "clients": document["toolServer"]["oauth"]["clients"]}}
+            environment = {"DJANGO_SECRET_KEY": django.secret}
         path.write_text(json.dumps(document))
-        seeded = subprocess.run([BIN / "tool-server", "seed", "--config", path], capture_output=True, text=True,
-                                check=True)
-        self.password = re.search(r"user alice with password (\S+)", seeded.stdout)[1]
-        self.server = Service([BIN / "tool-server", "--config", path, "--transport", "http", "--port", "0"])
+        if not django:
+            seeded = subprocess.run([BIN / "tool-server", "seed", "--config", path], capture_output=True, text=True,
+                                    check=True)
+            self.password = re.search(r"user alice with password (\S+)", seeded.stdout)[1]
+        self.server = Service([BIN / "tool-server", "--config", path, "--transport", "http", "--port", "0"],
+                              environment)
         upstream = f"http://{self.server.address('main')}/mcp/"
-        self.gateway = Service([BIN / "gateway", "--config", path, "--listen", self.url.removeprefix("http://"),
-                                "--admin", "127.0.0.1:0", "--upstream", upstream])
-        self.gateway.address("main")
+        self.gateway = Service([BIN / "gateway", "--config", path, "--listen", "127.0.0.1:0", "--admin",
+                                "127.0.0.1:0", "--upstream", upstream])
+        self.nginx = Nginx(directory / "nginx", self.gateway.address("main"), port=port,
+                           sites={"/accounts/": django.address} if django else None)
         answers = self.answers = []
 
         class Callback(http.server.BaseHTTPRequestHandler):
@@ -65,7 +78,19 @@ class Site:
                   "code_challenge": CHALLENGE, "code_challenge_method": "S256", "resource": self.url + "/mcp"}
         return f"{self.url}/oauth/authorize?" + urllib.parse.urlencode({**fields, **changes})
 
+    def token(self, answer):
+        fields = {"grant_type": "authorization_code", "code": answer["code"][0], "client_id": "desk",
+                  "redirect_uri": self.redirect, "code_verifier": VERIFIER}
+        with urllib.request.urlopen(f"{self.url}/oauth/token", urllib.parse.urlencode(fields).encode()) as response:
+            return json.load(response)
+
+    def call(self, token, tool):
+        request = urllib.request.Request(f"{self.url}/mcp/{tool}", b"{}", {"Authorization": f"Bearer {token}"})
+        with urllib.request.urlopen(request) as response:
+            return json.load(response)
+
     def stop(self):
+        self.nginx.stop()
         self.gateway.stop()
         self.server.stop()
         self.callback.shutdown()
@@ -76,6 +101,16 @@ def site(tmp_path_factory):
     site = Site(tmp_path_factory.mktemp("oauth"))
     yield site
     site.stop()
+
+
+@pytest.fixture(scope="module")
+def site_of_django(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("django")
+    django = DjangoSite(directory)
+    site = Site(directory, django)
+    yield site
+    site.stop()
+    django.stop()
 
 
 def title(driver, text):
@@ -114,10 +149,7 @@ def test_a_person_signs_in_allows_and_withdraws(driver, site):
     title(driver, "Back")
     answer = site.answers[-1]
     assert answer["state"] == ["s"] and answer["iss"] == [site.url]
-    fields = {"grant_type": "authorization_code", "code": answer["code"][0], "client_id": "desk",
-              "redirect_uri": site.redirect, "code_verifier": VERIFIER}
-    with urllib.request.urlopen(f"{site.url}/oauth/token", urllib.parse.urlencode(fields).encode()) as response:
-        assert json.load(response)["scope"] == "records:read"
+    assert set(site.token(answer)["scope"].split()) == {"records:read", "chat"}
 
     driver.get(f"{site.url}/oauth/grants")
     title(driver, "Your permissions")
@@ -144,3 +176,26 @@ def test_no_page_is_framed(driver, site):
     driver.switch_to.frame(0)
     assert "The Desk" not in driver.page_source
     driver.switch_to.default_content()
+
+
+def test_a_user_of_a_django_site_signs_in_there(driver, site_of_django):
+    site = site_of_django
+    driver.delete_all_cookies()
+    driver.get(site.authorize())
+    title(driver, "The site's login")
+    driver.find_element(By.ID, "id_username").send_keys("mary")
+    driver.find_element(By.ID, "id_password").send_keys("wrong")
+    driver.find_element(By.TAG_NAME, "button").click()
+    title(driver, "The site's login")
+    driver.find_element(By.ID, "id_username").clear()
+    driver.find_element(By.ID, "id_username").send_keys("mary")
+    driver.find_element(By.ID, "id_password").send_keys("a password of the site")
+    driver.find_element(By.TAG_NAME, "button").click()
+    title(driver, "Allow The Desk?")
+    check(driver)
+    assert "mary" in driver.find_element(By.TAG_NAME, "main").text
+    driver.find_element(By.CSS_SELECTOR, "button[value=allow]").click()
+    title(driver, "Back")
+    answer = site.answers[-1]
+    assert answer["iss"] == [site.url]
+    assert site.call(site.token(answer)["access_token"], "get_user_info")["results"]["username"] == "mary"

@@ -236,8 +236,9 @@ extension EndToEnd {
             try await pair.stop()
         }
 
-        @Test func theExampleIsValid() async throws {
-            let example = Checkout.path("deploy/examples/oauth/gateway.json")
+        @Test(arguments: ["tokens", "oauth"])
+        func theExampleIsValid(name: String) async throws {
+            let example = Checkout.path("deploy/examples/\(name)/gateway.json")
             for product in [(BuiltProduct.toolServer, "tools"), (.gateway, "routes")] {
                 let done = try await ChildProcess.run(.init(product.0.path, [product.1, "--config", example]))
                 #expect(done.succeeded, "\(done.error)")
