@@ -2,13 +2,13 @@ package import JSON
 import MCPClient
 import Synchronization
 
-/// The state of the process for `/readyz` and the admin listener. Any thread.
+/// State of the process for `/readyz` and the admin listener. Safe to use from any thread.
 package final class GatewayStatus: Sendable {
     /// Result of the last probe of an upstream.
     package struct UpstreamStatus: Sendable {
         /// Result of the last probe.
         package var isReachable = false
-        /// Why not; nil before the first check.
+        /// Reason why the upstream cannot be reached; nil while it can, and before the first check.
         package var problem: String?
         /// Differences between the configuration and the upstream's tools.
         package var drift: [DriftFinding] = []
@@ -24,7 +24,7 @@ package final class GatewayStatus: Sendable {
             return "the last \(worst.calls) calls failed: \(worst.problem)"
         }
 
-        /// Starts without any upstream probed.
+        /// Creates a status before the first probe.
         package init() {}
 
         init(isReachable: Bool, problem: String?, kind: UpstreamConfiguration.Kind) {
@@ -44,7 +44,7 @@ package final class GatewayStatus: Sendable {
 
     private let state = Mutex(State())
 
-    /// Starts without any upstream probed.
+    /// Creates the status of a process that has not probed an upstream yet.
     package init() {}
 
     /// State of the upstream with that name.
@@ -53,11 +53,11 @@ package final class GatewayStatus: Sendable {
     }
 
     func update(_ upstream: String, _ status: UpstreamStatus) {
-        // An upstream that a reload removed does not come back by a check that was under way.
+        // A check that was under way when a reload removed the upstream must not bring it back.
         state.withLock { if $0.order.contains(upstream) { $0.upstreams[upstream] = status } }
     }
 
-    /// - Parameter kept: Upstreams whose settings are unchanged; what is known of the others is forgotten.
+    /// - Parameter kept: Upstreams whose settings are unchanged. The status of all others is reset.
     func configured(version: Int, upstreams: [String], kept: Set<String>) {
         state.withLock { state in
             state.configurationVersion = version
@@ -75,8 +75,8 @@ package final class GatewayStatus: Sendable {
         state.withLock { $0.isDraining = true }
     }
 
-    /// The answer of `/readyz`: ready while some upstream can be reached and the process is not stopping. Drift is
-    /// reported and changes nothing.
+    /// Answer to `/readyz`: ready while at least one upstream can be reached and the process is not stopping. Drift is
+    /// reported but does not affect readiness.
     package var readiness: (isReady: Bool, document: JSONValue) {
         let state = state.withLock { $0 }
         let isReachable = state.upstreams.values.contains { $0.isReachable }

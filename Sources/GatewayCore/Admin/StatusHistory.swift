@@ -4,17 +4,17 @@ import NIOHTTP1
 import ServiceRuntime
 import Synchronization
 
-/// Samples of the metrics of the last quarter of an hour, so that the charts of the status page are full when it is
-/// opened. Bounded in number and in bytes; the oldest sample goes first.
+/// Samples of the metrics of the last 15 minutes, so that the charts of the status page have data as soon as it is
+/// opened. Bounded in number and in bytes; the oldest sample is dropped first.
 final class StatusHistory: Sendable {
     /// Time between two samples.
     static let interval = Duration.seconds(10)
-    /// Largest number of samples: a quarter of an hour.
+    /// Largest number of samples: those of 15 minutes.
     static let capacity = 91
     /// Largest size of all samples, in bytes.
     static let maximumBytes = 4 << 20
 
-    /// Names that the lines of a sample begin with: what the page draws.
+    /// Names of the metric families that the page draws; only their lines are kept.
     private static let families = [
         "gateway_requests_total{", "gateway_request_duration_seconds_bucket{",
         "gateway_request_duration_seconds_count{",
@@ -45,7 +45,7 @@ final class StatusHistory: Sendable {
         }
     }
 
-    /// Returns the samples, oldest first, and the gateway's time, for the page.
+    /// Returns the samples, oldest first, and the gateway's current time, for the page.
     func document(now: Date) -> JSONValue {
         let samples = samples.withLock { $0 }
         return [

@@ -4,10 +4,10 @@ import MCPClient
 import NIOCore
 import Observability
 
-/// Asks every upstream, again and again, whether it answers and which tools it has.
+/// Probes every upstream periodically: whether it answers, and which tools it has.
 ///
-/// An MCP server is asked for its tools over the gateway's own (anonymous) session: that proves the whole path, and
-/// renews the schemas that arguments are checked against.
+/// An MCP server is asked for its tools over the gateway's own (anonymous) session. This exercises the whole path, and
+/// refreshes the schemas that arguments are checked against.
 final class UpstreamProber: Sendable {
     /// Asks one server of an upstream, given by its place, for its tools.
     typealias Check = @Sendable (Upstream, Int) async -> Result<ToolCatalog, UpstreamFailure>
@@ -20,12 +20,12 @@ final class UpstreamProber: Sendable {
     private let check: Check
     private let changed: @Sendable () -> Void
 
-    /// Pause before an upstream that cannot be reached is asked again.
+    /// Pause before an unreachable upstream is probed again.
     static let impatience: Duration = .milliseconds(250)
 
     /// - Parameters:
     ///   - types: The configured types, which are compared with the tools.
-    ///   - changed: Is called when an upstream's tools became known or may have changed.
+    ///   - changed: Called when an upstream's tools became known or may have changed.
     init(
         _ upstreams: [Upstream], types: [ChatTypeConfiguration], status: GatewayStatus, metrics: GatewayMetrics,
         logger: Logger, check: @escaping Check, changed: @escaping @Sendable () -> Void
@@ -55,7 +55,8 @@ final class UpstreamProber: Sendable {
             let result = await checkAll(upstream)
             guard !Task.isCancelled else { return }
             let status = note(result, upstream)
-            // A server that is not there may be back in a moment. One that answers wrongly is asked ever less often.
+            // An unreachable server may be back in a moment, so it is probed at the short interval. One that answers
+            // wrongly is probed with increasing intervals.
             if case .failure(let failure) = result, failure.kind != .unreachable {
                 pause = min(pause * 2, interval)
             } else {
@@ -65,7 +66,7 @@ final class UpstreamProber: Sendable {
         }
     }
 
-    /// Asks all servers of an upstream at the same time. The first that has an answer speaks for all.
+    /// Probes all servers of an upstream at the same time. The first successful result counts for the upstream.
     private func checkAll(_ upstream: Upstream) async -> Result<ToolCatalog, UpstreamFailure> {
         guard upstream.servers.count > 1 else { return await checkServer(0, upstream) }
         return await withTaskGroup(of: (Int, Result<ToolCatalog, UpstreamFailure>).self) { group in
@@ -88,7 +89,8 @@ final class UpstreamProber: Sendable {
         return result
     }
 
-    /// A server that refuses to list its tools to anonymous callers is there all the same.
+    /// Returns whether a check reached the server; one that refuses to list its tools to anonymous callers counts as
+    /// reached.
     private static func isReachable(_ result: Result<ToolCatalog, UpstreamFailure>) -> Bool {
         switch result {
         case .success: true
@@ -100,7 +102,7 @@ final class UpstreamProber: Sendable {
         }
     }
 
-    /// Takes a check's outcome into the status; logs what changed.
+    /// Stores the result of a check in the status, and logs what changed.
     @discardableResult
     func note(
         _ result: Result<ToolCatalog, UpstreamFailure>, _ upstream: Upstream

@@ -2,12 +2,13 @@ import JSON
 import JSONSchema
 import NIOCore
 
-/// Checks a call's arguments against the tool's input schema, and says what is wrong in the payload's own words.
+/// Checks a call's arguments against the tool's input schema, and names in the error the payload's fields instead of
+/// the tool's arguments.
 ///
-/// Arguments whose check would cost more than its budget go to the tool unchecked, as they do where the schema itself
-/// cannot be used: the tool validates them anyway.
+/// Arguments whose check would exceed its budget, or whose schema cannot be used, are sent to the tool unchecked: the
+/// tool validates them anyway.
 enum ArgumentCheck {
-    /// Returns the error for arguments that do not obey the schema; nil when they do, or when it cannot be told.
+    /// Returns the error for arguments that violate the schema; nil when they are valid or could not be checked.
     static func violation(of call: ChatTranslator.Call, schema: JSONSchema) -> GatewayError? {
         call.arguments.withUnsafeReadableBytes { bytes in
             var scanner = JSONScanner(bytes)

@@ -12,11 +12,11 @@ import JSONConfiguration
 package struct ChatConfiguration: Hashable, Sendable {
     /// The type of a payload without `type`.
     package let defaultType: String
-    /// In the file's order; names are unique.
+    /// Types in the file's order; names are unique.
     package let types: [ChatTypeConfiguration]
-    /// Destination of payloads whose type is not configured; nil: they are errors.
+    /// Destination of payloads whose type is not configured; nil: such payloads are errors.
     package let unknownTypes: UnknownTypesConfiguration?
-    /// Types that come from an upstream's own tools.
+    /// Rules by which the tools of an upstream become types; nil: only configured types exist.
     package let tools: ToolTypesConfiguration?
 
     /// - Parameter upstream: The upstream of types that name none.
@@ -48,7 +48,8 @@ package struct ChatConfiguration: Hashable, Sendable {
     }
 }
 
-/// One type: which tool it calls, with what, and how the result becomes `replies`; or that the old backend serves it.
+/// One chat type: the tool that it calls, the arguments, and the conversion of the result into `replies`; or the old
+/// backend that serves it.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -76,21 +77,21 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
     package let missing: String
     /// Time limit of a call.
     package let timeout: Duration
-    /// Time limit of a streamed answer.
+    /// Time limit of a streamed reply.
     package let streamTimeout: Duration
     /// Shape of the reply.
     package let reply: ChatReplyConfiguration
-    /// Use of the HTTP status that a tool's error names.
+    /// Permission for the tool's error to set the HTTP status.
     package let useToolStatus: Bool
     /// Share of callers that the tool serves; nil for all.
     package let canary: CanaryConfiguration?
-    /// Comparison with an old backend; nil for none.
+    /// - Parameter upstream: The upstream of types that do not name one.
     package let shadow: ShadowConfiguration?
     /// Callers that may use the type.
     package let access: Access
 
-    /// Callers that may use a type: with or without a credential. The validity of the credential, and what
-    /// it allows, the tool decides.
+    /// Callers that may use a type: all, or only those with a credential. Whether the credential is valid, and what it
+    /// allows, is decided by the tool.
     package enum Access: String, CaseIterable, Sendable { case anonymous, authenticated }
 
     init(name: String, _ reader: ConfigurationReader, upstream: String) {
@@ -150,7 +151,7 @@ extension ChatTypeConfiguration {
         "Time limit from the request's first byte to the end of a streamed answer."
     static let standardStreamTimeout = Duration.seconds(600)
 
-    /// A type that a tool gives by itself.
+    /// Creates the type that an upstream's tool provides by itself.
     init(tool: String, arguments: [ChatArgumentConfiguration], _ rules: ToolTypesConfiguration) {
         name = tool
         self.tool = tool
@@ -166,7 +167,7 @@ extension ChatTypeConfiguration {
         shadow = nil
     }
 
-    /// What is said of a missing field unless the type has a text of its own.
+    /// Returns the error text for missing fields, for a type without a text of its own.
     static func missing(_ arguments: [ChatArgumentConfiguration]) -> String {
         let fields = arguments.filter { $0.isRequired && $0.constant == nil }.map(\.source)
         return "Missing " + (fields.isEmpty ? "field" : fields.joined(separator: " or "))
@@ -192,9 +193,9 @@ package struct ChatArgumentConfiguration: Hashable, Sendable {
     package let target: String
     /// Name of the payload's field.
     package let source: String
-    /// Obligation to send the field.
+    /// True if the payload must have the field.
     package let isRequired: Bool
-    /// Removal of white space around a string.
+    /// True if white space around a string is removed.
     package let trim: Bool
     /// Value for a missing field.
     package let defaultValue: JSONValue?
@@ -202,7 +203,7 @@ package struct ChatArgumentConfiguration: Hashable, Sendable {
     package let constant: JSONValue?
     /// Conversion into the argument's type.
     package let coercion: Coercion
-    /// Treatment of `""`, `0`, `false`, `[]` and `{}` as missing.
+    /// True if `""`, `0`, `false`, `[]` and `{}` count as missing.
     package let falsyIsMissing: Bool
 
     init(target: String, _ reader: ConfigurationReader) {
@@ -229,7 +230,7 @@ package struct ChatArgumentConfiguration: Hashable, Sendable {
 }
 
 extension ChatArgumentConfiguration {
-    /// An argument that is the payload's field of the same name.
+    /// Creates an argument that takes the payload's field of the same name.
     init(field: String, isRequired: Bool, falsyIsMissing: Bool) {
         target = field
         source = field

@@ -4,19 +4,19 @@ import MCPClient
 import NIOCore
 import NIOHTTP1
 
-/// The answer to a chat request as server-sent events: `delta` and `progress` while the tool works, then one `reply` or
-/// one `error`. Comments keep the connection open in between.
+/// Response to a chat request as server-sent events: `delta` and `progress` while the tool works, then one `reply` or
+/// one `error`. Comments in between keep the connection open.
 final class ChatEventStream {
-    /// What may wait for a client that reads slower than the tool writes, in bytes.
+    /// Largest number of bytes that may wait for a client that reads slower than the tool writes.
     static let waitingLimit = 1_048_576
 
     private let exchange: HTTPExchange
     private let keepAlive: TimeAmount
     private var timer: Scheduled<Void>?
     private var isOpen = false
-    /// Bytes written since the client last kept up.
+    /// Number of bytes written since the client last kept up.
     private var waiting = 0
-    /// The client fell too far behind and has been cut off.
+    /// Callback for a client that fell too far behind and has been cut off.
     var onOverflow: (() -> Void)?
 
     init(_ exchange: HTTPExchange, keepAlive: Duration) {
@@ -37,7 +37,8 @@ final class ChatEventStream {
         scheduleKeepAlive()
     }
 
-    /// A progress notification: its message is a piece of the answer, anything else it says is progress.
+    /// Sends a progress notification: its message, if any, as a `delta`; its numbers and tool, or a notification
+    /// without a message, as `progress`.
     func send(_ progress: MCPProgress) {
         if let message = progress.message, !message.isEmpty {
             send("delta", JSONValue.object(["text": .string(message)]).serialized)
@@ -51,7 +52,7 @@ final class ChatEventStream {
     }
 
     func finish(reply body: ByteBuffer) {
-        // Line ends would end the event. Outside of strings they are white space, inside they are escaped.
+        // Line ends would end the event. Outside of strings they are white space, inside of strings they are escaped.
         send("reply", body.readableBytesView.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
         end()
     }
@@ -61,7 +62,7 @@ final class ChatEventStream {
         end()
     }
 
-    /// Nothing more is sent; the exchange is over or about to be.
+    /// Sends nothing more: the exchange is over or about to be.
     func stop() {
         isOpen = false
         timer?.cancel()
@@ -103,7 +104,7 @@ final class ChatEventStream {
     private func scheduleKeepAlive() {
         timer = exchange.eventLoop.assumeIsolated().scheduleTask(in: keepAlive) { [weak self] in
             guard let self, isOpen else { return }
-            // A client that does not even take comments is not kept.
+            // A client that does not even read comments is disconnected.
             if exchange.isWritable { write(ByteBuffer(staticString: ": keep-alive\n\n")) }
             scheduleKeepAlive()
         }

@@ -6,21 +6,21 @@ import MCPClient
 import NIOCore
 import NIOHTTP1
 
-/// One `POST /api/chat/`: payload in, tool call, reply out.
+/// One `POST /api/chat/`: the payload is read, the tool is called, the reply is written.
 final class ChatExchange: GatewayExchange {
     let chat: ChatRoutes
     var chatType: ChatType?
     private var running: (any RunningCall)?
     private var isAnswered = false
-    /// Whether the payload was sent unchanged, so that there is no call of a tool to report on.
+    /// True if the payload was sent to the backend unchanged, so that no tool call is reported.
     private var isPayload = false
-    /// Whether the response is the old backend's own.
+    /// True if the response is the old backend's own.
     private var isRelayed = false
-    /// Present once an event stream has been started.
+    /// Event stream of the response, once it has been started.
     private var events: ChatEventStream?
-    /// The upstream that is asked.
+    /// Position of the upstream that is asked, in the configuration's order.
     private var upstreamPlace = 0
-    /// The payload that the main target is asked afterwards too.
+    /// Payload that is sent to the main target too, after the response.
     private var shadowed: (rule: ShadowRule, payload: ByteBuffer)?
 
     init(
@@ -55,7 +55,8 @@ final class ChatExchange: GatewayExchange {
         }
     }
 
-    /// Answers a body that cannot be read; an encoded one (RFC 9110 section 8.4) is told so.
+    /// Responds to a body that cannot be read. Where `Content-Encoding` is the cause, the error says so (RFC 9110
+    /// section 8.4).
     func refuseBody(_ error: GatewayError) {
         let codings = exchange.head.headers["Content-Encoding"].flatMap(\.listElements)
         let isEncoded = codings.contains { !HTTPSyntax.name($0, is: "identity") }
@@ -67,12 +68,13 @@ final class ChatExchange: GatewayExchange {
         self.call(call, at: target)
     }
 
-    /// Why a request of that type is not served at all, however its type is answered.
+    /// Returns the error for a request whose type is over its rate limit or needs a credential; nil when it may go on.
     func refusal(of type: ChatType) -> GatewayError? {
         rateRefusal(of: chat.limitedTypes(with: type)) ?? accessRefusal(to: type)
     }
 
-    /// Presence is all that the gateway can tell; the tool-server checks the credential itself.
+    /// Requires a credential where the type does. The gateway can only check its presence; the tool-server checks its
+    /// validity.
     private func accessRefusal(to type: ChatType) -> GatewayError? {
         guard type.configuration.access == .authenticated, facts.isAnonymous else { return nil }
         var error = GatewayError(.unauthorized, text: "Not authenticated")
@@ -84,7 +86,7 @@ final class ChatExchange: GatewayExchange {
 
     /// Sends a payload to one of its type's targets.
     ///
-    /// - Parameter shadow: How the main target is asked afterwards.
+    /// - Parameter shadow: Rule for asking the main target afterwards.
     func serve(_ type: ChatType, _ body: ByteBuffer, at target: ChatTarget, shadow: ShadowRule? = nil) {
         if let shadow { shadowed = (shadow, body) }
         guard target.tool != nil else { return forward(body, to: target.upstream, timeout: type.timeout) }
@@ -107,7 +109,7 @@ final class ChatExchange: GatewayExchange {
             events.onOverflow = { [self] in cancel() }
             self.events = events
             request.onProgress = { events.send($0) }
-            // A caller that sees the answer grow waits for its end as long as it grows.
+            // For a streamed reply, the time limit starts again with each event.
             request.deadline = exchange.start + type.streamTimeout
             request.idleTimeout = type.timeout
         }
@@ -119,7 +121,7 @@ final class ChatExchange: GatewayExchange {
         side = .chat
         isPayload = true
         beginUpstream(chat.upstreams[upstream].upstream.name)
-        // A fragment is no part of a request (RFC 9110 section 7.1); libcurl would cut the query there.
+        // A fragment does not belong to a request (RFC 9110 section 7.1), and libcurl would cut the query there.
         let query = (exchange.query ?? "").prefix { $0 != "#" }
         let backend = chat.upstreams[upstream].upstream
         let credentials = credentials(for: backend)
@@ -137,7 +139,7 @@ final class ChatExchange: GatewayExchange {
             events?.stop()
         }
         let running = chat.upstreams[upstream].call(call, of: self, for: self)
-        // A call that was already answered has nothing left to cancel.
+        // A call that has already been answered cannot be cancelled any more.
         if !isAnswered { self.running = running }
     }
 
@@ -170,13 +172,13 @@ final class ChatExchange: GatewayExchange {
             upstream?.sessionReused = failure.sessionReused
             upstream?.replays = failure.replays
         }
-        // Cancelled means that the client left: there is no one to answer.
+        // A cancelled call means that the client has left: no response is sent.
         if !failure.isCancelled { fail(failure.error) }
     }
 
     private func fail(_ error: GatewayError) {
         guard let events, exchange.responseStarted else {
-            // The stream's head has not gone out: the error keeps its status.
+            // The stream's head has not been sent yet, so that the error keeps its HTTP status.
             self.events?.stop()
             self.events = nil
             return respond(error)
@@ -220,7 +222,8 @@ final class ChatExchange: GatewayExchange {
 }
 
 extension ChatExchange: CallReceiver {
-    /// The stream's head goes out only when the call is under way: errors known before keep their status.
+    /// Starts the event stream. Its head is sent only now, when the call is under way, so that earlier errors keep
+    /// their HTTP status.
     func callAccepted() { events?.start(headers: headers()) }
 
     func callEnded(_ outcome: UpstreamOutcome) {

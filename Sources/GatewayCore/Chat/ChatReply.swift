@@ -2,7 +2,7 @@ package import JSON
 import MCP
 package import NIOCore
 
-/// Turns a tool's result into `{"type":T,"replies":…}`, around the upstream's own bytes.
+/// Converts a tool's result into `{"type":T,"replies":…}`, around the upstream's own bytes.
 package enum ChatReply {
     /// - Parameters:
     ///   - message: The upstream's JSON-RPC message.
@@ -15,7 +15,7 @@ package enum ChatReply {
             let parts = ToolResultParts(result, in: bytes)
             if parts.isError { return .failure(toolError(parts, type, in: bytes)) }
             guard let structured = parts.structured else { return fromText(type, parts, in: bytes) }
-            // Some servers send `{}` beside the text that they mean.
+            // Some servers send `{}` beside the text that holds the result.
             if isEmptyObject(structured, in: bytes), !parts.texts(in: bytes).isEmpty {
                 return fromText(type, parts, in: bytes)
             }
@@ -29,7 +29,7 @@ package enum ChatReply {
 
     // MARK: Values
 
-    /// The reply that a document stands for: a structured result, or the JSON in a text.
+    /// Returns the reply for a JSON document: a structured result, or the JSON in a text.
     private static func reply(
         _ type: ChatType, _ parts: ToolResultParts, document: JSONSlice, in bytes: UnsafeRawBufferPointer, isText: Bool
     ) -> Result<ByteBuffer, GatewayError> {
@@ -47,7 +47,7 @@ package enum ChatReply {
             } else if !isText {
                 return fromText(type, parts, in: bytes)
             }
-            // Where a function may return a list or an error, servers wrap either of them: {"result": {"error": …}}.
+            // Where a function may return a list or an error, servers wrap both: {"result": {"error": …}}.
             if value.kind == .object, value != document, let error = onlyError(value, in: bytes) {
                 return .failure(toolError(JSONText.string(error, in: bytes), parts, type))
             }
@@ -66,7 +66,7 @@ package enum ChatReply {
         return value
     }
 
-    /// The text of an object that is nothing but an error.
+    /// Returns the text of an object whose only member is an error.
     private static func onlyError(_ object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
         var members = 0
         JSONScanner.members(of: object, in: bytes) { _ in
@@ -78,7 +78,7 @@ package enum ChatReply {
 
     // MARK: Text
 
-    /// The reply from text content alone, as servers without structured results send it.
+    /// Returns the reply for text content alone, as servers without structured results send it.
     private static func fromText(
         _ type: ChatType, _ parts: ToolResultParts, in bytes: UnsafeRawBufferPointer
     ) -> Result<ByteBuffer, GatewayError> {
@@ -94,7 +94,7 @@ package enum ChatReply {
             }
         }
         guard rule.shape == .list else { return .success(plainText(type, texts, in: bytes)) }
-        // One block an element: an empty list has none.
+        // Servers send one block for each element: an empty list has none.
         var list: [UInt8] = [UInt8(ascii: "[")]
         for (index, text) in texts.enumerated() {
             if index > 0 { list.append(UInt8(ascii: ",")) }
@@ -127,7 +127,7 @@ package enum ChatReply {
         }
     }
 
-    /// The text as one string, several blocks joined by line ends; null when there is none.
+    /// Returns the text as one JSON string, several blocks joined by line ends; null when there is none.
     private static func plainText(
         _ type: ChatType, _ texts: [ContentText], in bytes: UnsafeRawBufferPointer
     ) -> ByteBuffer {
@@ -151,7 +151,8 @@ package enum ChatReply {
 
     // MARK: Writing
 
-    /// A list is cut at the limit; a single value becomes a list of one, a null an empty list unless the type wraps.
+    /// Returns the response body. A list is cut at the limit; a single value becomes a list of one element, null an
+    /// empty list, unless the type wraps.
     private static func body(_ type: ChatType, _ value: JSONSlice, in bytes: UnsafeRawBufferPointer) -> ByteBuffer {
         let rule = type.configuration.reply
         var buffer = ByteBufferAllocator().buffer(capacity: type.replyHead.count + value.count + 4)
@@ -175,7 +176,8 @@ package enum ChatReply {
         return buffer
     }
 
-    /// Where the last element within the limit ends; nil when the array is no longer than that.
+    /// Returns the offset where the last element within the limit ends; nil when the array is not longer than the
+    /// limit.
     private static func end(of array: JSONSlice, elements limit: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
         var count = 0
         var end: Int?
@@ -205,7 +207,7 @@ package enum ChatReply {
         var error = GatewayError(.toolError, text: text, executed: .yes)
         guard let status = parts.declaredStatus else { return error }
         if status == 503 {
-            // Not now: no fault of the request, whatever the type says about statuses that blame it.
+            // 503 with `Retry-After`: the request is not to blame, so the status counts whatever the type says.
             error.declaredStatus = status
             error.retryAfter = "1"
         } else if type.configuration.useToolStatus {
@@ -215,7 +217,7 @@ package enum ChatReply {
     }
 }
 
-/// The members of a reply's document that say what it is. Of duplicate members the last counts.
+/// Members of a reply's document that decide how it is read. Of duplicate members the last counts.
 private struct DocumentMembers {
     private(set) var error: JSONSlice?
     private(set) var results: JSONSlice?
@@ -234,7 +236,7 @@ private struct DocumentMembers {
         }
     }
 
-    /// The text of `{"error": TEXT}`; a result beside it makes it a result with a remark.
+    /// Text of `{"error": TEXT}`. An object that has a result beside the error is a result.
     var onlyError: JSONSlice? {
         guard let error, error.kind == .string, results == nil, result == nil else { return nil }
         return error

@@ -2,11 +2,11 @@ import JSON
 import MCPClient
 import NIOCore
 
-/// The chat types under one configuration, as one worker serves them: translator, schemas and upstreams. Confined to the
+/// Chat types under one configuration, as one worker serves them: translator, schemas and upstreams. Confined to the
 /// worker's event loop.
 final class ChatRoutes {
     let configuration: ChatConfiguration
-    /// In the order of the configuration's upstreams.
+    /// Load balancers in the order of the configuration's upstreams.
     let upstreams: [LoadBalancer]
     /// The time between the comments that keep a silent event stream open.
     let keepAlive: Duration
@@ -21,9 +21,9 @@ final class ChatRoutes {
     /// The configured types, and those that the tools give.
     private(set) var types: TypeMap
     var translator: ChatTranslator
-    /// Whether some request may have another way than to a tool.
+    /// True if some type has another target than a tool of its upstream, such as a backend, a canary or a shadow.
     let isRouted: Bool
-    /// In the order of the types.
+    /// Tools in the order of the types.
     private var tools: [TypeTools] = []
     private let limiter: RateLimiter?
     /// The tools whose calls count in the limit of a type.
@@ -64,7 +64,7 @@ final class ChatRoutes {
         ) { first, _ in first }
     }
 
-    /// Takes over what is known of the upstreams' tools.
+    /// Reads the tools that the upstreams last listed.
     func takeCatalogs() {
         let catalogs = catalogs
         if configuration.tools != nil {
@@ -87,7 +87,7 @@ final class ChatRoutes {
         }
     }
 
-    /// Returns the types in whose limits a call of a type counts: its own, and those of types with the same tool.
+    /// Returns the types whose limits a call of a type counts against: its own, and those of types with the same tool.
     func limitedTypes(with type: ChatType) -> [String] {
         guard let limiter else { return [] }
         let others = type.target.tool.map {
@@ -97,23 +97,23 @@ final class ChatRoutes {
         return limiter.limits(type: type.name) && !types.contains(type.name) ? types + [type.name] : types
     }
 
-    /// Whether the tool of a type's main target is known to change nothing. Types of another list than the present one
-    /// are not known.
+    /// Returns whether the tool of a type's main target is known to be read-only. False for a type of an earlier
+    /// configuration.
     func isReadOnly(_ type: ChatType) -> Bool {
         guard tools.indices.contains(type.index), types.types[type.index].name == type.name else { return false }
         return tools[type.index].main?.definition.annotations?.readOnlyHint == true
     }
 
-    /// Checks the arguments before anything is sent; nil when they are right, or when the tool is not known.
+    /// Checks the arguments before anything is sent. Returns nil when they are valid, or when the tool is not known.
     func violation(of call: ChatTranslator.Call, at target: ChatTarget) -> GatewayError? {
         let tools = tools[call.type.index]
         guard let schema = (target == call.type.target ? tools.main : tools.other)?.inputSchema else { return nil }
         return ArgumentCheck.violation(of: call, schema: schema)
     }
 
-    /// Returns the call that a payload of a known type asks for, checked against the schema of the main target's tool.
+    /// Returns the call for a payload of a known type, checked against the schema of the main target's tool.
     func call(_ type: ChatType, _ payload: ByteBuffer) -> Result<ChatTranslator.Call, GatewayError> {
-        // Another payload may have been translated since.
+        // The translator may have read another payload since.
         if case .failure(let error) = translator.type(of: payload) { return .failure(error) }
         return translator.call(type, payload).flatMap { call in
             violation(of: call, at: type.target).map { .failure($0) } ?? .success(call)

@@ -1,9 +1,9 @@
 import JSON
 package import NIOCore
 
-/// Turns a chat payload into the arguments of a tool call.
+/// Translator from chat payloads to the arguments of tool calls.
 ///
-/// One scan over the client's bytes; the arguments are spliced from them, never decoded and encoded again.
+/// It scans the client's bytes once; values are copied from them, never decoded and encoded again.
 package struct ChatTranslator {
     /// A payload, translated into a call.
     package struct Call {
@@ -14,10 +14,10 @@ package struct ChatTranslator {
     }
 
     private let map: TypeMap
-    /// The last value of each known field; kept between requests so that a request allocates nothing for it.
+    /// Last value of each known field; kept between requests so that a request does not allocate it.
     private var values: [JSONSlice?]
 
-    /// Translates with a map of types.
+    /// Creates a translator for a map of types.
     package init(_ map: TypeMap) {
         self.map = map
         values = Array(repeating: nil, count: map.fields.count)
@@ -37,7 +37,7 @@ package struct ChatTranslator {
         }
     }
 
-    /// The type that a payload names. ``call(_:_:)`` may follow with the same body.
+    /// Returns the type that a payload names. ``call(_:_:)`` may follow with the same body.
     package mutating func type(of body: ByteBuffer) -> Result<ChatType, GatewayError> {
         for place in values.indices { values[place] = nil }
         return body.withUnsafeReadableBytes { bytes in
@@ -50,7 +50,7 @@ package struct ChatTranslator {
         }
     }
 
-    /// The call that the payload last given to ``type(of:)`` asks for.
+    /// Returns the call for the payload last given to ``type(of:)``.
     package func call(_ type: ChatType, _ body: ByteBuffer) -> Result<Call, GatewayError> {
         body.withUnsafeReadableBytes { bytes in
             do throws(GatewayError) {
@@ -72,7 +72,8 @@ package struct ChatTranslator {
         }
     }
 
-    /// `type` is exempt from the rule of missing fields: only its absence means the default.
+    /// Returns the type of the payload. `type` is exempt from the rule for missing fields: only an absent `type` means
+    /// the default.
     private func type(in bytes: UnsafeRawBufferPointer) throws(GatewayError) -> ChatType {
         guard let name = values[PayloadFields.type] else {
             if let type = map.defaultType { return type }
@@ -99,7 +100,7 @@ package struct ChatTranslator {
         return arguments
     }
 
-    /// The argument's value; nil when it is left out.
+    /// Returns the argument's value; nil when it is left out.
     private func value(
         of argument: ChatType.Argument, _ type: ChatType, in bytes: UnsafeRawBufferPointer
     ) throws(GatewayError) -> ArgumentValue? {
@@ -133,7 +134,7 @@ package struct ChatTranslator {
     }
 }
 
-/// Where the text of an argument's value comes from.
+/// Source of the text of an argument's value.
 enum ArgumentValue {
     /// JSON text of the configuration.
     case prepared([UInt8])
@@ -142,8 +143,8 @@ enum ArgumentValue {
     /// Text of the payload that goes between quotes; valid there as it is.
     case quoted(Range<Int>)
 
-    /// A value of the payload, turned into the wanted type where that is unambiguous. What cannot be turned stays what
-    /// it is: the check against the tool's schema, or the tool, says what is wrong with it.
+    /// Converts a value of the payload into the configured type where that is unambiguous. A value that cannot be
+    /// converted stays as it is: the check against the tool's schema, or the tool, reports it.
     init(_ slice: JSONSlice, _ coercion: ChatArgumentConfiguration.Coercion, in bytes: UnsafeRawBufferPointer) {
         switch (coercion, slice.kind) {
         case (.string, .number), (.string, .bool):
@@ -158,7 +159,7 @@ enum ArgumentValue {
         }
     }
 
-    /// The kind of the JSON document that a string's content is.
+    /// Returns the kind of the scalar in a string's content.
     private static func scalarKind(_ bytes: UnsafeRawBufferPointer, isInteger: Bool) -> JSONKind? {
         guard bytes.count <= 64 else { return nil }
         if isInteger, bytes.contains(where: { $0 != UInt8(ascii: "-") && !(0x30...0x39).contains($0) }) { return nil }
@@ -180,12 +181,13 @@ enum ArgumentValue {
     }
 }
 
-/// `Unknown type: T`.
+/// Text of the error `Unknown type: T`.
 enum UnknownTypeText {
-    /// How much of T is shown, in Unicode code points.
+    /// Largest number of code points of T that are shown.
     static let limit = 200
 
-    /// A string's own text, else the value's JSON text. Control characters become U+FFFD; nothing else is escaped.
+    /// Returns the error text with a string's own text, or any other value's JSON text. Control characters become
+    /// U+FFFD; nothing else is escaped.
     static func make(_ type: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
         "Unknown type: " + JSONText.string(type, in: bytes).printable(limit)
     }

@@ -1,9 +1,10 @@
 import JSON
 import NIOCore
 
-/// A configured type, prepared for the hot path: everything that can be known at load is bytes already.
+/// A configured type, prepared for the hot path: everything that is known when the configuration is read is stored as
+/// bytes.
 ///
-/// A class so that a request carries one reference instead of a copy.
+/// A class, so that a request carries one reference instead of a copy.
 package final class ChatType: Sendable {
     /// One argument of the tool call.
     struct Argument: Sendable {
@@ -35,18 +36,18 @@ package final class ChatType: Sendable {
     let arguments: [Argument]
     /// `{"type":T,"replies":`.
     let replyHead: [UInt8]
-    /// From the request's first byte; of a streamed answer: to its first event, and from each to the next.
+    /// Time limit: from the request's first byte; for a streamed reply, until its first event, and between events.
     let timeout: TimeAmount
-    /// From the request's first byte to the end of a streamed answer.
+    /// Time limit from the request's first byte to the end of a streamed reply.
     let streamTimeout: TimeAmount
-    /// Looked up once; nil where nothing is measured.
+    /// Instruments of the type, looked up once; nil where nothing is measured.
     let instruments: TypeInstruments?
 
     /// Name in the payload's `type`.
     package var name: String { configuration.name }
     /// Name of the tool.
     package var tool: String { configuration.tool }
-    /// Whether every request becomes a call of the type's tool, with nothing else to decide.
+    /// True if every request becomes a call of the type's tool, without routing.
     var isPlain: Bool { target.tool != nil && route.other == nil }
 
     init(
@@ -72,9 +73,9 @@ package final class ChatType: Sendable {
     }
 }
 
-/// The payload's fields that any type reads, with their places; every other field is skipped.
+/// Fields of the payload that any type reads, with their places; every other field is skipped.
 package struct PayloadFields: Sendable {
-    /// The place of `type`.
+    /// Place of `type`.
     static let type = 0
 
     private var names: [[UInt8]] = [Array("type".utf8)]
@@ -88,7 +89,7 @@ package struct PayloadFields: Sendable {
         return names.count - 1
     }
 
-    /// The place of a key, escapes undone.
+    /// Returns the place of a key, with its escapes decoded; nil when no type reads it.
     func place(of key: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int? {
         let length = key.content.count
         for (place, name) in names.enumerated() where key.hasEscapes || name.count == length {
@@ -103,15 +104,15 @@ package struct PayloadFields: Sendable {
 package struct TypeMap: Sendable {
     /// Types in the configuration's order.
     package let types: [ChatType]
-    /// The type of a payload without `type`; nil when no type is configured.
+    /// Type of a payload without `type`; nil when no type is configured.
     package let defaultType: ChatType?
     let fields: PayloadFields
     private let byName: [String: ChatType]
 
     /// - Parameters:
     ///   - upstreams: The configuration's upstreams, in its order.
-    ///   - toolTypes: Types that the upstreams' tools give, beside the configured ones.
-    ///   - metrics: Where the types' instruments are; nil: nothing is measured.
+    ///   - toolTypes: Types that the upstreams' tools provide, beside the configured ones.
+    ///   - metrics: Metrics with the types' instruments; nil: nothing is measured.
     package init(
         _ configuration: ChatConfiguration, upstreams: [UpstreamConfiguration],
         toolTypes: [ChatTypeConfiguration] = [], metrics: GatewayMetrics? = nil
@@ -134,7 +135,7 @@ package struct TypeMap: Sendable {
     /// Type with that name.
     package subscript(name: String) -> ChatType? { byName[name] }
 
-    /// The type that a string names, without making a `String` of it.
+    /// Returns the type that a JSON string names, without making a `String` of it.
     func type(named name: JSONSlice, in bytes: UnsafeRawBufferPointer) -> ChatType? {
         for type in types where name.hasEscapes || type.name.utf8.count == name.content.count {
             if JSONText.equals(name, type.name, in: bytes) { return type }

@@ -2,7 +2,7 @@ package import JSON
 import MCP
 package import MCPClient
 
-/// A difference between a configured type and the upstream's tools as they are.
+/// A difference between a configured type and the upstream's current tools.
 package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
     /// Kind of difference.
     package enum Kind: String, Sendable {
@@ -10,7 +10,7 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         case unfilledArgument = "unfilled_argument"
         case unknownArgument = "unknown_argument"
         case typeMismatch = "type_mismatch"
-        /// A shadowed type's tool may change something, so that it is not asked.
+        /// The tool of a shadowed type is not declared read-only, so that it is not called.
         case notReadOnly = "not_read_only"
         /// The tool's input schema cannot be used, so that its arguments are not checked.
         case uncheckedArguments = "unchecked_arguments"
@@ -101,7 +101,7 @@ package enum Drift {
         return findings
     }
 
-    /// What the configuration alone says about an argument's JSON type.
+    /// Returns the JSON type of an argument as far as the configuration determines it.
     private static func kind(of argument: ChatArgumentConfiguration) -> String? {
         if let value = argument.constant ?? argument.defaultValue { return kind(of: value) }
         if argument.trim { return "string" }

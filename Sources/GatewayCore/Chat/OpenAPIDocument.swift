@@ -5,7 +5,7 @@ package import MCPClient
 import NIOCore
 import NIOHTTP1
 
-/// `GET /openapi.json`.
+/// Response to `GET /openapi.json`.
 final class OpenAPIExchange: GatewayExchange {
     private let chat: ChatRoutes
 
@@ -25,7 +25,7 @@ final class OpenAPIExchange: GatewayExchange {
     }
 }
 
-/// OpenAPI 3.1 of the configured types, with what the live tools say about their arguments.
+/// OpenAPI 3.1 document of the configured types, with the arguments as the live tools describe them.
 package enum OpenAPIDocument {
     /// Returns the OpenAPI document of the chat types.
     package static func make(_ chat: ChatConfiguration, catalogs: [String: ToolCatalog]) -> JSONValue {
@@ -80,7 +80,7 @@ package enum OpenAPIDocument {
             if argument.isRequired, schema["type"]?.string == "string", schema["minLength"] == nil {
                 schema["minLength"] = 1
             }
-            // A coerced or missing value is none that the tool's own schema describes.
+            // The tool's schema describes neither a value before its conversion nor a missing one.
             if argument.coercion != .none || !argument.isRequired { schema["type"] = nil }
             properties[argument.source] = .object(schema)
             if argument.isRequired { required.append(.string(argument.source)) }
@@ -99,7 +99,7 @@ package enum OpenAPIDocument {
         return .object(example)
     }
 
-    /// A value that a schema describes: one that it names itself, else any of its type.
+    /// Returns an example for a schema: the value that it names itself, else one of its type.
     private static func value(_ schema: JSONValue) -> JSONValue {
         if let known = schema["examples"]?.array?.first ?? schema["default"] ?? schema["enum"]?.array?.first {
             return known
@@ -113,7 +113,7 @@ package enum OpenAPIDocument {
         }
     }
 
-    /// - Parameter isOpen: Whether types that are not listed are served too.
+    /// - Parameter isOpen: True if payloads of types that are not listed are served too.
     private static func responses(_ types: [ChatTypeConfiguration], isOpen: Bool) -> JSONValue {
         let reply: JSONValue = [
             "type": "object", "required": ["type", "replies"],
@@ -152,7 +152,7 @@ package enum OpenAPIDocument {
                 ],
             ]
         }
-        // What a tool declares may be any 4xx.
+        // A tool may declare any 4xx status.
         responses["4XX"] = [
             "description": "An error of the tool with a status of its own.",
             "content": ["application/json": ["schema": ["$ref": "#/components/schemas/Error"]]],

@@ -1,6 +1,6 @@
 import JSON
 
-/// The old Python API's notions of a missing value and of a trimmed one, on slices.
+/// The old Python API's rules for missing values and for trimming, applied to JSON slices.
 enum PythonValue {
     /// Returns whether Python calls the decoded value false: null, false, any zero (`0.0`, `-0`, `0e5`, and what underflows to zero),
     /// `""`, `[]` and `{}`.
@@ -35,8 +35,8 @@ enum PythonValue {
         slice.range.contains { bytes[$0] == UInt8(ascii: ".") || bytes[$0] | 0x20 == UInt8(ascii: "e") }
     }
 
-    /// Returns the part of a string's content (inside the quotes) that remains when what Python's `str.strip` removes is taken
-    /// from both ends, written raw or as an escape. U+200B and U+FEFF stay, as they do in Python.
+    /// Returns the part of a string's content (inside the quotes) that remains after trimming as Python's `str.strip`
+    /// does; white space counts written raw or as an escape. U+200B and U+FEFF stay, as they do in Python.
     static func trimmed(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Range<Int> {
         let content = slice.content
         guard slice.kind == .string else { return content }
@@ -46,7 +46,8 @@ enum PythonValue {
         return lower..<(slice.hasEscapes ? endByWalking(lower, inside) : endFromBehind(lower, inside))
     }
 
-    /// Escapes can only be read forwards, so the end of the last character that stays is remembered on the way.
+    /// Returns the end of the trimmed content. Escapes can only be read forwards, so that the end of the last character
+    /// that stays is remembered on the way.
     private static func endByWalking(_ start: Int, _ bytes: UnsafeRawBufferPointer) -> Int {
         var position = start
         var end = start
@@ -75,7 +76,7 @@ enum PythonValue {
         return end
     }
 
-    /// Length in bytes of the white space character at `start`, raw or escaped; nil when there is none.
+    /// Returns the length in bytes of the white space character at `start`, raw or escaped; nil when there is none.
     private static func spaceLength(at start: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
         let lead = bytes[start]
         switch lead {
@@ -97,7 +98,7 @@ enum PythonValue {
         }
     }
 
-    /// Python's `str.isspace`.
+    /// Returns whether Python's `str.isspace` is true for a scalar.
     private static func isSpace(_ scalar: UInt32) -> Bool {
         switch scalar {
         case 0x09...0x0D, 0x1C...0x20, 0x85, 0xA0, 0x1680, 0x2000...0x200A, 0x2028, 0x2029, 0x202F, 0x205F, 0x3000: true

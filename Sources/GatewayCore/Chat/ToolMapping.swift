@@ -2,8 +2,8 @@ import JSON
 import MCP
 import MCPClient
 
-/// `x-mcp-tool` in the OpenAPI document: which tool a type calls and how its arguments are made, so that a reader (the
-/// page, for one) can tell what MCP carries.
+/// `x-mcp-tool` in the OpenAPI document: the tool that a type calls and how its arguments are made, so that a reader
+/// (such as the page) can show the MCP call.
 enum ToolMapping {
     static func json(_ type: ChatTypeConfiguration, _ entry: ToolCatalog.Entry?) -> JSONValue {
         var arguments: JSONObject = [:]

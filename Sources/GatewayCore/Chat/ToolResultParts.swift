@@ -1,13 +1,13 @@
 import JSON
 import MCP
 
-/// The members of a `CallToolResult` that a reply is made of. Of duplicate members the last counts.
+/// Members of a `CallToolResult` that a reply is made of. Of duplicate members the last counts.
 struct ToolResultParts {
-    /// Nil when absent or null.
+    /// Structured content; nil when absent or null.
     private(set) var structured: JSONSlice?
     private(set) var content: JSONSlice?
     private(set) var isError = false
-    /// The status that the tool declares: 4xx or 503.
+    /// HTTP status that the tool declares: 4xx or 503.
     private(set) var declaredStatus: Int?
 
     init(_ result: JSONSlice, in bytes: UnsafeRawBufferPointer) {
@@ -31,8 +31,8 @@ struct ToolResultParts {
         }
     }
 
-    /// Returns the text of each text block; where there is none, the words that stand for each block of another kind.
-    /// Read only where it is needed: usually it repeats the structured result.
+    /// Returns the text of each text block; where there is none, a description of each block of another kind. Called
+    /// only where needed: usually the text repeats the structured result.
     func texts(in bytes: UnsafeRawBufferPointer) -> [ContentText] {
         guard let content else { return [] }
         var texts: [ContentText] = []
@@ -52,16 +52,17 @@ struct ToolResultParts {
     }
 }
 
-/// A text of a tool's result: as it stands in the message, or words for content that is no text.
+/// A text of a tool's result: as it stands in the message, or a description of content other than text.
 enum ContentText {
     /// A JSON string of the message.
     case written(JSONSlice)
-    /// The inside of a JSON string.
+    /// The content of a JSON string, without its quotes.
     case made([UInt8])
 
-    /// The words for a block that is no text block; nil for a kind that is not known, or without what says what it is.
+    /// Creates the description of a block other than text; nil for an unknown kind, or one without its required
+    /// members.
     ///
-    /// An embedded resource that has a text is that text. Otherwise: `image (image/png, 1024 bytes)`, `audio (…)`,
+    /// An embedded resource with a text becomes that text. Otherwise: `image (image/png, 1024 bytes)`, `audio (…)`,
     /// `URI (application/pdf, 1024 bytes)` for an embedded resource, `Title: URI` for a link.
     init?(block: JSONSlice, in bytes: UnsafeRawBufferPointer) {
         func text(_ name: StaticString, of object: JSONSlice) -> String? {
@@ -99,7 +100,7 @@ enum ContentText {
         self = .made(Array(JSONText.quoted(words).dropFirst().dropLast()))
     }
 
-    /// The bytes that a Base64 string stands for, whether it is padded or not.
+    /// Returns the number of bytes that a Base64 string encodes, with or without padding.
     private static func decodedSize(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int? {
         guard slice.kind == .string else { return nil }
         let content = bytes[slice.content]
@@ -107,7 +108,7 @@ enum ContentText {
         return (content.count - padding) / 4 * 3 + max(0, (content.count - padding) % 4 - 1)
     }
 
-    /// Calls `body` with the inside of the JSON string, escapes untouched.
+    /// Calls `body` with the content of the JSON string, escapes unchanged.
     func withContent(in bytes: UnsafeRawBufferPointer, _ body: (UnsafeRawBufferPointer) -> Void) {
         switch self {
         case .written(let slice): body(UnsafeRawBufferPointer(rebasing: bytes[slice.content]))
@@ -115,7 +116,7 @@ enum ContentText {
         }
     }
 
-    /// Returns the text itself, as UTF-8.
+    /// Returns the decoded text, as UTF-8.
     func unescaped(in bytes: UnsafeRawBufferPointer) -> [UInt8] {
         switch self {
         case .written(let slice):
@@ -123,13 +124,13 @@ enum ContentText {
             JSONText.appendUnescaped(slice, in: bytes, to: &text)
             return text
         case .made(let content):
-            // Words of ours around text of theirs: quoted above, so that it is valid.
+            // The description was quoted when it was made, so that it is valid.
             let quoted = [UInt8(ascii: "\"")] + content + [UInt8(ascii: "\"")]
             return Array(((try? JSONValue(parsing: quoted))?.string ?? "").utf8)
         }
     }
 
-    /// Bytes of the inside, at most.
+    /// Largest number of bytes of the content.
     var count: Int {
         switch self {
         case .written(let slice): slice.count

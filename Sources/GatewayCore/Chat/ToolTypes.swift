@@ -2,10 +2,10 @@ import JSON
 import MCP
 package import MCPClient
 
-/// The types that follow from an upstream's tools.
+/// Types that follow from an upstream's tools.
 package enum ToolTypes {
     /// - Parameters:
-    ///   - chat: The configuration; its own types win.
+    ///   - chat: The configuration; its own types take precedence.
     ///   - catalogs: The tools by upstream, as far as they are known.
     package static func make(_ chat: ChatConfiguration, _ catalogs: [String: ToolCatalog]) -> [ChatTypeConfiguration] {
         guard let rules = chat.tools, let catalog = catalogs[rules.upstream] else { return [] }
@@ -18,7 +18,8 @@ package enum ToolTypes {
         }
     }
 
-    /// `type` names the payload's type: a tool that cannot do without an argument of that name cannot be one.
+    /// Returns whether a tool requires an argument named `type`. Such a tool cannot be a type, because the payload's
+    /// `type` names the type.
     private static func needsTypeField(_ schema: JSONValue) -> Bool {
         schema["required"]?.array?.contains("type") == true
     }
@@ -27,7 +28,7 @@ package enum ToolTypes {
         let required = Set((schema["required"]?.array ?? []).compactMap(\.string))
         return (schema["properties"]?.object ?? [:]).filter { $0.key != "type" }.map { name, property in
             let isRequired = required.contains(name)
-            // As with configured types, a required text must say something. A zero or false is a value like any other.
+            // As with configured types, a required text must not be empty; zero and false are values like any other.
             let isText = property["type"]?.string == "string"
             return ChatArgumentConfiguration(
                 field: name, isRequired: isRequired, falsyIsMissing: isRequired && isText)

@@ -1,8 +1,8 @@
 import JSONConfiguration
 package import MCPAggregator
 
-/// Types that the upstream's own tools give: the type's name is the tool's, its fields are the arguments of the input
-/// schema. They come and go with the tools. A configured type of the same name wins.
+/// Types that the upstream's own tools provide: the type's name is the tool's, its fields are the arguments of the
+/// input schema. They appear and disappear with the tools. A configured type of the same name takes precedence.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -19,7 +19,7 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
     package let upstream: String
     /// Patterns of tools that become types.
     package let allow: [NamePattern]
-    /// Patterns of tools that do not.
+    /// Patterns of tools that do not become types.
     package let deny: [NamePattern]
     /// Time limit of a call.
     package let timeout: Duration
@@ -29,7 +29,7 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
     package let limit: Int
     /// Shape of the reply.
     package let reply: ChatReplyConfiguration
-    /// Use of the HTTP status that a tool's error names.
+    /// Permission for the tool's error to set the HTTP status.
     package let useToolStatus: Bool
 
     init(_ reader: ConfigurationReader, upstream: String) {

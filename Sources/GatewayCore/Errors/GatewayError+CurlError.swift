@@ -1,7 +1,7 @@
 import CurlTransport
 
 extension GatewayError {
-    /// A request of the pass-through that the upstream did not answer.
+    /// Creates the error of a passed-through request that the upstream did not answer.
     init(_ failure: CurlError) {
         let label: GatewayErrorLabel =
             switch failure.kind {

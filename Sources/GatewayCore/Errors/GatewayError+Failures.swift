@@ -2,7 +2,7 @@ import HTTPServer
 import MCPClient
 
 extension GatewayError {
-    /// A request that could not be read.
+    /// Creates the error of a request that could not be read.
     init(_ failure: HTTPFailure) {
         let label: GatewayErrorLabel =
             switch failure {
@@ -15,7 +15,7 @@ extension GatewayError {
         self.init(label, detail: failure.description)
     }
 
-    /// A call that has no result.
+    /// Creates the error of a call without a result.
     init(_ failure: MCPCallFailure) {
         let label: GatewayErrorLabel =
             switch failure.kind {

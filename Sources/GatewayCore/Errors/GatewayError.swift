@@ -1,4 +1,4 @@
-/// Everything that can go wrong with a request, as the client, the metrics and the access log see it.
+/// An error of a request, as the client, the metrics and the access log see it.
 ///
 /// One type for all routes; ``GatewayErrorResponse`` is the only place that turns it into a response.
 package struct GatewayError: Error, Hashable, Sendable {
@@ -7,18 +7,18 @@ package struct GatewayError: Error, Hashable, Sendable {
         case downstream, gateway, upstream, tool
     }
 
-    /// Knowledge of the tool's execution: `no` only where that is certain.
+    /// Answer to whether the tool was executed; `no` only where that is certain.
     package enum Executed: String, Sendable {
         case no, yes, unknown
     }
 
     /// Kind of failure.
     package let label: GatewayErrorLabel
-    /// The text for people; the label's own text when nil.
+    /// Text for people; nil: the label's own text.
     package var text: String?
-    /// A status that replaces the label's: tools may declare a 4xx or 503 for their errors.
+    /// Status that replaces the label's: tools may declare a 4xx or 503 for their errors.
     package var declaredStatus: Int?
-    /// Knowledge of the tool's execution.
+    /// Answer to whether the tool was executed.
     package var executed: Executed
     /// The upstream's challenges, each the value of one `WWW-Authenticate` header.
     package var challenges: [String] = []
@@ -26,10 +26,10 @@ package struct GatewayError: Error, Hashable, Sendable {
     package var retryAfter: String?
     /// The upstream's cookies, each the value of one `Set-Cookie` header.
     package var setCookies: [String] = []
-    /// Details for the log alone: addresses, transport errors.
+    /// Details for the log only: addresses, transport errors.
     package var detail: String?
 
-    /// Describes a failure of a request.
+    /// Creates the error of a request.
     package init(
         _ label: GatewayErrorLabel, text: String? = nil, executed: Executed = .no, retryAfter: String? = nil,
         detail: String? = nil
@@ -41,20 +41,20 @@ package struct GatewayError: Error, Hashable, Sendable {
         self.detail = detail
     }
 
-    /// The text for people.
+    /// Text for people.
     package var message: String { text ?? label.facts.text }
 
-    /// The response's status.
+    /// Returns the response's status.
     package func status(_ style: GatewayErrorStyle) -> Int {
         let status = declaredStatus ?? label.facts.status
         return style == .legacy && (status == 502 || status == 504) ? 500 : status
     }
 }
 
-/// Form of the reply for failures of the upstream.
+/// Statuses of the responses to upstream failures.
 package enum GatewayErrorStyle: String, CaseIterable, Sendable {
-    /// 502 and 504.
+    /// 502 and 504, as RFC 9110 defines them.
     case standard
-    /// 500 for both, as the old API did.
+    /// 500 instead of both, as the old API did.
     case legacy
 }

@@ -1,4 +1,4 @@
-/// The bounded name of a failure: in metrics, in the access log and in problem documents.
+/// Name of an error in metrics, in the access log and in problem documents; a bounded set.
 package enum GatewayErrorLabel: String, CaseIterable, Sendable {
     case methodNotAllowed = "method_not_allowed"
     case notFound = "not_found"
@@ -30,9 +30,9 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
     package struct Facts: Sendable {
         /// Form of the body for clients that do not ask for a problem document.
         package enum Body: Sendable {
-            /// Nothing, as `text/plain`.
+            /// Empty body, as `text/plain`.
             case empty
-            /// The bare text, as `text/plain`.
+            /// The text alone, as `text/plain`.
             case text
             /// `{"error": TEXT}`.
             case json
@@ -43,11 +43,11 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         /// Party that caused the error.
         package let source: GatewayError.Source
         package let body: Body
-        /// The text when the error brings none of its own.
+        /// Text for an error that does not have its own.
         package let text: String
-        /// The short, constant summary of problem documents.
+        /// Short, constant summary for problem documents.
         package let title: String
-        /// A `Retry-After` in seconds where the gateway itself can tell.
+        /// Value of `Retry-After` in seconds, where the gateway can determine it.
         package let retryAfter: String?
 
         fileprivate init(
@@ -63,7 +63,7 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         }
     }
 
-    /// The row of this label.
+    /// Row of this label.
     package var facts: Facts {
         switch self {
         case .methodNotAllowed: Facts(405, .downstream, "Method not allowed", body: .empty)

@@ -2,7 +2,7 @@ package import JSON
 package import NIOCore
 package import NIOHTTP1
 
-/// A failure as an HTTP response. The only place that makes one.
+/// HTTP response for an error. Error responses are made only here.
 package struct GatewayErrorResponse {
     /// HTTP status.
     package let status: HTTPResponseStatus
@@ -11,8 +11,8 @@ package struct GatewayErrorResponse {
     package let body: ByteBuffer
 
     /// - Parameters:
-    ///   - wantsProblem: The client accepts `application/problem+json` (RFC 9457).
-    ///   - requestID: Names the occurrence in the problem document.
+    ///   - wantsProblem: True if the client accepts `application/problem+json` (RFC 9457).
+    ///   - requestID: Identifier of the occurrence in the problem document.
     package init(_ error: GatewayError, style: GatewayErrorStyle, wantsProblem: Bool, requestID: String) {
         let code = error.status(style)
         status = HTTPResponseStatus(statusCode: code)
@@ -30,7 +30,7 @@ package struct GatewayErrorResponse {
                 body = ByteBuffer(bytes: JSONValue.object(["error": .string(error.message)]).serialized)
             }
         }
-        // The text may reflect the request: nothing may take it for a page, frame it or keep it.
+        // The text may reflect the request: it must not be rendered as a page, framed or cached.
         SecurityHeaders.addStrict(to: &headers)
         if error.label == .methodNotAllowed { headers.add(name: "Allow", value: "POST") }
         if error.label == .unsupportedEncoding { headers.add(name: "Accept-Encoding", value: "identity") }
@@ -39,7 +39,7 @@ package struct GatewayErrorResponse {
         for cookie in error.setCookies { headers.add(name: "Set-Cookie", value: cookie) }
     }
 
-    /// A failure for the requests of a JSON-RPC body: one error for each id. Nothing of the body was passed on.
+    /// Creates the response to a JSON-RPC body whose requests all get the same error: one error for each id.
     ///
     /// - Parameter ids: The JSON texts of the ids.
     init(_ text: String, code: Int, status: Int, to ids: [[UInt8]], isBatch: Bool) {
@@ -71,7 +71,7 @@ package struct GatewayErrorResponse {
         ])
     }
 
-    /// The data of an `error` event on an event stream.
+    /// Returns the data of an `error` event on an event stream.
     package static func event(_ error: GatewayError, style: GatewayErrorStyle) -> JSONValue {
         .object([
             "status": .number(JSONNumber(error.status(style))), "error": .string(error.message),

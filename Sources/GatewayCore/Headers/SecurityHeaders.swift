@@ -1,21 +1,22 @@
 import NIOHTTP1
 
-/// The response headers that browsers obey for a site's safety. The page has its own; TLS (and with it
-/// `Strict-Transport-Security`) is the proxy's.
+/// Security headers of responses. The page has its own; `Strict-Transport-Security` is left to the proxy that
+/// terminates TLS.
 enum SecurityHeaders {
-    /// For data: it is what it says it is, and personal.
+    /// Adds the headers of data: no caching, no guessing of the content type.
     static func addBasic(to headers: inout HTTPHeaders) { headers.add(contentsOf: basic) }
 
     private static let basic = HTTPHeaders([("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")])
 
-    /// Of every answer in JSON.
+    /// Headers of every JSON response.
     static let json: HTTPHeaders = {
         var headers = HTTPHeaders([("Content-Type", "application/json")])
         addBasic(to: &headers)
         return headers
     }()
 
-    /// For errors, which may repeat what the client sent: also no document, no frame, no referrer.
+    /// Adds the headers of errors, which may repeat what the client sent: in addition to the basic ones, no scripts, no
+    /// framing, no referrer.
     static func addStrict(to headers: inout HTTPHeaders) {
         addBasic(to: &headers)
         headers.add(name: "Content-Security-Policy", value: "default-src 'none'; frame-ancestors 'none'")

@@ -13,7 +13,7 @@ protocol UpstreamWorkers: Sendable {
     /// Event loops of the workers, at least one.
     var eventLoops: [any EventLoop] { get }
 
-    /// Runs the body on a worker's event loop with its load balancer of an upstream.
+    /// Runs the body on a worker's event loop with that worker's load balancer of an upstream.
     func withBalancer(of upstream: Upstream, onWorker worker: Int, _ body: @escaping @Sendable (LoadBalancer) -> Void)
 
     /// Returns the engine of a worker's transfers.
@@ -21,9 +21,9 @@ protocol UpstreamWorkers: Sendable {
 }
 
 /// An upstream of the gateway as a member of an MCP endpoint. Its requests go through the load balancer of one of the
-/// workers: bounds, breaker, failover, credentials and metrics are those of every call.
+/// workers, so that bounds, breaker, failover, credentials and metrics apply as to every call.
 final class BalancedUpstream: EndpointUpstream {
-    /// What one sending needs on a worker's event loop.
+    /// State of one request on a worker's event loop.
     private struct Flight {
         var running: (any RunningCall)?
         var isCancelled = false
@@ -34,12 +34,12 @@ final class BalancedUpstream: EndpointUpstream {
     private let workers: any UpstreamWorkers
     private let timeout: Duration
     private let turn = Atomic<UInt>(0)
-    /// Revisions that the server has said it speaks; nil until it has.
+    /// Revisions that the server has declared; nil until its first answer.
     private let spoken = Mutex<(settled: MCPVersion, supported: [MCPVersion])?>(nil)
 
-    /// Longest request, however often its upstream shows that it is at work.
+    /// Time limit of a request, even if its upstream keeps reporting progress.
     private static let totalTimeout = TimeAmount.hours(1)
-    /// Longest handshake.
+    /// Time limit of a handshake.
     private static let connectTimeout = TimeAmount.seconds(10)
 
     /// - Parameter timeout: Longest silence of the upstream during a request.
@@ -107,7 +107,7 @@ final class BalancedUpstream: EndpointUpstream {
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {
         guard let client = upstream.servers[upstream.firstReachable].client else {
-            // Tools of a configuration change with the configuration only.
+            // Configured tools change only with the configuration.
             try await Task.sleep(for: .seconds(3600))
             return
         }
@@ -122,7 +122,7 @@ final class BalancedUpstream: EndpointUpstream {
         }
     }
 
-    /// Returns the gateway's own credentials for the upstream, in whose name it listens.
+    /// Returns the gateway's own credentials for the upstream, under which it subscribes to changes.
     private func ownCredentials(_ engine: CurlEngine, _ eventLoop: any EventLoop) async throws -> ForwardedCredentials {
         guard let credentials = upstream.credentials else { return .anonymous }
         return try await withCheckedThrowingContinuation { continuation in
@@ -181,7 +181,7 @@ final class BalancedUpstream: EndpointUpstream {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
                 workers.withBalancer(of: upstream, onWorker: worker) { balancer in
-                    // The cancellation may have come first: the task can be cancelled before it begins.
+                    // The task can be cancelled before the closure runs, so that the cancellation may have come first.
                     if flight.value?.isCancelled == true {
                         return continuation.resume(throwing: CancellationError())
                     }
@@ -202,7 +202,7 @@ final class BalancedUpstream: EndpointUpstream {
         }
     }
 
-    /// Returns the endpoint's error for a failed call: the server's own, or a failure with its label.
+    /// Returns the endpoint's error for a failed call: the server's own JSON-RPC error, or a failure with its label.
     fileprivate static func error(_ failure: UpstreamFailure, rpcError: JSONRPCError?) -> any Error {
         if failure.isCancelled { return CancellationError() }
         if let rpcError { return rpcError }
@@ -233,7 +233,7 @@ final class BalancedUpstream: EndpointUpstream {
         }
     }
 
-    /// The caller of a request to an endpoint, whose credentials were chosen on its own worker.
+    /// The caller of a request to an endpoint, whose credentials were selected on its own worker.
     private final class GivenCaller: Caller {
         private let caller: EndpointCaller
 

@@ -6,7 +6,7 @@ import JSONConfiguration
 /// |---|---|---|---|
 /// | `endpoints` | map | empty | ``MCPEndpointConfiguration`` by path |
 package struct MCPConfiguration: Hashable, Sendable {
-    /// In the order of the file.
+    /// Endpoints in the order of the file.
     package let endpoints: [MCPEndpointConfiguration]
 
     init(_ reader: ConfigurationReader) {
@@ -63,7 +63,7 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
 
     /// Path with its slashes, such as `/mcp/`; it is served with and without the last one.
     package let path: String
-    /// In the order in which their entries are listed.
+    /// Members in the order in which their entries are listed.
     package let members: [Member]
     /// Time for which the entries of an upstream that is away are shown.
     package let stale: Duration
@@ -100,7 +100,7 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
         return path.utf8.count == base.utf8.count || path.utf8.dropFirst(base.utf8.count).first == UInt8(ascii: "/")
     }
 
-    /// Describes the paths that may be used, where this one may not; nil when it may.
+    /// Returns the paths that are allowed, as the error for a path that is not; nil when it is.
     private static func problem(_ path: String) -> String? {
         let segments = path.utf8.dropFirst().split(separator: UInt8(ascii: "/"))
         let isPlain = path.utf8.allSatisfy { byte in

@@ -24,7 +24,7 @@ extension MCPEndpointService {
         return await tool(String(rest.dropFirst()), mapped)
     }
 
-    /// A ready session of the latest legacy revision.
+    /// Creates a session of the latest legacy revision and returns its id.
     private func newSession(_ request: MCPHTTPRequest) -> MCPHTTPResponse {
         guard request.method == "GET" || request.method == "HEAD" else { return Self.methodNotAllowed("GET, HEAD") }
         guard let id = streamable.openSession(principal: request.principal) else {
@@ -33,7 +33,7 @@ extension MCPEndpointService {
         return .whole(status: 200, headers: [("Mcp-Session-Id", id), ("Cache-Control", "no-store")], body: [])
     }
 
-    /// `{"command": C, "arguments": {…}}` or `{"name": C, "arguments": {…} or a JSON string}`, answered as the old server
+    /// Answers `{"command": C, "arguments": {…}}` or `{"name": C, "arguments": {…} or a JSON string}` as the old server
     /// did: a tool's own error is a 200. Nil for any other body.
     private func command(_ body: JSONObject, _ request: MCPHTTPRequest) async -> MCPHTTPResponse? {
         guard body["method"] == nil, let name = body["command"]?.string ?? body["name"]?.string else { return nil }
@@ -59,7 +59,7 @@ extension MCPEndpointService {
         }
     }
 
-    /// `POST PATH/TOOL` with the arguments as body: the tool's structured result.
+    /// Answers `POST PATH/TOOL`, whose body is the arguments, with the tool's structured result.
     private func tool(_ name: String, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         guard !name.isEmpty, !name.contains("/"), let name = name.removingPercentEncoding else {
             return Self.error("Not found", status: 404)
@@ -102,7 +102,7 @@ extension MCPEndpointService {
             let isUpstream = error.data?["label"]?.string != nil
             return .failure(Refusal(response: Self.error(error.message, status: isUpstream ? 502 : 400)))
         } catch {
-            // Cancellation included: nobody reads that answer.
+            // This includes cancellation, where the client has left and the response is not read.
             return .failure(Refusal(response: Self.error("Internal error", status: 500)))
         }
     }

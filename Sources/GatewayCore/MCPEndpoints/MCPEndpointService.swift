@@ -16,7 +16,7 @@ final class MCPEndpointService: Sendable {
     let router: EndpointRouter
     let streamable: StreamableHTTP
     let server: MCPServer
-    /// Keys the identifiers of callers, so that every gateway with the same session key knows them.
+    /// Key of the hashes that identify callers; the same for every gateway with the same session key.
     private let callerKey: SymmetricKey
     private let upstreams: [Upstream]
     /// All upstreams of the configuration.
@@ -60,13 +60,13 @@ final class MCPEndpointService: Sendable {
         }
     }
 
-    /// Returns whether these are the upstreams that the endpoint was made with, and not only alike.
+    /// Returns whether the endpoint was made with these very upstreams, not with equal ones.
     func isServed(by upstreams: [Upstream]) -> Bool {
         all.count == upstreams.count && zip(all, upstreams).allSatisfy { $0 === $1 }
     }
 
-    /// Lets the requests under way finish, for that time at most, and then ends every stream, so that clients which only
-    /// listen do not hold up the end of the process.
+    /// Waits for the requests under way, at most for the limit, and then ends every stream, so that clients which only
+    /// listen do not delay the end of the process.
     func drain(within limit: Duration) async {
         let end = ContinuousClock.now + limit
         while router.requestsUnderWay > 0, ContinuousClock.now < end, !Task.isCancelled {
@@ -81,7 +81,8 @@ final class MCPEndpointService: Sendable {
         streamable.shutdown()
     }
 
-    /// Returns the caller of a request, and the principal to whom its sessions belong. On the worker's event loop.
+    /// Returns the caller of a request, and the principal to whom its sessions belong. Must be called on the worker's
+    /// event loop.
     func caller(of exchange: GatewayExchange) -> (caller: EndpointCaller, principal: Principal?) {
         // Other upstreams may be asked who the caller is.
         var credentials: [String: ForwardedCredentials] = [:]

@@ -3,14 +3,14 @@ import NIOCore
 import NIOHTTP1
 import ServiceRuntime
 
-/// The answer to a request for a file: pure, for both listeners.
+/// Response to a request for a file, computed without I/O, for both listeners.
 struct PageAnswer {
     let status: HTTPResponseStatus
     let headers: HTTPHeaders
     let body: ByteBuffer?
 
     /// - Parameters:
-    ///   - file: Nil: there is none at the path.
+    ///   - file: File at the path; nil: there is none.
     ///   - query: The part of the target after `?`.
     init(_ file: PageFile?, method: HTTPMethod, query: Substring?, request: HTTPHeaders) {
         var headers: HTTPHeaders = ["X-Content-Type-Options": "nosniff"]
@@ -51,37 +51,38 @@ struct PageAnswer {
         self.body = body
     }
 
-    /// Nothing inline, nothing from another host, and no way from a string to markup or to a program.
+    /// Content security policy of documents: no inline code, nothing from other hosts, and no conversion of strings to
+    /// markup or scripts.
     static let policy = [
         "default-src 'none'", "script-src 'self'", "style-src 'self'", "img-src 'self'", "connect-src 'self'",
         "form-action 'self'", "base-uri 'none'", "frame-ancestors 'none'", "require-trusted-types-for 'script'",
         "trusted-types 'none'",
     ].joined(separator: "; ")
 
-    /// For a file that somebody opens as a document.
+    /// Content security policy of files other than documents, for a browser that opens one directly.
     private static let filePolicy = "default-src 'none'; frame-ancestors 'none'"
 
-    /// Under the address of its version a file never changes; under any other one it is asked for again, which costs a
-    /// 304.
+    /// Returns the value of `Cache-Control`. A file under the URL of its version never changes; under any other URL it
+    /// must be revalidated, which costs a 304.
     private static func cacheControl(_ file: PageFile, _ query: Substring?) -> String {
         query == "v=\(file.version)" ? "public, max-age=31536000, immutable" : "no-cache"
     }
 
-    /// `If-None-Match`, RFC 9110 section 13.1.2: compared weakly.
+    /// Evaluates `If-None-Match` (RFC 9110 section 13.1.2) with weak comparison.
     private static func matches(_ tag: String, _ request: HTTPHeaders) -> Bool {
         request["If-None-Match"].contains { value in
             value.listElements.contains { $0 == "*" || $0 == tag || $0 == "W/\(tag)" }
         }
     }
 
-    /// `Accept-Encoding`, RFC 9110 section 12.5.3: gzip by name or by `*`, and not with a weight of zero.
+    /// Evaluates `Accept-Encoding` (RFC 9110 section 12.5.3): gzip by name or by `*`, and not with a weight of zero.
     static func acceptsGzip(_ request: HTTPHeaders) -> Bool {
         AcceptField.acceptsCoding(["gzip", "x-gzip"], in: request["Accept-Encoding"])
     }
 }
 
 extension PageAnswer {
-    /// The answer of a listener that has no other use for the target.
+    /// Creates the response of a listener that ignores the query of the target.
     init(_ file: PageFile?, _ head: HTTPRequestHead) {
         let query = head.uri.firstIndex(of: "?").map { head.uri[head.uri.index(after: $0)...] }
         self.init(file, method: head.method, query: query, request: head.headers)

@@ -1,11 +1,11 @@
 import HTTPServer
 import NIOHTTP1
 
-/// `GET /` and `/assets/…`: the chat page.
+/// Response to `GET /` and `/assets/…`: the chat page.
 final class PageExchange: GatewayExchange {
     override var route: String { "page" }
 
-    /// The page with the configuration's texts; nil: it is off.
+    /// The page with the configuration's texts; nil: the page is disabled.
     private let document: PageFile?
 
     init(
@@ -16,7 +16,7 @@ final class PageExchange: GatewayExchange {
         super.init(exchange, worker, settings, facts)
     }
 
-    /// Whether a path belongs to the page.
+    /// Returns whether a path belongs to the page.
     static func owns(_ path: Substring) -> Bool {
         path == "/" || path.hasPrefix("/assets/")
     }

@@ -2,17 +2,17 @@ import CChatPage
 import Crypto
 import NIOCore
 
-/// A static file of the page as it is served: whole and compressed, each with its own entity tag.
+/// A static file of the page: uncompressed and compressed, each with its own entity tag.
 struct PageFile: Sendable {
     let name: String
     let contentType: String
-    /// Changes with the content; references to the file carry it.
+    /// Hash of the content, which references to the file carry.
     let version: String
     let body: ByteBuffer
-    /// With gzip; nil where that would not be smaller.
+    /// Content compressed with gzip; nil where that is not smaller.
     let compressed: ByteBuffer?
 
-    /// A strong tag (RFC 9110 section 8.8.3): the two representations differ in theirs.
+    /// Strong entity tag (RFC 9110 section 8.8.3); the two representations have different ones.
     var entityTag: String { "\"\(version)\"" }
     var compressedEntityTag: String { "\"\(version)-gzip\"" }
 
@@ -30,7 +30,7 @@ struct PageFile: Sendable {
     }
 
     private static func gzip(_ bytes: [UInt8]) -> [UInt8]? {
-        // What does not shrink is not worth the header that says so.
+        // Small files hardly shrink: the header would cost more than is saved.
         guard bytes.count > 256 else { return nil }
         let output = [UInt8](unsafeUninitializedCapacity: bytes.count) { buffer, count in
             count = compress(bytes, buffer)

@@ -2,17 +2,17 @@ import CChatPage
 import JSON
 import NIOCore
 
-/// The files embedded in the executable, by the paths that they are served at. `Sources/CChatPage/Assets` holds them.
+/// Files embedded in the executable, by the paths under which they are served. `Sources/CChatPage/Assets` holds them.
 struct PageFiles: Sendable {
     /// The gateway's page: `/` and `/assets/…`.
     let page: [String: PageFile]
-    /// The operators' view on the admin listener: `/status` and `/status/…`.
+    /// Operators' page on the admin listener: `/status` and `/status/…`.
     let status: [String: PageFile]
 
-    /// Made when first used: hashing and compressing take a few milliseconds.
+    /// The embedded files, made when first used: hashing and compressing take a few milliseconds.
     static let embedded = PageFiles(embeddedFiles())
 
-    /// What is written for the version of a file in the sources.
+    /// Text that stands for the version of a file in the sources.
     private static let placeholder = "?v=dev"
 
     /// - Parameter sources: A file comes after those that it refers to.
@@ -37,20 +37,21 @@ struct PageFiles: Sendable {
         self.status = status
     }
 
-    /// Where index.html has the texts that the page replaces its own with.
+    /// Text of index.html that is replaced by the configured texts.
     private static let textsPlaceholder = "id=\"texts\">{}<"
 
-    /// The page's document with texts of the configuration.
+    /// Returns the page's document with the configured texts.
     func document(with texts: JSONObject) -> PageFile? {
         guard !texts.isEmpty, let file = page["/"] else { return page["/"] }
-        // Inside a script element nothing may look like its end, or like a comment.
+        // Inside of a script element, text must not look like its end or like a comment.
         let json = JSONValue.object(texts).text.replacing("<", with: "\\u003c")
         let text = String(buffer: file.body).replacing(
             Self.textsPlaceholder, with: "id=\"texts\">\(json)<", maxReplacements: 1)
         return PageFile(name: file.name, bytes: Array(text.utf8))
     }
 
-    /// The text with the version of each file that it refers to: a browser may keep such a file for ever.
+    /// Returns the text with the version of each file that it refers to, so that a browser may cache those files
+    /// forever.
     private static func resolved(_ text: String, _ known: [PageFile]) -> String {
         var result = ""
         var rest = text[...]
@@ -74,8 +75,8 @@ struct PageFiles: Sendable {
         }
     }
 
-    /// Returns a script or style sheet without indents, empty lines, and lines that are comments alone: they are for those
-    /// who read the sources. Lines stay lines, as a script's may end a statement.
+    /// Returns a script or style sheet without indents, empty lines and comment lines, which are only for readers of
+    /// the sources. Line ends stay, because they may end a statement.
     static func lean(_ text: String) -> String {
         text.split(separator: "\n").map { $0.drop { $0 == " " } }.filter { line in
             !line.isEmpty && !line.hasPrefix("//") && !(line.hasPrefix("/*") && line.hasSuffix("*/"))

@@ -3,16 +3,16 @@ import JSONConfiguration
 /// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`, else the only MCP server), `timeout`
 /// (default 5 min) and `tools` (default none: every tool), a ``ToolAllowlist``.
 package struct PassThroughConfiguration: Hashable, Sendable {
-    /// Switch of the feature.
+    /// True if requests are passed through.
     package let isEnabled: Bool
     /// Name of the upstream.
     package let upstream: String
     /// Time limit of silence; none for a GET of an event stream.
     package let timeout: Duration
-    /// The tools that may be called; nil: all, and no body is looked at.
+    /// Tools that may be called; nil: all, and bodies are not inspected.
     package let tools: ToolAllowlist?
 
-    /// - Parameter upstream: The upstream that is taken where the section names none; nil: there is no MCP server.
+    /// - Parameter upstream: Default upstream; nil: no MCP server is configured.
     init(_ reader: ConfigurationReader, upstream: String?) {
         let isWanted = reader.bool(
             "enabled", default: true,

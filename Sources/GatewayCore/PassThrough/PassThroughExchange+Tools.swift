@@ -4,23 +4,23 @@ import MCP
 import NIOCore
 import NIOHTTP1
 
-/// The look into the bodies of the MCP endpoint: the tools that may be called, and the calls that limits count.
-/// Everything is looked at before anything is sent.
+/// Inspection of the bodies sent to the MCP endpoint: the tools that may be called, and the calls that limits count.
+/// The whole body is inspected before anything is sent.
 extension PassThroughExchange {
-    /// Whether the body must be read before it is sent on.
+    /// True if the body must be read before it is sent on.
     var inspectsBody: Bool {
         prefix == .mcp && (target?.configuration.tools != nil || settings.limiter != nil)
     }
 
-    /// Goes on with the whole body (nil: there is none) when the request calls no tool that is hidden and its calls are
-    /// within their limits; otherwise answers it.
+    /// Continues with the whole body (nil: there is none) if the request calls no hidden tool and its calls are within
+    /// their limits; otherwise answers it.
     ///
-    /// A hidden tool is answered as any unknown tool is: to JSON-RPC requests with -32602 for each id, a batch being
+    /// A hidden tool is answered as an unknown tool: to JSON-RPC requests with -32602 for each id, a batch being
     /// refused as a whole; to a command, and to a call by the tool's own path, with 404.
     func inspect(hasBody: Bool, limit: Int, _ goOn: @escaping (ByteBuffer?) -> Void) {
         let method = exchange.head.method
         var inPath = PassThroughPath.tools(exchange.path)
-        // The only path below the endpoint that is no tool's.
+        // `/mcp/session/new` is the only path below the endpoint that does not name a tool.
         if exchange.path == "/mcp/session/new", method == .GET || method == .HEAD { inPath = [] }
         if let tool = inPath.first(where: isHidden) { return respond(Self.unknown("tool", tool)) }
         guard hasBody else {
@@ -45,11 +45,11 @@ extension PassThroughExchange {
         }
     }
 
-    /// Returns what a body asks for; nil, and answered, when it may not go on.
+    /// Returns the requests in a body; nil, and answered, when it must not be sent on.
     private func readable(_ body: ByteBuffer, _ inPath: [String]) -> ToolCallInspection.Finding? {
         let finding = body.withUnsafeReadableBytes { ToolCallInspection.look($0, isEndpoint: inPath.isEmpty) }
         guard target?.configuration.tools != nil else {
-            // The upstream says what is wrong with it.
+            // The upstream answers a malformed body.
             return finding ?? ToolCallInspection.Finding(requests: [.init()], isBatch: false)
         }
         guard let finding else {
@@ -77,9 +77,9 @@ extension PassThroughExchange {
         return finding
     }
 
-    /// Returns the types in whose limits the calls count, once for each call.
+    /// Returns the types whose limits the calls count against, once for each call.
     ///
-    /// - Parameter calls: The names of the tool that a call may mean, by whichever reading.
+    /// - Parameter calls: For each call, the names under which a reader may see its tool.
     private func limitedTypes(_ calls: [[String]]) -> [String] {
         guard let upstream = target?.upstream.name, !limitedTools.isEmpty else { return [] }
         return calls.flatMap { names in
@@ -91,7 +91,8 @@ extension PassThroughExchange {
         target?.configuration.tools?.allows(tool) == false
     }
 
-    /// Modern clients repeat the name in a header; a server that trusts it instead of the body must not be misled.
+    /// Names of tools in headers. Modern clients repeat the name there; a server that trusts the header instead of the
+    /// body must not be misled.
     private var toolsInHeaders: [String] {
         let headers = exchange.head.headers
         guard headers[MCPHeader.method].contains(where: { HTTPSyntax.name($0, is: "tools/call") }) else { return [] }
@@ -112,7 +113,7 @@ extension PassThroughExchange {
         }
         note(hidden.map { Self.unknown("tool", $0) } ?? GatewayError(.invalidArgument, text: text))
         let ids = finding.requests.compactMap(\.id)
-        // Notifications have no answer, and an ambiguous id is none.
+        // Notifications get no response, nor does a message with an ambiguous id.
         guard !ids.isEmpty || status != 200 else {
             return exchange.respond(status: .accepted, headers: headers(), body: nil)
         }

@@ -5,40 +5,40 @@ import MCPClient
 import NIOCore
 import NIOHTTP1
 
-/// One request that goes to the upstream as it is, and whose response comes back as it is; both are streamed, and each
-/// side waits for the other.
+/// A request that is sent to the upstream unchanged, and whose response is returned unchanged; both are streamed with
+/// backpressure.
 final class PassThroughExchange: GatewayExchange {
-    /// Bodies up to this size are read before they are sent: one write instead of a stream.
+    /// Largest body, in bytes, that is read before it is sent: one write instead of a stream.
     static let wholeBodyLimit = 65_536
 
     let prefix: PassThroughPath.Prefix
-    /// Nil: nothing is passed through.
+    /// Upstream and rules; nil: requests are not passed through.
     let target: PassThroughTarget?
-    /// The tools whose calls count in the limit of a type.
+    /// The tools whose calls count against the limit of a type.
     let limitedTools: LimitedTools
-    /// Whether the request asks for a list of tools.
+    /// True if the request asks for a list of tools.
     var listsTools = false
-    /// Takes hidden tools out of the answer's lists; nil where there are none.
+    /// Filter that removes hidden tools from the lists in the response; nil where no tool is hidden.
     private var listFilter: ToolListFilter?
     private var transfer: CurlTransfer?
     private var source: CurlBodySource?
-    /// The upstream's part is over, in whatever way.
+    /// True once the transfer with the upstream is over, with or without success.
     private var isDone = false
     private var headArrived = false
     private var sentAt = NIODeadline.now()
-    /// Which of the upstream's servers is asked.
+    /// Position of the server that is asked, in the upstream's order.
     private var server = 0
     private var request: CurlRequest?
-    /// The gateway's own credentials that went along.
+    /// The gateway's own credentials that were sent.
     private var own: UpstreamCredentials.Own?
-    /// Whether the response says that they are refused, so that it does not go to the client.
+    /// True if the upstream refused the gateway's own credentials, so that the response is not sent to the client.
     private var isRefused = false
-    /// Whether the request has been sent with new ones.
+    /// True once the request has been sent again with new credentials.
     private var isRenewed = false
     private var backoff: Backoff?
-    /// The endpoint's redirect is followed once.
+    /// True once a redirect of the endpoint has been followed; only one is.
     private var isRedirected = false
-    /// URL to ask when the transfer that was redirected has ended.
+    /// URL that is asked when the redirected transfer has ended.
     private var redirect: String?
 
     init(
@@ -68,7 +68,7 @@ final class PassThroughExchange: GatewayExchange {
         return nil
     }
 
-    /// An event stream that the client opened to listen: it may stay silent for ever.
+    /// True for an event stream that the client opened to listen: it may stay silent indefinitely.
     private var isListening: Bool { exchange.head.method == .GET && facts.wantsEventStream }
 
     override func serve() {
@@ -101,7 +101,7 @@ final class PassThroughExchange: GatewayExchange {
         }
     }
 
-    /// False, and answered, when the request is not admitted.
+    /// Starts the request. False, and answered, when it is not admitted.
     @discardableResult
     private func send(_ body: CurlRequestBody?, to target: PassThroughTarget) -> Bool {
         if isListening {
@@ -138,7 +138,7 @@ final class PassThroughExchange: GatewayExchange {
         return server.address.origin + path + query
     }
 
-    /// Returns the URL to which the endpoint itself redirects, the first time: the client would come back to the same path.
+    /// Returns the URL to which the endpoint redirects, the first time: the client would come back to the same path.
     private func redirectTarget(_ status: Int, _ headers: CurlHeaders) -> String? {
         guard status == 307 || status == 308, !isRedirected, source == nil, prefix == .mcp,
             PassThroughPath.isEndpoint(exchange.path), let request, let location = headers.first(name: "Location")
@@ -163,14 +163,14 @@ final class PassThroughExchange: GatewayExchange {
         }
     }
 
-    /// Whether a response says that the gateway's own credentials are refused: the client is not told to log in.
+    /// Returns whether a response refuses the gateway's own credentials. Such a 401 must not tell the client to log in.
     private func refusesGateway(_ status: Int) -> Bool {
         guard status == 401, own != nil, let upstream = target?.upstream else { return false }
         let isForwarded = !credentials(for: upstream).credentials.isEmpty
         return upstream.credentials?.isAnswerable(forwarded: isForwarded) ?? false
     }
 
-    /// Goes on after such a response: once more with new credentials, unless the body was streamed.
+    /// Sends the request once more with new credentials after such a response, unless the body was streamed.
     private func goOnRefused() {
         isRefused = false
         transfer = nil
@@ -188,8 +188,9 @@ final class PassThroughExchange: GatewayExchange {
         transfer = worker.engine.start(request, on: exchange.eventLoop, receiver: self)
     }
 
-    /// A server that refused the connection has seen nothing of the request: it is sent again, there or to the next one,
-    /// a little later, unless it was streamed. False when the window for that is over.
+    /// Sends the request again after a refused connection, to the same server or the next one, after a pause: a server
+    /// that refused the connection has not seen the request. False when the body was streamed or the retry window is
+    /// over.
     private func startsAgain(after failure: CurlError) -> Bool {
         guard let upstream = target?.upstream, var request, source == nil, failure.kind == .couldNotConnect,
             !failure.requestSent
@@ -209,7 +210,7 @@ final class PassThroughExchange: GatewayExchange {
         return true
     }
 
-    /// The client's body, a piece at a time: the next one is read when the upstream took the last.
+    /// Streams the client's body piece by piece: the next piece is read when the upstream has taken the last.
     private func upload(to source: CurlBodySource, limit: Int) {
         var total = 0
         exchange.streamBody { [weak self] bytes, consumed in
@@ -229,7 +230,7 @@ final class PassThroughExchange: GatewayExchange {
         }
     }
 
-    /// The request turned out to be bad while it was on its way.
+    /// Ends a request that turned out to be invalid while it was being sent.
     private func refuse(_ error: GatewayError) {
         stop()
         if exchange.responseStarted {
@@ -240,7 +241,7 @@ final class PassThroughExchange: GatewayExchange {
         }
     }
 
-    /// Nothing more is wanted from the upstream; its stream is closed.
+    /// Stops the transfer with the upstream.
     private func stop() {
         guard !isDone else { return }
         isDone = true
@@ -281,7 +282,7 @@ extension PassThroughExchange: CurlTransferReceiver {
         listFilter = filter(for: down)
         if listFilter != nil { down.remove(name: "Content-Length") }
         exchange.startResponse(status: HTTPResponseStatus(statusCode: status), headers: down)
-        // An event stream may have nothing to say for long: its head must not wait for that.
+        // An event stream may be silent for long: its head must not wait for the first event.
         exchange.flush()
     }
 
@@ -292,11 +293,12 @@ extension PassThroughExchange: CurlTransferReceiver {
         }
         exchange.write(bytes)
         exchange.flush()
-        // A slow client slows the upstream down: what is on its way already is bounded by the engine's window.
+        // A slow client slows down the upstream: the bytes already on their way are bounded by the engine's window.
         if !exchange.isWritable { transfer?.pause() }
     }
 
-    /// Event streams may carry a list at any time, other answers only where one was asked for.
+    /// Returns the filter for a response. Event streams may carry a list at any time, other responses only where one
+    /// was requested.
     private func filter(for headers: HTTPHeaders) -> ToolListFilter? {
         guard prefix == .mcp, let tools = target?.configuration.tools else { return nil }
         let isStream = headers["Content-Type"].contains { HTTPSyntax.hasPrefix($0, "text/event-stream") }
@@ -305,7 +307,7 @@ extension PassThroughExchange: CurlTransferReceiver {
             tools, isEventStream: isStream, limit: settings.limits.upstreamResponse)
     }
 
-    /// Returns what of the bytes goes on; nil when there is too much to hold.
+    /// Returns the filtered bytes; nil when more would have to be held than the limit allows.
     private func filtered(_ bytes: ByteBuffer) -> ByteBuffer? {
         guard listFilter != nil else { return bytes }
         return listFilter?.feed(bytes)

@@ -1,4 +1,4 @@
-/// Which paths are passed through, and to which path of the upstream.
+/// Paths that are passed through, and the upstream's paths for them.
 enum PassThroughPath {
     /// The prefixes that are passed through.
     enum Prefix: String {
@@ -13,7 +13,8 @@ enum PassThroughPath {
     private static let metadata = "/.well-known/oauth-"
     private static let openID = "/.well-known/openid-configuration"
 
-    /// The prefix of a path that belongs to the pass-through by its letters; ``isSafe(_:)`` decides whether it may go.
+    /// Returns the prefix of a path that belongs to the pass-through by its spelling; ``isSafe(_:)`` decides whether it
+    /// may be sent.
     static func prefix(of path: Substring) -> Prefix? {
         if path == "/mcp" || path.hasPrefix("/mcp/") { return .mcp }
         if path.hasPrefix(metadata) || path == openID || path.hasPrefix(openID + "/") { return .metadata }
@@ -24,7 +25,7 @@ enum PassThroughPath {
     /// Returns whether every reading of the path, however often it is decoded or normalised, stays below its prefix.
     static func isSafe(_ path: Substring) -> Bool {
         guard let decoded = decoded(path) else { return false }
-        // What is still an escape after decoding was escaped twice: a trick.
+        // An escape that remains after decoding was escaped twice, to hide something from one of the readers.
         for place in decoded.indices where decoded[place] == UInt8(ascii: "%") {
             if value(ofDigits: decoded[(place + 1)...]) != nil { return false }
         }
@@ -35,18 +36,19 @@ enum PassThroughPath {
         }
     }
 
-    /// The tool that a path below `/mcp/` names, in each way that some upstream may read it; empty for the endpoint.
+    /// Returns the tool that a path below `/mcp/` names, in each way that some upstream may read it; empty for the
+    /// endpoint.
     static func tools(_ path: Substring) -> [String] {
         guard path.hasPrefix("/mcp/"), let decoded = decoded(path.dropFirst("/mcp/".count)) else { return [] }
         let name = decoded.prefix { $0 != UInt8(ascii: "/") }
         guard !name.isEmpty else { return [] }
-        // Some servers cut parameters off.
+        // Some servers cut off path parameters.
         let short = name.prefix { $0 != UInt8(ascii: ";") }
         return (short.count == name.count ? [name] : [name, short]).map { String(decoding: $0, as: UTF8.self) }
     }
 
-    /// The path with its escapes undone; nil when a character or an escape has no place in a path, or is one that some
-    /// reader would take for structure.
+    /// Returns the decoded path; nil when a character or an escape is not allowed in a path, or would be taken for a
+    /// delimiter by some reader.
     private static func decoded(_ path: Substring) -> [UInt8]? {
         var decoded: [UInt8] = []
         let bytes = Array(path.utf8)
@@ -68,7 +70,7 @@ enum PassThroughPath {
         return decoded
     }
 
-    /// The value of the two hexadecimal digits at the start.
+    /// Returns the value of the two hexadecimal digits at the start.
     private static func value(ofDigits bytes: ArraySlice<UInt8>) -> UInt8? {
         let digits = bytes.prefix(2)
         guard digits.count == 2, digits.allSatisfy({ Character(Unicode.Scalar($0)).isHexDigit }) else { return nil }
@@ -78,14 +80,14 @@ enum PassThroughPath {
     /// Returns whether a path is the endpoint itself, with or without its last slash.
     static func isEndpoint(_ path: Substring) -> Bool { path == "/mcp" || path == "/mcp/" }
 
-    /// The upstream's path: `/mcp` and `/mcp/` stand for its endpoint as that is spelled, what is below them for what is
-    /// below it; everything else keeps its place.
+    /// Returns the upstream's path: `/mcp` and `/mcp/` stand for its endpoint as it is spelled, paths below them for
+    /// paths below it; all other paths stay the same.
     static func upstreamPath(_ path: Substring, _ prefix: Prefix, endpoint: String) -> String {
         guard prefix == .mcp else { return String(path) }
         return isEndpoint(path) ? endpoint : folder(endpoint) + path.dropFirst("/mcp".count)
     }
 
-    /// The gateway's path for a path of the upstream, which a redirect names; nil for one outside its endpoint.
+    /// Returns the gateway's path for a path of the upstream, which a redirect names; nil for one outside its endpoint.
     static func gatewayPath(_ path: Substring, endpoint: String) -> String? {
         let folder = folder(endpoint)
         guard path.hasPrefix(folder) else { return nil }
@@ -94,12 +96,12 @@ enum PassThroughPath {
         return "/mcp" + rest
     }
 
-    /// The endpoint without its last slash.
+    /// Returns the endpoint without its last slash.
     private static func folder(_ endpoint: String) -> String {
         endpoint.hasSuffix("/") ? String(endpoint.dropLast()) : endpoint
     }
 
-    /// `.` and `..`, also with parameters (`..;x`), which some servers cut off before they look.
+    /// Returns whether a segment is `.` or `..`, also with parameters (`..;x`), which some servers cut off first.
     private static func isDotSegment(_ segment: Substring.UTF8View) -> Bool {
         let name = segment.prefix { $0 != UInt8(ascii: ";") }
         return (name.count == 1 || name.count == 2) && name.allSatisfy { $0 == UInt8(ascii: ".") }

@@ -1,25 +1,26 @@
 import JSON
 import NIOCore
 
-/// Takes the tools that may not be called out of the lists in an upstream's answer: results of `tools/list`, alone or in
-/// a batch, as a JSON document or as events of a stream. Everything else goes on byte for byte.
+/// Filter that removes hidden tools from the lists in an upstream's response: results of `tools/list`, alone or in a
+/// batch, as a JSON document or as events of a stream. Everything else passes byte for byte.
 struct ToolListFilter {
     private let tools: ToolAllowlist
     private let isEventStream: Bool
     private let limit: Int
-    /// What is held back: the document, or the event that has begun.
+    /// Bytes that are held back: the document, or the incomplete event.
     private var held: [UInt8] = []
     private var isLineEmpty = true
     private var isAfterCarriageReturn = false
 
-    /// - Parameter limit: Bytes of a document, or of an event, at most.
+    /// - Parameter limit: Largest size of a document or an event, in bytes.
     init(_ tools: ToolAllowlist, isEventStream: Bool, limit: Int) {
         self.tools = tools
         self.isEventStream = isEventStream
         self.limit = limit
     }
 
-    /// Takes a piece of the answer and returns what goes on of it; nil when more than the limit would be held.
+    /// Takes a piece of the response and returns the bytes that can be sent on; nil when more than the limit would be
+    /// held.
     mutating func feed(_ bytes: ByteBuffer) -> ByteBuffer? {
         var output = ByteBuffer()
         if isEventStream {
@@ -33,11 +34,11 @@ struct ToolListFilter {
     /// Returns the rest of the answer.
     mutating func finish() -> ByteBuffer {
         defer { held = [] }
-        // An event without its blank line is none to a client (HTML, section 9.2.6).
+        // Clients ignore an event without its blank line (HTML, section 9.2.6).
         return ByteBuffer(bytes: isEventStream ? held : filtered(held) ?? held)
     }
 
-    /// A blank line ends an event; lines end with CR, LF or both.
+    /// Takes a byte. A blank line ends an event; lines end with CR, LF or both.
     private mutating func take(_ byte: UInt8, _ output: inout ByteBuffer) {
         let isSecondHalf = byte == UInt8(ascii: "\n") && isAfterCarriageReturn
         isAfterCarriageReturn = byte == UInt8(ascii: "\r")
@@ -75,7 +76,7 @@ struct ToolListFilter {
         return fields.flatMap { $0 + [UInt8(ascii: "\n")] } + [UInt8(ascii: "\n")]
     }
 
-    /// Returns a document without the hidden tools; nil where there are none in it.
+    /// Returns a document without the hidden tools; nil where it has none.
     func filtered(_ document: [UInt8]) -> [UInt8]? {
         document.withUnsafeBytes { bytes in
             var scanner = JSONScanner(bytes)
@@ -105,7 +106,8 @@ struct ToolListFilter {
         }
     }
 
-    /// Returns the lists of tools in a message, whichever of equal keys a reader takes.
+    /// Returns the lists of tools in a message, under each of duplicate keys, since readers differ in which one they
+    /// take.
     private static func lists(in message: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> [JSONSlice] {
         var lists: [JSONSlice] = []
         JSONScanner.members(of: message, in: bytes) { member in

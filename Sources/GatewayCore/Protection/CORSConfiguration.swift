@@ -1,7 +1,7 @@
 import HTTPSyntax
 import JSONConfiguration
 
-/// Which pages of other origins may read the answers of `/api/chat/`, `/mcp` and `/auth/` (Fetch, section 3.2).
+/// Origins whose pages may read the responses of `/api/chat/`, `/mcp` and `/auth/` (Fetch, section 3.2).
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -10,13 +10,13 @@ import JSONConfiguration
 /// | `headers` | list | empty | further request headers that they may send |
 /// | `maxAge` | duration | 10 min | how long browsers remember a preflight |
 ///
-/// With `credentials`, the origins may also post with cookies, as those of `allowedOrigins` may.
+/// With `credentials`, pages of these origins may also send requests with cookies, as those of `allowedOrigins` may.
 package struct CORSConfiguration: Hashable, Sendable {
-    /// Lower case.
+    /// Origins in lower case.
     package let origins: [String]
-    /// Permission to send cookies with requests of other origins.
+    /// True if requests of other origins may carry cookies.
     package let credentials: Bool
-    /// Lower case.
+    /// Request headers in lower case.
     package let headers: [String]
     /// Time that browsers keep the answer to a preflight request.
     package let maxAge: Duration

@@ -2,15 +2,15 @@ import HTTPServer
 import HTTPSyntax
 import NIOHTTP1
 
-/// Cross-origin resource sharing as a server's part in it (Fetch, section 3.2).
+/// Server's part of cross-origin resource sharing (Fetch, section 3.2).
 struct CORSPolicy: Sendable {
     private let configuration: CORSConfiguration
     private let sharesWithAll: Bool
     private let maxAge: String
 
-    /// What a page may read of an answer beside its body and the few headers that it always may.
+    /// Response headers that a page may read beside those that it always may.
     private static let exposed = "X-Request-Id, Mcp-Session-Id, MCP-Protocol-Version, WWW-Authenticate, Retry-After"
-    /// What both dialects of MCP and the chat types need; `Mcp-…` beside.
+    /// Request headers that both dialects of MCP and the chat types need; any `Mcp-…` is allowed too.
     private static let requestHeaders: Set<String> = [
         "accept", "accept-language", "authorization", "content-type", "last-event-id", "traceparent", "tracestate",
         "baggage", "x-request-id",
@@ -26,7 +26,8 @@ struct CORSPolicy: Sendable {
         sharesWithAll || configuration.origins.contains(origin.lowercased())
     }
 
-    /// The headers of an answer: `Vary` also where the origin is nobody's, since another one's answer may be cached.
+    /// Adds the headers of a response. `Vary` is added without an allowed origin too, since the response for another
+    /// origin may be cached.
     func add(to headers: inout HTTPHeaders, origin: String?) {
         if !sharesWithAll { headers.add(name: "Vary", value: "Origin") }
         guard let origin, allows(origin) else { return }
@@ -35,7 +36,7 @@ struct CORSPolicy: Sendable {
         headers.add(name: "Access-Control-Expose-Headers", value: Self.exposed)
     }
 
-    /// What a preflight is told beside that.
+    /// Adds the further headers of the response to a preflight request.
     func addPreflight(to headers: inout HTTPHeaders, methods: String, requested: [String]) {
         headers.add(name: "Access-Control-Allow-Methods", value: methods)
         let names = requested.flatMap(\.listElements).map { $0.lowercased() }

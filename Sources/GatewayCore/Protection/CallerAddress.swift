@@ -1,8 +1,9 @@
 import HTTPSyntax
 
-/// The part of a client's address that limits count.
+/// Part of a client's address by which limits count.
 struct CallerAddress: Hashable, Sendable {
-    /// Four bytes of IPv4, the first eight of IPv6 (a /64 is one customer), none for a Unix socket's peer.
+    /// Four bytes of IPv4, the first eight of IPv6 (one customer usually has a whole /64), none for a peer on a Unix
+    /// socket.
     let bytes: [UInt8]
 
     init(_ address: IPAddress?) {

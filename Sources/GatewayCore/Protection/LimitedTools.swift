@@ -1,5 +1,5 @@
-/// The types with a limit of their own by the tool that they call: a call of the tool counts in them by whatever way it
-/// comes.
+/// Types with a limit of their own, by the tool that they call: a call of the tool counts against the limit whatever
+/// route it takes.
 struct LimitedTools: Sendable {
     private struct Tool: Hashable {
         let upstream: String
@@ -8,7 +8,7 @@ struct LimitedTools: Sendable {
 
     private var types: [Tool: [String]] = [:]
 
-    /// Whether no type has a limit.
+    /// True if no type has a limit.
     var isEmpty: Bool { types.isEmpty }
 
     /// Adds a type that calls a tool.

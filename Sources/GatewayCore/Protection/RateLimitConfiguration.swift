@@ -1,7 +1,7 @@
 package import HTTPSyntax
 import JSONConfiguration
 
-/// Rates of calls. Without the section nothing is limited.
+/// Rates of calls. Without the section there are no limits.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -23,7 +23,7 @@ package struct RateLimitConfiguration: Hashable, Sendable {
     package let credential: RateConfiguration?
     /// Rate of login attempts from one address.
     package let login: RateConfiguration?
-    /// By type.
+    /// Rates by type.
     package let types: [String: RateConfiguration]
     /// Header that names the client's address.
     package let addressHeader: ClientAddressField

@@ -2,14 +2,14 @@ import MCPClient
 import NIOCore
 import Observability
 
-/// The configured limits with what callers have used of them; shared by all workers, kept over reloads.
+/// The configured limits with the callers' use of them; shared by all workers, kept over reloads.
 final class RateLimiter: Sendable {
-    /// Which limit refused a request: bounded, for metrics.
+    /// Kind of limit that refused a request; a bounded set, for metrics.
     enum Limit: String, CaseIterable, Sendable {
         case address, login, credential, type
     }
 
-    /// Whom a limit counts.
+    /// Caller whom a limit counts.
     enum Caller: Hashable, Sendable {
         case address(CallerAddress)
         case credential(CredentialPartition)
@@ -32,7 +32,7 @@ final class RateLimiter: Sendable {
         types = configuration.types.compactMapValues { table($0) }
     }
 
-    /// Callers that were forgotten while they still owed something, by limit.
+    /// Returns, by limit, the number of callers that were evicted before their debt was paid.
     func replacements(_ limit: Limit) -> Int {
         switch limit {
         case .address: address?.replacements ?? 0
@@ -42,7 +42,7 @@ final class RateLimiter: Sendable {
         }
     }
 
-    /// A refusal: which limit, and for how many whole seconds (at least 1).
+    /// A refusal: the limit that caused it, and the seconds (at least 1) until a request is allowed again.
     struct Refusal: Error, Hashable {
         let limit: Limit
         let seconds: UInt64
@@ -51,8 +51,8 @@ final class RateLimiter: Sendable {
     /// Counts a request as it arrives.
     ///
     /// - Parameters:
-    ///   - callers: The callers that its credentials name; empty: its address is all that is known.
-    ///   - isLogin: Whether it may be an attempt to log in.
+    ///   - callers: The callers that the request's credentials name; empty: only its address is known.
+    ///   - isLogin: True if the request may be a login attempt.
     func admit(
         _ client: CallerAddress, callers: [CredentialPartition], isLogin: Bool, now: NIODeadline
     ) throws(Refusal) {
@@ -61,7 +61,7 @@ final class RateLimiter: Sendable {
         try takeCredential(1, client, callers, now)
     }
 
-    /// Counts the calls of a request beyond the first, once its body is there.
+    /// Counts the calls of a request beyond the first, once its body has been read.
     func admit(
         further count: Int, _ client: CallerAddress, callers: [CredentialPartition], now: NIODeadline
     ) throws(Refusal) {
@@ -78,7 +78,7 @@ final class RateLimiter: Sendable {
         for caller in Self.keys(client, callers) { try Self.check(.type, table.take(caller, count: count, now: now)) }
     }
 
-    /// Tells whether a type has a limit of its own.
+    /// Returns whether a type has a limit of its own.
     func limits(type: String) -> Bool { types[type] != nil }
 
     private func takeCredential(
@@ -90,7 +90,8 @@ final class RateLimiter: Sendable {
         }
     }
 
-    /// Callers without a credential share one partition, so it is their addresses that tell them apart.
+    /// Returns the keys that are counted. Callers without a credential share one partition, so that they are
+    /// distinguished by their addresses.
     private static func keys(_ client: CallerAddress, _ callers: [CredentialPartition]) -> [Caller] {
         callers.isEmpty ? [.address(client)] : callers.map { .credential($0) }
     }
@@ -102,15 +103,15 @@ final class RateLimiter: Sendable {
 }
 
 extension GatewayError {
-    /// A request over a limit.
+    /// Creates the error of a request over a limit.
     init(_ refusal: RateLimiter.Refusal) {
         self.init(.rateLimited, retryAfter: "\(refusal.seconds)", detail: "limit: \(refusal.limit.rawValue)")
     }
 }
 
 extension GatewayExchange {
-    /// Counts this request in the limits of its caller; nil when it may go on. Costs one comparison where there are no
-    /// limits.
+    /// Counts this request against the limits of its caller; nil when it may go on. Costs one comparison where no
+    /// limits are set.
     func rateRefusal(isLogin: Bool = false) -> GatewayError? {
         guard let limiter = settings.limiter else { return nil }
         return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
@@ -118,7 +119,7 @@ extension GatewayExchange {
         }
     }
 
-    /// Counts a call in the limits of types; nil when it may go on.
+    /// Counts a call against the limits of types; nil when it may go on.
     func rateRefusal(of types: [String]) -> GatewayError? {
         guard let limiter = settings.limiter, !types.isEmpty else { return nil }
         return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
@@ -126,12 +127,12 @@ extension GatewayExchange {
         }
     }
 
-    /// Counts the calls that a body of the pass-through makes: each message of a batch, and those of a type's tool in the
+    /// Counts the calls in a body of the pass-through: each message of a batch, and those of a type's tool against the
     /// limit of the type; nil when they may go on.
     ///
     /// - Parameters:
-    ///   - messages: Messages in the body, of which one has been counted.
-    ///   - types: The types in whose limits the calls count, once for each call.
+    ///   - messages: Number of messages in the body, of which one has been counted.
+    ///   - types: Types whose limits the calls count against, once for each call.
     func rateRefusal(messages: Int, types: [String]) -> GatewayError? {
         guard let limiter = settings.limiter, messages > 1 || !types.isEmpty else { return nil }
         let calls = Dictionary(types.map { ($0, 1) }, uniquingKeysWith: +)

@@ -1,22 +1,23 @@
 import NIOCore
 import Synchronization
 
-/// Who has used how much of a rate, for a bounded number of callers: the generic cell rate algorithm, of which a caller
-/// costs two words.
+/// Table of the callers' use of a rate, for a bounded number of callers: the generic cell rate algorithm (GCRA), which
+/// needs two words for each caller.
 ///
-/// One table serves all workers, so a limit is exact whatever worker a request reaches: a key belongs to one of 64
-/// parts, each with a lock of its own that is held for a handful of comparisons.
+/// One table serves all workers, so that a limit is exact whichever worker a request reaches: a key belongs to one of
+/// 64 parts, each with a lock of its own that is held for a handful of comparisons.
 ///
-/// Keys are hashed with the process's random seed into groups of eight. A full group gives up the entry that owes
-/// least; an entry that owes nothing any more is no loss. While all eight owe, a newcomer takes the place of the one
-/// that owes least *and its debt*. So a caller at its limit is the last to be forgotten, filling the table with other
-/// keys never gives a fresh allowance, and the table as a whole lets through no more than its size allows.
+/// Keys are hashed with the process's random seed into groups of eight. A full group evicts the entry with the least
+/// debt; an entry without debt can be dropped without loss. While all eight have debt, a new caller takes the place of
+/// the one with the least debt *and inherits that debt*. So a caller at its limit is the last to be evicted, filling
+/// the table with other keys never gives a fresh allowance, and the table as a whole lets through no more than its size
+/// allows.
 final class RateTable: Sendable {
-    /// So many calls in so much time, and how many of them may come at once.
+    /// A rate: a number of calls in a period, and how many of them may come at once.
     struct Policy: Hashable, Sendable {
-        /// Nanoseconds that one call costs.
+        /// Time that one call costs, in nanoseconds.
         let interval: UInt64
-        /// Nanoseconds that a caller may be ahead.
+        /// Time by which a caller may be ahead of its rate, in nanoseconds.
         let tolerance: UInt64
 
         /// - Parameters:
@@ -25,20 +26,20 @@ final class RateTable: Sendable {
         init(requests: Int, per period: Duration, burst: Int) {
             interval = max(1, UInt64(max(0, period.nanoseconds)) / UInt64(max(1, requests)))
             let (product, overflow) = interval.multipliedReportingOverflow(by: UInt64(max(1, burst) - 1))
-            // Centuries: far from the end of the range, so that sums with the clock stay within it.
+            // Centuries: far from the end of the range, so that sums with the clock cannot overflow.
             tolerance = overflow ? .max / 4 : min(product, .max / 4)
         }
     }
 
     enum Verdict: Hashable {
         case allowed
-        /// Over the limit; a request would be allowed after so many nanoseconds.
+        /// Over the limit; the caller's next call is allowed after this many nanoseconds.
         case refused(retryAfter: UInt64)
     }
 
     private struct Slot {
         var key: UInt64 = 0
-        /// When the caller owes nothing any more, in nanoseconds of the machine's uptime; 0: the slot is free.
+        /// Time at which the caller's debt is paid, in nanoseconds of the machine's uptime; 0: the slot is free.
         var due: UInt64 = 0
     }
 
@@ -56,7 +57,7 @@ final class RateTable: Sendable {
     private let groups: Int
     private let replaced = Atomic<Int>(0)
 
-    /// - Parameter entries: Callers remembered at least; 16 bytes each.
+    /// - Parameter entries: Smallest number of callers that are remembered; 16 bytes each.
     init(_ policy: Policy, entries: Int) {
         self.policy = policy
         let perPart = Self.partCount * Self.groupSize
@@ -65,12 +66,13 @@ final class RateTable: Sendable {
         parts = (0..<Self.partCount).map { _ in Part(slots: slots) }
     }
 
-    /// How often a caller that still owed something had to give way: more than a few mean that the table is too small.
+    /// Number of callers that were evicted before their debt was paid: more than a few mean that the table is too
+    /// small.
     var replacements: Int { replaced.load(ordering: .relaxed) }
 
-    /// Counts calls of `key`, all of them or none. Calls that are refused cost nothing.
+    /// Counts calls of `key`, all of them or none. Refused calls cost nothing.
     ///
-    /// - Parameter count: The number of calls, at least 1. More than the burst are refused always.
+    /// - Parameter count: Number of calls, at least 1. More than the burst are always refused.
     func take(_ key: some Hashable, count: Int = 1, now: NIODeadline) -> Verdict {
         var hasher = Hasher()
         hasher.combine(key)
@@ -78,7 +80,7 @@ final class RateTable: Sendable {
     }
 
     private func take(hash: UInt64, count: Int, now: UInt64) -> Verdict {
-        // The time that all calls but the first take; beyond the tolerance the exact number is of no interest.
+        // Time that all calls but the first cost; beyond the tolerance the exact number does not matter.
         let (product, overflow) = policy.interval.multipliedReportingOverflow(by: UInt64(max(count, 1) - 1))
         let further = overflow ? .max / 4 : min(product, .max / 4)
         let part = parts[Int(hash % UInt64(Self.partCount))]

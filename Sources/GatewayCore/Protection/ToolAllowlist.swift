@@ -1,13 +1,12 @@
 import JSONConfiguration
 package import MCPAggregator
 
-/// Which tools may be called through the pass-through: `allow` (default `["*"]`) and `deny` (default none), names with
-/// `*` for any run of characters. `deny` wins. The types of `/api/chat/` are not concerned, and lists of tools are
-/// passed on as they are.
+/// Tools that may be called through the pass-through: `allow` (default `["*"]`) and `deny` (default none), names with
+/// `*` for any run of characters. `deny` wins. The types of `/api/chat/` are not affected.
 package struct ToolAllowlist: Hashable, Sendable {
     private let allow: [NamePattern]
     private let deny: [NamePattern]
-    /// A longer name is nobody's: it is refused without a look at the patterns.
+    /// Largest length of a name, in bytes; a longer one is refused without matching the patterns.
     static let longestName = 512
 
     init(_ reader: ConfigurationReader) {

@@ -1,24 +1,25 @@
 import JSON
 
-/// Finds the tools that a body of the pass-through would call, whatever reader the upstream uses for it.
+/// Finds the tools that a body of the pass-through would call, whichever JSON reader the upstream uses.
 ///
-/// Readers differ: of two equal keys some take the first and some the last, some ignore the case of keys, some take a
-/// command dialect beside JSON-RPC. So every possible reading counts, and what cannot be read for certain is refused.
+/// Readers differ: of two equal keys some take the first and some the last, some ignore the case of keys, some accept a
+/// command dialect beside JSON-RPC. So every possible reading counts, and a body that cannot be read with certainty is
+/// refused.
 enum ToolCallInspection {
     /// One request of the body.
     struct Request: Hashable {
-        /// The text of a JSON-RPC request's `id`, as it stands in the body; nil for none, or one that is neither string
-        /// nor number.
+        /// Text of a JSON-RPC request's `id`, as it stands in the body; nil for none, or one that is neither string nor
+        /// number.
         var id: [UInt8]?
-        /// Tools that it may call.
+        /// Tools that the request may call.
         var tools: [String] = []
-        /// It calls a tool whose name cannot be told.
+        /// True if the request calls a tool whose name cannot be determined.
         var isUnclear = false
-        /// A member that decides what is called comes twice, so that readers differ about the message.
+        /// True if a member that decides what is called is duplicated, so that readers differ about the message.
         var isAmbiguous = false
-        /// It asks for the list of tools.
+        /// True if the request asks for the list of tools.
         var listsTools = false
-        /// It is a message of JSON-RPC, not a command of the old dialect.
+        /// True for a JSON-RPC message, false for a command of the old dialect.
         var isMessage = false
     }
 
@@ -27,10 +28,10 @@ enum ToolCallInspection {
         var isBatch: Bool
     }
 
-    /// The requests in a body; nil when it is no JSON text (RFC 8259) of an object or an array of objects.
+    /// Returns the requests in a body; nil when it is not JSON text (RFC 8259) of an object or an array of objects.
     ///
-    /// - Parameter isEndpoint: Whether the command dialect counts. Behind a tool's own path the body is the arguments,
-    ///   in which any name may stand.
+    /// - Parameter isEndpoint: True if the command dialect is accepted. Under a tool's own path the body is the
+    ///   arguments, in which any member name is allowed.
     static func look(_ bytes: UnsafeRawBufferPointer, isEndpoint: Bool) -> Finding? {
         var scanner = JSONScanner(bytes)
         guard let document = try? scanner.document() else { return nil }
@@ -65,7 +66,8 @@ enum ToolCallInspection {
             case "method":
                 occurrences["method", default: 0] += 1
                 hasMethod = true
-                // A method that is no string is none; who reads it nevertheless, reads what nobody can foresee.
+                // A method that is not a string is invalid; a reader that accepts it anyway may take it for any method,
+                // so it counts as a call.
                 if member.value.kind == .string {
                     let method = folded(member.value, bytes).filter { !$0.isWhitespace }
                     calls = calls || method == "tools/call"
@@ -100,8 +102,8 @@ enum ToolCallInspection {
         return request
     }
 
-    /// A string's text without its case, as readers fold it that ignore case: the long s and the Kelvin sign are
-    /// letters to them.
+    /// Returns a string's text in lower case, as readers that ignore case fold it: the long s and the Kelvin sign count
+    /// as s and k.
     private static func folded(_ string: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> String {
         var folded = String.UnicodeScalarView()
         for scalar in JSONText.string(string, in: bytes).unicodeScalars {

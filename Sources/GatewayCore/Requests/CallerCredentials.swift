@@ -3,19 +3,19 @@ import MCPClient
 import NIOHTTP1
 
 extension RequestFacts {
-    /// Returns what of a caller goes to an upstream.
+    /// Returns the parts of a caller's request that are sent to an upstream.
     ///
     /// - Parameter headers: The headers of the caller's request.
     func credentials(
         for upstream: Upstream, _ headers: HTTPHeaders, _ partitions: inout PartitionCache
     ) -> ForwardedCredentials {
         guard let rules = upstream.rules else { return credentials(&partitions) }
-        // The request identifier is the caller's word too: it goes to no one else's server.
+        // The caller chooses the request identifier, so it is not sent to servers that are not trusted.
         return RequestFacts(headers, rules, forwardsRequestID: upstream.configuration.isTrusted)
             .credentials(&partitions, subject: upstream.exchangesTokens ? Self.bearer(headers) : nil)
     }
 
-    /// The caller's bearer token (RFC 6750, section 2.1).
+    /// Returns the caller's bearer token (RFC 6750, section 2.1).
     private static func bearer(_ headers: HTTPHeaders) -> String? {
         let values = headers["Authorization"]
         guard values.count == 1, let field = AuthorizationField(values[0]), field.isBearer,
@@ -26,12 +26,12 @@ extension RequestFacts {
 }
 
 extension GatewayExchange: Caller {
-    /// Returns what of this request's caller goes to an upstream.
+    /// Returns the parts of this request that are sent to an upstream.
     func credentials(for upstream: Upstream) -> ForwardedCredentials {
         facts.credentials(for: upstream, exchange.head.headers, &worker.partitions)
     }
 
-    /// Returns the `traceparent` of a call: its own span, or while tracing is off what the client sent, where that goes
+    /// Returns the `traceparent` of a call: its own span, or while tracing is off the client's, where that is forwarded
     /// to the upstream.
     func traceparent(for upstream: Upstream) -> String? {
         if let span = self.upstream?.span { return span.traceparent }
@@ -39,7 +39,7 @@ extension GatewayExchange: Caller {
     }
 }
 
-/// The caller of a request that is over, for a call that follows it.
+/// Caller of a request that is over, for a call that follows it.
 final class PastCaller: Caller {
     private let facts: RequestFacts
     private let headers: HTTPHeaders

@@ -7,10 +7,10 @@ import NIOCore
 import NIOHTTP1
 import Observability
 
-/// One request on its way through the gateway: what is known of it, how it is answered, and what is said about it
-/// afterwards. Confined to its event loop.
+/// One request on its way through the gateway: its metadata, its response, and its metrics and log line. Confined to
+/// its event loop.
 ///
-/// A class hierarchy so that a request costs one object; the routes are the subclasses.
+/// A class hierarchy, so that a request costs one object; the routes are the subclasses.
 class GatewayExchange {
     let exchange: HTTPExchange
     let worker: Worker
@@ -18,17 +18,17 @@ class GatewayExchange {
     let settings: RequestSettings
     let facts: RequestFacts
     private(set) var label: GatewayErrorLabel?
-    /// What the log may know about the error and the client may not.
+    /// Details of the error for the log; never sent to the client.
     private var errorDetail: String?
-    /// Filled in once the upstream has answered.
+    /// Record of the upstream's part, once an upstream has been asked.
     var upstream: UpstreamRecord?
-    /// The kind of upstream that serves it, where that is a choice.
+    /// Kind of the upstream that serves the request, where it may be one of several.
     var side: UpstreamConfiguration.Kind?
     private var admission = Admission.none
-    /// This request's span; nil while tracing is off.
+    /// Span of this request; nil while tracing is off.
     let trace: TraceContext?
 
-    /// The bound against which the request counts.
+    /// Limit against which the request counts.
     private enum Admission {
         case none
         /// `limits.concurrentRequests`
@@ -37,12 +37,12 @@ class GatewayExchange {
         case upload
     }
 
-    /// What is known about the upstream's part.
+    /// Record of the upstream's part in the request.
     struct UpstreamRecord {
         var name: String
-        /// Of a call that is over.
+        /// Timings of a finished call.
         var timings: MCPCallTimings?
-        /// Until the head of the answer, of an exchange that was passed through.
+        /// Time until the head of the response, of a request that was passed through.
         var duration: Duration?
         var era: MCPEra?
         var sessionReused: Bool?
@@ -50,7 +50,7 @@ class GatewayExchange {
         /// The call's own span; nil while tracing is off.
         var span: TraceContext?
         var start = NIODeadline.uptimeNanoseconds(0)
-        /// Nil: it lasted as long as the response.
+        /// End of the upstream's part; nil: it ended with the response.
         var end: NIODeadline?
     }
 
@@ -60,37 +60,37 @@ class GatewayExchange {
         self.settings = settings
         self.facts = facts
         trace = worker.tracer.map { $0.sampler.begin(facts.traceparent.flatMap { TraceContext(traceparent: $0) }) }
-        // The closure keeps this object alive until the response is through; `finished` breaks the cycle.
+        // The closure keeps this object alive until the response has been sent; `finished` breaks the cycle.
         exchange.onFinish = { [self] summary in finished(summary) }
     }
 
-    /// The configured type, where the request has one.
+    /// Configured type of the request, if it has one.
     var type: TypeInstruments? { nil }
-    /// What the route asks of its requests.
+    /// Requirements of the route on its requests.
     var policy: RoutePolicy { RoutePolicy() }
-    /// Why the path is not served; nil when it is.
+    /// Error for a path that is not served; nil when it is.
     var targetRefusal: GatewayError? { nil }
-    /// Whether the request may be an attempt to log in.
+    /// True if the request may be a login attempt.
     var isLogin: Bool { false }
-    /// Serves a request that has passed the checks. Only paths without a route come here.
+    /// Serves a request that has passed the checks. This implementation is for paths without a route.
     func serve() { respond(GatewayError(.notFound)) }
-    /// The route's bounded name, for metrics and the log.
+    /// The route's name, for metrics and the log; a bounded set.
     var route: String { "other" }
-    /// What became of the request, bounded, for metrics.
+    /// Returns the outcome of the request for metrics; a bounded set.
     func outcome(_ status: Int) -> String { status == 499 ? "client_closed" : label?.rawValue ?? "ok" }
 
-    /// Whether the peer is a proxy whose `X-Forwarded-…` fields are believed.
+    /// True if the peer is a proxy whose `X-Forwarded-…` fields are trusted.
     var isFromTrustedProxy: Bool { settings.trustedProxies.contains(Peer(exchange.remoteAddress)) }
 
-    /// The address of the client, as limits and the log have it; nil for a Unix socket's peer that passes none on.
+    /// Address of the client, for limits and the log; nil for a peer on a Unix socket that does not forward one.
     var clientAddress: IPAddress? {
         settings.clientAddress.address(of: Peer(exchange.remoteAddress)) {
             exchange.head.headers[$0]
         }
     }
 
-    /// Counts the request among those in flight, once its body is there: a client that sends slowly must not shut
-    /// others out. False, and answered, when there are too many or the process is stopping.
+    /// Counts the request among those in flight once its body has been read, so that a slow sender does not take the
+    /// place of others. False, and answered, when there are too many or the process is stopping.
     func admit() -> Bool {
         admit(worker.active < settings.activeLimit) {
             worker.active += 1
@@ -98,8 +98,8 @@ class GatewayExchange {
         }
     }
 
-    /// Counts the request among those whose body is streamed upstream while it arrives. False, and answered, when there
-    /// are too many or the process is stopping.
+    /// Counts the request among those whose body is streamed to the upstream while it arrives. False, and answered,
+    /// when there are too many or the process is stopping.
     func admitUpload() -> Bool {
         admit(worker.uploads < settings.uploadLimit) {
             worker.uploads += 1
@@ -107,7 +107,7 @@ class GatewayExchange {
         }
     }
 
-    /// Counts a request whose streamed body is complete as one in flight.
+    /// Moves a request whose streamed body is complete from the uploads to the requests in flight.
     func uploadEnded() {
         guard admission == .upload else { return }
         worker.uploads -= 1
@@ -137,7 +137,7 @@ class GatewayExchange {
         admission = .none
     }
 
-    /// Notes that an upstream is asked now.
+    /// Records that an upstream is asked now.
     func beginUpstream(_ name: String) {
         upstream = UpstreamRecord(name: name)
         if let trace {
@@ -148,7 +148,7 @@ class GatewayExchange {
 
     // MARK: Answering
 
-    /// The headers that every response carries.
+    /// Returns the headers that every response carries.
     func headers(capacity: Int = 6) -> HTTPHeaders {
         var lines: [(String, String)] = []
         lines.reserveCapacity(capacity + 2)
@@ -186,7 +186,7 @@ class GatewayExchange {
         exchange.respond(status: response.status, headers: headers, body: response.body)
     }
 
-    /// Remembers the error for metrics and the log.
+    /// Stores the error for metrics and the log.
     func note(_ error: GatewayError) {
         label = error.label
         errorDetail = error.detail
@@ -197,7 +197,7 @@ class GatewayExchange {
 
     // MARK: Afterwards
 
-    /// For subclasses: the exchange is over; drop what refers to it.
+    /// Releases what refers to the exchange, which is over. For subclasses.
     func cleanUp() {}
 
     private func finished(_ summary: HTTPExchangeSummary) {
@@ -283,6 +283,6 @@ class GatewayExchange {
 }
 
 extension Duration {
-    /// With three digits after the point.
+    /// Milliseconds with three decimal places.
     var milliseconds: Double { Double(nanoseconds / 1000) / 1000 }
 }

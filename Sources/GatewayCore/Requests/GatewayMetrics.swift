@@ -2,36 +2,36 @@ import MCPClient
 package import Observability
 import ServiceRuntime
 
-/// The gateway's metrics. Label values are types, tools, upstreams, statuses and error labels: all bounded by the
+/// Metrics of the gateway. Label values are types, tools, upstreams, statuses and error labels: all bounded by the
 /// configuration and by this code, never by what clients send.
 package final class GatewayMetrics: Sendable {
     /// Registry that the metrics belong to.
     package let registry: MetricsRegistry
-    /// By type (or route), tool, status and outcome (`ok`, an error label, `client_closed`).
+    /// Requests by type (or route), tool, status and outcome (`ok`, an error label, `client_closed`).
     let requests: MetricFamily<Counter>
-    /// By type (or route) and tool.
+    /// Durations of requests by type (or route) and tool.
     let durations: MetricFamily<Histogram>
-    /// By upstream's phase and type.
+    /// Durations of an upstream's phases by phase and type.
     let phases: MetricFamily<Histogram>
-    /// By upstream.
+    /// Repeated calls by upstream.
     let replays: MetricFamily<Counter>
-    /// By upstream: 1 while the last check succeeded.
+    /// Reachability by upstream: 1 while the last check succeeded.
     let reachable: MetricFamily<Gauge>
-    /// By upstream: findings of the last comparison with its tools.
+    /// Findings of the last comparison with an upstream's tools, by upstream.
     let drift: MetricFamily<Gauge>
-    /// By route and reason: ours or the upstream's 401 and 403.
+    /// Refused credentials by route and reason: the gateway's own 401 and 403, or the upstream's.
     let refusedCredentials: MetricFamily<Counter>
-    /// By limit.
+    /// Refused requests by limit.
     let rateLimited: MetricFamily<Counter>
     let reloads: ReloadMetrics
     let configurationVersion: MetricFamily<Gauge>
-    /// By type, side (the kind of the upstream that served it) and outcome: requests that may have gone to either.
+    /// Requests that several upstreams may serve, by type, side (the kind of the upstream that served it) and outcome.
     let routed: MetricFamily<Counter>
-    /// By type and side.
+    /// Durations of such requests by type and side.
     let routedDurations: MetricFamily<Histogram>
-    /// By type and the comparison's result.
+    /// Comparisons of shadowed types by type and result.
     let shadows: MetricFamily<Counter>
-    /// By type and kind of difference: compared answers that have such a difference.
+    /// Compared responses that differ, by type and kind of difference.
     let shadowDifferences: MetricFamily<Counter>
     let loopLag: MetricFamily<Histogram>
 
@@ -93,7 +93,7 @@ package final class GatewayMetrics: Sendable {
     }
 }
 
-/// A chat type as requests, metrics and the access log see it: its names, and its instruments looked up once.
+/// Names and instruments of a chat type, looked up once for requests, metrics and the access log.
 final class TypeInstruments: Sendable {
     let name: String
     let tool: String
@@ -110,7 +110,7 @@ final class TypeInstruments: Sendable {
     }
 }
 
-/// The phases of a type's calls.
+/// Instruments of the phases of a type's calls.
 struct PhaseInstruments: Sendable {
     private let queue: Histogram
     private let session: Histogram
@@ -119,7 +119,7 @@ struct PhaseInstruments: Sendable {
     private let upstream: Histogram
     private let total: Histogram
 
-    /// - Parameter histogram: The instrument of a phase.
+    /// - Parameter histogram: Returns the instrument of a phase.
     init(_ histogram: (_ phase: String) -> Histogram) {
         queue = histogram("queue")
         session = histogram("session")

@@ -1,7 +1,7 @@
 import JSONConfiguration
 package import ServiceRuntime
 
-/// The limits of every request, with those of `ConnectionLimits`.
+/// Limits of every request, with those of `ConnectionLimits`.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -19,7 +19,7 @@ package struct LimitsConfiguration: Hashable, Sendable {
     package let headerBytes: Int
     /// Largest number of header lines.
     package let headerCount: Int
-    /// Largest answer of an upstream, in bytes.
+    /// Largest response of an upstream, in bytes.
     package let upstreamResponse: Int
     /// Limits of connections.
     package let clients: ConnectionLimits
@@ -74,7 +74,7 @@ package struct LimitsConfiguration: Hashable, Sendable {
 }
 
 extension LimitsConfiguration {
-    /// The keys that the listener and the engines are made with: a change of theirs waits for a restart.
+    /// Returns the keys whose change waits for a restart, because the listener and the engines are created with them.
     func fixedKeys(changedFrom old: LimitsConfiguration) -> [String] {
         let fixed: [(key: String, isSame: (LimitsConfiguration, LimitsConfiguration) -> Bool)] = [
             ("headerBytes", { $0.headerBytes == $1.headerBytes }),

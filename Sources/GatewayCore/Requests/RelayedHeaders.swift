@@ -5,10 +5,10 @@ import MCPClient
 import NIOCore
 import NIOHTTP1
 
-/// The headers of requests that are relayed as they are, in both directions.
+/// Headers of requests that are relayed unchanged, in both directions.
 enum RelayedHeaders {
-    /// Upstream go MCP's own headers, what describes the body and the wanted answer, what configuration names, and who
-    /// asks.
+    /// Returns the headers for an MCP upstream: MCP's own, those that describe the body and the accepted response,
+    /// those that the configuration names, and the caller's credentials.
     static func upstream(_ exchange: GatewayExchange, _ upstream: Upstream) -> CurlHeaders {
         var headers = CurlHeaders()
         let facts = exchange.facts
@@ -30,12 +30,13 @@ enum RelayedHeaders {
         }
         let isTrusted = upstream.configuration.isTrusted
         if isTrusted { headers.append(name: "X-Request-Id", value: exchange.facts.requestID) }
-        // `Content-Type` and its like may be named in configuration too: once is enough.
+        // `Content-Type` and the like may be named in the configuration too; they are sent once.
         for header in credentials.perRequest where !headers.contains(name: header.name) { headers.append(header) }
         if isTrusted { appendForwarded(exchange, to: &headers) }
     }
 
-    /// To the old backend goes what describes the body and the wanted answer, what configuration names, and who asks.
+    /// Returns the headers for the old backend: those that describe the body and the accepted response, those that the
+    /// configuration names, and the caller's credentials.
     static func chat(
         _ exchange: GatewayExchange, _ upstream: Upstream, _ credentials: ForwardedCredentials
     ) -> CurlHeaders {
@@ -57,7 +58,8 @@ enum RelayedHeaders {
         }
     }
 
-    /// Only a trusted proxy's word counts; anybody else's is replaced by what the gateway sees itself.
+    /// Adds `X-Forwarded-For`, `-Proto` and `-Host`. Their values from a trusted proxy are kept; from any other peer
+    /// they are replaced by what the gateway sees itself.
     private static func appendForwarded(_ exchange: GatewayExchange, to headers: inout CurlHeaders) {
         let request = exchange.exchange.head.headers
         let isTrusted = exchange.isFromTrustedProxy
@@ -71,12 +73,12 @@ enum RelayedHeaders {
         }
     }
 
-    /// Down comes everything but what belongs to the upstream's connection.
+    /// Returns the headers for the client: all of the upstream's except those of its connection.
     ///
     /// - Parameters:
-    ///   - url: The URL that was asked: redirects within its origin become redirects to the gateway.
-    ///   - isPrivate: Nothing may keep the answer, unless the upstream says otherwise.
-    ///   - sharesByItself: The gateway decides which pages may read the answer, not the upstream.
+    ///   - url: The URL that was requested: redirects within its origin become redirects to the gateway.
+    ///   - isPrivate: True if the response must not be cached, unless the upstream says otherwise.
+    ///   - sharesByItself: True if the gateway decides which pages may read the response, not the upstream.
     ///   - path: Returns the gateway's path for a path of the upstream.
     static func downstream(
         _ upstream: CurlHeaders, own: HTTPHeaders, url: String, isPrivate: Bool = false, sharesByItself: Bool = false,
@@ -90,7 +92,7 @@ enum RelayedHeaders {
                 continue
             }
             switch name.utf8.count {
-            // The gateway's own is on every response.
+            // Every response already has the gateway's own.
             case 12 where HTTPSyntax.name(name, is: "x-request-id"): continue
             case 8 where HTTPSyntax.name(name, is: "location"):
                 let target = Redirect.target(value, from: url)

@@ -4,19 +4,19 @@ import NIOHTTP1
 
 /// A check that a request passes before its route serves it.
 ///
-/// ``order`` is the one list of them, which every route reads; a route says what some of them mean for it. The body is
-/// received afterwards (``GatewayExchange/receiveBody(upTo:_:)``), then the request takes its place among those in
-/// flight, and only then is it read: type, limits of the type, access, arguments.
+/// ``order`` lists all of them, and every route uses it; a route defines the details of some. The body is received
+/// afterwards (``GatewayExchange/receiveBody(upTo:_:)``), then the request is counted among those in flight, and only
+/// then is it read: type, limits of the type, access, arguments.
 enum RequestCheck {
     /// `Host` is one under which this listener may be addressed.
     case host
-    /// No page sent it that may not.
+    /// The page that sent the request, if any, may send it.
     case origin
-    /// The path, and what serves it.
+    /// The path has a route.
     case target
-    /// A preflight request of a page that may read answers is answered here.
+    /// A preflight request of a page that may read responses is answered here.
     case preflight
-    /// The method is one of the route's.
+    /// The method is one that the route serves.
     case method
     /// The caller is within its limits.
     case rate
@@ -24,22 +24,22 @@ enum RequestCheck {
     /// The order in which requests pass the checks.
     static let order: [RequestCheck] = [.host, .origin, .target, .preflight, .method, .rate]
 
-    /// What a check decides.
+    /// Result of a check.
     enum Verdict {
         case passed
         case refused(GatewayError)
-        /// The request has its answer.
+        /// The request has been answered.
         case answered
     }
 }
 
-/// What a route asks of a request.
+/// Requirements of a route on its requests.
 struct RoutePolicy {
-    /// The methods that the route serves; nil: it tells by itself.
+    /// Methods that the route serves; nil: the route checks the method itself.
     var methods: [HTTPMethod]?
-    /// What a preflight request is told of the methods; nil where pages of other origins read no answers.
+    /// Methods for the response to a preflight request; nil where pages of other origins may not read responses.
     var sharedMethods: String?
-    /// Whether requests count in the limits of their caller.
+    /// True if requests count against the limits of their caller.
     var isLimited = false
 }
 
@@ -82,7 +82,7 @@ extension GatewayExchange {
         }
     }
 
-    /// Receives the whole body, then takes the request in among those in flight; answers it where either fails.
+    /// Receives the whole body, then counts the request among those in flight; answers it where either fails.
     func receiveBody(upTo limit: Int, _ serve: @escaping (ByteBuffer) -> Void) {
         exchange.collectBody(upTo: limit) { [self] body in
             switch body {
@@ -95,7 +95,7 @@ extension GatewayExchange {
 }
 
 extension GatewayError {
-    /// A request that is not for this site, or comes from a page that may not send it.
+    /// Creates the error of a request for another host, or from a page that may not send it.
     init(_ refusal: SiteRule.Refusal) {
         self.init(refusal == .noHost ? .malformedRequest : .forbiddenOrigin, text: refusal.text)
     }

@@ -3,30 +3,30 @@ import MCPClient
 import NIOHTTP1
 import Observability
 
-/// What the gateway wants to know of a request's headers, found in one pass.
+/// Metadata of a request that the gateway needs from its headers, collected in one pass.
 struct RequestFacts {
-    /// The caller's identifier if it is sane, else a new one.
+    /// The caller's identifier if it is valid, else a new one.
     private(set) var requestID = ""
-    /// The client takes RFC 9457 problem documents.
+    /// True if the client accepts RFC 9457 problem documents.
     private(set) var wantsProblem = false
-    /// The client takes an event stream.
+    /// True if the client accepts an event stream.
     private(set) var wantsEventStream = false
-    /// The named cookies, as they go upstream: each once, in one spelling.
+    /// The forwarded cookies in the form in which they are sent: each once, in one spelling.
     private(set) var cookies: String?
     /// `Authorization` in one spelling; present only where it is forwarded.
     private(set) var authorization: String?
-    /// The headers forwarded as they are.
+    /// Headers that are forwarded unchanged.
     private(set) var forwarded: [(name: String, value: String)] = []
-    /// Those of them that say who the caller is, besides cookies and `Authorization`.
+    /// Those of the forwarded headers that identify the caller, besides cookies and `Authorization`.
     private var identifying: [(name: String, value: String)] = []
-    /// Valid, and present only where it is forwarded.
+    /// `traceparent` if it is valid and forwarded.
     private(set) var traceparent: String?
-    /// The site that the request is for, and the page that sent it. None of these fields is passed on.
+    /// Fields that name the requested site and the page that sent the request. None of them is forwarded.
     private(set) var site = SiteFields()
     /// Headers that `Connection` names, lower case.
     private(set) var nominated: [String] = []
 
-    /// - Parameter forwardsRequestID: Whether the caller's own request identifier goes upstream.
+    /// - Parameter forwardsRequestID: True if the caller's own request identifier is sent to the upstream.
     init(_ headers: HTTPHeaders, _ rules: ForwardRules, forwardsRequestID: Bool = true) {
         var callersID: String?
         var cookieField: String?
@@ -56,18 +56,18 @@ struct RequestFacts {
             }
         }
         if let cookieField {
-            // Mostly there is one cookie, and it is the one.
+            // The usual case: exactly one cookie, and it is the forwarded one.
             cookies =
                 furtherCookieFields.isEmpty && rules.isOneCookie(cookieField)
                 ? cookieField : rules.forwardedCookies(of: [cookieField] + furtherCookieFields)
         }
         requestID = RequestIdentifier.accept(callersID)
-        // One that nginx or the client follows goes on, into the log of the tool-server.
+        // An identifier that nginx or the client chose is forwarded, for the log of the tool-server.
         if forwardsRequestID, requestID == callersID { forwarded.append((name: "X-Request-Id", value: requestID)) }
         if !nominated.isEmpty { dropNominated() }
     }
 
-    /// A header that `Connection` names belongs to this connection, whatever else it is.
+    /// Removes the headers that `Connection` names: they belong to this connection only.
     private mutating func dropNominated() {
         forwarded.removeAll { nominated.contains($0.name.lowercased()) }
         identifying.removeAll { nominated.contains($0.name.lowercased()) }
@@ -76,12 +76,12 @@ struct RequestFacts {
         if nominated.contains("traceparent") { traceparent = nil }
     }
 
-    /// Whether nothing that goes upstream says who the caller is.
+    /// True if nothing that is forwarded identifies the caller.
     var isAnonymous: Bool { cookies == nil && authorization == nil && identifying.isEmpty }
 
-    /// Returns the callers whose limits the request counts in: the cookies (with an `Authorization` that is no token),
-    /// the bearer token, and each key, every one by itself. Made-up ones beside a real one win nothing so, whichever of
-    /// them the upstream reads.
+    /// Returns the callers whose limits the request counts against: the cookies (with an `Authorization` other than a
+    /// bearer token), the bearer token, and each key, every one by itself. Adding made-up credentials to a real one
+    /// therefore gains nothing, whichever of them the upstream reads.
     func limited(_ partitions: inout PartitionCache) -> [CredentialPartition] {
         let token = authorization.flatMap { AuthorizationField($0)?.isBearer == true ? $0 : nil }
         let others = token == nil ? authorization : nil
@@ -117,7 +117,7 @@ struct RequestFacts {
     }
 
     private mutating func noteAccepted(_ value: String) {
-        // The usual values are short and name neither type.
+        // The usual values are short and name neither media type.
         guard value.utf8.count >= "text/event-stream".utf8.count else { return }
         wantsProblem = wantsProblem || AcceptField.names("application/problem+json", in: value)
         wantsEventStream = wantsEventStream || AcceptField.names("text/event-stream", in: value)

@@ -1,26 +1,26 @@
 import HTTPSyntax
 
-/// The part of a configuration that every request needs, whatever its route. Shared by all workers; a request keeps the
-/// settings that it began with.
+/// Part of a configuration that every request needs, whatever its route. Shared by all workers; a request keeps the
+/// settings with which it began.
 package final class RequestSettings: Sendable {
     let errors: GatewayErrorStyle
     let serverTiming: Bool
     let accessLog: Bool
     let limits: LimitsConfiguration
-    /// Requests in flight on one worker at most.
+    /// Largest number of requests in flight on one worker.
     let activeLimit: Int
-    /// Streamed request bodies on one worker at most.
+    /// Largest number of streamed request bodies on one worker.
     let uploadLimit: Int
-    /// The top-level rules for what of a request goes upstream.
+    /// Top-level rules for the parts of a request that are forwarded.
     let rules: ForwardRules
-    /// Nil: nothing is limited.
+    /// Rate limits; nil: there are none.
     let limiter: RateLimiter?
-    /// The rule by which a client's address is told, for limits and the log alike.
+    /// Rule that determines a client's address, for limits and the log alike.
     let clientAddress: ClientAddressRule
     let trustedProxies: TrustedProxies
-    /// The rule by which `Host` and `Origin` are judged.
+    /// Rule for accepting `Host` and `Origin`.
     let site: SiteRule
-    /// The policy for pages of other origins that read answers; nil: none may.
+    /// Policy for pages of other origins that read responses; nil: none may.
     let cors: CORSPolicy?
 
     init(

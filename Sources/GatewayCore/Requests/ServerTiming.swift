@@ -1,13 +1,13 @@
 import Observability
 
-/// The `Server-Timing` header: `session;dur=0.412, upstream;dur=3.201, total;dur=3.950`, in milliseconds; then
-/// `queue` and `connect` where there was any.
+/// The `Server-Timing` header: `session;dur=0.412, upstream;dur=3.201, total;dur=3.950`, in milliseconds; then `queue`
+/// and `connect` where they are not zero.
 enum ServerTiming {
     /// - Parameters:
     ///   - session: Waiting for a session; nil counts as zero.
     ///   - upstream: The upstream's answer; nil counts as zero.
     ///   - total: From the request's first byte to now, in nanoseconds.
-    ///   - queue: Waiting for a place at the upstream, before all else.
+    ///   - queue: Waiting for a place at the upstream, before everything else.
     ///   - connect: Opening a connection, a part of `upstream`.
     static func text(
         session: Duration?, upstream: Duration?, totalNanoseconds total: Int64, queue: Duration = .zero,
@@ -29,7 +29,7 @@ enum ServerTiming {
         let buffer: UnsafeMutableBufferPointer<UInt8>
         var count = 0
 
-        /// A name and a time with three digits after the point.
+        /// Appends a name and a time with three decimal places.
         mutating func append(_ name: StaticString, _ nanoseconds: Int64) {
             name.withUTF8Buffer { for byte in $0 { append(byte) } }
             // Ten digits of milliseconds are a hundred days; the buffer holds as many such numbers as there are names.
@@ -39,8 +39,8 @@ enum ServerTiming {
             appendDigits(of: micros % 1000, atLeast: 3)
         }
 
-        /// The last digit first: to divide by a constant is to multiply, to divide by a power of ten found at run time
-        /// is not.
+        /// Appends the digits, the last one first: dividing by a constant compiles to a multiplication, dividing by a
+        /// power of ten found at run time does not.
         private mutating func appendDigits(of value: UInt64, atLeast width: Int) {
             let start = count
             var rest = value

@@ -5,7 +5,7 @@ import Observability
 import ServiceRuntime
 
 extension SpanExporter {
-    /// Records a request that is over: the server's span, and one for what the upstream was asked.
+    /// Records a finished request: the server's span, and one for the call of the upstream.
     func record(_ exchange: GatewayExchange, _ trace: TraceContext, _ summary: HTTPExchangeSummary) {
         let start = exchange.exchange.start
         let end = start + .nanoseconds(summary.duration.nanoseconds)
@@ -38,7 +38,7 @@ extension SpanExporter {
     ) -> Span {
         var attributes: [(String, Span.Value)] = [("peer.service", .string(upstream.name))]
         var events: [Span.Event] = []
-        // The old backend gets the payload as it is: nothing of MCP.
+        // The old backend gets the payload unchanged: there is no MCP call to describe.
         let type = exchange.side == .chat ? nil : exchange.type
         if let type {
             attributes.append(("mcp.method.name", .string(MCPMethod.toolsCall)))
@@ -48,7 +48,7 @@ extension SpanExporter {
         if let reused = upstream.sessionReused { attributes.append(("mcp.session.reused", .bool(reused))) }
         attributes.append(("mcp.replays", .int(upstream.replays)))
         if let timings = upstream.timings {
-            // The phases follow one another; each event is its end.
+            // The phases follow one another; each event marks the end of one.
             var time = upstream.start
             func passed(_ name: String, _ duration: Duration) {
                 time = time + .nanoseconds(duration.nanoseconds)
@@ -69,7 +69,7 @@ extension SpanExporter {
             attributes: attributes, events: events, error: error)
     }
 
-    /// Clients invent methods; names of spans are few.
+    /// Returns the method if it is a known one. Clients invent methods, and the number of span names must stay small.
     private static func bounded(_ method: String) -> String {
         let known: Set<String> = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "CONNECT", "TRACE"]
         return known.contains(method) ? method : "_OTHER"

@@ -3,23 +3,23 @@ import Logging
 import NIOCore
 import ServiceRuntime
 
-/// What all requests of one event loop share: the loop, its transport, the instruments and the counters. A request never
-/// leaves its worker. Confined to the event loop.
+/// State that all requests of one event loop share: the loop, its transport, the instruments and the counters. A
+/// request never leaves its worker. Confined to the event loop.
 final class Worker {
     let eventLoop: any EventLoop
     let engine: CurlEngine
     let metrics: GatewayMetrics
     let logger: Logger
     let accessLogger: Logger
-    /// The taker of spans; nil while tracing is off.
+    /// Exporter of spans; nil while tracing is off.
     let tracer: SpanExporter?
-    /// The partitions of callers seen lately.
+    /// Partitions of callers seen recently.
     var partitions = PartitionCache()
-    /// Requests in flight, listening streams apart.
+    /// Number of requests in flight, without listening streams.
     var active = 0
-    /// Requests whose body is streamed upstream while it arrives.
+    /// Number of requests whose body is streamed to the upstream while it arrives.
     var uploads = 0
-    /// Whether the time for draining is over: nothing is served any more.
+    /// True once the time for draining is over: no more requests are served.
     var isClosed = false
 
     init(

@@ -1,8 +1,8 @@
 import Foundation
 
-/// The cores that this process may use, which in a container are fewer than the machine has.
+/// Number of cores that this process may use, which in a container are fewer than the machine has.
 package enum AvailableCores {
-    /// The scheduler's affinity mask, cut down to the control group's quota; at least 1.
+    /// Returns the number of cores in the scheduler's affinity mask, limited to the control group's quota; at least 1.
     package static func count() -> Int {
         let read = { (path: String) in
             FileManager.default.contents(atPath: path).map { String(decoding: $0, as: UTF8.self) }
@@ -11,7 +11,8 @@ package enum AvailableCores {
         return max(1, min(allowed, quota(read: read) ?? .max))
     }
 
-    /// The cores in the affinity mask, which Linux shows as groups of hexadecimal digits: `Cpus_allowed:  ff,ffffffff`.
+    /// Returns the number of cores in the affinity mask, which Linux shows as groups of hexadecimal digits:
+    /// `Cpus_allowed:  ff,ffffffff`.
     static func affinity(read: (String) -> String?) -> Int? {
         guard let status = read("/proc/self/status"),
             let line = status.split(separator: "\n").first(where: { $0.hasPrefix("Cpus_allowed:") })
@@ -20,7 +21,7 @@ package enum AvailableCores {
         return bits > 0 ? bits : nil
     }
 
-    /// The control group's CPU quota in whole cores, rounded up: half a core is one worker.
+    /// Returns the control group's CPU quota in whole cores, rounded up: half a core is one worker.
     static func quota(read: (String) -> String?) -> Int? {
         // Version 2: "max 100000" or "150000 100000".
         if let text = read("/sys/fs/cgroup/cpu.max") {

@@ -6,7 +6,7 @@ package struct DrainConfiguration: Hashable, Sendable {
     package let delay: Duration
     /// Time that requests in progress are given to finish.
     package let timeout: Duration
-    /// Time that unused connections stay open once nothing new is accepted: a request that is on its way over one of
+    /// Time that idle connections stay open once no new ones are accepted: a request already on its way over one of
     /// them is still answered, with `Connection: close`.
     package let idleGrace: Duration
 

@@ -5,7 +5,7 @@ import Observability
 import ServiceRuntime
 
 extension Gateway {
-    /// What is asked for only when somebody looks.
+    /// Registers the metrics whose values are computed when they are scraped.
     func addMetrics() {
         let registry = metrics.registry
         let main = main

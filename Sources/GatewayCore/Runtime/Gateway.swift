@@ -6,7 +6,7 @@ import NIOPosix
 import ServiceRuntime
 import Synchronization
 
-/// The composition root: puts a gateway together, without starting anything but its threads.
+/// Builds a gateway from its parts; starts nothing but its threads.
 /// - Throws: the error of an upstream's TLS files, or of a listener's address.
 package func buildGateway(
     _ configuration: GatewayConfiguration, dependencies: GatewayDependencies
@@ -50,16 +50,16 @@ package final class Gateway: Sendable {
     private struct State {
         var snapshot: GatewaySnapshot
         var prober: Task<Void, Never>?
-        /// Sends spans.
+        /// Task that sends spans.
         var exporting: Task<Void, Never>?
-        /// Takes samples for the status page.
+        /// Task that takes samples for the status page.
         var sampling: Task<Void, Never>?
         var isDraining = false
         /// MCP endpoints in force.
         var endpoints: [MCPEndpointService] = []
     }
 
-    /// State that health checks report.
+    /// State that the health checks report.
     package let status: GatewayStatus
     let dependencies: GatewayDependencies
     private let group: MultiThreadedEventLoopGroup
@@ -116,17 +116,17 @@ package final class Gateway: Sendable {
     /// The configuration in force.
     package var snapshot: GatewaySnapshot { state.withLock { $0.snapshot } }
 
-    /// Requests of clients that have begun and not ended.
+    /// Number of client requests that have begun and not ended.
     package var requestsInFlight: Int { main.statistics.activeRequests }
 
-    /// True if every event loop has turned within the time given, as far as can be told from outside.
+    /// Returns whether every event loop has run within the given time, as far as another thread can tell.
     package func isAnswering(within limit: TimeAmount) -> Bool { loops.isAnswering(within: limit) }
 
     // MARK: Life
 
-    /// Listens, and begins to watch the upstreams.
+    /// Starts listening and probing the upstreams.
     ///
-    /// - Throws: `HTTPListenError` when an address cannot be bound; then nothing is left listening.
+    /// - Throws: `HTTPListenError` when an address cannot be bound; then none of them is left listening.
     package func start() async throws -> GatewayAddresses {
         let snapshot = snapshot
         dependencies.setLogLevel(snapshot.configuration.logLevel)
@@ -156,9 +156,9 @@ package final class Gateway: Sendable {
         return GatewayAddresses(main: mainAddresses, admin: adminAddresses)
     }
 
-    /// Reads the configuration again and puts it in force, or changes nothing when it is bad.
+    /// Reads the configuration again and puts it in force; changes nothing if it is invalid.
     ///
-    /// - Returns: Whether it is in force: then every request that comes from now on is served under it.
+    /// - Returns: True if it is in force: then every request from now on is served under it.
     @discardableResult
     package func reload() async -> Bool {
         let configuration: GatewayConfiguration
@@ -175,7 +175,7 @@ package final class Gateway: Sendable {
             guard !state.isDraining else { return nil }
             let old = state.snapshot
             var configuration = configuration
-            // Workers are made once; a change of their number waits for a restart.
+            // Workers are created once; a change of their number waits for a restart.
             configuration.workers = old.configuration.workers
             state.snapshot = GatewaySnapshot(
                 configuration, version: old.version + 1, listeners: old.listeners, previous: old, metrics: metrics,
@@ -199,7 +199,7 @@ package final class Gateway: Sendable {
         return true
     }
 
-    /// Stops: readiness turns false, requests in flight finish, sessions are ended, threads are joined.
+    /// Stops the gateway: readiness turns false, requests in flight finish, sessions are ended, threads are joined.
     package func drain() async {
         let snapshot = state.withLock { state -> GatewaySnapshot? in
             guard !state.isDraining else { return nil }
@@ -246,7 +246,7 @@ package final class Gateway: Sendable {
         }
     }
 
-    /// Serves the endpoints of a configuration. Those whose configuration and upstreams are the same go on as they are.
+    /// Serves the MCP endpoints of a configuration. Endpoints with unchanged configuration and upstreams continue.
     private func installEndpoints(_ snapshot: GatewaySnapshot, previous: GatewaySnapshot?) async {
         let configuration = snapshot.configuration
         let known = state.withLock { $0.endpoints }
@@ -282,7 +282,7 @@ package final class Gateway: Sendable {
         previous?.cancel()
     }
 
-    /// Requests that began before the reload may still use them for as long as a call takes.
+    /// Closes upstreams that a reload has removed, once requests that began before it cannot use them any more.
     private func closeUpstreams(_ upstreams: [Upstream]) {
         guard !upstreams.isEmpty, let engine = engines.first else { return }
         let timeouts = snapshot.configuration.chat.types.map(\.timeout)

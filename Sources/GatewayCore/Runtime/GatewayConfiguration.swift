@@ -35,24 +35,24 @@ package import ServiceRuntime
 package struct GatewayConfiguration: Sendable {
     /// Address on which the gateway listens: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
     package var listen: String
-    /// The admin listener; nil: none.
+    /// Address of the admin listener; nil: none.
     package var admin: String?
     /// Number of workers.
     package var workers: Int
-    /// Form of error replies.
+    /// Statuses of the responses to upstream failures.
     package var errors: GatewayErrorStyle
-    /// Switch of the chat page.
+    /// True if the chat page is served.
     package var page: Bool
-    /// Replaces texts of the page and of its component, by their names in `page-texts.js` and `mcp-chat-texts.js`;
-    /// `lang` and `dir` become the document's.
+    /// Texts that replace those of the page and of its component, by their names in `page-texts.js` and
+    /// `mcp-chat-texts.js`; `lang` and `dir` become the document's.
     package var pageTexts: JSONObject
-    /// Switch of the header `Server-Timing`.
+    /// True if responses carry the header `Server-Timing`.
     package var serverTiming: Bool
-    /// Switch of the access log.
+    /// True if the access log is written.
     package var accessLog: Bool
-    /// Least severe messages that are logged.
+    /// Lowest level of messages that are logged.
     package var logLevel: Logger.Level
-    /// In the file's order; names are unique.
+    /// Upstreams in the file's order; names are unique.
     package var upstreams: [UpstreamConfiguration]
     /// Headers that are forwarded to upstreams.
     package var forward: ForwardConfiguration
@@ -62,7 +62,7 @@ package struct GatewayConfiguration: Sendable {
     package var mcp: MCPConfiguration?
     /// Keys that seal the identifiers of sessions.
     package var sessionKeys: SessionKeysConfiguration
-    /// Hosts that the tool-server's section of the same file allows; nil where it does not say.
+    /// Hosts that the tool-server's section of the same file allows; nil where it does not set them.
     package var toolServerHosts: AllowedHosts?
     /// Hosts, pages and proxies that are accepted.
     package var site: SiteConfiguration
@@ -70,9 +70,9 @@ package struct GatewayConfiguration: Sendable {
     package var cors: CORSConfiguration?
     /// Rates of requests; nil: no limits.
     package var rateLimits: RateLimitConfiguration?
-    /// Proxies whose forwarding headers are believed.
+    /// Proxies whose forwarding headers are trusted.
     package var trustedProxies: TrustedProxies { site.trustedProxies }
-    /// Rule by which a client's address is told.
+    /// Rule that determines a client's address.
     package var clientAddress: ClientAddressRule {
         ClientAddressRule(rateLimits?.addressHeader ?? .forwardedFor, trusted: trustedProxies)
     }
@@ -178,8 +178,8 @@ package struct GatewayConfiguration: Sendable {
         checkReferences(reader)
     }
 
-    /// The upstream that is meant where none is named: `tools`, or the only one. Of several others none is guessed: the
-    /// name `tools` is then reported as unknown. Nil when there are no upstreams.
+    /// Returns the upstream that is used where none is named: `tools`, or the only one. With several others there is no
+    /// default: the name `tools` is then reported as unknown. Nil when there are no upstreams.
     private static func candidate(_ names: [String]) -> String? {
         names.contains("tools") || names.count > 1 ? "tools" : names.first
     }
@@ -239,7 +239,7 @@ package struct GatewayConfiguration: Sendable {
                 }
             }
         }
-        // Types that tools give by themselves have names that nobody knows yet.
+        // Types that tools provide by themselves are not known yet, so that only configured types can be checked.
         for type in rateLimits?.types.keys.sorted() ?? []
         where chat.tools == nil && !chat.types.contains(where: { $0.name == type }) {
             reader.fail("rateLimits.types.\(type)", expected: "a type of chat.types", found: "\"\(type)\"")
@@ -268,13 +268,13 @@ package struct GatewayConfiguration: Sendable {
                 }
             }
         }
-        // An endpoint of its own takes the place of the pass-through, whose upstream need not exist then.
+        // MCP endpoints replace the pass-through, so that its upstream need not exist then.
         if passthrough.isEnabled, mcp?.endpoints.isEmpty != false || reader.isPresent("passthrough") {
             check(passthrough.upstream, "passthrough.upstream", is: .mcp)
         }
     }
 
-    /// The configured tools of an upstream; nil when it speaks MCP, or does not exist.
+    /// Returns the names of an upstream's configured tools; nil when it speaks MCP, or does not exist.
     private func toolNames(_ upstream: String) -> [String]? {
         upstreams.first { $0.name == upstream && $0.kind != .mcp }?.tools.map(\.name)
     }
@@ -305,7 +305,7 @@ package struct GatewayConfiguration: Sendable {
         return configuration
     }
 
-    /// `--upstream` names an upstream's URL even where the file has no such upstream.
+    /// Returns the document with the upstream that `--upstream` names, even where the file has no such upstream.
     private static func completed(_ document: JSONValue, _ overrides: [String: JSONValue]) -> JSONValue {
         guard overrides["upstreams.tools.url"] != nil, var root = document.object else { return document }
         if root["upstreams"] == nil { root["upstreams"] = [:] }
@@ -315,9 +315,9 @@ package struct GatewayConfiguration: Sendable {
         return .object(root)
     }
 
-    /// The JSON Schema of `gateway.json`, for editors.
+    /// Returns the JSON Schema of `gateway.json`, for editors.
     ///
-    /// - Parameter toolServer: The schema of the section that the other process reads; nil: it may hold anything.
+    /// - Parameter toolServer: Schema of the section that the other process reads; nil: any value is accepted there.
     package static func schema(toolServer: JSONValue? = nil) -> JSONValue {
         let schema = ConfigurationReader.schema(title: "gateway.json", environmentPrefix: "GATEWAY") {
             GatewayConfiguration($0)

@@ -2,18 +2,18 @@ import Foundation
 package import JSON
 import JSONConfiguration
 
-/// `gateway.json` on disk, with what the environment and the command line say beside it.
+/// `gateway.json` on disk, with the values that the environment and the command line override.
 package struct GatewayConfigurationFile: Sendable {
     /// Path of the file.
     package let path: String
     private let environment: [String: String]
     private let overrides: [String: JSONValue]
 
-    /// Why a configuration cannot be used; its description is one line that names the file.
+    /// An invalid configuration; its description is one line that names the file.
     package struct Failure: Error, CustomStringConvertible {
         /// Path of the file.
         package let path: String
-        /// At least one, each on a line of its own.
+        /// Problems, at least one, each on a line of its own.
         package let problems: [String]
 
         package var description: String { "\(path): \(problems.joined(separator: "; "))" }
@@ -49,7 +49,7 @@ package struct GatewayConfigurationFile: Sendable {
         }
     }
 
-    /// Foundation does not tell why a file cannot be read.
+    /// Reads a file with the system calls: Foundation does not report why a file cannot be read.
     private static func read(_ path: String) throws -> [UInt8] {
         func failure() -> Failure {
             Failure(path: path, problems: ["cannot be read (\(String(cString: strerror(errno))))"])

@@ -4,7 +4,7 @@ package import NIOCore
 package import Observability
 package import ServiceRuntime
 
-/// Surroundings of a gateway; the defaults fit tests.
+/// Dependencies of a gateway on its process; the defaults fit tests.
 package struct GatewayDependencies: Sendable {
     /// Makes the process's loggers, by name.
     package var makeLogger: @Sendable (String) -> Logger
@@ -12,17 +12,20 @@ package struct GatewayDependencies: Sendable {
     package var metrics: MetricsRegistry
     /// Reads the configuration again, for a reload.
     package var load: @Sendable () throws -> GatewayConfiguration
-    /// Listening sockets that the process was started with.
+    /// Listening sockets that the process inherited.
     package var sockets: InheritedSockets
-    /// The level in force.
+    /// Returns the log level in force.
     package var logLevel: @Sendable () -> Logger.Level
-    /// Is told the level of each configuration that comes into force, and what the admin listener is asked for.
+    /// Sets the log level: called for each configuration that comes into force, and for each request to change it on
+    /// the admin listener.
     package var setLogLevel: @Sendable (Logger.Level) -> Void
     /// Version and commit of the executable.
     package var build: BuildVersion
-    /// Is told every secret that a reload brings or that is read while the process runs.
+    /// Registers a secret for redaction: called for every secret that a reload brings or that is read while the process
+    /// runs.
     package var redact: @Sendable (String) -> Void
-    /// Connections of clients at a time, in place of the configuration's bound where the process has room for fewer.
+    /// Largest number of client connections, in place of the configured one where the process's descriptor limit is
+    /// lower.
     package var connections: Int?
 
     /// Creates dependencies.
@@ -46,7 +49,7 @@ package struct GatewayDependencies: Sendable {
     }
 }
 
-/// Addresses that a gateway listens on.
+/// Addresses on which a gateway listens.
 package struct GatewayAddresses: Sendable {
     /// Addresses that clients connect to.
     package let main: [SocketAddress]

@@ -2,16 +2,16 @@ import HTTPServer
 import NIOCore
 import NIOHTTP1
 
-/// The routes of one worker, shared by its connections. Confined to the worker's event loop.
+/// Routes of one worker, shared by its connections. Confined to the worker's event loop.
 final class GatewayHandler: HTTPRequestHandler {
     let worker: Worker
     private var routes: Routes
     private var endpoints: [MCPEndpointService] = []
 
-    /// A snapshot with what a worker has made of it.
+    /// A snapshot with the objects that a worker has made of it.
     private struct Routes {
         let snapshot: GatewaySnapshot
-        /// In the order of the snapshot's upstreams.
+        /// Load balancers in the order of the snapshot's upstreams.
         let upstreams: [LoadBalancer]
         let chat: ChatRoutes
 
@@ -69,7 +69,7 @@ final class GatewayHandler: HTTPRequestHandler {
     /// Checks arguments against the upstreams' present tools from now on.
     func takeCatalogs() { routes.chat.takeCatalogs() }
 
-    /// Returns the way to a server; a new one when a reload has removed the upstream.
+    /// Returns the endpoint of a server; a new one when a reload has removed the upstream.
     func endpoint(of upstream: Upstream, server: Int) -> any Endpoint {
         if let balancer = routes.upstreams.first(where: { $0.upstream === upstream }) {
             return balancer.endpoints[server]

@@ -4,14 +4,14 @@ import Logging
 import ServiceRuntime
 import Synchronization
 
-/// The addresses that the gateway listens on, fixed at its start.
+/// Addresses on which the gateway listens, fixed at its start.
 struct GatewayListeners: Sendable {
     /// Addresses for clients.
     let main: [HTTPListenAddress]
-    /// Addresses for operators; empty: there is no admin listener.
+    /// Addresses for operators; empty: the admin listener is disabled.
     let admin: [HTTPListenAddress]
 
-    /// - Parameter sockets: Sockets that the process was started with, which win over the configured addresses.
+    /// - Parameter sockets: Sockets that the process inherited; they take precedence over the configured addresses.
     init(_ configuration: GatewayConfiguration, _ sockets: InheritedSockets) {
         main = sockets.main.isEmpty ? Self.addresses(configuration.listen) : sockets.main
         admin = sockets.admin.isEmpty ? configuration.admin.map(Self.addresses) ?? [] : sockets.admin
@@ -21,14 +21,14 @@ struct GatewayListeners: Sendable {
         (try? HTTPListenAddress(parsing: text)).map { [$0] } ?? []
     }
 
-    /// Warns of listeners that other machines reach under any name.
+    /// Warns about listeners that other machines can reach under any host name.
     func warn(_ site: SiteConfiguration, _ logger: Logger) {
         site.warn(of: main.map(\.scope), named: "main", key: "allowedHosts", logger)
         site.warn(of: admin.map(\.scope), named: "admin", key: "allowedHosts", logger)
     }
 }
 
-/// The rule for a listener whose handler outlives reloads.
+/// Rule for a listener whose handler outlives reloads.
 final class ReloadedSiteRule: Sendable {
     private let rule: Mutex<SiteRule>
 
@@ -37,6 +37,6 @@ final class ReloadedSiteRule: Sendable {
     /// The rule in force.
     var current: SiteRule { rule.withLock { $0 } }
 
-    /// Puts another rule in force.
+    /// Replaces the rule.
     func replace(with new: SiteRule) { rule.withLock { $0 = new } }
 }

@@ -8,10 +8,10 @@ import UnixSignals
 
 /// The gateway as a process: loggers, signals, exit.
 package enum GatewayProcess {
-    /// Serves until a signal ends it.
+    /// Serves until a signal ends the process.
     ///
-    /// SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reloads. Systemd, where it is there, is
-    /// told of each, and that the event loops turn.
+    /// SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reloads. Where systemd runs the process,
+    /// it is notified of each, and its watchdog is served while the event loops run.
     ///
     /// - Throws: `GatewayConfigurationFile.Failure`, `HTTPListenError`.
     package static func serve(_ file: GatewayConfigurationFile, build: BuildVersion = BuildVersion()) async throws {
@@ -22,10 +22,11 @@ package enum GatewayProcess {
         notifier.claim()
         let output = LogOutput(level: configuration.logLevel)
         for secret in configuration.secrets { output.redact(secret.value) }
-        // Trapped before anything is served, so that no signal finds the process half-started.
+        // Installed before anything is served, so that no signal finds the process half-started.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let limits = configuration.limits
-        // Each request in flight may have a connection to its upstream; admin clients, files and pipes come besides.
+        // Each request in flight may have a connection to its upstream; admin clients, files and pipes need descriptors
+        // too.
         let connections = DescriptorLimit.raise(
             connections: limits.connections, others: limits.concurrentRequests + limits.uploads + 512,
             key: "limits.connections",

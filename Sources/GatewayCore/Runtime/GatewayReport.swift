@@ -6,13 +6,13 @@ package import MCPClient
 import NIOCore
 import NIOPosix
 
-/// Text about a configuration, for the commands.
+/// Reports about a configuration, for the commands.
 package enum GatewayReport {
-    /// The outcome of `check`.
+    /// Result of `check`.
     package struct Check: Sendable {
         /// Lines for people.
         package let lines: [String]
-        /// False when a tool that can be seen does not fit its type.
+        /// False when a tool of a reachable upstream does not fit its type.
         package let isGood: Bool
     }
 
@@ -68,7 +68,7 @@ package enum GatewayReport {
         return Check(lines: lines, isGood: isGood)
     }
 
-    /// Returns why the tool-server of the same file would refuse every call of the gateway; nil when it would not.
+    /// Returns why the tool-server of the same file would refuse all calls of the gateway; nil when it would not.
     static func hostProblem(of upstream: Upstream, _ configuration: GatewayConfiguration) -> String? {
         guard let hosts = configuration.toolServerHosts, upstream.configuration.isTrusted else { return nil }
         let refused = upstream.configuration.addresses.compactMap { address in
@@ -79,7 +79,7 @@ package enum GatewayReport {
         }
     }
 
-    /// Describes what of a caller goes to an upstream, and what the gateway adds.
+    /// Describes the parts of a caller's request that are sent to an upstream, and the headers that the gateway adds.
     private static func forwarding(_ upstream: UpstreamConfiguration, _ configuration: GatewayConfiguration) -> String {
         let rules = upstream.forward(from: configuration.forward) ?? configuration.forward
         var parts: [String] = []
@@ -116,7 +116,7 @@ package enum GatewayReport {
         }
     }
 
-    /// The tools of the upstream that gives types of its own, if there is one and it can be reached.
+    /// Returns the tools of the upstream whose tools become types, if it is configured and reachable.
     package static func catalogs(_ configuration: GatewayConfiguration) async -> [String: ToolCatalog] {
         guard let name = configuration.chat.tools?.upstream,
             let upstream = configuration.upstreams.first(where: { $0.name == name })
@@ -133,9 +133,9 @@ package enum GatewayReport {
         return (try? tools.get()).map { [name: $0] } ?? [:]
     }
 
-    /// The table of `routes`: type, tool, arguments, timeout, where it goes.
+    /// Returns the table of `routes`: type, tool, arguments, timeout, destination.
     ///
-    /// - Parameter catalogs: What is known of the tools that give types of their own.
+    /// - Parameter catalogs: Known tools of the upstream whose tools become types.
     package static func routes(
         _ configuration: GatewayConfiguration, catalogs: [String: ToolCatalog] = [:]
     ) -> [String] {

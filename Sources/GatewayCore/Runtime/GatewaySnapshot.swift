@@ -5,36 +5,35 @@ package import MCPClient
 import NIOCore
 
 /// Everything that follows from one reading of the configuration: immutable, shared by all workers. A request keeps the
-/// snapshot that it began with.
+/// snapshot with which it began.
 package final class GatewaySnapshot: Sendable {
-    /// Counts the configurations of this process, from 1.
+    /// Number of the configuration in this process, from 1.
     package let version: Int
     /// Configuration that this was made from.
     package let configuration: GatewayConfiguration
     /// The addresses of the listeners.
     let listeners: GatewayListeners
-    /// The rule by which `Host` and `Origin` are judged on the admin listener.
+    /// Rule for accepting `Host` and `Origin` on the admin listener.
     let adminSite: SiteRule
     /// The configured types.
     package let types: TypeMap
-    /// In the order of the configuration.
+    /// Upstreams in the order of the configuration.
     package let upstreams: [Upstream]
     /// Settings that every request reads.
     package let settings: RequestSettings
     /// The target of `/mcp` and `/auth`; nil when they are not passed through.
     let passThrough: PassThroughTarget?
-    /// The page at `/` with the configuration's texts; nil: it is off.
+    /// The page at `/` with the configuration's texts; nil: the page is disabled.
     let pageDocument: PageFile?
 
-    /// Fields in which reverse proxies usually name the user whom they have authenticated; the tool-server's default is
-    /// the first.
+    /// Fields in which reverse proxies usually name the authenticated user; the tool-server's default is the first.
     private static let ambientFields = [
         "X-Auth-User", "X-Auth-Request-User", "X-Forwarded-User", "X-Remote-User", "Remote-User",
     ]
 
     /// - Parameters:
-    ///   - listeners: The addresses of the listeners, which no reload changes.
-    ///   - previous: Upstreams whose settings are the same keep their sessions.
+    ///   - listeners: Addresses of the listeners, which a reload does not change.
+    ///   - previous: Upstreams before the reload; those with unchanged settings keep their sessions.
     init(
         _ configuration: GatewayConfiguration, version: Int, listeners: GatewayListeners, previous: GatewaySnapshot?,
         metrics: GatewayMetrics, logger: Logger, redact: @escaping @Sendable (String) -> Void
@@ -55,7 +54,7 @@ package final class GatewaySnapshot: Sendable {
         }
         self.upstreams = upstreams
         types = TypeMap(configuration.chat, upstreams: configuration.upstreams, metrics: metrics)
-        // There from the start: Prometheus cannot tell a rise from nothing.
+        // Created at once, because Prometheus cannot compute an increase from a missing series.
         for upstream in upstreams where upstream.kind == .mcp {
             metrics.replays.with(upstream.name).increment(by: 0)
         }

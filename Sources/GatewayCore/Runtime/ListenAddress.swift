@@ -1,8 +1,8 @@
 import HTTPServer
 
-/// Checks an address when the configuration is read, before anything is bound.
+/// Check of an address when the configuration is read, before anything is bound.
 enum ListenAddress {
-    /// What is wrong with the text; nil when it can be listened on.
+    /// Returns the error of the text; nil when it is a valid address.
     static func problem(_ text: String) -> String? {
         do {
             _ = try HTTPListenAddress(parsing: text)

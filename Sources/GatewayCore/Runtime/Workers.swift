@@ -5,7 +5,7 @@ import NIOCore
 import NIOHTTP1
 import Synchronization
 
-/// The workers of a process with their routes, found by their event loops.
+/// Workers of a process with their routes, found by their event loops.
 final class Workers: Sendable {
     let all: [NIOLoopBound<GatewayHandler>]
     private let byLoop: [ObjectIdentifier: NIOLoopBound<GatewayHandler>]
@@ -15,7 +15,7 @@ final class Workers: Sendable {
         byLoop = Dictionary(workers.map { (ObjectIdentifier($0.eventLoop), $0.handler) }) { first, _ in first }
     }
 
-    /// Puts a configuration in force on every worker; returns when it is.
+    /// Puts a configuration in force on every worker; returns when all have it.
     func install(_ snapshot: GatewaySnapshot) async {
         let futures = all.map { handler in
             handler.eventLoop.submit { handler.value.install(snapshot) }
@@ -23,7 +23,7 @@ final class Workers: Sendable {
         for future in futures { try? await future.get() }
     }
 
-    /// The routes for a connection of this loop. Must be called on the loop.
+    /// Returns the routes for a connection of this loop. Must be called on the loop.
     func handler(on eventLoop: any EventLoop) -> any HTTPRequestHandler {
         byLoop[ObjectIdentifier(eventLoop)]?.value ?? UnknownLoopHandler()
     }
@@ -70,7 +70,7 @@ extension Workers: UpstreamWorkers {
     }
 }
 
-/// The first of an answer and a cancellation, for one waiter.
+/// First of an answer and a cancellation, for one waiter.
 private final class CatalogAnswer: Sendable {
     typealias Answer = Result<ToolCatalog, UpstreamFailure>
 
@@ -117,7 +117,8 @@ private final class CatalogAnswer: Sendable {
     }
 }
 
-/// Cannot be reached: the server serves connections on the loops of its group, and each has a worker.
+/// Handler for a connection on an unknown event loop. Never used: the server serves connections on the loops of its
+/// group, and each of them has a worker.
 private final class UnknownLoopHandler: HTTPRequestHandler {
     func handle(_ exchange: HTTPExchange) {
         exchange.respond(status: .internalServerError, headers: [:], body: nil)

@@ -1,7 +1,7 @@
 import NIOCore
 
-/// Keeps calls from a server that cannot be reached, so that they fail at once instead of each finding out in its own
-/// time. No clock and no I/O.
+/// State machine that rejects calls of an unreachable server at once, instead of letting each wait for its own failure.
+/// No clock and no I/O.
 ///
 /// ```
 /// closed ─failures in a row─▶ open ─pause over, or a check succeeded─▶ trying ─reached─▶ closed
@@ -9,29 +9,29 @@ import NIOCore
 /// ```
 struct CircuitBreaker {
     struct Policy: Hashable, Sendable {
-        /// Calls in a row that did not reach the server; 0: the breaker never opens.
+        /// Number of consecutive failures to reach the server that open the breaker; 0: it never opens.
         var failures: Int
-        /// How long it stays open before one call is let through.
+        /// Time that the breaker stays open before one call is let through.
         var pause: TimeAmount
     }
 
-    /// What a call says about its server.
+    /// Evidence that a call gives about its server.
     enum Verdict {
-        /// It answered, whatever it said.
+        /// The server answered, with success or error.
         case reached
         case unreachable
-        /// Nothing, such as a client that left.
+        /// No evidence, such as from a client that left.
         case unknown
     }
 
     private enum State {
         case closed(failures: Int)
         case open(since: NIODeadline)
-        /// One call is under way to find out.
+        /// One trial call is under way.
         case trying(since: NIODeadline)
     }
 
-    /// The state as operators see it; the value is the metric's.
+    /// State as operators see it; the raw value is the metric's.
     enum Phase: Int {
         case closed = 0
         case halfOpen = 1
@@ -55,8 +55,8 @@ struct CircuitBreaker {
 
     var isClosed: Bool { if case .closed = state { true } else { false } }
 
-    /// Whether a call may go to the server now.
-    /// - Parameter proven: when a check last reached it.
+    /// Returns whether a call may be sent to the server now.
+    /// - Parameter proven: Time at which a check last reached the server.
     func allows(now: NIODeadline, proven: NIODeadline?) -> Bool {
         switch state {
         case .closed: true
@@ -65,7 +65,7 @@ struct CircuitBreaker {
         }
     }
 
-    /// A call that `allows` let through begins.
+    /// Begins a call that `allows` permitted.
     mutating func begin(now: NIODeadline) {
         if case .open = state { state = .trying(since: now) }
     }
@@ -73,7 +73,7 @@ struct CircuitBreaker {
     mutating func end(_ verdict: Verdict, now: NIODeadline) {
         switch (state, verdict) {
         case (.trying, .unknown):
-            // As good as no trial: the next call is one. The pause is over all the same.
+            // The trial gave no evidence: the next call is the trial, without another pause.
             state = .open(since: now - policy.pause)
         case (_, .unknown):
             break
@@ -85,7 +85,7 @@ struct CircuitBreaker {
         case (.trying, .unreachable):
             state = .open(since: now)
         case (.open, .unreachable):
-            // A call that began before it opened.
+            // The call began before the breaker opened.
             break
         }
     }

@@ -3,19 +3,19 @@ import NIOCore
 
 /// A server of an upstream, as one worker calls it. Confined to the worker's event loop.
 protocol Endpoint: AnyObject {
-    /// Whether a refused connection is tried again by the endpoint itself when the upstream has no other server.
+    /// True if the endpoint itself retries a refused connection; only where the upstream has no other server.
     var retriesRefusals: Bool { get }
 
     /// Sends a call, and ends the attempt exactly once, perhaps before this method returns.
     func send(_ call: UpstreamCall, _ attempt: CallAttempt) -> any RunningCall
 
-    /// Finds out whether the server answers, and which tools it has.
+    /// Checks whether the server answers, and which tools it has.
     func check(
         _ credentials: ForwardedCredentials, deadline: NIODeadline,
         completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void)
 }
 
-/// One sending of a call to one server.
+/// One attempt of a call at one server.
 struct CallAttempt {
     let balancer: LoadBalancer
     let server: Int

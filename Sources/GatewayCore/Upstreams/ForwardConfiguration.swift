@@ -1,20 +1,20 @@
 import HTTPSyntax
 import JSONConfiguration
 
-/// Parts of a request that go upstream: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
-/// `Accept-Language` and the trace headers); and `credentials` (default `X-API-Key`), those of the headers that say who
-/// the caller is, as `Authorization` always does.
+/// Parts of a request that are forwarded: `cookies` (default `sessionid`) and `headers` (default `Authorization`,
+/// `Accept-Language` and the trace headers); and `credentials` (default `X-API-Key`), those of the headers that
+/// identify the caller, as `Authorization` always does.
 package struct ForwardConfiguration: Hashable, Sendable {
-    /// Cookies by name; names of cookies are case-sensitive.
+    /// Names of cookies, which are case-sensitive.
     package let cookies: [String]
-    /// Headers by name.
+    /// Names of headers.
     package let headers: [String]
-    /// Those of the headers that callers with different values of are different callers.
+    /// Names of those of the headers that identify the caller: different values are different callers.
     package let credentials: [String]
 
     static let defaultHeaders = ["Authorization", "Accept-Language", "traceparent", "tracestate", "baggage"]
 
-    /// - Parameter isOwn: Whether the section is an upstream's own: then what it leaves out is empty.
+    /// - Parameter isOwn: True if the section belongs to an upstream: then an omitted list is empty.
     init(_ reader: ConfigurationReader, isOwn: Bool = false) {
         cookies = reader.strings(
             "cookies", default: isOwn ? [] : ["sessionid"], "Names of the cookies that are forwarded.")
@@ -38,7 +38,7 @@ package struct ForwardConfiguration: Hashable, Sendable {
         self.credentials = credentials
     }
 
-    /// The rules for an upstream that is not trusted.
+    /// Rules for an upstream that is not trusted.
     static let untrusted = ForwardConfiguration(
         cookies: [], headers: ["Accept-Language", "traceparent", "tracestate", "baggage"], credentials: [])
 
@@ -52,7 +52,8 @@ package struct ForwardConfiguration: Hashable, Sendable {
             credentials: credentials.filter { !names.contains($0.lowercased()) })
     }
 
-    /// Headers that describe this connection, or that the gateway itself writes.
+    /// Returns whether a header cannot be forwarded, because it describes this connection or the gateway writes it
+    /// itself.
     static func isRefused(_ name: String) -> Bool {
         let own: Set<String> = [
             "host", "content-length", "content-type", "cookie", "accept", "mcp-session-id", "mcp-protocol-version",

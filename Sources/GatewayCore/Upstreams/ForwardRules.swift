@@ -1,14 +1,15 @@
 import HTTPSyntax
 import MCPClient
 
-/// Which of a request's headers and cookies go upstream, prepared for one pass over the headers.
+/// Rules for the headers and cookies that are forwarded, prepared for one pass over a request's headers.
 package struct ForwardRules: Sendable {
     private let cookies: [[UInt8]]
-    /// Lower case. Headers that the gateway treats by themselves (`Authorization`, `traceparent`) are flags instead.
+    /// Names in lower case. Headers with a treatment of their own (`Authorization`, `traceparent`) are flags instead.
     private let headers: [[UInt8]]
-    /// Lower case: those of the headers that say who the caller is.
+    /// Names in lower case of those headers that identify the caller.
     private let credentials: Set<String>
-    /// Bit n: some header in `headers` is n bytes long. Most headers of a request are skipped by this alone.
+    /// Bit set of the lengths of the names in `headers`: bit n for n bytes. Most headers of a request are skipped by
+    /// this alone.
     private let lengths: UInt64
     let forwardsAuthorization: Bool
     let forwardsTraceparent: Bool
@@ -16,7 +17,8 @@ package struct ForwardRules: Sendable {
     /// Prepares the rules of a configuration.
     package init(_ configuration: ForwardConfiguration) {
         cookies = configuration.cookies.map { Array($0.utf8) }
-        // The gateway has judged which page sent the request; the upstream cannot know under which names clients come.
+        // Never forwarded: the gateway has checked which page sent the request, and the upstream does not know the host
+        // names under which clients reach the gateway.
         let names = Set(configuration.headers.map { $0.lowercased() })
             .filter { $0 != "origin" && !$0.hasPrefix("sec-fetch-") }
         forwardsAuthorization = names.contains("authorization")
@@ -27,22 +29,22 @@ package struct ForwardRules: Sendable {
         lengths = headers.reduce(0) { $0 | 1 << UInt64(min($1.count, 63)) }
     }
 
-    /// Whether a header goes upstream as it is.
+    /// Returns whether a header is forwarded unchanged.
     func forwards(_ name: String) -> Bool {
         let utf8 = name.utf8
         guard lengths & 1 << UInt64(min(utf8.count, 63)) != 0 else { return false }
         return headers.contains { HTTPSyntax.equals($0, utf8) }
     }
 
-    /// Whether a header that goes upstream says who the caller is.
+    /// Returns whether a forwarded header identifies the caller.
     func identifiesCaller(_ name: String) -> Bool {
         !credentials.isEmpty && credentials.contains(name.lowercased())
     }
 
-    /// Returns the named cookies as they go upstream, in the order of the configuration and each once, as
+    /// Returns the named cookies as they are forwarded, in the order of the configuration and each once, as
     /// ``CookieField`` reads them; nil when there are none.
     ///
-    /// However a client spells its cookies, the same ones make the same text, by which callers are told apart.
+    /// The same cookies give the same text, however a client spells them: callers are distinguished by it.
     package func forwardedCookies(of fields: [String]) -> String? {
         var pairs: [String?] = Array(repeating: nil, count: cookies.count)
         for field in fields {
@@ -60,7 +62,7 @@ package struct ForwardRules: Sendable {
         return found.isEmpty ? nil : found.joined(separator: "; ")
     }
 
-    /// Tells whether a field is exactly one of the named cookies, spelled as it goes upstream.
+    /// Returns whether a field is exactly one of the named cookies, spelled as it is forwarded.
     func isOneCookie(_ field: String) -> Bool {
         var field = field
         return field.withUTF8 { bytes in

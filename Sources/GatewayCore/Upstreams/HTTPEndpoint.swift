@@ -3,7 +3,7 @@ import JSON
 import MCPClient
 import NIOCore
 
-/// A server of the old backend or of an HTTP API: takes payloads as they are, and runs the configured tools.
+/// A server of the old backend or of an HTTP API: takes payloads unchanged, and runs the configured tools.
 final class HTTPEndpoint: Endpoint {
     private let upstream: Upstream
     private let address: UpstreamAddress
@@ -32,7 +32,7 @@ final class HTTPEndpoint: Endpoint {
         return EndedCall()
     }
 
-    /// Sends a GET, which does nothing; the status of the response does not matter.
+    /// Sends a GET, which changes nothing; the status of the response does not matter.
     func check(
         _ credentials: ForwardedCredentials, deadline: NIODeadline,
         completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
@@ -93,7 +93,7 @@ final class HTTPEndpoint: Endpoint {
         }
         if let traceparent = call.traceparent { headers.set(name: "traceparent", value: traceparent) }
         let deadline = tool.timeout.map { min(call.deadline, .now() + TimeAmount($0)) } ?? call.deadline
-        // A tool that may run twice is sent again by the load balancer.
+        // An idempotent tool is called again by the load balancer.
         let maySendAgain = tool.isIdempotent && call.earlierRuns < upstream.configuration.replays
         return engine.start(
             request(filled.method, base + filled.target, headers, filled.body, until: deadline),
@@ -109,7 +109,7 @@ final class HTTPEndpoint: Endpoint {
 }
 
 extension ToolConfiguration {
-    /// Returns the request that a call becomes.
+    /// Returns the request for a call.
     fileprivate func fill(_ arguments: ByteBuffer) throws(TemplateArguments.Refusal) -> RequestTemplate.Filled {
         try arguments.withUnsafeReadableBytes { (bytes) throws(TemplateArguments.Refusal) in
             let arguments = try TemplateArguments(bytes)
@@ -120,7 +120,7 @@ extension ToolConfiguration {
         }
     }
 
-    /// Returns the outcome that a response stands for.
+    /// Returns the outcome for a response.
     fileprivate func outcome(_ response: CurlResponse, hasOwnCredentials: Bool) -> UpstreamOutcome {
         let isChat = if case .chat = binding { true } else { false }
         let outcome: UpstreamOutcome
@@ -130,7 +130,7 @@ extension ToolConfiguration {
             outcome = failure(.unauthorized, response, executed: .no)
         case 400..<500 where isChat: outcome = .result(MCPCallResult(ToolResultWriter.error(response)))
         case 429: outcome = failure(.rateLimited, response, executed: .no)
-        // What the API thinks of the gateway is no question to the caller.
+        // 401 and 403 refer to the gateway's own credentials, so that they are not passed on to the caller.
         case 401, 403: outcome = failure(.rejected, response, executed: .no)
         case 400..<500: outcome = .result(MCPCallResult(ToolResultWriter.error(response)))
         case 300..<400: outcome = failure(.rejected, response, executed: .unknown)
@@ -166,7 +166,7 @@ extension ToolConfiguration {
 }
 
 extension ToolConfiguration.ChatBinding {
-    /// Returns the payload of a call. No argument reaches the field `type`.
+    /// Returns the payload of a call. No argument can set the field `type`.
     fileprivate func fill(_ arguments: TemplateArguments) throws(TemplateArguments.Refusal) -> RequestTemplate.Filled {
         var body = Array(#"{"type":"#.utf8) + JSONText.quoted(type)
         var written: Set<String> = ["type"]
@@ -189,7 +189,7 @@ extension ToolConfiguration.ChatBinding {
 }
 
 extension MCPCallResult {
-    /// A result that the gateway has written itself.
+    /// Creates the outcome of a result that the gateway has written itself.
     init(_ result: ByteBuffer) {
         let slice = result.withUnsafeReadableBytes { bytes -> JSONSlice? in
             var scanner = JSONScanner(bytes, maximumDepth: 160)
@@ -198,7 +198,7 @@ extension MCPCallResult {
         if let slice {
             self.init(message: result, result: slice)
         } else {
-            // Nested too deeply to be read again.
+            // The result is nested too deeply to be read again.
             self.init(ToolResultWriter.text("The answer is nested too deeply", isError: true))
         }
     }
@@ -218,7 +218,7 @@ extension UpstreamOutcome {
     }
 }
 
-/// Passes the end of a transfer on.
+/// Receiver that passes on the end of a transfer.
 final class TransferReceiver: CurlTransferReceiver {
     private let completion: (Result<CurlResponse, CurlError>) -> Void
 

@@ -2,25 +2,25 @@ import CurlTransport
 import MCPClient
 import NIOCore
 
-/// A worker's way to one upstream: chooses a server, bounds the calls under way, lets the rest wait for a while, and
-/// sends a call again where that is safe. Confined to the worker's event loop.
+/// Load balancer of one upstream for one worker: chooses a server, limits the calls in progress, queues further ones
+/// for a while, and retries a call where that is safe. Confined to the worker's event loop.
 final class LoadBalancer {
     let upstream: Upstream
-    /// In the order of the upstream's servers.
+    /// Endpoints in the order of the upstream's servers.
     let endpoints: [any Endpoint]
     private let eventLoop: any EventLoop
-    /// The transport over which tokens are fetched.
+    /// Transport over which tokens are fetched.
     private let engine: CurlEngine?
-    /// Says who callers are, for tools whose requests name them.
+    /// Directory of the callers, for tools whose requests identify the caller.
     var callers: CallerDirectory?
     private var state: LoadBalancerState
     private var queue: CircularBuffer<BalancedCall> = []
-    /// The breakers' phases as the servers' boards know them.
+    /// Phases of the breakers as published on the servers' boards.
     private var shown: [CircuitBreaker.Phase]
     private let load: UpstreamLoad.Part
-    /// When a server last answered a call.
+    /// Time at which a server last answered a call.
     private var lastReached: NIODeadline?
-    /// Whether the only server's endpoint tries a refused connection again by itself.
+    /// True if the endpoint of the only server retries a refused connection itself.
     private let endpointRetries: Bool
 
     init(
@@ -50,7 +50,7 @@ final class LoadBalancer {
         shown[server] = phase
     }
 
-    /// Makes a call with the credentials that its upstream gets, the caller's and the gateway's own.
+    /// Makes a call with the credentials for its upstream, the caller's and the gateway's own.
     ///
     /// - Returns: The call while it can be cancelled; nil when it was refused at once.
     func call(_ call: UpstreamCall, of caller: any Caller, for receiver: any CallReceiver) -> (any RunningCall)? {
@@ -81,7 +81,7 @@ final class LoadBalancer {
         return authorized
     }
 
-    /// Makes a call that has its credentials, now or when others have ended.
+    /// Makes a call that has its credentials, now or when other calls have ended.
     func start(_ call: UpstreamCall, for receiver: any CallReceiver) -> (any RunningCall)? {
         let now = eventLoop.now
         let admission = state.admit(now: now, health: health)
@@ -115,7 +115,7 @@ final class LoadBalancer {
         return nil
     }
 
-    /// Sends a call that may have to go to another server.
+    /// Sends a call that may have to be retried at another server.
     private func run(_ balanced: BalancedCall, on server: Int) {
         show(server)
         guard let call = balanced.call else { return }
@@ -123,13 +123,14 @@ final class LoadBalancer {
         balanced.tries += 1
         let number = balanced.tries
         let running = endpoints[server].send(call, CallAttempt(balancer: self, server: server, receiver: balanced))
-        // By now it may be over, pause, or be with another server.
+        // The call may already be over, pause, or be with another server.
         if balanced.call != nil, balanced.tries == number { balanced.running = running }
     }
 
-    /// Gives a call to another server, or to any of them after a pause once all were asked.
+    /// Sends a call to another server, or to any of them after a pause once all were tried.
     ///
-    /// - Returns: False when there is no time for that, or when the only server's endpoint has tried again by itself.
+    /// - Returns: False when the deadline or the retry window has passed, or when the only server's endpoint has
+    ///   retried itself.
     fileprivate func fail(over balanced: BalancedCall, with call: UpstreamCall, after outcome: UpstreamOutcome) -> Bool
     {
         let now = eventLoop.now
@@ -144,14 +145,14 @@ final class LoadBalancer {
         return pause(balanced, since: now, now)
     }
 
-    /// Servers that answered a moment ago may be back in another; false when none did.
+    /// Lets a call wait for servers that answered shortly before and may recover soon; false when none did.
     private func waitForServers(_ balanced: BalancedCall, _ now: NIODeadline) -> Bool {
         guard endpoints.count > 1, let lastReached else { return false }
         return pause(balanced, since: lastReached, now)
     }
 
-    /// Tries again a little later; false when the window for that is over. Meanwhile the call keeps its place: given back,
-    /// the place would be another's when the pause ends.
+    /// Retries a call after a pause; false when the retry window has passed. The call keeps its place during the pause:
+    /// otherwise another call would take it.
     ///
     /// - Parameter since: The window's beginning, for the call's first pause.
     private func pause(_ balanced: BalancedCall, since: NIODeadline, _ now: NIODeadline) -> Bool {
@@ -164,7 +165,7 @@ final class LoadBalancer {
         state.reserve()
         publish()
         balanced.expiry = eventLoop.assumeIsolated().scheduleTask(deadline: at) { [self] in
-            // Cancelled, it has given the place back already.
+            // A cancelled call has already given up its place.
             guard balanced.isPausing else { return }
             balanced.isPausing = false
             state.release()
@@ -190,7 +191,7 @@ final class LoadBalancer {
         startWaiting()
     }
 
-    /// Takes note of an attempt's end.
+    /// Records the end of an attempt.
     func ended(_ server: Int, _ verdict: CircuitBreaker.Verdict) {
         let now = eventLoop.now
         if verdict == .reached { lastReached = now }
@@ -199,7 +200,7 @@ final class LoadBalancer {
         publish()
     }
 
-    /// Publishes the load with plain stores: there is no other writer.
+    /// Publishes the load. Plain stores suffice: there is no other writer.
     private func publish() {
         load.outstanding.store(state.outstanding, ordering: .relaxed)
         load.waiting.store(state.waiting, ordering: .relaxed)
@@ -218,7 +219,7 @@ final class LoadBalancer {
         queue.append(balanced)
     }
 
-    /// Starts the calls that wait, as far as there is room.
+    /// Starts waiting calls while there is room.
     func startWaiting() {
         while let balanced = queue.first {
             if balanced.call == nil {
@@ -240,13 +241,13 @@ final class LoadBalancer {
         }
     }
 
-    /// Ends a call that waits; its place in the queue is found empty later.
+    /// Ends a waiting call; its entry in the queue is removed later.
     fileprivate func leaveQueue(_ balanced: BalancedCall, _ outcome: UpstreamOutcome) {
         guard balanced.isQueued, balanced.call != nil else { return }
         state.leave()
         publish()
         balanced.finish(outcome)
-        // Clients that come and leave while nothing moves must not make the queue long.
+        // Clients that come and leave while the queue does not move must not make it long.
         if queue.count > 2 * state.waiting + 16 { queue.removeAll { $0.call == nil } }
     }
 
@@ -261,26 +262,26 @@ final class LoadBalancer {
     }
 }
 
-/// A call that waits, or that may go to one server after another.
+/// A call that waits, or that may be retried at another server.
 final class BalancedCall: RunningCall, CallReceiver {
     private let balancer: LoadBalancer
-    /// nil once there is an outcome.
+    /// The call; nil once there is an outcome.
     fileprivate var call: UpstreamCall?
     private var receiver: (any CallReceiver)?
     let deadline: NIODeadline
     fileprivate var expiry: Scheduled<Void>?
     fileprivate var isQueued = true
-    /// Whether the call waits between two tries.
+    /// True while the call waits between two attempts.
     fileprivate var isPausing = false
-    /// Whether its outcome is not wanted any more: then it is not sent again.
+    /// True once the call is cancelled: it is not retried.
     private var isCancelled = false
     fileprivate var queuedAt = NIODeadline.uptimeNanoseconds(0)
-    /// How long it waited.
+    /// Time that the call waited in the queue.
     fileprivate var queued = Duration.zero
-    /// Servers asked since the last pause.
+    /// Number of servers tried since the last pause.
     fileprivate var tries = 0
     fileprivate var running: (any RunningCall)?
-    /// The last attempt's outcome.
+    /// Outcome of the last attempt.
     fileprivate var lastOutcome: UpstreamOutcome?
     private var backoff: Backoff?
 
@@ -291,7 +292,7 @@ final class BalancedCall: RunningCall, CallReceiver {
         deadline = call.deadline
     }
 
-    /// Returns when to try again; nil when the window or the call's own time is over.
+    /// Returns the time of the next attempt; nil when the retry window or the call's deadline has passed.
     fileprivate func nextTry(since: NIODeadline, now: NIODeadline, window: Duration) -> NIODeadline? {
         guard call != nil else { return nil }
         if backoff == nil {
@@ -303,7 +304,7 @@ final class BalancedCall: RunningCall, CallReceiver {
 
     func callAccepted() {}
 
-    /// Takes the outcome of one attempt.
+    /// Handles the outcome of one attempt.
     func callEnded(_ outcome: UpstreamOutcome) {
         if !isCancelled, let next = call?.failover(after: outcome),
             balancer.fail(over: self, with: next, after: outcome)
@@ -337,7 +338,7 @@ final class BalancedCall: RunningCall, CallReceiver {
 }
 
 extension UpstreamCall {
-    /// Returns the call that another server may be given after this outcome; nil when the outcome stands.
+    /// Returns the call for another server after this outcome; nil when the outcome is final.
     fileprivate func failover(after outcome: UpstreamOutcome) -> UpstreamCall? {
         guard case .failure(let failure) = outcome, failure.allowsFailover else { return nil }
         guard case .tool(var call) = self else { return self }
@@ -345,8 +346,8 @@ extension UpstreamCall {
         return .tool(call)
     }
 
-    /// Returns the outcome with regard to earlier attempts: one that may have run is not undone by a later one that did
-    /// not.
+    /// Returns the outcome of all attempts: if an earlier attempt may have run the tool, a later one that did not
+    /// cannot change that.
     fileprivate func settled(_ outcome: UpstreamOutcome) -> UpstreamOutcome {
         guard case .tool(let call) = self, call.earlierRuns > 0, case .failure(var failure) = outcome,
             failure.error.executed == .no, failure.kind != nil

@@ -1,27 +1,27 @@
 import NIOCore
 
-/// Which server of an upstream a call goes to, and when: least outstanding calls first, at most so many at once, a
+/// Scheduling of an upstream's calls: the server with the fewest outstanding calls first, a limit on all of them, a
 /// bounded queue, and a breaker for each server. No clock and no I/O.
 struct LoadBalancerState {
     struct Policy: Hashable, Sendable {
-        /// Calls under way at once, over all servers; 0: no bound.
+        /// Largest number of calls in progress, over all servers; 0: no limit.
         var concurrency: Int
-        /// Calls that may wait for one of them to end.
+        /// Largest number of calls that wait for one of them to end.
         var queue: Int
         var breaker: CircuitBreaker.Policy
     }
 
-    /// What the checks know of a server.
+    /// Result of the checks of a server.
     struct Health: Equatable {
-        /// The last check failed.
+        /// True if the last check failed.
         var isDown = false
-        /// When a check last succeeded.
+        /// Time at which a check last succeeded.
         var proven: NIODeadline?
     }
 
     enum Admission: Equatable {
         case run(server: Int)
-        /// To be asked again when a call ends.
+        /// The call waits; it is started when another one ends.
         case wait
         /// The queue is full.
         case overloaded
@@ -38,7 +38,7 @@ struct LoadBalancerState {
     private var servers: [Server]
     private(set) var outstanding = 0
     private(set) var waiting = 0
-    /// Where the search begins: equals take turns.
+    /// Index of the server where the search begins: equally loaded servers take turns.
     private var turn = 0
 
     init(_ policy: Policy, servers count: Int) {
@@ -46,39 +46,39 @@ struct LoadBalancerState {
         servers = Array(repeating: Server(breaker: CircuitBreaker(policy.breaker)), count: count)
     }
 
-    /// Calls of each server that have not ended.
+    /// Number of outstanding calls of each server.
     var outstandingByServer: [Int] { servers.map(\.outstanding) }
 
-    /// What each server's breaker does.
+    /// Returns the phase of a server's breaker.
     func breakerPhase(of server: Int) -> CircuitBreaker.Phase { servers[server].breaker.phase }
 
-    /// A place for a new call. After `run`, the call must be ended; after `wait`, it must come back with `resume` or be
-    /// taken away with `leave`.
+    /// Admits a new call. After `run`, the call must be ended; after `wait`, it must come back with `resume` or be
+    /// removed with `leave`.
     mutating func admit(now: NIODeadline, health: (Int) -> Health) -> Admission {
-        // Those who wait already come first.
+        // Calls that wait already come first.
         if waiting == 0, hasRoom { return run(now, health) }
         guard waiting < policy.queue else { return .overloaded }
         waiting += 1
         return .wait
     }
 
-    /// A call that has ended, and pauses before it is sent again, keeps its place until `release`.
+    /// Keeps the place of a call that has ended and pauses before it is retried, until `release`.
     mutating func reserve() { outstanding += 1 }
 
-    /// The pause is over: `retry` takes the place, or it is free.
+    /// Releases a reserved place at the end of the pause; `retry` may take it at once.
     mutating func release() { outstanding -= 1 }
 
-    /// A place for a call that has just ended without having reached its server.
+    /// Admits a call that has just ended without having reached its server.
     mutating func retry(now: NIODeadline, health: (Int) -> Health) -> Admission { run(now, health) }
 
-    /// A place for the first that waits; nil when there is none yet.
+    /// Admits the first waiting call; nil when there is no room yet.
     mutating func resume(now: NIODeadline, health: (Int) -> Health) -> Admission? {
         guard waiting > 0, hasRoom else { return nil }
         waiting -= 1
         return run(now, health)
     }
 
-    /// One that waited has given up.
+    /// Removes a call that has stopped waiting.
     mutating func leave() { waiting -= 1 }
 
     mutating func end(server: Int, _ verdict: CircuitBreaker.Verdict, now: NIODeadline) {
@@ -99,7 +99,7 @@ struct LoadBalancerState {
 
     private mutating func choose(_ now: NIODeadline, _ health: (Int) -> Health) -> Int? {
         if servers.count == 1 {
-            // What a single server's check says is no reason to refuse: the call may be right.
+            // A failed check of the only server does not refuse calls: the call may succeed where the check did not.
             if servers[0].breaker.isClosed { return 0 }
             return servers[0].breaker.allows(now: now, proven: health(0).proven) ? 0 : nil
         }

@@ -35,7 +35,7 @@ final class MCPEndpoint: Endpoint {
         _ credentials: ForwardedCredentials, deadline: NIODeadline,
         completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
     ) {
-        // Idle sessions end here too: calls end them only in passing.
+        // Idle sessions are ended here too: calls end them only when a call is made.
         caller.sweep()
         caller.refreshCatalog(credentials: credentials, deadline: deadline) { result in
             completion(result.mapError { UpstreamFailure($0) })
@@ -45,7 +45,7 @@ final class MCPEndpoint: Endpoint {
 
 extension MCPCallHandle: RunningCall {}
 
-/// A call that was over before it began.
+/// A call that was already over when it began.
 struct EndedCall: RunningCall {
     func cancel() {}
 }

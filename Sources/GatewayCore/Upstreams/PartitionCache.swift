@@ -1,9 +1,9 @@
 import MCPClient
 
-/// Remembers the partitions of callers seen lately, since a keyed hash costs more than all other work on a request's
-/// headers. Bounded; confined to its worker.
+/// Cache of the partitions of recent callers, since a keyed hash costs more than all other work on a request's headers.
+/// Bounded; confined to its worker.
 ///
-/// Finding an entry compares the credentials themselves, so that a collision of hashes can never join two callers.
+/// Finding an entry compares the credentials themselves, so that a collision of hashes can never confuse two callers.
 struct PartitionCache {
     private struct Entry {
         let cookies: String?
@@ -12,7 +12,7 @@ struct PartitionCache {
     }
 
     private var entries: [Entry?]
-    /// Longer credentials are not kept: the memory belongs to whoever sends requests.
+    /// Largest length in bytes of credentials that are kept; otherwise clients would decide how much memory is used.
     private static let longest = 512
 
     /// - Parameter capacity: A power of two.
@@ -24,7 +24,7 @@ struct PartitionCache {
         let length = (cookies?.utf8.count ?? 0) + (authorization?.utf8.count ?? 0)
         guard length > 0 else { return .anonymous }
         guard length <= Self.longest else { return CredentialPartition(cookies: cookies, authorization: authorization) }
-        // As bytes: texts that Unicode calls equal are different credentials.
+        // Compared as bytes: texts that Unicode considers equal are different credentials.
         var hasher = Hasher()
         Self.combine(cookies, &hasher)
         Self.combine(authorization, &hasher)

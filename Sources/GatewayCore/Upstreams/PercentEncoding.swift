@@ -1,5 +1,5 @@
-/// Percent-encoding (RFC 3986, section 2.1): what is not unreserved is encoded, so that text stays one segment, one
-/// parameter or one form value whatever it holds.
+/// Percent-encoding (RFC 3986, section 2.1) of every byte that is not unreserved, so that any text stays one segment,
+/// one parameter or one form value.
 enum PercentEncoding {
     private static let digits = Array("0123456789ABCDEF".utf8)
 

@@ -9,7 +9,7 @@ final class StdioEndpoint: Endpoint {
     private let server: StdioUpstream
     private let eventLoop: any EventLoop
 
-    /// Pages of a list of tools that are read at most.
+    /// Largest number of pages of a tool list that are read.
     private static let maximumPages = 200
 
     init(_ server: StdioUpstream, eventLoop: any EventLoop) {
@@ -62,11 +62,11 @@ final class StdioEndpoint: Endpoint {
             guard let cursor = page.result["nextCursor"]?.string, .string(cursor) != params["cursor"] else { break }
             params = ["cursor": .string(cursor)]
         }
-        // Nothing travels as a header over stdio, so that no tool is dropped for its annotations.
+        // Over stdio there are no headers, so that no tool is dropped for its header annotations.
         return ToolCatalog(tools: tools, era: .legacy)
     }
 
-    /// Runs something for no longer than that.
+    /// Runs an operation with a time limit.
     private static func within<Value: Sendable>(
         _ limit: TimeAmount, _ body: @escaping @Sendable () async throws -> Value
     ) async throws -> Value {
@@ -83,7 +83,7 @@ final class StdioEndpoint: Endpoint {
     }
 }
 
-/// A call of a stdio server under way. Confined to its event loop.
+/// A call of a stdio server in progress. Confined to its event loop.
 private final class StdioCall: RunningCall {
     private var attempt: NIOLoopBound<CallAttempt>?
 
@@ -104,7 +104,7 @@ private final class StdioCall: RunningCall {
 }
 
 extension UpstreamFailure {
-    /// Describes a call of a stdio server that has no result.
+    /// Creates the failure of a call to a stdio server that gave no result.
     init(stdio error: any Error) {
         switch error {
         case let error as JSONRPCError:

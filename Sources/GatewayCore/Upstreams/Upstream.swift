@@ -6,26 +6,26 @@ package import MCPClient
 import NIOCore
 import Synchronization
 
-/// A set of tools that run elsewhere: an MCP server, the old chat backend, an HTTP API. Shared by all workers; each of them
-/// calls it through a ``LoadBalancer``.
+/// A set of tools that run elsewhere: an MCP server, the old chat backend, an HTTP API. Shared by all workers; each of
+/// them calls it through a ``LoadBalancer``.
 package final class Upstream: Sendable {
     /// Configuration of the upstream.
     package let configuration: UpstreamConfiguration
-    /// Bytes that a response may have.
+    /// Largest response, in bytes.
     let responseLimit: Int
     let tls: CurlTLS?
-    /// In the order of the configuration's addresses, at least one.
+    /// Servers in the order of the configuration's addresses, at least one.
     let servers: [UpstreamServer]
-    /// The server that the gateway starts itself; nil for one that is reached by its address.
+    /// Server that the gateway starts itself; nil for one that is reached by its address.
     let stdio: StdioUpstream?
-    /// The calls of all workers, for metrics.
+    /// Load of all workers, for metrics.
     let load = UpstreamLoad()
-    /// The rules for what of a caller goes here; nil: the top-level ones.
+    /// Rules for the parts of a request that are forwarded here; nil: the top-level ones.
     let forward: ForwardConfiguration?
     let rules: ForwardRules?
     /// The gateway's own credentials; nil where it has none.
     let credentials: UpstreamCredentials?
-    /// The configured tools of an upstream that does not speak MCP.
+    /// Configured tools of an upstream that does not speak MCP.
     let tools: [String: ToolConfiguration]
     private let listed: Mutex<ToolCatalog?>
 
@@ -35,9 +35,9 @@ package final class Upstream: Sendable {
     package var kind: UpstreamConfiguration.Kind { configuration.kind }
 
     /// - Parameters:
-    ///   - forward: The top-level rules for what of a caller goes upstream.
-    ///   - logger: The MCP client's.
-    ///   - redact: Is told every secret that is fetched or read again, so that no log shows it.
+    ///   - forward: The top-level rules for the parts of a request that are forwarded.
+    ///   - logger: Logger of the MCP client.
+    ///   - redact: Called with every secret that is fetched or read again, so that it does not appear in logs.
     package init(
         _ configuration: UpstreamConfiguration, responseLimit: Int, forward: ForwardConfiguration, logger: Logger,
         redact: @escaping @Sendable (String) -> Void = { _ in }
@@ -82,7 +82,7 @@ package final class Upstream: Sendable {
             case (.modern, _), (nil, .modern): .modern
             case (nil, .auto): .auto
             }
-        // With several servers a refused call goes to the next one instead of waiting for its own.
+        // With several servers a refused call is sent to the next one instead of waiting for its own.
         let hasAlternatives = configuration.addresses.count > 1
         let retryWindow = hasAlternatives ? .zero : configuration.retryWindow
         var client = MCPUpstreamConfiguration(
@@ -102,17 +102,17 @@ package final class Upstream: Sendable {
     /// The tools as last listed; nil before the first list.
     package var catalog: ToolCatalog? { listed.withLock { $0 } }
 
-    /// Takes over the tools that a check has listed.
+    /// Stores the tools that a check has listed.
     func note(_ catalog: ToolCatalog) { listed.withLock { $0 = catalog } }
 
-    /// The place of the first server that the checks do not find down; where sessions live that the gateway does not
-    /// hold itself.
+    /// Index of the first server that the checks do not consider down; it holds the sessions that the gateway only
+    /// passes through.
     var firstReachable: Int { servers.firstIndex { !$0.health.isDown } ?? 0 }
 
-    /// The era that the first server speaks, as far as it is known.
+    /// Era of the first server; nil until it is known.
     var era: MCPEra? { servers[0].client?.era }
 
-    /// Makes a worker's way to one of the servers.
+    /// Creates a worker's endpoint of one of the servers.
     func makeEndpoint(server: Int, engine: CurlEngine, eventLoop: any EventLoop) -> any Endpoint {
         if let stdio { return StdioEndpoint(stdio, eventLoop: eventLoop) }
         let server = servers[server]
@@ -122,16 +122,16 @@ package final class Upstream: Sendable {
         return MCPEndpoint(MCPCaller(upstream: client, engine: engine, eventLoop: eventLoop))
     }
 
-    /// Whether the upstream gets a token in exchange for the caller's.
+    /// True if the caller's token is exchanged for one of the upstream.
     var exchangesTokens: Bool { configuration.token?.grant == .exchange }
 
-    /// Asks one server, over the gateway's own credentials, whether it answers and which tools it has.
+    /// Checks one server with the gateway's own credentials: whether it answers, and which tools it has.
     func check(
         _ endpoint: any Endpoint, engine: CurlEngine, eventLoop: any EventLoop, deadline: NIODeadline,
         completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
     ) {
         guard let credentials else { return endpoint.check(.anonymous, deadline: deadline, completion: completion) }
-        // There is no caller whose token could be exchanged.
+        // A check has no caller whose token could be exchanged.
         guard !exchangesTokens else {
             return endpoint.check(.anonymous.with(credentials.fixed), deadline: deadline, completion: completion)
         }
@@ -140,7 +140,7 @@ package final class Upstream: Sendable {
             case .failure(let error): completion(.failure(UpstreamFailure(refusal: error)))
             case .success(let own):
                 endpoint.check(.anonymous.with(own), deadline: deadline) { result in
-                    // The next check finds what has replaced them.
+                    // The next check uses the new credentials.
                     if case .failure(let failure) = result, failure.error.label == .unauthorized {
                         credentials.renew(after: own, bearer: nil)
                     }

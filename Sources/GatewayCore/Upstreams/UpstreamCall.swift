@@ -3,18 +3,18 @@ import MCP
 import MCPClient
 import NIOCore
 
-/// A call of an upstream, whatever it speaks: what is asked, in whose name, and until when.
+/// A call of an upstream, of any kind: the request, its caller's credentials, and its deadline.
 enum UpstreamCall {
-    /// The call of a tool; its arguments go on byte for byte.
+    /// A call of a tool; its arguments are forwarded byte for byte.
     case tool(MCPToolCall)
     /// A client's own payload, for an upstream of kind `chat`.
     case payload(ChatPayload)
     /// Any request of MCP, for an MCP server.
     case request(MCPRequest)
-    /// A connection, whose result is the server's description of itself.
+    /// A connection; its result is the server's description of itself.
     case describe(ForwardedCredentials, deadline: NIODeadline)
 
-    /// End of the whole budget.
+    /// Deadline of the call with all its attempts.
     var deadline: NIODeadline {
         switch self {
         case .tool(let call): call.deadline
@@ -25,31 +25,31 @@ enum UpstreamCall {
     }
 }
 
-/// A client's payload on its way to the old backend, unchanged.
+/// A client's payload for the old backend, unchanged.
 struct ChatPayload {
-    /// `?` and the query, or nothing.
+    /// `?` and the query, or the empty string.
     var query: String
     /// Headers of the request to the backend.
     var headers: CurlHeaders
     /// The client's bytes.
     var body: ByteBuffer
-    /// End of the whole budget.
+    /// Deadline of the call with all its attempts.
     var deadline: NIODeadline
     /// The caller's bearer token, where it is exchanged for another one.
     var subjectToken: String?
-    /// Whether credentials of the caller are among the headers.
+    /// True if credentials of the caller are among the headers.
     var forwardsCredentials = false
 }
 
-/// The caller of a tool: decides which of its credentials go to an upstream. Confined to its event loop.
+/// The caller of a tool: decides which of its credentials are sent to an upstream. Confined to its event loop.
 protocol Caller: AnyObject {
-    /// Returns what of the caller goes to an upstream.
+    /// Returns the parts of the caller's request that are sent to an upstream.
     func credentials(for upstream: Upstream) -> ForwardedCredentials
 }
 
-/// The receiver of a call's end: a request of a client, mostly. Confined to its event loop.
+/// Receiver of a call's end, usually a client's request. Confined to its event loop.
 protocol CallReceiver: AnyObject {
-    /// Notes that the call goes ahead, at once or after waiting; not called for a call that is refused at once.
+    /// Notes that the call is in progress, at once or after waiting; not called for a call that is refused at once.
     func callAccepted()
     /// Takes the outcome; called exactly once for each call, perhaps before `LoadBalancer.call` returns.
     func callEnded(_ outcome: UpstreamOutcome)
@@ -57,11 +57,11 @@ protocol CallReceiver: AnyObject {
 
 /// A call that has been accepted.
 protocol RunningCall {
-    /// Gives the call up; the outcome says so.
+    /// Cancels the call; the receiver gets the outcome `cancelled`.
     func cancel()
 }
 
-/// How a call ended.
+/// Outcome of a call.
 enum UpstreamOutcome {
     /// The tool's result, as bytes.
     case result(MCPCallResult)
@@ -69,15 +69,15 @@ enum UpstreamOutcome {
     case response(CurlResponse)
     case failure(UpstreamFailure)
 
-    /// The outcome of a call that was cancelled before it was sent.
+    /// Outcome of a call that was cancelled before it was sent.
     static var cancelled: UpstreamOutcome {
         .failure(UpstreamFailure(MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled by the caller")))
     }
 
-    /// The outcome of a call that the gateway refuses itself: nothing was sent.
+    /// Returns the outcome of a call that the gateway refuses itself: nothing was sent.
     static func refused(_ error: GatewayError) -> UpstreamOutcome { .failure(UpstreamFailure(refusal: error)) }
 
-    /// What the outcome says about the server.
+    /// Evidence that the outcome gives about the server.
     var verdict: CircuitBreaker.Verdict {
         switch self {
         case .result, .response: .reached
@@ -85,7 +85,7 @@ enum UpstreamOutcome {
         }
     }
 
-    /// Notes how long the call waited in the load balancer's queue.
+    /// Stores how long the call waited in the load balancer's queue.
     mutating func note(queued: Duration) {
         switch self {
         case .result(var result):
@@ -99,20 +99,20 @@ enum UpstreamOutcome {
     }
 }
 
-/// Why a call has no result: the error that its caller gets, and what the load balancer needs to know.
+/// Failure of a call: the error for its caller, and the details that the load balancer needs.
 struct UpstreamFailure: Error {
     /// The error as the client, the metrics and the access log see it.
     var error: GatewayError
-    /// The kind of failure; nil when the gateway refused the call itself.
+    /// Kind of failure; nil when the gateway refused the call itself.
     let kind: MCPCallFailure.Kind?
-    /// Whether another server may be given the call.
+    /// True if the call may be retried at another server.
     let allowsFailover: Bool
     var timings = MCPCallTimings()
-    /// The JSON-RPC error that the server answered, if that is the failure.
+    /// JSON-RPC error that the server returned, if that is the failure.
     var rpcError: JSONRPCError?
-    /// Sendings after which the tool may have run.
+    /// Number of attempts after which the tool may have run.
     var runs = 0
-    /// Number of times that the call was sent again.
+    /// Number of times that the call was repeated.
     var replays = 0
     /// False when the call waited for a handshake.
     var sessionReused = true
@@ -134,9 +134,9 @@ struct UpstreamFailure: Error {
         sessionReused = failure.sessionReused
     }
 
-    /// Describes an HTTP request that was not answered.
+    /// Creates the failure of an HTTP request that was not answered.
     ///
-    /// - Parameter isIdempotent: Whether it may be sent again although it may have run.
+    /// - Parameter isIdempotent: True if the request may be repeated although it may have run.
     init(_ failure: CurlError, isIdempotent: Bool = false) {
         error = GatewayError(failure)
         runs = failure.requestSent ? 1 : 0
@@ -162,10 +162,11 @@ struct UpstreamFailure: Error {
         }
     }
 
-    /// Whether the caller gave the call up, so that nothing is to be answered.
+    /// True if the caller cancelled the call, so that no response is sent.
     var isCancelled: Bool { kind == .cancelled }
 
-    /// An answer of any kind shows that the server is there. A deadline that passed after sending shows nothing.
+    /// Evidence about the server. An answer of any kind shows that it is there; a deadline that passed after sending
+    /// shows nothing.
     var verdict: CircuitBreaker.Verdict {
         switch kind {
         case .unreachable: .unreachable

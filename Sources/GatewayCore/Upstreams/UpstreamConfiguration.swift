@@ -33,7 +33,7 @@ import NIOCore
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
 ///
-/// Only an upstream of kind `mcp` has sessions: elsewhere `era`, `protocolVersion`, `replays`, `retryWindow`,
+/// Only an upstream of kind `mcp` has sessions: for the others `era`, `protocolVersion`, `replays`, `retryWindow`,
 /// `sessionLimit` and `sessionIdle` are errors.
 package struct UpstreamConfiguration: Hashable, Sendable {
     /// Protocol that the upstream speaks.
@@ -41,37 +41,37 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     /// Revisions of MCP that are tried.
     package enum Era: String, CaseIterable, Sendable { case auto, legacy, modern }
 
-    /// Name that other parts of the configuration use.
+    /// Name by which other parts of the configuration refer to the upstream.
     package let name: String
     /// Protocol that the upstream speaks.
     package let kind: Kind
-    /// The first server; the pass-through goes there while it can be reached.
+    /// The first server; passed-through requests are sent to it while it can be reached.
     package let address: UpstreamAddress
     /// All servers, the first one included.
     package let addresses: [UpstreamAddress]
-    /// Belief in the annotations of its tools.
+    /// True if the annotations of its tools are trusted, and the top-level forwarding rules apply to it.
     package let isTrusted: Bool
     /// Command of a stdio server that the gateway starts; nil for a server with an address.
     package let command: StdioUpstream.Command?
-    /// Rules of its own for what of a caller goes there; what they leave out is empty.
+    /// Forwarding rules of its own; a list that they omit is empty. Nil: the rules for all upstreams.
     package let forward: ForwardConfiguration?
     /// Fixed headers.
     package let headers: [FixedHeader]
     /// Source of a token for the upstream; nil: none.
     package let token: TokenConfiguration?
-    /// The tools of an upstream that does not speak MCP, in the file's order.
+    /// Tools of an upstream that does not speak MCP, in the file's order.
     package let tools: [ToolConfiguration]
     /// Revisions of MCP that are tried.
     package let era: Era
-    /// The only revision in which the server is spoken to; nil: the latest that both speak.
+    /// The only revision that is used with the server; nil: the latest that both support.
     package let protocolVersion: MCPVersion?
-    /// Largest number of times that a call which may have run is sent again.
+    /// Largest number of times that a call which may have run is repeated.
     package let replays: Int
     /// Time limit of opening a connection.
     package let connectTimeout: Duration
     /// Time between two probes.
     package let probeInterval: Duration
-    /// Time after a call's start in which it may be sent again.
+    /// Time after a call's start in which it may be repeated.
     package let retryWindow: Duration
     /// Largest number of sessions.
     package let sessionLimit: Int
@@ -202,7 +202,7 @@ package struct UpstreamConfiguration: Hashable, Sendable {
 /// A fixed header of the calls of one upstream.
 package struct FixedHeader: Hashable, Sendable {
     package let name: String
-    /// Value of the header, read again from its file after a refusal.
+    /// Value of the header; read again from its file when the upstream refuses the credentials.
     package let value: SecretSource
 }
 
@@ -256,10 +256,10 @@ extension UpstreamConfiguration {
         return version
     }
 
-    /// Returns the rules for what of a caller goes to this upstream; nil when the top-level ones hold as they are.
+    /// Returns the forwarding rules for this upstream; nil when the top-level ones apply unchanged.
     func forward(from topLevel: ForwardConfiguration) -> ForwardConfiguration? {
         let rules = forward ?? (isTrusted ? topLevel : .untrusted)
-        // What is replaced does not go there, and so does not tell callers apart.
+        // A replaced header is not forwarded, so that it does not distinguish callers either.
         var replaced = Set(headers.map { $0.name.lowercased() })
         if token != nil { replaced.insert("authorization") }
         if forward == nil, isTrusted, replaced.isEmpty { return nil }
@@ -267,10 +267,10 @@ extension UpstreamConfiguration {
     }
 }
 
-/// When calls fail at once because a server cannot be reached: after `failures` calls in a row that did not reach it
-/// (default 5; 0: never), for `pause` (default 1 s) or until a check succeeds.
+/// Settings of the circuit breaker: it opens after `failures` consecutive calls that did not reach the server (default
+/// 5; 0: never), for `pause` (default 1 s) or until a check succeeds.
 package struct BreakerConfiguration: Hashable, Sendable {
-    /// Number of failures in a row that open the breaker.
+    /// Number of consecutive failures that open the breaker.
     package let failures: Int
     /// Time that the breaker stays open.
     package let pause: Duration
@@ -297,27 +297,27 @@ extension LoadBalancerState.Policy {
     }
 }
 
-/// Location of an upstream.
+/// Address of a server of an upstream.
 package struct UpstreamAddress: Hashable, Sendable {
     /// Scheme and authority, such as `http://127.0.0.1:8001`; `http://localhost` behind a socket.
     package let origin: String
     /// The MCP endpoint's path, such as `/mcp/`.
     package let endpoint: String
-    /// The Unix socket's path.
+    /// Path of the Unix socket; nil for TCP.
     package let socketPath: String?
 
     /// The endpoint's URL.
     package var url: String { origin + endpoint }
 
-    /// Describes a server of an upstream.
+    /// Creates an address from its parts.
     package init(origin: String, endpoint: String, socketPath: String?) {
         self.origin = origin
         self.endpoint = endpoint
         self.socketPath = socketPath
     }
 
-    /// Nil when the text is no URL of a supported kind. Credentials, queries and fragments are refused: a secret in a
-    /// URL ends up in logs.
+    /// Parses a URL or `unix:/path`; nil when it is not one of a supported kind. Credentials, queries and fragments are
+    /// refused: a secret in a URL would appear in logs.
     package init?(_ text: String, socketEndpoint: String = "/mcp/") {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { return nil }
         if text.hasPrefix("unix:") {

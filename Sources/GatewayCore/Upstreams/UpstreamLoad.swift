@@ -1,8 +1,8 @@
 import Synchronization
 
-/// The load that an upstream's load balancers, one for each worker, report for metrics.
+/// Load that an upstream's load balancers, one for each worker, report for metrics.
 final class UpstreamLoad: Sendable {
-    /// Written by one load balancer, on its event loop; read from anywhere.
+    /// Load of one load balancer: written on its event loop, read from any thread.
     final class Part: Sendable {
         let outstanding = Atomic<Int>(0)
         let waiting = Atomic<Int>(0)
@@ -17,10 +17,10 @@ final class UpstreamLoad: Sendable {
         return part
     }
 
-    /// Calls that have not ended, of all workers.
+    /// Number of calls that have not ended, of all workers.
     var outstanding: Int { sum { $0.outstanding.load(ordering: .relaxed) } }
 
-    /// Calls that wait for a place, of all workers.
+    /// Number of calls that wait for a place, of all workers.
     var waiting: Int { sum { $0.waiting.load(ordering: .relaxed) } }
 
     private func sum(_ value: (Part) -> Int) -> Int {

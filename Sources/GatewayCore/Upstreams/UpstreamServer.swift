@@ -2,19 +2,19 @@ import MCPClient
 import NIOCore
 import Synchronization
 
-/// The number of workers' breakers that are not closed: each worker has one of its own for each server.
+/// Numbers of workers' breakers by phase, except closed ones: each worker has one breaker for each server.
 final class BreakerBoard: Sendable {
     private let open = Atomic<Int>(0)
     private let halfOpen = Atomic<Int>(0)
 
-    /// The worst state of all of them.
+    /// Worst phase of all of them.
     var phase: CircuitBreaker.Phase {
         if open.load(ordering: .relaxed) > 0 { return .open }
         return halfOpen.load(ordering: .relaxed) > 0 ? .halfOpen : .closed
     }
 
     func changed(from old: CircuitBreaker.Phase, to new: CircuitBreaker.Phase) {
-        // The new one first: while a breaker turns, it is not closed.
+        // The new phase is counted first, so that the breaker never appears closed in between.
         add(1, to: new)
         add(-1, to: old)
     }
@@ -31,7 +31,7 @@ final class BreakerBoard: Sendable {
 /// One of the servers of an upstream, shared by all workers.
 package final class UpstreamServer: Sendable {
     let address: UpstreamAddress
-    /// Era, sessions and tools of an MCP server; nil for an upstream of another kind.
+    /// MCP client with era, sessions and tools; nil for an upstream of another kind.
     let client: MCPUpstream?
     /// The states of the workers' breakers.
     let breakers = BreakerBoard()
@@ -42,10 +42,10 @@ package final class UpstreamServer: Sendable {
         self.client = client
     }
 
-    /// What the last check found.
+    /// Result of the last check.
     var health: LoadBalancerState.Health { checked.withLock { $0 } }
 
-    /// Notes what a check found.
+    /// Stores the result of a check.
     func note(isReachable: Bool, now: NIODeadline) {
         checked.withLock { health in
             health.isDown = !isReachable

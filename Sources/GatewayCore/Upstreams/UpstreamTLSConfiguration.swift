@@ -17,7 +17,7 @@ package struct UpstreamTLSConfiguration: Hashable, Sendable {
     package let certificateFile: String?
     /// Path of the client certificate's private key.
     package let keyFile: String?
-    /// Verification of the server's certificate and name.
+    /// True if the server's certificate and name are verified.
     package let verify: Bool
     /// Accepted public keys, as `sha256//` and Base64.
     package let pinnedKeys: [String]
@@ -33,7 +33,7 @@ package struct UpstreamTLSConfiguration: Hashable, Sendable {
         pinnedKeys = reader.strings(
             "pinnedKeys", default: [], "Public keys, as sha256//BASE64; the server must have one of them.")
         for (key, path) in [("caFile", caFile), ("certificateFile", certificateFile), ("keyFile", keyFile)] {
-            // libcurl would find out with the first call, and say less about it.
+            // libcurl would report it only with the first call, and less clearly.
             guard let path, access(path, R_OK) != 0 else { continue }
             reader.fail(key, expected: "a readable file", found: "\(path) (\(String(cString: strerror(errno))))")
         }

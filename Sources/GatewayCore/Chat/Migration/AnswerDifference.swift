@@ -1,7 +1,7 @@
 import JSON
 package import NIOCore
 
-/// A difference between two answers: its place and kind, never a value.
+/// A difference between two responses: its path and kind, never a value.
 package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
     /// Kind of difference.
     package enum Kind: String, CaseIterable, Sendable {
@@ -11,27 +11,27 @@ package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
         case value
         /// Two values of different kinds.
         case type
-        /// Only the old backend has it.
+        /// A member that only the old backend's response has.
         case missing
-        /// Only the tool has it.
+        /// A member that only the tool's response has.
         case added
     }
 
     /// Kind of difference.
     package let kind: Kind
-    /// A JSON Pointer into the body; `*` stands for a key that may be somebody's data. Empty: the whole body.
+    /// JSON Pointer into the body, with `*` for a key that may be personal data. Empty: the whole body.
     package let path: String
 
     package var description: String { path.isEmpty ? kind.rawValue : "\(path) \(kind.rawValue)" }
 }
 
-/// An answer to be compared.
+/// A response to be compared.
 package struct ComparedAnswer: Sendable {
     /// HTTP status.
     package let status: Int
     package let body: ByteBuffer
 
-    /// Describes an answer that is compared.
+    /// Creates a response to be compared.
     package init(status: Int, body: ByteBuffer) {
         self.status = status
         self.body = body
@@ -40,7 +40,7 @@ package struct ComparedAnswer: Sendable {
 
 /// Comparison of two answers to one message.
 package enum AnswerComparison {
-    /// Differences found at most; the rest is not looked for.
+    /// Largest number of differences that are reported; the comparison ends there.
     package static let limit = 32
 
     /// Compares statuses, and bodies as JSON values (numbers by value, members in any order), or byte for byte where
@@ -76,7 +76,7 @@ package enum AnswerComparison {
             for (index, (value, other)) in zip(old, new).enumerated() {
                 compare(value, other, at: path + "/\(index)", &found)
             }
-            // What follows the first of them says nothing more.
+            // Further differences in lists of different lengths say nothing new.
             if old.count != new.count {
                 add(old.count > new.count ? .missing : .added, path + "/\(min(old.count, new.count))", &found)
             }
@@ -89,7 +89,7 @@ package enum AnswerComparison {
         if found.count < limit { found.append(AnswerDifference(kind: kind, path: path)) }
     }
 
-    /// Names of members are words of a program; anything else may be a person's data used as a key.
+    /// Returns a member's name if it looks like a program's identifier; `*` for any other, which may be personal data.
     private static func shown(_ key: String) -> String {
         let isWord =
             key.utf8.count <= 40 && key.utf8.first.map { !(0x30...0x39).contains($0) } == true

@@ -1,10 +1,10 @@
 import Crypto
 import Foundation
 
-/// Chooses a stable share of the callers: the same ones in every process and after every restart.
+/// Selection of a stable share of the callers: the same ones in every process and after every restart.
 struct CanaryRule: Sendable {
     private let key: SymmetricKey
-    /// Of 2³² equal parts, how many are chosen.
+    /// Number of the 2³² possible hash values that are selected.
     private let threshold: UInt64
 
     init(_ configuration: CanaryConfiguration) {
@@ -16,17 +16,17 @@ struct CanaryRule: Sendable {
         threshold = UInt64((percent / 100 * 0x1p32).rounded())
     }
 
-    /// Whether a caller gets the tool.
+    /// Returns whether a caller's calls go to the tool.
     ///
     /// - Parameters:
     ///   - cookies: The forwarded part of `Cookie`.
     ///   - authorization: The forwarded `Authorization`.
-    ///   - address: The client's address; it counts only for who has neither.
+    ///   - address: The client's address; used only for callers with neither cookies nor `Authorization`.
     func chooses(cookies: String?, authorization: String?, address: [UInt8]) -> Bool {
         let isAnonymous = (cookies ?? "").isEmpty && (authorization ?? "").isEmpty
         let credential = [cookies ?? "", authorization ?? ""].map { Array($0.utf8) }
         var hash = HMAC<SHA256>(key: key)
-        // Each part's length keeps it apart from the next; the kind keeps an address apart from a token.
+        // Each part's length separates it from the next; the kind separates an address from a token.
         for part in isAnonymous ? [Array("address".utf8), address] : [Array("credential".utf8)] + credential {
             withUnsafeBytes(of: UInt64(part.count).littleEndian) { hash.update(data: $0) }
             part.withUnsafeBytes { hash.update(data: $0) }

@@ -1,7 +1,7 @@
 import NIOCore
 
 extension ChatExchange {
-    /// Sends a payload where its type goes.
+    /// Sends a payload to the target that its type's route selects.
     func route(_ body: ByteBuffer) {
         switch chat.translator.type(of: body) {
         case .failure(let error):

@@ -1,12 +1,12 @@
-/// One of the places that may serve a type.
+/// A target that may serve a type: an upstream, and a tool there.
 struct ChatTarget: Hashable, Sendable {
-    /// The upstream's place in the configuration.
+    /// The upstream's position in the configuration.
     let upstream: Int
     /// The tool that is called there; nil: the payload goes to the old backend unchanged.
     let tool: String?
 }
 
-/// How a type's requests are divided between its main target and another one; decided when a configuration is read.
+/// Division of a type's requests between its main target and another one; decided when a configuration is read.
 enum ChatRoute: Sendable {
     /// Every request goes to the main target.
     case direct
@@ -30,7 +30,7 @@ enum ChatRoute: Sendable {
         }
     }
 
-    /// The target beside the main one.
+    /// Target beside the main one; nil for a direct route.
     var other: ChatTarget? {
         switch self {
         case .direct: nil
@@ -40,17 +40,18 @@ enum ChatRoute: Sendable {
 }
 
 extension ChatTarget {
-    /// The main target of a type.
+    /// Creates the main target of a type.
     init(_ type: ChatTypeConfiguration, _ upstreams: [UpstreamConfiguration]) {
         let place = upstreams.firstIndex { $0.name == type.upstream }
         upstream = place ?? 0
-        // An old backend without tools gets the payload, also while the type already names the tool of tomorrow.
+        // An old backend without configured tools gets the payload, even if the type already names the tool that is to
+        // replace it.
         let takesPayload = place.map { upstreams[$0].kind == .chat && upstreams[$0].tools.isEmpty } ?? false
         tool = type.tool.isEmpty || takesPayload ? nil : type.tool
     }
 
-    /// A target beside the main one; on an old backend only a tool of its own is called, elsewhere the type's tool unless
-    /// another one is named. Nil when there is no such upstream.
+    /// Creates the target beside the main one. On an old backend a tool is called only where one is named, otherwise
+    /// the payload is sent; elsewhere the type's tool is the default. Nil when the upstream does not exist.
     init?(_ name: String, tool: String?, of type: ChatTypeConfiguration, _ upstreams: [UpstreamConfiguration]) {
         guard let place = upstreams.firstIndex(where: { $0.name == name }) else { return nil }
         upstream = place

@@ -4,7 +4,7 @@ import JSONConfiguration
 package struct UnknownTypesConfiguration: Hashable, Sendable {
     /// Name of the old backend.
     package let upstream: String
-    /// From the request's first byte to the answer.
+    /// Time limit from the request's first byte to the response.
     package let timeout: Duration
 
     init(_ reader: ConfigurationReader) {
@@ -16,7 +16,8 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
     }
 }
 
-/// A stable share of a type's callers gets the type's own upstream, the others another one, the old backend mostly.
+/// A stable share of a type's callers that is served by the type's own upstream; all others are served by another one,
+/// usually the old backend.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -25,17 +26,17 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
 /// | `percent` | number | 0 | how many of a hundred callers get the tool |
 /// | `seed` | string | empty | types with the same seed choose the same callers |
 ///
-/// A caller is a credential: the forwarded cookies and `Authorization`. Who has neither is told apart by the client's
-/// address, as the trusted proxies give it (of IPv6 the first half). The choice is the same in every process and after every restart, and a
-/// caller who has the tool keeps it when the percentage grows.
+/// A caller is a credential: the forwarded cookies and `Authorization`. Callers without either are distinguished by the
+/// client's address, as the trusted proxies report it (of IPv6 the first half). The choice is the same in every process
+/// and after every restart, and a caller who has the tool keeps it when the percentage grows.
 package struct CanaryConfiguration: Hashable, Sendable {
     /// Name of the old backend.
     package let upstream: String
-    /// Nil: the type's tool, or on an old backend the payload.
+    /// Tool that is called there. Nil: the type's tool, or on an old backend the payload is sent.
     package let tool: String?
     /// Share of the callers, from 0 to 100.
     package let percent: Double
-    /// Text that decides which callers belong to the share.
+    /// Text that determines which callers belong to the share.
     package let seed: String
 
     init(_ reader: ConfigurationReader) {
@@ -50,8 +51,8 @@ package struct CanaryConfiguration: Hashable, Sendable {
     }
 }
 
-/// Another upstream, the old backend mostly, answers a type; afterwards the type's own upstream is asked the same, and the
-/// two answers are compared.
+/// A comparison of two upstreams: another one, usually the old backend, answers a type; afterwards the type's own
+/// upstream is asked the same, and the two responses are compared.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -64,15 +65,15 @@ package struct CanaryConfiguration: Hashable, Sendable {
 package struct ShadowConfiguration: Hashable, Sendable {
     /// Name of the old backend.
     package let upstream: String
-    /// Nil: the type's tool, or on an old backend the payload.
+    /// Tool that is called there. Nil: the type's tool, or on an old backend the payload is sent.
     package let tool: String?
-    /// Share of the callers, from 0 to 100.
+    /// Share of the requests that are compared, from 0 to 100.
     package let percent: Double
-    /// Largest number of comparisons at one time.
+    /// Largest number of comparisons at a time.
     package let concurrency: Int
-    /// Largest answer that is compared, in bytes.
+    /// Largest response that is compared, in bytes.
     package let maximumBody: Int
-    /// Permission to repeat calls that change something.
+    /// True if tools are called that are not known to be read-only.
     package let force: Bool
 
     init(_ reader: ConfigurationReader) {

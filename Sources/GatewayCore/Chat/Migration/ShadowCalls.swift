@@ -4,10 +4,11 @@ import Logging
 import MCPClient
 import NIOCore
 
-/// Asks the main target of a type what the other one has just answered, and compares. Confined to its worker.
+/// Calls of shadowed types' main targets: each repeats a request that the other target has just answered, and compares
+/// the responses. Confined to its worker.
 ///
-/// Everything happens after the client's answer has been handed over, bounded in number and size, so that it can neither
-/// delay nor change it; comparing runs off the event loop.
+/// Everything happens after the client's response has been handed over, bounded in number and size, so that it can
+/// neither delay nor change the response; the comparison runs off the event loop.
 final class ShadowCalls {
     /// A request that the other target has answered.
     struct Original {
@@ -16,14 +17,14 @@ final class ShadowCalls {
         /// The client's payload.
         let payload: ByteBuffer
         let answer: ComparedAnswer
-        /// What goes with the payload where the main target is an old backend too.
+        /// Headers that are sent with the payload where the main target is an old backend too.
         let headers: CurlHeaders
         let caller: PastCaller
         let traceparent: String?
         let requestID: String
     }
 
-    /// A call of the main target, and what follows from its end.
+    /// A call of the main target, and the comparison that follows its end.
     private final class Call: CallReceiver {
         private let original: Original
         private let calls: ShadowCalls
@@ -51,7 +52,7 @@ final class ShadowCalls {
         }
     }
 
-    /// Lines logged for a type in a minute on this worker; the rest is counted.
+    /// Largest number of log lines for a type in a minute on this worker; further ones are only counted.
     static let linesPerMinute = 10
     /// Differences shown in a line.
     static let differencesPerLine = 8
@@ -70,7 +71,7 @@ final class ShadowCalls {
         self.worker = worker
     }
 
-    /// - Parameter chat: The routes that the request began with.
+    /// - Parameter chat: The routes of the configuration under which the request began.
     func ask(_ original: Original, _ chat: ChatRoutes) {
         let (type, rule) = (original.type, original.rule)
         guard !worker.isClosed, rule.takes() else { return }

@@ -1,11 +1,11 @@
-/// How a type is shadowed.
+/// Rule by which requests of a type are compared.
 struct ShadowRule: Sendable {
     let percent: Double
-    /// In all workers.
+    /// Largest number of comparisons at a time, in all workers together.
     let concurrency: Int
-    /// Of either answer, in bytes.
+    /// Largest size of either response, in bytes.
     let maximumBody: Int
-    /// Also a tool that is not known to change nothing.
+    /// True if tools are called that are not known to be read-only.
     let force: Bool
 
     init(_ configuration: ShadowConfiguration) {
@@ -15,19 +15,19 @@ struct ShadowRule: Sendable {
         force = configuration.force
     }
 
-    /// Whether one request is taken; each is decided by itself.
+    /// Returns whether the next request is compared; each is decided independently.
     func takes() -> Bool {
         percent >= 100 || (percent > 0 && Double.random(in: 0..<100) < percent)
     }
 }
 
-/// What came of a request of a shadowed type, in metrics.
+/// Result of a request of a shadowed type, in metrics.
 enum ShadowResult: String, CaseIterable, Sendable {
     case agree, differ
-    /// The tool could not be asked, or did not answer.
+    /// The tool could not be called, or did not answer.
     case error
-    /// Too many were in flight.
+    /// Too many comparisons were in progress.
     case dropped
-    /// Not comparable: the tool is not known to be read-only, or an answer is too long.
+    /// The responses cannot be compared: the tool is not known to be read-only, or a response is too long.
     case skipped
 }

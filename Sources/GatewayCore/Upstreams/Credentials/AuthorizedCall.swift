@@ -2,7 +2,7 @@ import CurlTransport
 import MCPClient
 import NIOCore
 
-/// A call of an upstream that the gateway has credentials of its own for: waits for them, and makes the call once more
+/// A call of an upstream for which the gateway has credentials of its own: waits for them, and repeats the call once
 /// when they are refused. Confined to its event loop.
 final class AuthorizedCall: RunningCall, CallReceiver {
     private let credentials: UpstreamCredentials
@@ -10,7 +10,7 @@ final class AuthorizedCall: RunningCall, CallReceiver {
     private let engine: CurlEngine
     private let eventLoop: any EventLoop
     private let call: UpstreamCall
-    /// Whether credentials of the caller go along.
+    /// True if credentials of the caller are forwarded.
     private let forwardsCredentials: Bool
     private var receiver: (any CallReceiver)?
     private var own = UpstreamCredentials.Own(headers: [])
@@ -18,7 +18,7 @@ final class AuthorizedCall: RunningCall, CallReceiver {
     private var expiry: Scheduled<Void>?
     private var isAccepted = false
     private var isRenewed = false
-    /// Whether the credentials are being waited for.
+    /// True while the call waits for the credentials.
     private var isWaiting = false
 
     init(
@@ -37,7 +37,7 @@ final class AuthorizedCall: RunningCall, CallReceiver {
     func start() {
         isWaiting = true
         credentials.obtain(bearer: call.bearer, engine: engine, on: eventLoop) { [self] result in
-            // Given up meanwhile, or out of time.
+            // The call may have been cancelled meanwhile, or its deadline has passed.
             guard isWaiting else { return }
             isWaiting = false
             expiry?.cancel()
@@ -85,7 +85,7 @@ final class AuthorizedCall: RunningCall, CallReceiver {
             credentials.renew(after: own, bearer: call.bearer)
             return start()
         }
-        // It is the gateway that is refused: the caller can do nothing about it.
+        // The gateway's own credentials are refused, so that the caller must not be asked for others.
         finish(.failure(.rejected(outcome)))
     }
 
@@ -101,7 +101,7 @@ final class AuthorizedCall: RunningCall, CallReceiver {
 }
 
 extension UpstreamFailure {
-    /// The failure of a call whose credentials, the gateway's own, were refused.
+    /// Returns the failure of a call whose credentials, the gateway's own, were refused.
     fileprivate static func rejected(_ outcome: UpstreamOutcome) -> UpstreamFailure {
         let detail = "the upstream refuses the gateway's own credentials"
         var failure = UpstreamFailure(MCPCallFailure(kind: .rejected, executed: .no, detail: detail))
@@ -115,7 +115,7 @@ extension UpstreamFailure {
 }
 
 extension UpstreamCall {
-    /// The caller's bearer token, as it reached the gateway.
+    /// The caller's bearer token, as the gateway received it.
     fileprivate var bearer: String? {
         switch self {
         case .tool(let call): call.credentials.subjectToken
@@ -125,7 +125,7 @@ extension UpstreamCall {
         }
     }
 
-    /// Whether credentials of the caller go to the upstream.
+    /// True if credentials of the caller are forwarded to the upstream.
     fileprivate var forwardsCredentials: Bool {
         switch self {
         case .tool(let call): !call.credentials.credentials.isEmpty

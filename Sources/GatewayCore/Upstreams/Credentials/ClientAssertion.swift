@@ -4,7 +4,7 @@ import Foundation
 import JSON
 import MCP
 
-/// The signed assertion that a client proves itself with (RFC 7523, `private_key_jwt`).
+/// Signed assertion with which a client authenticates itself (RFC 7523, `private_key_jwt`).
 enum ClientAssertion {
     /// A private key that can sign.
     enum Key {
@@ -12,7 +12,7 @@ enum ClientAssertion {
         case p384(P384.Signing.PrivateKey)
         case rsa(_RSA.Signing.PrivateKey)
 
-        /// Nil when the text is no PEM key of a known kind.
+        /// Creates a key from PEM text; nil when it is not a private key of a supported kind.
         init?(pem: String) {
             if let key = try? P256.Signing.PrivateKey(pemRepresentation: pem) {
                 self = .p256(key)
@@ -43,7 +43,7 @@ enum ClientAssertion {
         }
     }
 
-    /// How long an assertion is valid.
+    /// Validity of an assertion, in seconds.
     private static let lifetime = 60
 
     /// Returns an assertion for one request.

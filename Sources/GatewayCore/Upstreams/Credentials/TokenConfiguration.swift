@@ -16,9 +16,9 @@ package import JSONConfiguration
 package struct TokenConfiguration: Hashable, Sendable {
     /// The grant that gives the token.
     package enum Grant: Hashable, Sendable {
-        /// The gateway's own rights (RFC 6749, section 4.4).
+        /// Token with the gateway's own rights (RFC 6749, section 4.4).
         case clientCredentials
-        /// The caller's rights: the bearer token is exchanged (RFC 8693).
+        /// Token with the caller's rights: the caller's bearer token is exchanged (RFC 8693).
         case exchange
     }
 
@@ -81,7 +81,7 @@ package struct TokenConfiguration: Hashable, Sendable {
         }
     }
 
-    /// Whether credentials may be sent to a URL: they never cross a network unencrypted.
+    /// Returns whether credentials may be sent to a URL: only over TLS, or to a loopback address.
     static func isAcceptable(_ url: String) -> Bool {
         guard let address = UpstreamAddress(url) else { return false }
         let host = address.origin.lowercased()

@@ -11,11 +11,11 @@ struct AccessToken: Sendable {
     let lifetime: Duration
 }
 
-/// Asks an authorization server for tokens: finds the token endpoint, proves the client, reads the response.
+/// Client of an authorization server: finds the token endpoint, authenticates itself, reads the response.
 struct TokenEndpoint: Sendable {
-    /// Why there is no token.
+    /// Reason why no token was issued.
     enum Failure: Error {
-        /// The authorization server refuses the gateway, or what it is asked for.
+        /// The authorization server refuses the gateway, or its request.
         case refused(String)
         /// The authorization server refuses the caller's token.
         case callerRefused(String)
@@ -28,16 +28,16 @@ struct TokenEndpoint: Sendable {
     let upstream: UpstreamAddress
     let timeout: Duration
 
-    /// The bytes that a response of an authorization server may have.
+    /// Largest response of an authorization server, in bytes.
     private static let responseLimit = 65_536
-    /// The lifetime of a token whose response names none.
+    /// Lifetime of a token whose response does not state one.
     private static let defaultLifetime = Duration.seconds(300)
 
     /// Fetches a token.
     ///
     /// - Parameters:
     ///   - subject: The caller's bearer token, for an exchange.
-    ///   - secret: The client's secret or private key as it is now.
+    ///   - secret: The client's current secret or private key.
     /// - Throws: ``Failure``
     func fetch(subject: String?, secret: Secret?, engine: CurlEngine) async throws -> AccessToken {
         let url = try await tokenURL(engine)
@@ -52,7 +52,7 @@ struct TokenEndpoint: Sendable {
         if let type = document["token_type"]?.string, type.lowercased() != "bearer" {
             throw Failure.invalid("the token is of another type than Bearer")
         }
-        // A number beyond a day counts as a day, so that no arithmetic can overflow.
+        // A number beyond a day counts as a day, so that the arithmetic cannot overflow.
         let seconds = document["expires_in"]?.double ?? document["expires_in"]?.string.flatMap(Double.init)
         let lifetime = seconds.map { Duration.seconds($0.isFinite ? min(max($0, 0), 86_400) : 0) }
         return AccessToken(value: token, lifetime: lifetime ?? Self.defaultLifetime)
@@ -123,7 +123,8 @@ struct TokenEndpoint: Sendable {
         let code = document(response)?["error"]?.string ?? ""
         let detail = "the token endpoint answered \(response.status) \(code.prefix(64))"
         if response.status >= 500 || response.status == 429 { return .unreachable(detail) }
-        // RFC 8693, section 2.2.2: what is wrong with the subject token is invalid_request; servers say invalid_grant too.
+        // For an invalid subject token RFC 8693, section 2.2.2, defines invalid_request; servers also send
+        // invalid_grant.
         if isExchange, code == "invalid_grant" || code == "invalid_request" { return .callerRefused(detail) }
         return .refused(detail)
     }
@@ -132,7 +133,8 @@ struct TokenEndpoint: Sendable {
         try? JSONValue(parsing: Array(response.body.readableBytesView))
     }
 
-    /// Whether a text can stand in a header (RFC 6750, section 2.1, and what servers use beyond it).
+    /// Returns whether a text can be sent as a token in a header (RFC 6750, section 2.1, and further characters that
+    /// servers use).
     static func isToken(_ text: String) -> Bool {
         !text.isEmpty && text.utf8.count <= 16_384 && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
@@ -147,7 +149,7 @@ struct TokenEndpoint: Sendable {
         for url in Self.wellKnown(issuer, ["oauth-authorization-server", "openid-configuration"]) {
             let response = try await send(CurlRequest(url: url, headers: Self.accept), engine)
             guard response.status == 200, let document = Self.document(response) else { continue }
-            // A document of another issuer must not lead the gateway's secret astray (RFC 8414, section 3.3).
+            // A document of another issuer must not redirect the gateway's secret (RFC 8414, section 3.3).
             guard document["issuer"]?.string == issuer else {
                 throw Failure.invalid("the metadata of \(issuer) is another issuer's")
             }
@@ -174,8 +176,8 @@ struct TokenEndpoint: Sendable {
 
     private static let accept: CurlHeaders = [(name: "Accept", value: "application/json")]
 
-    /// The well-known URLs of an address: with its path behind the name (RFC 8414), before it (OpenID Connect), and
-    /// without it.
+    /// Returns the well-known URLs of an address: with its path behind the name (RFC 8414), before it (OpenID Connect),
+    /// and without it.
     static func wellKnown(_ url: String, _ names: [String]) -> [String] {
         guard let address = UpstreamAddress(url) else { return [] }
         let path = address.endpoint.hasSuffix("/") ? String(address.endpoint.dropLast()) : address.endpoint

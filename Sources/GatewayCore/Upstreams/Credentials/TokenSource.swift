@@ -3,7 +3,8 @@ import JSONConfiguration
 import NIOCore
 import Synchronization
 
-/// The tokens of one upstream: kept until shortly before their end, fetched once for all that wait. Shared by all workers.
+/// Tokens of one upstream: kept until shortly before they expire, fetched once for all waiting calls. Shared by all
+/// workers.
 final class TokenSource: Sendable {
     typealias Outcome = Result<String, TokenEndpoint.Failure>
 
@@ -23,10 +24,10 @@ final class TokenSource: Sendable {
     /// The client's secret or private key.
     private let secret: SecretSource?
     private let redact: @Sendable (String) -> Void
-    /// By the caller's token; the empty text stands for the gateway's own.
+    /// Tokens by the caller's token; the empty text stands for the gateway's own.
     private let entries = Mutex<[String: Entry]>([:])
 
-    /// The tokens that are kept at most; beyond it those that have ended go first.
+    /// Largest number of tokens that are kept; beyond it expired ones are removed first.
     static let limit = 10_000
     private static let timeout = Duration.seconds(10)
 
@@ -37,7 +38,7 @@ final class TokenSource: Sendable {
         self.redact = redact
     }
 
-    /// Returns the token that is kept for a caller, if it is good for a while.
+    /// Returns the token that is kept for a caller, if it has not nearly expired.
     func known(for subject: String, now: NIODeadline) -> String? {
         entries.withLock { entries in
             guard let entry = entries[subject], now < entry.end else { return nil }
@@ -45,7 +46,7 @@ final class TokenSource: Sendable {
         }
     }
 
-    /// Gets a token; the first that asks fetches it for all.
+    /// Gets a token; the first caller fetches it for all.
     ///
     /// - Parameter completion: Called once, on the event loop.
     func fetch(
@@ -63,7 +64,7 @@ final class TokenSource: Sendable {
         Task {
             let outcome: Result<AccessToken, TokenEndpoint.Failure>
             do {
-                // A secret that lives in a file may have been replaced.
+                // A secret in a file may have been replaced.
                 let secret = (try? self.secret?.read()) ?? self.secret?.value
                 if let secret { redact(secret.value) }
                 let token = try await endpoint.fetch(
@@ -103,7 +104,7 @@ final class TokenSource: Sendable {
         for waiter in waiters { waiter.eventLoop.execute { waiter.completion(result) } }
     }
 
-    /// The time for which a token is used: it ends a little before its own, since the way takes time.
+    /// Returns the time for which a token is used: a little less than its lifetime, because the request takes time.
     static func usable(_ lifetime: Duration) -> Duration { lifetime - min(.seconds(30), lifetime / 10) }
 
     private static func makeRoom(_ entries: inout [String: Entry], now: NIODeadline) {

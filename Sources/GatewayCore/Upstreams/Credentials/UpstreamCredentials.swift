@@ -12,14 +12,14 @@ final class UpstreamCredentials: Sendable {
     private let grant: TokenConfiguration.Grant?
     private let redact: @Sendable (String) -> Void
 
-    /// The headers that a call carries in place of the caller's own.
+    /// Headers that a call carries in place of the caller's own.
     struct Own {
         var headers: [(name: String, value: String)]
         /// The token among them.
         var token: String?
     }
 
-    /// Nil when the upstream has no credentials of its own.
+    /// Creates the credentials of an upstream; nil when it has none of its own.
     init?(_ configuration: UpstreamConfiguration, redact: @escaping @Sendable (String) -> Void) {
         guard !configuration.headers.isEmpty || configuration.token != nil else { return nil }
         headers = configuration.headers.map { ($0.name, $0.value) }
@@ -29,9 +29,9 @@ final class UpstreamCredentials: Sendable {
         self.redact = redact
     }
 
-    /// Whether a 401 to a call speaks of these credentials, not of the caller's.
+    /// Returns whether a 401 to a call refers to these credentials rather than the caller's.
     ///
-    /// - Parameter forwarded: Whether credentials of the caller went along.
+    /// - Parameter forwarded: True if credentials of the caller were sent too.
     func isAnswerable(forwarded: Bool) -> Bool {
         tokens != nil || !forwarded || headers.contains { $0.name.lowercased() == "authorization" }
     }
@@ -62,7 +62,7 @@ final class UpstreamCredentials: Sendable {
         }
     }
 
-    /// Prepares another try after the upstream has refused these credentials.
+    /// Prepares another attempt after the upstream has refused these credentials.
     func renew(after refused: Own, bearer: String?) {
         if let tokens, let token = refused.token { tokens.forget(token, for: grant == .exchange ? bearer ?? "" : "") }
         let fresh = headers.map { header in
@@ -100,7 +100,7 @@ extension ForwardedCredentials {
 }
 
 extension GatewayError {
-    /// Describes a call for which there is no token.
+    /// Creates the error of a call for which no token was issued.
     init(_ failure: TokenEndpoint.Failure) {
         switch failure {
         case .callerRefused(let detail):

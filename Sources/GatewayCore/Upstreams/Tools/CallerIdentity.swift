@@ -31,16 +31,16 @@ package struct CallerConfiguration: Hashable, Sendable {
     }
 }
 
-/// Who a caller is.
+/// Identity of a caller, as its upstream reports it.
 struct CallerIdentity: Hashable, Sendable {
     let id: String
     let name: String
 
-    /// The names that stand for it in templates.
+    /// Names of the identity's fields in templates.
     static let names: Set<String> = ["caller.id", "caller.name"]
 
-    /// Returns the arguments with what templates refer to. What the caller itself says under these names comes first,
-    /// and of a name that comes twice the last counts.
+    /// Returns the arguments with the fields that templates refer to. They are added last: of duplicate names the last
+    /// counts, so that a caller cannot set them.
     func added(to arguments: ByteBuffer) -> ByteBuffer {
         var text = Array(arguments.readableBytesView)
         while let last = text.last, last != UInt8(ascii: "}") { text.removeLast() }
@@ -52,8 +52,8 @@ struct CallerIdentity: Hashable, Sendable {
     }
 }
 
-/// Knows who the callers of one worker are: asked once per credential and time, one question for all that wait. Confined
-/// to its event loop.
+/// Directory of the callers of one worker: each is looked up once per credential and `ttl`, with one request for all
+/// waiting calls. Confined to its event loop.
 final class CallerDirectory {
     enum Answer {
         case known(CallerIdentity)
@@ -72,7 +72,7 @@ final class CallerDirectory {
     let balancer: LoadBalancer
     private var entries: [CredentialPartition: Entry] = [:]
 
-    /// The callers that are remembered at most.
+    /// Largest number of callers that are remembered.
     private static let limit = 10_000
     private static let timeout = TimeAmount.seconds(10)
 
@@ -81,7 +81,7 @@ final class CallerDirectory {
         self.balancer = balancer
     }
 
-    /// Finds out who a caller is.
+    /// Looks up who a caller is.
     ///
     /// - Parameter completion: Called exactly once, perhaps before this method returns.
     func identify(_ caller: any Caller, completion: @escaping (Answer) -> Void) {
@@ -156,7 +156,7 @@ final class CallerDirectory {
     }
 }
 
-/// A call whose request says who calls: waits until that is known. Confined to its event loop.
+/// A call whose request identifies the caller: waits until the caller is known. Confined to its event loop.
 final class IdentifiedCall: RunningCall {
     private let callers: CallerDirectory
     private let eventLoop: any EventLoop

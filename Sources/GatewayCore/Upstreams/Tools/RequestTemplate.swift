@@ -2,8 +2,8 @@ import CurlTransport
 import JSON
 import NIOCore
 
-/// The request that a call of an HTTP API's tool becomes. Values stay where they are put: no argument reaches another
-/// host, segment, parameter or header than the configured one.
+/// Template of the request for a call of an HTTP API's tool. Each argument stays where the template puts it: it cannot
+/// reach another host, segment, parameter or header.
 struct RequestTemplate: Hashable, Sendable {
     /// A part of the body.
     indirect enum Body: Hashable, Sendable {
@@ -26,10 +26,10 @@ struct RequestTemplate: Hashable, Sendable {
         let value: Template
     }
 
-    /// A request that is ready but for its server.
+    /// A request that is complete except for its server.
     struct Filled {
         let method: String
-        /// Path and query, to be put behind the path of the upstream's URL.
+        /// Path and query, to be appended to the path of the upstream's URL.
         let target: String
         let headers: CurlHeaders
         let body: ByteBuffer?
@@ -41,7 +41,7 @@ struct RequestTemplate: Hashable, Sendable {
     let query: [Field]
     let headers: [Field]
     let body: Body?
-    /// Whether the body is sent as a form instead of JSON.
+    /// True if the body is sent as a form instead of JSON.
     let isForm: Bool
 
     /// Fills in the arguments of a call.
@@ -81,7 +81,7 @@ struct RequestTemplate: Hashable, Sendable {
         return path
     }
 
-    /// A list repeats the parameter; nil when an argument is absent.
+    /// Returns the values of a parameter; a list repeats the parameter. Nil when an argument is absent.
     private func values(
         _ template: Template, _ arguments: TemplateArguments
     ) throws(TemplateArguments.Refusal) -> [String]? {
@@ -129,7 +129,7 @@ struct RequestTemplate: Hashable, Sendable {
         return fields
     }
 
-    /// Writes a part; false when it refers to an absent argument, so that its member is left out.
+    /// Writes a part; false when it refers to an absent argument, so that its member is omitted.
     private func write(
         _ body: Body, _ arguments: TemplateArguments, to out: inout [UInt8]
     ) throws(TemplateArguments.Refusal) -> Bool {
@@ -180,7 +180,7 @@ extension RequestTemplate.Filled {
 }
 
 extension RequestTemplate {
-    /// The arguments that any part refers to.
+    /// Names of the arguments that any part refers to.
     var arguments: Set<String> {
         var names = Set(segments.flatMap(\.arguments) + (query + headers).flatMap(\.value.arguments))
         if let body { Self.collect(body, &names) }

@@ -5,11 +5,11 @@ import NIOCore
 struct Template: Hashable, Sendable {
     enum Part: Hashable, Sendable {
         case text(String)
-        /// An argument; `caller.id` and `caller.name` stand for who calls.
+        /// An argument; `caller.id` and `caller.name` stand for the caller's identity.
         case argument(String)
     }
 
-    /// Why a text is no template.
+    /// Error in the text of a template.
     struct Problem: Error, CustomStringConvertible {
         let description: String
     }
@@ -42,21 +42,21 @@ struct Template: Hashable, Sendable {
         self.parts = parts
     }
 
-    /// The arguments that it refers to.
+    /// Names of the arguments that the template refers to.
     var arguments: [String] {
         parts.compactMap { if case .argument(let name) = $0 { name } else { nil } }
     }
 
-    /// The argument that the whole template is; nil for any other text.
+    /// Name of the argument that the whole template consists of; nil for any other text.
     var whole: String? {
         guard parts.count == 1, case .argument(let name) = parts[0] else { return nil }
         return name
     }
 }
 
-/// The arguments of one call, as slices of their JSON text.
+/// Arguments of one call, as slices of their JSON text.
 struct TemplateArguments {
-    /// Why a call cannot be made with these arguments; the caller reads it.
+    /// Error of a call that cannot be made with these arguments; the caller gets its message.
     struct Refusal: Error {
         let message: String
     }
@@ -64,7 +64,7 @@ struct TemplateArguments {
     private let bytes: UnsafeRawBufferPointer
     private var values: [(name: String, value: JSONSlice)] = []
 
-    /// - Parameter bytes: The JSON text of an object; of members that come twice the last counts.
+    /// - Parameter bytes: The JSON text of an object; of duplicate members the last counts.
     init(_ bytes: UnsafeRawBufferPointer) throws(Refusal) {
         self.bytes = bytes
         var values: [(name: String, value: JSONSlice)] = []
@@ -93,7 +93,7 @@ struct TemplateArguments {
     /// Returns the JSON text of an argument.
     func json(_ slice: JSONSlice) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[slice.range]) }
 
-    /// Returns the texts that an argument stands for: one, or those of a list; nil when it is absent or null.
+    /// Returns the texts of an argument: one, or those of a list; nil when it is absent or null.
     func texts(_ name: String) throws(Refusal) -> [String]? {
         guard let slice = self[name], slice.kind != .null else { return nil }
         guard slice.kind == .array else { return [try text(slice, name)] }
@@ -107,9 +107,9 @@ struct TemplateArguments {
         return texts
     }
 
-    /// Returns the text that a template stands for; nil when it refers to an absent argument.
+    /// Returns the text of a template; nil when it refers to an absent argument.
     ///
-    /// - Parameter transform: Is applied to the text of each argument.
+    /// - Parameter transform: Applied to the text of each argument.
     func text(
         _ template: Template, _ transform: (String, String) throws(Refusal) -> String
     ) throws(Refusal) -> String? {
@@ -133,7 +133,7 @@ struct TemplateArguments {
         }
     }
 
-    /// Refuses text that could end a header or a line of a request.
+    /// Returns the text; throws if it could end a header or a line of a request.
     static func checked(_ text: String, _ name: String) throws(Refusal) -> String {
         guard text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
             throw Refusal(message: "\(name): control characters are not allowed")

@@ -16,34 +16,34 @@ package import MCP
 /// Kind `chat`: `type` (the name), `fields` (argument → field) and `reply.path` (`replies`).
 /// Kind `http`: `method`, `path`, `query`, `headers`, `body`, `result.path` and `result.limit`.
 package struct ToolConfiguration: Hashable, Sendable {
-    /// What a call becomes.
+    /// Translation of a call into a request.
     enum Binding: Hashable, Sendable {
         case chat(ChatBinding)
         case http(RequestTemplate)
     }
 
-    /// A payload of the old chat API.
+    /// Translation into a payload of the old chat API.
     struct ChatBinding: Hashable, Sendable {
         let type: String
-        /// Fields by argument, where they differ.
+        /// Names of fields by argument, where they differ.
         let fields: [String: String]
     }
 
     package let definition: ToolDefinition
-    /// Time limit of a call; nil: the caller's deadline alone counts.
+    /// Time limit of a call; nil: only the caller's deadline counts.
     package let timeout: Duration?
     let binding: Binding
-    /// The place of the result in the answer; empty: all of it.
+    /// Path of the result in the response; empty: all of it.
     let path: [String]
-    /// Elements of a list that are kept; 0: all.
+    /// Largest number of elements of a list that are kept; 0: all.
     let limit: Int
 
     package var name: String { definition.name }
-    /// Whether a call may be sent again after its outcome was lost.
+    /// True if a call may be repeated after its outcome was lost.
     var isIdempotent: Bool {
         definition.annotations?.readOnlyHint == true || definition.annotations?.idempotentHint == true
     }
-    /// Whether the request says who calls.
+    /// True if the request identifies the caller.
     var needsCaller: Bool {
         guard case .http(let template) = binding else { return false }
         return !template.arguments.isDisjoint(with: CallerIdentity.names)
@@ -109,7 +109,7 @@ package struct ToolConfiguration: Hashable, Sendable {
         if json != nil, json?.object == nil || fields.values.contains("") {
             reader.fail("fields", expected: "an object of strings", found: "something else")
         }
-        // `type` says which tool of the backend is meant: no argument may do so.
+        // `type` selects the tool of the backend, so that no argument may set it.
         let targets = properties.map { fields[$0.key] ?? $0.key }
         if fields.values.contains("type") || targets.contains("type") {
             reader.fail("fields", expected: "a field other than \"type\" for each argument", found: "\"type\"")
@@ -156,7 +156,7 @@ package struct ToolConfiguration: Hashable, Sendable {
 extension RequestTemplate {
     private static let methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 
-    /// - Parameter properties: Of the tool's input schema.
+    /// - Parameter properties: Properties of the tool's input schema.
     init(_ properties: JSONObject, _ reader: ConfigurationReader) {
         method = reader.string("method", default: "GET", "HTTP method: \(Self.methods.joined(separator: ", ")).")
         if !Self.methods.contains(method) {

@@ -2,16 +2,17 @@ import CurlTransport
 import JSON
 import NIOCore
 
-/// Turns the response of an old backend or an HTTP API into the result of a tool call, around the server's own bytes.
+/// Converts the response of an old backend or an HTTP API into the result of a tool call, around the server's own
+/// bytes.
 enum ToolResultWriter {
-    /// Why a response gives no result.
+    /// Error for a response that cannot be converted into a result.
     struct Invalid: Error {
         let detail: String
     }
 
     /// Returns the `CallToolResult` of a successful response.
     ///
-    /// - Parameter alwaysWraps: Whether an object becomes `{"results": …}` too, as of the old chat API.
+    /// - Parameter alwaysWraps: True if an object becomes `{"results": …}` too, as with the old chat API.
     static func result(
         _ response: CurlResponse, path: [String], limit: Int, alwaysWraps: Bool
     ) throws(Invalid) -> ByteBuffer {
@@ -40,7 +41,7 @@ enum ToolResultWriter {
         }
     }
 
-    /// Returns an `isError` result with the message that a 4xx brings.
+    /// Returns an `isError` result with the message of a 4xx response.
     static func error(_ response: CurlResponse) -> ByteBuffer {
         let body = response.body
         let message = body.withUnsafeReadableBytes { bytes -> String? in
@@ -55,10 +56,10 @@ enum ToolResultWriter {
         return self.text(text.isEmpty ? "The server answered \(response.status)" : text, isError: true)
     }
 
-    /// The length of an error's text at most.
+    /// Largest length of an error's text, in bytes.
     private static let messageLimit = 4096
 
-    /// Returns a result that is text alone.
+    /// Returns a result of text only.
     static func text(_ text: String, isError: Bool) -> ByteBuffer {
         var out = ByteBuffer()
         out.writeStaticString(#"{"content":[{"type":"text","text":"#)
@@ -67,7 +68,7 @@ enum ToolResultWriter {
         return out
     }
 
-    /// Writes structured content, and the same as text.
+    /// Returns structured content, with the same content as text.
     private static func structured(_ json: ArraySlice<UInt8>, wraps: Bool) -> ByteBuffer {
         let content = wraps ? Array(#"{"results":"#.utf8) + json + [UInt8(ascii: "}")] : Array(json)
         var out = ByteBufferAllocator().buffer(capacity: content.count * 2 + 96)
@@ -79,7 +80,7 @@ enum ToolResultWriter {
         return out
     }
 
-    /// Returns the end of the last element within the limit; nil when the list is no longer than that.
+    /// Returns the end of the last element within the limit; nil when the list is not longer than the limit.
     private static func cut(_ array: JSONSlice, _ limit: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
         guard limit > 0, array.kind == .array else { return nil }
         var count = 0
@@ -94,7 +95,7 @@ enum ToolResultWriter {
         return isLonger ? end : nil
     }
 
-    /// What a media type says about a body.
+    /// Kind of a body by its media type.
     private enum ContentKind {
         case json, text, unknown, other
 
