@@ -8,6 +8,11 @@ import urllib.parse
 import urllib.request
 
 from conftest import ROOT, Process, free_port, run
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
 
 CALLBACK = "http://127.0.0.1:1/callback"
 
@@ -79,6 +84,14 @@ class Browser:
                 return self.open(target)
             return None, target
 
+    def status(self, url):
+        """The status and the page of one request."""
+        try:
+            with self.opener.open(url) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read().decode()
+
     def hidden(self, page, name):
         return html.unescape(re.search(f'name="{name}" value="([^"]*)"', page)[1])
 
@@ -90,6 +103,38 @@ class Browser:
         _, target = self.open(f"{self.stack.origin}/oauth/consent", {
             "request": self.hidden(page, "request"), "decision": "allow"})
         return urllib.parse.parse_qs(urllib.parse.urlsplit(target).query)
+
+
+class Chromium:
+    """The same person with a real browser, which clicks."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.titles = []
+        options = Options()
+        options.binary_location = "/usr/bin/chromium"
+        for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"):
+            options.add_argument(argument)
+        self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+
+    def shows(self, beginning):
+        WebDriverWait(self.driver, 20).until(lambda driver: driver.title.startswith(beginning), self.driver.page_source)
+        self.titles.append(self.driver.title)
+
+    def allow(self, url):
+        self.driver.get(url)
+        self.shows("Sign in")
+        self.driver.find_element(By.ID, "username").send_keys("alice")
+        self.driver.find_element(By.ID, "password").send_keys(self.stack.password)
+        self.driver.find_element(By.CSS_SELECTOR, "button.main").click()
+        self.shows("Allow ")
+        self.driver.find_element(By.CSS_SELECTOR, "button[value=allow]").click()
+        # Nothing listens there: the address is what the client would be called with.
+        WebDriverWait(self.driver, 20).until(lambda driver: driver.current_url.startswith(CALLBACK))
+        return urllib.parse.parse_qs(urllib.parse.urlsplit(self.driver.current_url).query)
+
+    def close(self):
+        self.driver.quit()
 
 
 class Storage:

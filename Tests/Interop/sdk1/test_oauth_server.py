@@ -11,7 +11,7 @@ from mcp import ClientSession
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamablehttp_client
 from mcp.shared.auth import OAuthClientInformationFull, OAuthClientMetadata
-from signing_in import CALLBACK, Browser, Stack, Storage
+from signing_in import CALLBACK, Browser, Chromium, Stack, Storage
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +70,16 @@ def test_signs_in_and_renews(stack, known):
         assert storage.tokens.refresh_token != old.refresh_token
 
     asyncio.run(main())
+
+
+def test_a_person_clicks_through_in_chromium(stack):
+    browser = Chromium(stack)
+    try:
+        who = asyncio.run(call(stack, provider(stack, Storage(), browser), "get_user_info", {}))
+    finally:
+        browser.close()
+    assert who.structuredContent["results"]["username"] == "alice"
+    assert browser.titles == ["Sign in", "Allow Official SDK?"]
 
 
 def test_steps_up(stack):

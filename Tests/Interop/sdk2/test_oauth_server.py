@@ -1,5 +1,9 @@
 """The official SDK 2.x signs in at our authorization server, through the gateway, in both eras."""
 import asyncio
+import os
+import pathlib
+import subprocess
+import sys
 import urllib.parse
 
 import httpx2
@@ -8,7 +12,7 @@ from mcp import Client
 from mcp.client.auth import OAuthClientProvider
 from mcp.client.streamable_http import streamable_http_client
 from mcp.shared.auth import AuthorizationCodeResult, OAuthClientInformationFull, OAuthClientMetadata
-from signing_in import CALLBACK, Browser, Stack, Storage
+from signing_in import CALLBACK, Browser, Chromium, Stack, Storage
 
 
 @pytest.fixture(scope="module")
@@ -49,3 +53,27 @@ def test_signs_in(stack, known, mode):
     asyncio.run(main())
     assert browser.titles[0] == "Sign in" and browser.titles[1].startswith("Allow ")
     assert urllib.parse.urlsplit(stack.url).path == "/mcp"
+
+
+def test_a_person_clicks_through_in_chromium(stack):
+    browser = Chromium(stack)
+
+    async def main():
+        async with httpx2.AsyncClient(auth=provider(stack, Storage(), browser)) as http:
+            async with Client(streamable_http_client(stack.url, http_client=http)) as session:
+                return await session.call_tool("get_user_info", {})
+
+    try:
+        who = asyncio.run(main())
+    finally:
+        browser.close()
+    assert who.structured_content["results"]["username"] == "alice"
+    assert browser.titles == ["Sign in", "Allow Official SDK?"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces, which needs root")
+def test_signs_in_by_its_metadata_document():
+    script = pathlib.Path(__file__).with_name("document_client.py")
+    done = subprocess.run(["unshare", "--net", "--mount", "--propagation", "private", sys.executable, str(script)],
+                          capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0 and done.stdout == "signed in\n", done.stderr
