@@ -2,18 +2,18 @@ import Foundation
 package import JSON
 import JSONConfiguration
 
-/// Reads gateway.json.
+/// Reader of gateway.json.
 package enum ConfigurationFile {
-    /// Why a file cannot be used; one line that names it.
+    /// Reason why a file cannot be used, as one line that names the file.
     package struct Failure: Error, CustomStringConvertible {
-        /// Such as `configuration gateway.json: No such file or directory`.
+        /// Description such as `configuration gateway.json: No such file or directory`.
         package let description: String
     }
 
-    /// A configuration is small; a larger file is a mistake in the path.
+    /// Largest size of a configuration; a larger file means that the path is wrong.
     private static let maximumBytes = 4 << 20
 
-    /// The document in a file.
+    /// Returns the document in a file.
     /// - Throws: ``Failure``.
     package static func read(_ path: String) throws -> JSONValue {
         let handle = open(path, O_RDONLY | O_CLOEXEC)

@@ -5,14 +5,14 @@ package import Store
 package enum DatabaseLocation: Hashable, Sendable, CustomStringConvertible {
     /// A private database that ends with the process.
     case memory
-    /// A file path.
+    /// A database in the file at a path.
     case file(String)
     /// A database of a PostgreSQL server.
     case postgreSQL(PostgreSQLLocation)
 
     /// Parses a path, `sqlite:PATH`, `:memory:`, or a URL of the scheme `postgres` or `postgresql`.
-    /// - Throws: ``StoreError`` of kind `unsupported` for any other scheme, `cannotOpen` for an empty path or a URL that
-    ///   libpq does not read.
+    /// - Throws: ``StoreError`` of kind `unsupported` for any other scheme, `cannotOpen` for an empty path or a URL
+    ///   that libpq cannot read.
     package init(parsing text: String) throws(StoreError) {
         if text == ":memory:" || text == "sqlite::memory:" {
             self = .memory
@@ -25,7 +25,7 @@ package enum DatabaseLocation: Hashable, Sendable, CustomStringConvertible {
         var path = Substring(text)
         if path.hasPrefix("sqlite:") {
             path = path.dropFirst("sqlite:".count)
-            // sqlite:///absolute and sqlite://relative are written by people used to other tools.
+            // sqlite:///absolute and sqlite://relative are the spellings of other tools.
             if path.hasPrefix("//") { path = path.dropFirst(2) }
         } else if let range = path.firstRange(of: "://") {
             let scheme = path[..<range.lowerBound]
@@ -46,7 +46,7 @@ package enum DatabaseLocation: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// The password that came with it, for redaction.
+    /// Password in the location, for redaction.
     package var password: String? {
         guard case .postgreSQL(let location) = self else { return nil }
         return location.password?.value

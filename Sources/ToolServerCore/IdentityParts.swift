@@ -7,16 +7,17 @@ import NIOHTTP1
 import OAuthServer
 package import Store
 
-/// The configured ways of telling who sends a request, put together.
+/// The configured identity providers, combined.
 struct IdentityParts {
     let chain: IdentityChain
     let verificationKeys: VerificationKeys?
-    /// Headers besides cookies that prove an identity without the sender's doing.
+    /// Headers besides cookies that a browser or proxy adds by itself, and that identify the caller.
     let ambientHeaders: [String]
-    /// Who a browser's cookies say its user is.
+    /// Providers that identify a browser's user by its cookies.
     let cookies: IdentityChain
 
-    /// - Parameter engine: fetches the keys of tokens; there where the configuration names a URL.
+    /// - Parameter engine: Engine that fetches the verification keys of tokens; present where the configuration names a
+    ///   URL.
     init(
         configuration: ToolServerConfiguration, login: LoginService, keys: any APIKeyStore,
         external: (any DjangoRecords)?, directory: UserDirectory, engine: CurlEngine?,
@@ -72,7 +73,7 @@ struct IdentityParts {
 }
 
 extension ToolServerConfiguration {
-    /// A rule for a tool that there is not protects nothing: it is a mistake in the name.
+    /// Checks that every access rule names a tool. A rule for an unknown tool protects nothing: its name is a mistake.
     /// - Throws: `ConfigurationErrors`.
     func checkRules(against tools: [String]) throws {
         let unknown = access.tools.keys.filter { !tools.contains($0) }.sorted()
@@ -85,7 +86,7 @@ extension ToolServerConfiguration {
             })
     }
 
-    /// What refusals name in `WWW-Authenticate`.
+    /// Challenge that refusals carry in `WWW-Authenticate`.
     var challenge: BearerChallenge {
         let issues = identity.contains(.jwt) || oauth != nil
         return BearerChallenge(
@@ -95,7 +96,8 @@ extension ToolServerConfiguration {
 }
 
 extension ToolServerConfiguration {
-    /// The users of the configured providers, in their order; the accounts of the store where none has users.
+    /// Returns the users of the configured providers, in their order; the accounts of the store where no provider has
+    /// users.
     package func userDirectory(store: any AccountStore, external: (any DjangoRecords)?) -> UserDirectory {
         let places: [UserDirectory.Place] = identity.compactMap { provider in
             switch provider {

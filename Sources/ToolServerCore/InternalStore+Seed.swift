@@ -3,14 +3,15 @@ package import Store
 
 /// Result of ``InternalStore/seed(hasher:)``.
 package struct SeedReport: Sendable {
-    /// Rows that were not there before, by table.
+    /// Number of new rows, by table.
     package let inserted: [(table: String, rows: Int)]
-    /// Users made now, with the only copy of their passwords.
+    /// Users that were created, with the only copy of their passwords.
     package let created: [(username: String, password: String)]
 }
 
 extension InternalStore {
-    /// Loads the demo data; rows that are there stay as they are. Users get random passwords, told once in the report.
+    /// Loads the demo data; existing rows stay as they are. New users get random passwords, which only the report
+    /// contains.
     /// - Throws: ``StoreError``; errors of the password hasher.
     package func seed(hasher: PasswordHasher) async throws -> SeedReport {
         let inserted = try await insertDemoRows()

@@ -3,9 +3,9 @@ import MCPServer
 import Store
 
 extension MCPServer {
-    /// Offers documents and records as resources, and prompts around them, with completion for both.
+    /// Registers documents and records as resources, prompts around them, and completion for both.
     ///
-    /// - Parameter rules: by the tool's name.
+    /// - Parameter rules: Access rules by the tool's name.
     func registerPromptsAndResources(
         documents: any DocumentReader & DocumentStore, registry: any SearchRegistry, rules: [String: AccessRule] = [:]
     ) {
@@ -36,10 +36,11 @@ extension MCPServer {
         }
     }
 
-    /// All tools, whoever may call them.
+    /// Names of all tools, whoever may call them.
     var toolNames: [String] { toolDefinitions(for: .allowedEverything).map(\.name) }
 
-    /// Puts other rules in force, by the tool's name, for the tools and for what shows the same as they do.
+    /// Replaces the access rules, by the tool's name, of the tools and of the prompts and resources that show the same
+    /// data.
     func replaceRules(
         _ rules: [String: AccessRule], documents: any DocumentReader, registry: any SearchRegistry
     ) {
@@ -55,8 +56,8 @@ extension MCPServer {
 }
 
 extension CompanyResources {
-    /// Documents are bound by the rule of `ai_prompt`, which answers from them, records by that of `search_any`, which
-    /// finds them.
+    /// Creates the resources with the access rules of tools: documents have that of `ai_prompt`, which answers from
+    /// them, records that of `search_any`, which finds them.
     fileprivate init(
         documents: any DocumentReader, registry: any SearchRegistry, rules: [String: AccessRule]
     ) {

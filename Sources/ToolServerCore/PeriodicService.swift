@@ -2,14 +2,15 @@ import Logging
 import ServiceLifecycle
 import Store
 
-/// Does something again and again until the server stops; what fails is logged and tried again the next time.
+/// Service that repeats an action until the server stops; a failure is logged, and the action is tried again the next
+/// time.
 struct PeriodicService: Service {
-    /// For the log.
+    /// Name of the action in the log.
     let name: String
-    /// Between the end of one run and the start of the next.
+    /// Time between the end of one run and the start of the next.
     let interval: Duration
     let logger: Logger
-    /// Ends early when its task is cancelled.
+    /// The action; ends early when its task is cancelled.
     let body: @Sendable () async throws -> Void
 
     func run() async throws {
@@ -19,7 +20,7 @@ struct PeriodicService: Service {
                     try await Task.sleep(for: interval)
                     try await body()
                 } catch is CancellationError {
-                    // The loop's condition tells whether the server stops.
+                    // The condition of the loop ends it.
                 } catch {
                     logger.warning(
                         "periodic work failed", metadata: ["work": "\(name)", "error": "\(error)"])
@@ -30,7 +31,7 @@ struct PeriodicService: Service {
 }
 
 extension ToolServer {
-    /// Takes up what changed in external tables, for the models that have an index.
+    /// Updates the indexes of external tables that have changed.
     func refreshIndexes() async throws {
         for index in try await search.searchIndexes() where index.state == .stale {
             do {
@@ -38,7 +39,7 @@ extension ToolServer {
                 logger.info(
                     "search index updated", metadata: ["model": "\(index.model)", "rows": "\(report.changed)"])
             } catch let error as StoreError where error.kind == .busy {
-                // Another process is at it.
+                // Another process is updating the index.
             }
         }
     }

@@ -2,28 +2,28 @@ package import Foundation
 import JSON
 package import Store
 
-/// Data of one user, to be exported or removed.
+/// Personal data of one user, to be exported or deleted.
 package struct PersonalData: Sendable {
-    /// A user whose data is kept here.
+    /// A user whose data is stored here.
     package struct Subject: Sendable {
-        /// `Principal.id`.
+        /// Identifier, as in `Principal.id`.
         package let id: String
         /// Login name.
         package let username: String
         let alias: String
         let isActive: Bool
-        /// In the store's own accounts; nil for a user of an external site.
+        /// Identifier in the store's own accounts; nil for a user of an external site.
         let accountID: Int64?
     }
 
     let store: any Store
     let external: (any ExternalDatabase)?
-    /// Where this user's messages are.
+    /// Store of this user's messages.
     let messages: any MessageStore
 
     private static let pageSize = 200
 
-    /// The user with that name: an account of ours, else a user of the Django site.
+    /// Returns the user with that name: an account of the store, else a user of the Django site.
     /// - Throws: ``StoreError``.
     package func subject(named name: String) async throws -> Subject? {
         if let account = try await store.account(named: name) {
@@ -39,8 +39,8 @@ package struct PersonalData: Sendable {
             isActive: user.isActive, accountID: nil)
     }
 
-    /// Writes everything about a user as one JSON object, piece by piece: account, login sessions and API keys without
-    /// their secrets, messages newest first.
+    /// Writes all data of a user as one JSON object, piece by piece: account, login sessions and API keys without their
+    /// secrets, messages newest first.
     /// - Throws: ``StoreError``; errors of `write`.
     package func export(_ subject: Subject, now: Date = Date(), write: (String) throws -> Void) async throws {
         let account: JSONValue = [
@@ -49,7 +49,7 @@ package struct PersonalData: Sendable {
         ]
         var sessions: [JSONValue] = []
         if let id = subject.accountID {
-            // Those that have expired but are still stored are data, too.
+            // Expired sessions that are still stored are personal data, too.
             sessions = try await store.loginSessions(accountID: id, now: Date(timeIntervalSince1970: 0)).map {
                 session in
                 [
@@ -89,9 +89,9 @@ package struct PersonalData: Sendable {
         try write("\n  ]\n}\n")
     }
 
-    /// Removes a user's data: an account of ours with all that belongs to it in one transaction; of a user of somebody
-    /// else's site the messages, and its keys are revoked.
-    /// - Throws: ``StoreError`` of kind `unsupported` where the site's messages may not be removed; nothing is then.
+    /// Deletes a user's data: an account of the store with all its data in one transaction; of a user of an external
+    /// site the messages and grants, and the user's keys are revoked.
+    /// - Throws: ``StoreError`` of kind `unsupported` where the site's messages must not be deleted; then nothing is.
     package func delete(_ subject: Subject, now: Date = Date()) async throws -> DeletedUserData {
         if let id = subject.accountID {
             let grants = try await store.deleteOAuthGrants(userID: subject.id)
@@ -108,7 +108,7 @@ package struct PersonalData: Sendable {
         return deleted
     }
 
-    /// Ids are compared as bytes, as the store does.
+    /// Returns whether a key belongs to a user. Ids are compared as bytes, as the store does.
     private static func isKey(_ key: APIKey, of subject: Subject) -> Bool {
         key.userID.map { $0.utf8.elementsEqual(subject.id.utf8) } ?? false
     }
@@ -133,14 +133,14 @@ package struct PersonalData: Sendable {
     }
 }
 
-/// Removes old messages, a few in each transaction, so that nobody waits for long.
+/// Removal of old messages, in small transactions, so that other writers do not wait long.
 struct HistoryRetention: Sendable {
     let messages: any MessageStore
     let age: Duration
 
     private static let batch = 500
 
-    /// Returns how many were removed.
+    /// Removes the messages older than the configured age and returns their number.
     func sweep(now: Date) async throws -> Int {
         let limit = now.addingTimeInterval(-(age / .seconds(1)))
         var removed = 0

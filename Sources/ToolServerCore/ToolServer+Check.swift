@@ -2,13 +2,13 @@ import JSONConfiguration
 import Store
 
 extension ToolServer {
-    /// Tries everything that the configuration says about the database.
-    /// - Returns: a line for each thing that is right.
+    /// Checks everything that the configuration says about the database.
+    /// - Returns: A line for each part that is correct.
     /// - Throws: `ConfigurationErrors` with everything that is not.
     package func check() async throws -> [String] {
         var lines: [String] = []
         var errors: [ConfigurationError] = []
-        // A statement can fail where the names exist, such as on a view over a table that is gone.
+        // A statement can fail although the names exist, such as on a view over a table that has been dropped.
         for model in search.searchModels {
             do {
                 _ = try await search.search(model: model, query: "", columns: .all, limit: 1)
@@ -27,7 +27,7 @@ extension ToolServer {
             let detail = index.detail.isEmpty ? "" : ", \(index.detail)"
             lines.append("index of \(index.model): \(index.state.rawValue)\(rows)\(detail)")
         }
-        // A statement that does not fit kept the server from being put together.
+        // A statement that does not fit has already failed when the server was built.
         for tool in configuration.sqlTools { lines.append("tool \(tool.name): ok") }
         lines += configuration.externalTables.summary
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }

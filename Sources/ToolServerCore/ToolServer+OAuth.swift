@@ -9,7 +9,7 @@ import OAuthServer
 import Store
 
 extension ToolServerConfiguration {
-    /// The authorization server that the configuration describes.
+    /// Creates the authorization server that the configuration describes.
     func authorizationServer(
         store: any OAuthStore, keys: SigningKeys, identity cookies: any IdentityProvider, login: LoginService,
         directory: UserDirectory, engine: CurlEngine?, metrics: ToolServerMetrics, logger: Logger,
@@ -28,7 +28,8 @@ extension ToolServerConfiguration {
 
     private static let documentTimeout: Duration = .seconds(5)
 
-    /// Reads a client's metadata document. Redirects are not followed, and the engine connects to public addresses alone.
+    /// Reads a client's metadata document. Redirects are not followed, and the engine connects only to public
+    /// addresses.
     private static func document(_ url: String, _ engine: CurlEngine?) async throws -> FetchedDocument {
         guard let engine else { return FetchedDocument(status: 503, body: []) }
         let response = try await engine.execute(
@@ -42,7 +43,7 @@ extension ToolServerConfiguration {
 }
 
 extension OAuthServer {
-    /// The authorization server's answer in the form of the main port.
+    /// Converts the authorization server's response into one of the main port.
     func reply(to request: AsyncHTTPRequest) async -> HTTPReply {
         let reply = await respond(
             to: OAuthRequest(

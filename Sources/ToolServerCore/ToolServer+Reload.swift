@@ -2,19 +2,19 @@ import Foundation
 import JSON
 
 extension ToolServer {
-    /// Reads the configuration again and puts into force what can be while serving: the log level, who may call which
-    /// tool, and the whole `ai` section, with the keys in the files that it names; the keys of tokens' issuers are read
-    /// again. What else has changed is named in a warning and waits for a restart. A configuration with an error changes
-    /// nothing.
+    /// Reads the configuration again and applies what can change while serving: the log level, the access rules of the
+    /// tools, and the whole `ai` section, with the keys in the files that it names; the verification keys of token
+    /// issuers are read again. A warning names all other changes, which wait for a restart. An invalid configuration
+    /// changes nothing.
     ///
-    /// - Returns: Whether it is in force.
+    /// - Returns: True if the configuration is in force.
     @discardableResult
     func reload(_ process: ToolServerProcess) -> Bool {
         guard let load = process.load else { return false }
         let new: ToolServerConfiguration
         do {
             new = try load()
-            // A tool that waits for a restart may have its rule already.
+            // The rule may belong to a tool that waits for a restart.
             try new.checkRules(against: server.toolNames + new.sqlTools.map(\.name))
         } catch {
             metrics.reloads.failed()
@@ -26,7 +26,7 @@ extension ToolServer {
         server.replaceRules(new.access.tools, documents: store, registry: search)
         replaceAnswers?(new.ai)
         if let verificationKeys {
-            // Beside the reload: an issuer that does not answer must not hold up the next signal.
+            // In a task of its own: an issuer that does not answer must not delay the next signal.
             Task {
                 do {
                     try await verificationKeys.read()
@@ -46,7 +46,7 @@ extension ToolServer {
 }
 
 extension ToolServerConfiguration {
-    /// Keys of the section whose new value needs a restart.
+    /// Returns the keys of the section whose new value needs a restart.
     func fixedKeys(differingFrom other: ToolServerConfiguration) -> [String] {
         let mine = document.object ?? [:]
         let others = other.document.object ?? [:]

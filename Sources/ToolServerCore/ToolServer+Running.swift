@@ -18,9 +18,9 @@ extension ToolServer {
     /// Serves until SIGTERM or SIGINT (or, over stdio, the end of input), then drains and releases everything. A second
     /// one of these signals ends the process at once; SIGHUP reloads.
     ///
-    /// - Throws: `HTTPListenError` when a port cannot be had; then nothing was started.
+    /// - Throws: `HTTPListenError` when a port cannot be bound; then nothing was started.
     package func run(_ process: ToolServerProcess = ToolServerProcess()) async throws {
-        // Trapped before anything listens: whoever sees "listening" may send a signal at once.
+        // Installed before anything listens: a client that sees "listening" may send a signal at once.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let group = MultiThreadedEventLoopGroup.singleton
         let state = ProcessState()
@@ -29,14 +29,14 @@ extension ToolServer {
         do {
             try await readVerificationKeys()
             if configuration.transport == .stdio { principal = try await stdioPrincipal() }
-            // The last in the list ends first: the admin port tells of the drain until the drain is over.
+            // The last service in the list stops first: the admin port reports the drain until the drain is over.
             if configuration.admin != nil || !process.sockets.admin.isEmpty {
                 let service = try adminService(process, state: state, group: group)
                 try await service.http.start()
                 services.append(service)
             }
             if configuration.transport == .http {
-                // Databases, AI providers, admin clients, files and pipes come besides.
+                // Databases, AI providers, admin clients, files and pipes need descriptors too.
                 let connections = DescriptorLimit.raise(
                     connections: configuration.limits.maxConnections, others: 1024,
                     key: "toolServer.limits.maxConnections", logger: logger)
@@ -100,7 +100,7 @@ extension ToolServer {
         }
         process.notifier.send(.ready)
         let configuration = ServiceGroupConfiguration(
-            // A signal, or over stdio the end of input, ends its service, and that ends the others in order.
+            // A signal, or over stdio the end of input, ends its service, and this stops the others in order.
             services: services.map {
                 .init(service: $0, successTerminationBehavior: .gracefullyShutdownGroup)
             },
@@ -132,7 +132,8 @@ extension ToolServer {
         }
     }
 
-    /// Keys in a file must be there from the start; an issuer that cannot be reached now may be later.
+    /// Reads the verification keys. Keys in a file must exist from the start; an issuer that cannot be reached now may
+    /// be later.
     private func readVerificationKeys() async throws {
         guard let verificationKeys else { return }
         do {
@@ -147,7 +148,7 @@ extension ToolServer {
         }
     }
 
-    /// The caller of the stdio transport, who cannot present anything with its requests.
+    /// Returns the caller of the stdio transport, whose requests carry no credentials.
     private func stdioPrincipal() async throws -> Principal? {
         guard let key = configuration.access.stdioKey else {
             guard !configuration.access.requiresAuthentication else {
@@ -170,18 +171,19 @@ extension ToolServer {
         }
     }
 
-    /// The main port, not started.
+    /// Creates the main port without starting it.
     ///
     /// - Parameters:
-    ///   - sockets: Where to listen instead of the configured address; empty: there.
-    ///   - connections: Connections at a time, in place of the configured bound where there is room for fewer.
+    ///   - sockets: Inherited sockets, used instead of the configured address; empty: there are none.
+    ///   - connections: Largest number of connections, in place of the configured one where the descriptor limit is
+    ///     lower.
     func httpService(
         group: any EventLoopGroup, sockets: [HTTPListenAddress] = [], connections: Int? = nil
     ) -> HTTPService {
         var http = HTTPServerConfiguration(
             addresses: sockets.isEmpty ? [.hostPort(configuration.host, configuration.port)] : sockets)
         http.drainIdleGrace = configuration.drainIdleGrace
-        // Requests are calls of tools, with a few headers and arguments.
+        // Requests are calls of tools, with few headers and small arguments.
         http.receiveBuffer = 2048
         http.maximumConnections = connections ?? configuration.limits.maxConnections
         http.apply(configuration.limits.clients)
@@ -238,7 +240,7 @@ extension ToolServer {
             }, upkeep: { try await streamable.dropSessionsEndedElsewhere() })
     }
 
-    /// The admin port, not started.
+    /// Creates the admin port without starting it.
     func adminService(
         _ process: ToolServerProcess = ToolServerProcess(), state: ProcessState = ProcessState(),
         group: any EventLoopGroup
@@ -258,7 +260,7 @@ extension ToolServer {
         return HTTPService(http: server, limit: .seconds(1))
     }
 
-    /// The group's own narration is for debugging.
+    /// Returns a logger for the service group, whose messages are useful only for debugging.
     private static func quiet(_ logger: Logger) -> Logger {
         var logger = logger
         logger.logLevel = max(logger.logLevel, .warning)
@@ -266,12 +268,12 @@ extension ToolServer {
     }
 }
 
-/// What the process is doing, for its readiness.
+/// State of the process, for its readiness.
 final class ProcessState: Sendable {
     let isDraining = Atomic<Bool>(false)
 }
 
-/// Runs until something asks the process to stop; then, before the other services hear of it, does what comes first.
+/// Service that waits for a request to stop the process; before the other services are stopped, it runs a preparation.
 struct StopService: Service {
     let stop: AsyncStream<Void>
     let beforeStopping: @Sendable () async -> Void
@@ -284,7 +286,7 @@ struct StopService: Service {
     }
 }
 
-/// The store, the threads and the connections: first in the group, so released last.
+/// Service that owns the store, the threads and the connections: first in the group, so released last.
 struct ResourceService: Service {
     let toolServer: ToolServer
 
@@ -294,12 +296,12 @@ struct ResourceService: Service {
     }
 }
 
-/// A listening server that drains when the group shuts down.
+/// Service of a listening server that drains when the group shuts down.
 struct HTTPService: Service {
     let http: HTTPServer
     let limit: Duration
     var beforeDrain: (@Sendable (Duration) async -> Void)?
-    /// To be done again and again while it serves.
+    /// Action that is repeated while the server listens.
     var upkeep: (@Sendable () async throws -> Void)?
 
     func run() async throws {
@@ -307,7 +309,7 @@ struct HTTPService: Service {
         await drain()
     }
 
-    /// Stops accepting at once; what listens for events is ended when the requests in flight have been answered.
+    /// Stops accepting at once; event streams are ended when the requests in flight have been answered.
     func drain() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await http.drain(within: limit) }
@@ -316,7 +318,7 @@ struct HTTPService: Service {
     }
 }
 
-/// MCP over standard input and output.
+/// Service of MCP over standard input and output.
 struct StdioService: Service {
     let server: MCPServer
     let principal: Principal?

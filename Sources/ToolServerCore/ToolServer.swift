@@ -12,7 +12,7 @@ import SQLiteStore
 package import ServiceRuntime
 package import Store
 
-/// A tool-server put together: tools, store, identity and provider, without any transport yet.
+/// A complete tool-server without a transport: tools, store, identity and provider.
 package struct ToolServer: Sendable {
     /// Name and version, as MCP clients see them.
     package static let implementation = Implementation(
@@ -20,54 +20,55 @@ package struct ToolServer: Sendable {
 
     /// The MCP server with its tools.
     package let server: MCPServer
-    /// Accounts, messages, documents and records.
+    /// Store of accounts, messages, documents and records.
     package let store: any Store
-    /// The external database, if one is used.
+    /// External database; nil where none is used.
     package let external: (any ExternalDatabase)?
-    /// The models and their indexes.
+    /// Registry of the searchable models and their indexes.
     package let search: any SearchRegistry & SearchIndexing
-    /// Stored exchanges, wherever they are.
+    /// Store of messages, which may be in an external database.
     package let messages: any MessageStore
-    /// Logging in with the store's accounts.
+    /// Login with the store's accounts.
     package let login: LoginService
     /// Providers that identify the sender of a request.
     package let identity: any IdentityProvider
-    /// The users that credentials may name.
+    /// Directory of the users that credentials may name.
     package let directory: UserDirectory
-    /// Counters.
+    /// Metrics of the server.
     package let metrics: ToolServerMetrics
 
     let configuration: ToolServerConfiguration
     let hasher: PasswordHasher
     let engine: CurlEngine?
-    /// Puts another AI provider in the place of the first; nil where the provider is not the configuration's.
+    /// Replaces the AI provider; nil where the provider was passed to ``buildToolServer``.
     let replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
-    /// Takes spans; nil while tracing is off.
+    /// Exporter of spans; nil while tracing is off.
     let tracer: SpanExporter?
-    /// The keys of the identity `jwt`.
+    /// Verification keys of the identity `jwt`.
     let verificationKeys: VerificationKeys?
-    /// Nil where there is no OAuth resource to describe.
+    /// Protected resource metadata; nil where the server is not an OAuth resource.
     let metadata: ResourceMetadata?
-    /// Issues tokens; nil where it does not.
+    /// Authorization server; nil where the server issues no tokens.
     let oauth: OAuthServer?
-    /// Reads the metadata documents of its clients.
+    /// Engine that reads the metadata documents of OAuth clients.
     let documentEngine: CurlEngine?
-    /// Headers besides cookies that prove an identity without the sender's doing.
+    /// Headers besides cookies that a browser or proxy adds by itself, and that identify the caller.
     let ambientHeaders: [String]
     let logger: Logger
 }
 
-/// Puts a tool-server together.
+/// Builds a tool-server from its parts.
 ///
 /// - Parameters:
-///   - store: where everything of ours is kept; an empty database in memory by default.
+///   - store: Store of the server's own tables; an empty database in memory by default.
 ///   - external: the external database, which the configuration may name for search, identity and messages; nil
 ///     leaves those to the store.
-///   - provider: what answers prompts; by default the configured AI provider, or the documents where there is none.
-///   - hasher: checks passwords; by default with standard parameters.
-///   - build: what was built, for traces.
-///   - now: the clock of sessions and messages.
-/// - Throws: ``StoreError``, `ConfigurationErrors` for rules of tools that there are not, or a tool's schema error.
+///   - provider: Provider that answers prompts; by default the configured AI provider, or the documents where there is
+///     none.
+///   - hasher: Hasher of passwords; by default with standard parameters.
+///   - build: Version of the executable, for traces.
+///   - now: Clock of sessions and messages.
+/// - Throws: ``StoreError``, `ConfigurationErrors` for rules of unknown tools, or a tool's schema error.
 package func buildToolServer(
     configuration: ToolServerConfiguration,
     store: (any Store)? = nil,
@@ -104,7 +105,7 @@ package func buildToolServer(
     if let provider {
         answers = provider
     } else {
-        // Answers come token by token, many of them at a time: a large buffer for each would never be full.
+        // Responses arrive token by token, many of them at a time: a large buffer for each would never be full.
         let made = CurlEngine(
             label: "provider", configuration: CurlEngineConfiguration(receiveBuffer: 2 << 10), logger: logger)
         engine = made
@@ -194,7 +195,7 @@ package func buildToolServer(
 }
 
 extension ToolServer {
-    /// Data of one user.
+    /// Personal data in the server's stores.
     package var personalData: PersonalData { PersonalData(store: store, external: external, messages: messages) }
 
     /// Releases the store, the threads and the connections. For uses without ``run()``.

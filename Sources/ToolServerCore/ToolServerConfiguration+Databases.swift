@@ -3,8 +3,8 @@ import SQLiteStore
 package import Store
 
 extension ToolServerConfiguration {
-    /// Opens the database with our own tables and brings its schema up to date.
-    /// - Parameter waiting: for a server, which may be told to wait for its database.
+    /// Opens the database of the server's own tables and migrates its schema.
+    /// - Parameter waiting: True for a server, which may be configured to wait for its database.
     /// - Throws: ``StoreError`` naming the database and the reason.
     package func openStore(waiting: Bool = false) async throws -> any InternalStore {
         switch internalDatabase {
@@ -16,10 +16,10 @@ extension ToolServerConfiguration {
     }
 
     /// Opens the external database where the configuration uses one, and compares the names with its schema.
-    /// - Parameter waiting: for a server, which may be told to wait for its database.
+    /// - Parameter waiting: True for a server, which may be configured to wait for its database.
     /// - Throws: ``StoreError``, or `ConfigurationErrors` when the schema does not fit.
     package func openExternal(waiting: Bool = false) async throws -> (any ExternalDatabase)? {
-        // With a state database the other one is external, even where only statements read it.
+        // With a state database the other one is external, even if only SQL tools read it.
         guard !externalTables.isEmpty || (stateDatabase != nil && !sqlTools.isEmpty) else { return nil }
         switch database {
         case .memory: return nil

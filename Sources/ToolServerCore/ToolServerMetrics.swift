@@ -2,14 +2,14 @@ import Identity
 package import Observability
 import ServiceRuntime
 
-/// The metrics of a tool-server. Label values are bounded: tools, routes, statuses, reasons.
+/// Metrics of a tool-server. Label values are bounded: tools, routes, statuses, reasons.
 package struct ToolServerMetrics: Sendable {
     let registry: MetricsRegistry
     let requests: MetricFamily<Counter>
     let requestDuration: MetricFamily<Histogram>
     let toolCalls: MetricFamily<Counter>
     let toolDuration: MetricFamily<Histogram>
-    /// By ``RefusalKind``.
+    /// Refused credentials by ``RefusalKind``.
     private let refusedCredentials: MetricFamily<Counter>
     let reloads: ReloadMetrics
     let loopLag: MetricFamily<Histogram>

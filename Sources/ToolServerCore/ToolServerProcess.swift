@@ -2,24 +2,24 @@ package import HTTPServer
 package import Logging
 package import ServiceRuntime
 
-/// Surroundings of a tool-server; the defaults fit tests.
+/// Dependencies of a tool-server on its process; the defaults fit tests.
 package struct ToolServerProcess: Sendable {
-    /// Listening sockets that the process was started with.
+    /// Listening sockets that the process inherited.
     package var sockets: InheritedSockets
-    /// Whom to tell about readiness, reloads and the end.
+    /// Notifier of systemd about readiness, reloads and the end.
     package var notifier: SystemdNotifier
     /// Reads the configuration again, for a reload; nil: SIGHUP changes nothing.
     package var load: (@Sendable () throws -> ToolServerConfiguration)?
-    /// The level in force.
+    /// Returns the log level in force.
     package var logLevel: @Sendable () -> Logger.Level
-    /// Puts a level in force.
+    /// Sets the log level.
     package var setLogLevel: @Sendable (Logger.Level) -> Void
-    /// Keeps a value out of the log from now on.
+    /// Registers a secret for redaction in the log.
     package var redact: @Sendable (String) -> Void
     /// Version and commit of the executable.
     package var build: BuildVersion
 
-    /// Describes the process's surroundings.
+    /// Creates dependencies.
     package init(
         sockets: InheritedSockets = InheritedSockets(), notifier: SystemdNotifier = SystemdNotifier(environment: [:]),
         load: (@Sendable () throws -> ToolServerConfiguration)? = nil,

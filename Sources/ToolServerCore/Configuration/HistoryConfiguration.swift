@@ -1,7 +1,7 @@
 import JSONConfiguration
 import Store
 
-/// The `history` section: how long stored messages are kept, and how much of them one answer holds.
+/// Settings of the `history` section: how long stored messages are kept, and how much of them one response holds.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -9,11 +9,11 @@ import Store
 /// | `sweep` | duration | 10 m | how often that is looked for |
 /// | `maxPage` | bytes | 1 MiB | messages and responses in one answer of `chat_history` |
 struct HistoryConfiguration: Sendable {
-    /// Age after which messages are removed; zero: never.
+    /// Age after which messages are removed; zero: they are kept.
     let retention: Duration
-    /// Time between two searches for such messages.
+    /// Time between two removals of old messages.
     let sweep: Duration
-    /// Bytes of messages and responses in one answer.
+    /// Largest size of the messages in one response, in bytes.
     let maximumPage: Int
 
     init(_ reader: ConfigurationReader) {

@@ -14,10 +14,10 @@ import Store
 /// | `limit` | integer | 100 | most rows answered |
 /// | `timeout` | duration | 5 s | after which the database is told to stop |
 ///
-/// A server that starts without its database (`databaseWait`) describes the columns that are declared, and none otherwise;
-/// the statement is compared with the database before it is run for the first time.
+/// A server that starts without its database (`databaseWait`) describes only columns that are declared; the statement
+/// is compared with the database before it is run for the first time.
 package struct SQLToolConfiguration: Sendable {
-    /// An argument: what the caller gives, bound to the parameter of its name.
+    /// An argument of the tool, bound to the parameter of the same name.
     ///
     /// | key | type | default | meaning |
     /// |---|---|---|---|
@@ -30,7 +30,7 @@ package struct SQLToolConfiguration: Sendable {
         let name: String
         let type: StatementType
         let description: String?
-        /// Empty: every text.
+        /// Allowed values; empty: any text.
         let choices: [String]
         let isOptional: Bool
         let defaultValue: JSONValue?
@@ -41,7 +41,7 @@ package struct SQLToolConfiguration: Sendable {
     let title: String?
     let description: String?
     let arguments: [Argument]
-    /// Declared types of result columns, in the order of the file; empty: the statement's.
+    /// Declared types of result columns, in the order of the file; empty: the types that the statement reports.
     let columns: [StatementColumn]
     let limit: Int
     let timeout: Duration
@@ -104,7 +104,7 @@ package struct SQLToolConfiguration: Sendable {
     }
 
     private static func isToolName(_ name: String) -> Bool {
-        // What describes the section is no name.
+        // `<name>` stands for any name while the schema is made.
         if name.hasPrefix("<"), name.hasSuffix(">") { return true }
         return (1...64).contains(name.utf8.count)
             && name.utf8.allSatisfy { byte in
@@ -134,10 +134,10 @@ extension SQLToolConfiguration.Argument {
         }
     }
 
-    /// Whether callers must give it.
+    /// True if callers must pass the argument.
     var isRequired: Bool { !isOptional && defaultValue == nil }
 
-    /// What is bound for a JSON value; nil when it is not of the type.
+    /// Returns the bound value for a JSON value; nil when it is not of the type.
     static func value(_ json: JSONValue, of type: StatementType) -> StoreValue? {
         switch (type, json) {
         case (.string, .string(let text)): .text(text)

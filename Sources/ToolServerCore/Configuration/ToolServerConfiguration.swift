@@ -47,9 +47,9 @@ package struct ToolServerConfiguration: Sendable {
         case stdio, http
     }
 
-    /// A way of telling who sent a request.
+    /// Source of a caller's identity.
     package enum Identity: String, CaseIterable, Sendable {
-        /// Accounts of our own.
+        /// Accounts in the server's own store.
         case builtin
         /// Sessions and users of a Django site.
         case django
@@ -61,35 +61,36 @@ package struct ToolServerConfiguration: Sendable {
         case trustedHeader
     }
 
-    /// Bounds on what clients may use: `maxBody` (default 4 MiB), `maxConnections` (10 000), `maxSessions` (10 000),
-    /// `maxAnonymousSessions` (10 000), `maxSessionsPerUser` (1000), `sessionIdle` (30 min), and those of `ConnectionLimits`.
+    /// Limits on clients: `maxBody` (default 4 MiB), `maxConnections` (10 000), `maxSessions` (10 000),
+    /// `maxAnonymousSessions` (10 000), `maxSessionsPerUser` (1000), `sessionIdle` (30 min), and those of
+    /// `ConnectionLimits`.
     package struct Limits: Sendable {
-        /// Largest request body in bytes.
+        /// Largest request body, in bytes.
         package var maxBody: Int
-        /// Connections at a time; 0 is no limit.
+        /// Largest number of connections; 0: no limit.
         package var maxConnections: Int
-        /// Times and rates that clients must keep.
+        /// Time limits and transfer rates of connections.
         package var clients: ConnectionLimits
-        /// MCP sessions of known callers at a time.
+        /// Largest number of MCP sessions of authenticated callers.
         package var maxSessions: Int
-        /// MCP sessions of anonymous callers at a time.
+        /// Largest number of MCP sessions of anonymous callers.
         package var maxAnonymousSessions: Int
-        /// MCP sessions of one known caller at a time.
+        /// Largest number of MCP sessions of one authenticated caller.
         package var maxSessionsPerUser: Int
-        /// After so long without a request an MCP session ends.
+        /// Time without a request after which an MCP session ends.
         package var sessionIdle: Duration
     }
 
-    /// Logging in with the store's accounts: `lifetime` (default 14 d), `concurrency` (2), `queue` (64), `attempts` (5),
-    /// `delay` (1 s) and `maxDelay` (5 min).
+    /// Settings of the login with the store's accounts: `lifetime` (default 14 d), `concurrency` (2), `queue` (64),
+    /// `attempts` (5), `delay` (1 s) and `maxDelay` (5 min).
     package struct Login: Sendable {
         /// Lifetime of a login.
         package var lifetime: Duration
-        /// Password checks at a time, 32 MiB each.
+        /// Largest number of simultaneous password checks, which need 32 MiB each.
         package var concurrency: Int
-        /// Password checks running or waiting before the next is refused.
+        /// Largest number of password checks that run or wait; further ones are refused.
         package var queue: Int
-        /// Bounds on guessing.
+        /// Limits on guessing passwords.
         package var throttle: LoginThrottle.Policy
     }
 
@@ -99,7 +100,7 @@ package struct ToolServerConfiguration: Sendable {
     package var host: String
     /// Port to listen on; 0 picks a free one.
     package var port: Int
-    /// The store, or with ``stateDatabase`` the external database.
+    /// Location of the store, or with ``stateDatabase`` of the external database.
     package var database: DatabaseLocation
     /// Location of the store's own tables when ``database`` is external.
     package var stateDatabase: DatabaseLocation?
@@ -109,13 +110,13 @@ package struct ToolServerConfiguration: Sendable {
     package var postgres: PostgreSQLSettings
     /// Identity providers in the order in which they are asked.
     package var identity: [Identity]
-    /// The site of the identity `django`.
+    /// Site of the identity `django`.
     package var django: DjangoConfiguration
-    /// The issuer of the identity `jwt`.
+    /// Issuer of the identity `jwt`.
     package var jwt: JWTConfiguration
-    /// The authorization server; nil where there is none.
+    /// Authorization server; nil: there is none.
     package var oauth: OAuthConfiguration?
-    /// The proxy of the identity `trustedHeader`.
+    /// Proxy of the identity `trustedHeader`.
     package var trustedHeader: TrustedHeaderConfiguration
     /// Rules of access.
     package var access: AccessConfiguration
@@ -123,15 +124,15 @@ package struct ToolServerConfiguration: Sendable {
     package var externalTables: ExternalTables
     /// Model that `search_projects` searches.
     package var projectsModel: String
-    /// Interval of comparing external indexes with their tables; zero: never.
+    /// Time between two comparisons of external indexes with their tables; zero: they are not compared.
     package var indexRefresh: Duration
-    /// How long messages are kept.
+    /// Retention of messages, and size of a response with them.
     var history: HistoryConfiguration
     /// Tools that are one SQL statement each.
     package var sqlTools: [SQLToolConfiguration]
     /// Admin listener, if any.
     package var admin: String?
-    /// Least level that is logged.
+    /// Lowest level that is logged.
     package var logLevel: Logger.Level
     /// Hosts, pages and proxies that are accepted.
     package var site: SiteConfiguration
@@ -139,19 +140,19 @@ package struct ToolServerConfiguration: Sendable {
     package var drain: Duration
     /// Time that requests are still accepted after `/readyz` turned 503.
     package var drainDelay: Duration
-    /// Time that unused connections stay open once nothing new is accepted.
+    /// Time that idle connections stay open once no new ones are accepted.
     package var drainIdleGrace: Duration
     /// Settings of MCP session ids.
     package var sessionKeys: SessionKeysConfiguration
-    /// Bounds on what clients may use.
+    /// Limits on clients.
     package var limits: Limits
-    /// Logging in.
+    /// Settings of the login.
     package var login: Login
-    /// The AI provider; nil answers from the documents.
+    /// AI provider; nil: answers are made from the documents.
     package var ai: AnswerConfiguration?
     /// Settings of tracing; nil: no traces.
     package var tracing: TracingConfiguration?
-    /// The section as it was written, to see what a reload changes.
+    /// The section as it was written, to determine what a reload changes.
     var document: JSONValue = .object([:])
 
     /// Reads the section. Errors are recorded in the reader, which the caller finishes.
@@ -275,7 +276,8 @@ package struct ToolServerConfiguration: Sendable {
         [database.password, stateDatabase?.password, postgres.password?.value].compactMap(\.self)
     }
 
-    /// External tables and ours must not meet in one database: ours change its journal mode and its schema.
+    /// Checks that external tables and the server's own are in different databases: the server changes the journal mode
+    /// and the schema of its own.
     private func checkForeign(_ reader: ConfigurationReader) {
         if identity.contains(.django), django.secretKey == nil {
             reader.fail(
@@ -319,9 +321,9 @@ package struct ToolServerConfiguration: Sendable {
         }
     }
 
-    /// The configuration from a whole gateway.json (or an empty object), the environment, and the command line's values
-    /// by dotted path.
-    /// - Throws: `ConfigurationErrors` with everything that is wrong.
+    /// Creates the configuration from a whole gateway.json (or an empty object), the environment, and the command
+    /// line's values by dotted path.
+    /// - Throws: `ConfigurationErrors` with every error that was found.
     package init(
         document: JSONValue, environment: [String: String], overrides: [String: JSONValue] = [:]
     ) throws(ConfigurationErrors) {
@@ -337,7 +339,7 @@ package struct ToolServerConfiguration: Sendable {
         try reader.finish()
     }
 
-    /// The JSON Schema of the section, for editors.
+    /// Returns the JSON Schema of the section, for editors.
     package static func schema() -> JSONValue {
         ConfigurationReader.schema(title: "toolServer", environmentPrefix: "TOOL_SERVER") {
             ToolServerConfiguration($0)
@@ -345,7 +347,8 @@ package struct ToolServerConfiguration: Sendable {
     }
 
     private static func withoutPassword(_ url: String) -> String {
-        // libpq takes a password in two places, and where a URL cannot be read neither is certain.
+        // A URL may have its password in two places, and in one that cannot be read both are uncertain; so only the
+        // scheme is shown.
         if url.hasPrefix("postgres") { return "\"\(url.prefix { $0 != ":" })://…\"" }
         guard let at = url.lastIndex(of: "@"), let scheme = url.firstRange(of: "://") else { return "\"\(url)\"" }
         guard scheme.upperBound < at else { return "\"\(url)\"" }

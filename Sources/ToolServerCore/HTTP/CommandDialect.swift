@@ -6,7 +6,7 @@ import MCP
 import MCPServer
 import NIOHTTP1
 
-/// Calls in the two plain dialects: the old server's commands, and one path per tool.
+/// Tool calls in the two plain dialects: the old server's commands, and one path for each tool.
 struct CommandDialect: Sendable {
     let server: MCPServer
     let challenge: BearerChallenge
@@ -18,13 +18,13 @@ struct CommandDialect: Sendable {
         let arguments: JSONObject
     }
 
-    /// Why a body is no command.
+    /// Error in a body that has the form of a command.
     enum Malformed: Error, Hashable {
         case arguments
     }
 
-    /// `{"command": C, "arguments": {…}}`, or `{"name": C, "arguments": {…} or a JSON string}`; nil for anything else,
-    /// JSON-RPC included.
+    /// Returns the command in `{"command": C, "arguments": {…}}`, or `{"name": C, "arguments": {…} or a JSON string}`;
+    /// nil for anything else, JSON-RPC included.
     static func command(in body: JSONObject) throws(Malformed) -> Command? {
         guard body["jsonrpc"] == nil, body["method"] == nil,
             let name = body["command"]?.string ?? body["name"]?.string
@@ -40,7 +40,8 @@ struct CommandDialect: Sendable {
         }
     }
 
-    /// Runs a command and answers as the old server did: the tool's own errors with 200. Nil: the body is no command.
+    /// Runs a command and answers as the old server did: the tool's own errors with 200. Nil: the body is not a
+    /// command.
     func run(_ body: JSONObject, principal: Principal?, traceparent: String?) async -> HTTPReply? {
         let command: Command
         do {
@@ -60,7 +61,7 @@ struct CommandDialect: Sendable {
         }
     }
 
-    /// Runs the tool that the path names with the body as its arguments; answers with its structured result.
+    /// Runs the tool that the path names, with the body as its arguments, and answers with its structured result.
     func run(
         tool: String, body: [UInt8], principal: Principal?, traceparent: String?
     ) async -> HTTPReply {
@@ -109,7 +110,7 @@ struct CommandDialect: Sendable {
         } catch let error as JSONRPCError {
             return .failure(Refusal(reply: .error(error.message, status: .badRequest)))
         } catch {
-            // Cancellation included: nobody reads that answer.
+            // This includes cancellation, where the client has left and the response is not read.
             logger.error("tool call failed", metadata: ["tool": "\(name.printable)", "error": "\(error)"])
             return .failure(Refusal(reply: .error("Internal error", status: .internalServerError)))
         }
@@ -117,7 +118,7 @@ struct CommandDialect: Sendable {
 }
 
 extension CallToolResult {
-    /// What went wrong: the first text, else the structured error.
+    /// Text of a tool error: the first text, else the structured error.
     var errorText: String {
         content.first?.text ?? structuredContent?["error"]?.string ?? "The tool failed"
     }

@@ -3,7 +3,7 @@ import MCPServer
 import NIOCore
 import NIOHTTP1
 
-/// A whole response, before anything of it is sent.
+/// A complete response, before any of it is sent.
 struct HTTPReply: Sendable {
     var status: HTTPResponseStatus
     var headers: HTTPHeaders
@@ -31,7 +31,7 @@ struct HTTPReply: Sendable {
         error("Method not allowed", status: .methodNotAllowed, headers: ["Allow": allow])
     }
 
-    /// The credentials are wrong, or cannot be checked.
+    /// Returns the response to credentials that are invalid or cannot be checked.
     static func rejected(_ status: Int, _ wwwAuthenticate: String?, _ message: String) -> HTTPReply {
         var headers = HTTPHeaders()
         if let wwwAuthenticate { headers.add(name: "WWW-Authenticate", value: wwwAuthenticate) }
@@ -47,7 +47,7 @@ struct HTTPReply: Sendable {
 }
 
 extension HTTPReply {
-    /// The same for the MCP transport.
+    /// The same response for the MCP transport.
     var response: MCPHTTPResponse {
         .whole(
             status: Int(status.code), headers: headers.map { ($0.name, $0.value) },
@@ -56,7 +56,7 @@ extension HTTPReply {
 }
 
 extension MCPHTTPResponse {
-    /// The response with one more header field.
+    /// Returns the response with one more header field.
     func adding(_ header: (String, String)) -> MCPHTTPResponse {
         switch self {
         case .whole(let status, let headers, let body):

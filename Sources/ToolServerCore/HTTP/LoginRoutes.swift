@@ -7,7 +7,7 @@ import Logging
 import NIOCore
 import NIOHTTP1
 
-/// `/auth/login` and `/auth/logout`.
+/// Routes `/auth/login` and `/auth/logout`.
 struct LoginRoutes: Sendable {
     let login: LoginService
     let addresses: ClientAddressRule
@@ -48,13 +48,13 @@ struct LoginRoutes: Sendable {
         }
     }
 
-    /// Returns the part of the client's address that attempts are counted by; nil where nothing tells it.
+    /// Returns the part of the client's address by which attempts are counted; nil where the address is unknown.
     private func client(_ headers: HTTPHeaders, _ peer: Peer?) -> String? {
         guard let address = addresses.address(of: peer, { headers[$0] }) else { return peer.map { "\($0)" } }
         return address.customer.map { String($0) }.joined(separator: ".")
     }
 
-    /// Ends the session and clears the cookie; without a session it clears the cookie all the same.
+    /// Ends the session, if there is one, and clears the cookie.
     func logOut(headers: HTTPHeaders) async -> HTTPReply {
         if let token = Self.token(in: headers) {
             do {

@@ -7,7 +7,7 @@ import NIOCore
 import NIOHTTP1
 import Observability
 
-/// Gives each request its identifier, runs it as a task, and logs and counts its end.
+/// Handler that gives each request its identifier, runs it as a task, and logs and counts its end.
 final class ObservedRequestHandler: HTTPRequestHandler {
     typealias Respond = @Sendable (AsyncHTTPRequest, AsyncHTTPResponder, _ requestID: String) async -> Void
 
@@ -17,7 +17,7 @@ final class ObservedRequestHandler: HTTPRequestHandler {
     private let logger: Logger
     private let respond: Respond
 
-    /// - Parameter site: The rule by which `Host` and `Origin` of every request are judged.
+    /// - Parameter site: Rule for accepting `Host` and `Origin` of every request.
     init(
         bodyLimit: Int, site: SiteRule, metrics: ToolServerMetrics, logger: Logger, respond: @escaping Respond
     ) {
@@ -53,7 +53,7 @@ final class ObservedRequestHandler: HTTPRequestHandler {
                 let route = Route(path: path)
                 metrics.requests.with(route.label, String(summary.status)).increment()
                 metrics.requestDuration.with(route.label).observe(summary.duration)
-                // The gateway's access log has the same keys.
+                // The keys are those of the gateway's access log.
                 var metadata: Logger.Metadata = [
                     "http.request_id": .string(requestID),
                     "http.method": .string(String(head.method.rawValue.prefix(32))),
@@ -71,8 +71,8 @@ final class ObservedRequestHandler: HTTPRequestHandler {
                 if summary.status == 403, site.refusal(of: head, from: address) != nil {
                     metadata["error.label"] = "forbidden_origin"
                 }
-                // A gateway lists the tools every few seconds to see whether they are there. The server has compared
-                // the header with the body, so nothing else hides behind it.
+                // A gateway lists the tools every few seconds as a health check. The server has compared the header
+                // with the body, so that no other method is hidden behind it.
                 let isProbe = summary.status == 200 && head.headers["Mcp-Method"] == ["tools/list"]
                 logger.log(level: isProbe ? .debug : .info, "request", metadata: metadata)
             }, respond)
@@ -80,6 +80,6 @@ final class ObservedRequestHandler: HTTPRequestHandler {
 }
 
 extension Duration {
-    /// With three digits after the point.
+    /// Milliseconds with three decimal places.
     fileprivate var milliseconds: Double { (self / .microseconds(1)).rounded() / 1000 }
 }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// How many requests are being worked on, for the drain: streams that only listen are not counted.
+/// Number of requests in progress, for the drain; streams that only listen are not counted.
 final class RequestsInFlight: Sendable {
     private let count = Atomic<Int>(0)
 
@@ -8,11 +8,11 @@ final class RequestsInFlight: Sendable {
 
     func end() { count.subtract(1, ordering: .relaxed) }
 
-    /// Returns when nothing is in flight, or after the limit.
+    /// Waits until no request is in progress, or the limit has passed.
     func finished(within limit: Duration) async {
         let deadline = ContinuousClock.now + limit
         while count.load(ordering: .relaxed) > 0, ContinuousClock.now < deadline {
-            // Once per process's life, so not worth a queue of waiters.
+            // Polling, because this happens once, at the end of the process.
             try? await Task.sleep(for: .milliseconds(10))
         }
     }

@@ -1,14 +1,15 @@
 import Identity
 import JSON
 
-/// What `/.well-known/oauth-protected-resource` says (RFC 9728, section 3.2).
+/// Document at `/.well-known/oauth-protected-resource` (RFC 9728, section 3.2).
 struct ResourceMetadata: Sendable {
     let url: PublicURL
     let authorizationServers: [String]
-    /// Every scope that some tool needs, sorted.
+    /// All scopes that tools require, sorted.
     let scopes: [String]
 
-    /// Nil where nobody issues tokens for this server, or its public URL is not known.
+    /// Creates the document; nil where no authorization server issues tokens for this server, or its public URL is not
+    /// configured.
     init?(_ configuration: ToolServerConfiguration) {
         guard configuration.identity.contains(.jwt) || configuration.oauth != nil,
             let url = configuration.access.publicURL
@@ -28,13 +29,13 @@ struct ResourceMetadata: Sendable {
         ]
         if !scopes.isEmpty { object["scopes_supported"] = .array(scopes.map { .string($0) }) }
         var reply = HTTPReply.json(.object(object))
-        // Public, and the same for everybody.
+        // The document is public, and the same for all callers.
         reply.headers.replaceOrAdd(name: "Cache-Control", value: "public, max-age=300")
         return reply
     }
 }
 
 extension ToolServerConfiguration {
-    /// Every scope that some tool needs, sorted.
+    /// All scopes that tools require, sorted.
     var knownScopes: [String] { Set(access.tools.values.flatMap(\.scopes)).sorted() }
 }

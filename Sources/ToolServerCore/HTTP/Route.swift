@@ -1,7 +1,7 @@
 import Identity
 import OAuthServer
 
-/// What the path of a request asks for.
+/// Route of a request, by its path.
 enum Route: Hashable, Sendable {
     case mcp
     case newSession
@@ -24,7 +24,7 @@ enum Route: Hashable, Sendable {
             let prefix = "/mcp/"
             var name = path.dropFirst(prefix.count)
             if name.hasSuffix("/") { name = name.dropLast() }
-            // Tool names are tokens: nothing in a path needs decoding.
+            // Tool names are tokens, so that the path needs no decoding.
             if path.hasPrefix(prefix), !name.isEmpty, !name.contains("/") {
                 self = .tool(String(name))
             } else {
@@ -33,7 +33,7 @@ enum Route: Hashable, Sendable {
         }
     }
 
-    /// For metrics: bounded, whatever clients ask for.
+    /// Name of the route in metrics; a bounded set.
     var label: String {
         switch self {
         case .mcp: "mcp"

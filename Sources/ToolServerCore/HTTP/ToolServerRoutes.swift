@@ -9,16 +9,16 @@ import NIOCore
 import NIOHTTP1
 import OAuthServer
 
-/// Everything that the main port answers.
+/// Routes of the main port.
 struct ToolServerRoutes: Sendable {
     let streamable: StreamableHTTP
     let identity: any IdentityProvider
     let dialect: CommandDialect
-    /// Nil where the server's own accounts are not used.
+    /// Login routes; nil where the server's own accounts are not used.
     let login: LoginRoutes?
-    /// Nil where there is no OAuth resource to describe.
+    /// Protected resource metadata; nil where the server is not an OAuth resource.
     let metadata: ResourceMetadata?
-    /// Nil where no tokens are issued.
+    /// Authorization server; nil where the server issues no tokens.
     let oauth: OAuthServer?
     let challenge: BearerChallenge
     let requiresAuthentication: Bool
@@ -29,7 +29,7 @@ struct ToolServerRoutes: Sendable {
     func respond(_ request: AsyncHTTPRequest, _ responder: AsyncHTTPResponder, requestID: String) async {
         let route = Route(path: request.path)
         if route == .mcp {
-            // Streams that only listen would hold a drain up for ever.
+            // Streams that only listen would delay a drain indefinitely.
             let listens = request.head.method == .GET || request.head.headers["Mcp-Method"] == ["subscriptions/listen"]
             if !listens { inFlight.begin() }
             let response = await message(request).adding(("X-Request-Id", requestID))
@@ -43,7 +43,7 @@ struct ToolServerRoutes: Sendable {
         await responder.respond(status: reply.status, headers: reply.headers, body: reply.body)
     }
 
-    /// A request to the MCP endpoint: JSON-RPC of both eras, or the old dialect.
+    /// Answers a request to the MCP endpoint: JSON-RPC of both eras, or the old dialect.
     private func message(_ request: AsyncHTTPRequest) async -> MCPHTTPResponse {
         let authentication = await authenticate(request)
         var mapped = MCPHTTPRequest(
@@ -128,7 +128,7 @@ struct ToolServerRoutes: Sendable {
                 return .rejected(status: 401, wwwAuthenticate: challenge.invalidToken(reason), message: reason)
             }
         } catch {
-            // Somebody who may be logged in must not be served as nobody.
+            // A caller whose credentials cannot be checked must not be served as anonymous.
             logger.error("identity unavailable", metadata: ["error": "\(error)"])
             return .rejected(status: 503, wwwAuthenticate: nil, message: Self.unavailable(error))
         }

@@ -3,7 +3,7 @@ import MCP
 import MCPServer
 import Store
 
-/// Puts a document before the model and asks for a summary.
+/// Prompt that gives the model a document and asks for a summary.
 struct SummarizeDocumentPrompt: PromptProvider {
     static let name = "summarize_document"
 
@@ -46,7 +46,7 @@ struct SummarizeDocumentPrompt: PromptProvider {
     }
 }
 
-/// Asks for records, and says how to find them.
+/// Prompt that asks for records, and explains how to find them.
 struct FindRecordsPrompt: PromptProvider {
     static let name = "find_records"
 
@@ -83,7 +83,7 @@ struct FindRecordsPrompt: PromptProvider {
     }
 }
 
-/// Asks a question of the documents, with the passages that may answer it.
+/// Prompt that asks a question about the documents, with the passages that may answer it.
 struct AskDocumentsPrompt: PromptProvider {
     static let name = "ask_documents"
 

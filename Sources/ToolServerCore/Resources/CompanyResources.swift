@@ -4,14 +4,14 @@ import MCP
 import MCPServer
 import Store
 
-/// Where the company's documents and records are found as MCP resources.
+/// URIs of the company's documents and records as MCP resources.
 enum CompanyURI {
     static let documents = "company://documents/{id}"
     static let records = "company://records/{model}/{query}"
 
     static func document(_ id: Int64) -> String { "company://documents/\(id)" }
 
-    /// The decoded parts after `company://KIND/`; nil when the URI is not of that kind and number of parts.
+    /// Returns the decoded parts after `company://KIND/`; nil when the URI is not of that kind and number of parts.
     static func parts(of uri: String, kind: String, count: Int) -> [String]? {
         let prefix = "company://\(kind)/"
         guard uri.hasPrefix(prefix) else { return nil }
@@ -21,20 +21,21 @@ enum CompanyURI {
     }
 }
 
-/// Documents, each one a resource; and the rows of a model that contain a text, by template.
+/// Resources for documents, one each, and for the rows of a model that contain a text, by a template.
 struct CompanyResources: ResourceProvider {
     let documents: any DocumentReader
     let registry: any SearchRegistry
-    /// Who may read documents: those who may have answers made from them.
+    /// Access rule for documents: that of the tool that answers from them.
     var documentAccess = AccessRule.anyone
-    /// Who may read records: those who may search them.
+    /// Access rule for records: that of the tool that searches them.
     var recordAccess = AccessRule.anyone
 
     private static let pageSize = 100
-    /// Rows of one record resource; more than a tool shows, since a reader asked for a list.
+    /// Largest number of rows of one record resource; more than a tool returns, since the reader asked for a list.
     private static let maximumRecords = 50
     private static let markdown = "text/markdown"
-    /// Documents and records are the same for everybody, but may change at any time.
+    /// Cache hint: documents and records are the same for all callers, but access is not, and they may change at any
+    /// time.
     private static let cache = CacheHint(ttlMilliseconds: 60_000, scope: .private)
 
     var templates: [ResourceTemplate] {
@@ -88,7 +89,7 @@ struct CompanyResources: ResourceProvider {
                     model: parts[0], query: parts[1], columns: .all, viewer: context.principal?.id,
                     limit: Self.maximumRecords)
             } catch SearchRefusal.notAuthenticated {
-                // What a caller may not see is not there.
+                // A resource that the caller must not read is reported as unknown.
                 return nil
             }
         }
@@ -104,6 +105,6 @@ struct CompanyResources: ResourceProvider {
 }
 
 extension Document {
-    /// Heading and text.
+    /// Heading and text of the document.
     var text: String { "# \(title)\n\n\(body)" }
 }

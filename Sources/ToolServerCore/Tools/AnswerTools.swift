@@ -7,14 +7,14 @@ import MCP
 import MCPServer
 import Store
 
-/// What `ai_prompt` and `chat` have in common: ask, and remember for logged-in callers.
+/// Common part of `ai_prompt` and `chat`: ask the provider, and store the exchange for authenticated callers.
 struct AssistantService: Sendable {
     let provider: any AnswerProvider
     let messages: any MessageStore
     let memory: ConversationMemory
     let now: @Sendable () -> Date
 
-    /// Answers the prompt, verbatim; what the caller sees of progress are the answer's pieces.
+    /// Answers the prompt, passed on verbatim; the caller's progress notifications carry the pieces of the answer.
     func answer(
         _ prompt: String, history: [ConversationTurn] = [], whenEmpty: String, context: ToolContext
     ) async throws -> String {
@@ -27,7 +27,7 @@ struct AssistantService: Sendable {
                 throw ToolError("AI error: \(error.message)")
             }
         }
-        // A caller who left has no answer: nothing is stored for it.
+        // A cancelled call has no answer, so nothing is stored.
         try Task.checkCancellation()
         if let principal = context.principal {
             await remember(StoredMessage(message: prompt, response: answer, at: now()), of: principal, context)
@@ -39,7 +39,7 @@ struct AssistantService: Sendable {
         do {
             try await messages.appendMessage(message, userID: principal.id)
         } catch {
-            // The answer is worth more than its record.
+            // The answer is returned although it could not be stored.
             context.logger.error("message not stored", metadata: ["error": "\(error)"])
         }
     }
@@ -50,7 +50,7 @@ struct AssistantService: Sendable {
     }
 }
 
-/// Answers one prompt.
+/// Tool `ai_prompt`: answers one prompt.
 struct AIPromptTool: TypedTool {
     struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
         let prompt: String
@@ -74,7 +74,7 @@ struct AIPromptTool: TypedTool {
     }
 }
 
-/// Answers one message of a conversation.
+/// Tool `chat`: answers one message of a conversation.
 struct ChatTool: TypedTool {
     struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
         /// One message of the conversation so far.
@@ -93,7 +93,7 @@ struct ChatTool: TypedTool {
                 maxItems: 1000),
         ]
 
-        /// The conversation before the message; some clients repeat the message as its last entry.
+        /// The conversation before the message; some clients repeat the message as its last entry, which is removed.
         var history: [ConversationTurn]? {
             guard let messages else { return nil }
             var turns = messages.map { ConversationTurn($0.role, $0.content) }
@@ -125,13 +125,14 @@ struct ChatTool: TypedTool {
 }
 
 extension ToolAnnotations {
-    /// Stores messages, never the same answer twice for sure, and may ask a provider elsewhere.
+    /// Annotations of a tool that stores messages, may answer the same question differently, and may call a remote
+    /// provider.
     static let answering = ToolAnnotations(
         readOnlyHint: false, destructiveHint: false, idempotentHint: false, openWorldHint: true)
 }
 
 extension String {
-    /// Whether nothing is left after what Python's `str.strip` removes.
+    /// True if nothing remains after trimming as Python's `str.strip` does.
     fileprivate var isBlank: Bool {
         unicodeScalars.allSatisfy { $0.properties.isWhitespace || (0x1C...0x1F).contains($0.value) }
     }

@@ -3,7 +3,7 @@ import JSONSchema
 import MCP
 import MCPServer
 
-/// Gives back what it was given: for trying a connection.
+/// Tool `echo`: returns its argument, for testing a connection.
 struct EchoTool: TypedTool {
     struct Arguments: Decodable, Sendable, JSONSchemaDocumented {
         let message: String
@@ -32,12 +32,12 @@ struct EchoTool: TypedTool {
 }
 
 extension ToolAnnotations {
-    /// Reads the server's own data and changes nothing.
+    /// Annotations of a tool that reads the server's own data and changes nothing.
     static let lookUp = ToolAnnotations(
         readOnlyHint: true, destructiveHint: false, idempotentHint: true, openWorldHint: false)
 }
 
-/// What every tool but `echo` answers: its value under `results`.
+/// Structured result of every tool but `echo`: its value under `results`.
 struct Results<Value: Codable & Sendable>: Codable, Sendable {
     let results: Value
 

@@ -5,7 +5,7 @@ import NIOCore
 import Observability
 import ServiceRuntime
 
-/// Counts and times the calls of a tool, and records each as a span of its caller's trace.
+/// Wrapper that counts and times the calls of a tool, and records each as a span of its caller's trace.
 struct MeteredTool<Base: Tool>: Tool {
     private let base: Base
     private let name: String
@@ -27,7 +27,7 @@ struct MeteredTool<Base: Tool>: Tool {
 
     func call(_ arguments: JSONObject, context: ToolContext) async throws -> CallToolResult {
         guard let tracer else { return try await measured(arguments, context) { _, _, _ in } }
-        // A model that calls tools does so within a tool of its own.
+        // A model that calls tools does so within the span of the tool that called the model.
         let parent = CurrentSpan.context ?? context.traceparent.flatMap { TraceContext(traceparent: $0) }
         let span = tracer.sampler.begin(parent)
         return try await CurrentSpan.$context.withValue(span) {

@@ -5,18 +5,18 @@ import JSONSchema
 import MCPServer
 import Store
 
-/// The text that stands for a page's end with callers, bound to what was asked.
+/// Cursor that marks the end of a page for callers, bound to the query.
 ///
-/// The digest keeps a mutilated cursor, or that of another search, from being taken for a position. It is no secret: a
-/// position only says where to go on, and who may see what is decided anew for every page.
+/// The digest detects a damaged cursor, and one of another search. It is not a secret: a position only says where to
+/// continue, and access is checked again for every page.
 struct PageCursor {
-    /// What the pages belong to: the tool, its arguments and the caller.
+    /// Query to which the pages belong: the tool, its arguments and the caller.
     private let scope: [String]
 
     private static let digestLength = 12
 
     init(_ scope: [String?]) {
-        // Nil and the empty text are told apart.
+        // Nil and the empty text are different.
         self.scope = scope.map { $0.map { "=" + $0 } ?? "" }
     }
 
@@ -25,7 +25,7 @@ struct PageCursor {
         return Base64URL.encode(digest(payload) + payload)
     }
 
-    /// The position that a caller names; nil when it names none.
+    /// Returns the position in a caller's cursor; nil without a cursor.
     /// - Throws: ``ToolError`` for a text that ``text(_:)`` did not make for this scope.
     func position(_ text: String?) throws(ToolError) -> PagePosition? {
         guard let text else { return nil }
@@ -45,7 +45,7 @@ struct PageCursor {
     private func digest(_ payload: [UInt8]) -> [UInt8] {
         var hash = SHA256()
         for part in scope {
-            // Lengths keep the parts apart.
+            // Lengths separate the parts.
             withUnsafeBytes(of: UInt64(part.utf8.count).littleEndian) { hash.update(bufferPointer: $0) }
             hash.update(data: Array(part.utf8))
         }
@@ -58,7 +58,7 @@ struct PageCursor {
         case .null: .null
         case .boolean(let flag): .bool(flag)
         case .integer(let number): .number(Int(number))
-        // By its bits, so that it comes back exactly.
+        // Stored as bits, so that the exact number comes back.
         case .real(let number): ["r": .string(String(number.bitPattern))]
         case .text(let text): .string(text)
         case .blob(let bytes): ["b": .string(Base64URL.encode(bytes))]
@@ -82,13 +82,13 @@ struct PageCursor {
     }
 }
 
-/// What a tool answers that has pages.
+/// Structured result of a tool with pages.
 ///
-/// A caller that names neither `limit` nor `cursor` gets `results` alone: those who only know the first page compare
+/// A caller that passes neither `limit` nor `cursor` gets only `results`: clients that know only the first page compare
 /// the whole object.
 struct PagedResults<Element: Codable & Sendable>: Codable, Sendable {
     let results: [Element]
-    /// Absent when nothing follows.
+    /// Cursor of the next page; absent after the last one.
     let nextCursor: String?
 
     init(_ results: [Element], next: PagePosition?, cursors: PageCursor, arguments: any PagingArguments) {
@@ -98,7 +98,7 @@ struct PagedResults<Element: Codable & Sendable>: Codable, Sendable {
     }
 }
 
-/// The arguments of a tool that has pages.
+/// Arguments of a tool with pages.
 protocol PagingArguments {
     var limit: Int? { get }
     var cursor: String? { get }

@@ -6,7 +6,7 @@ import MCPServer
 import Store
 import Synchronization
 
-/// A tool that is one SQL statement of the configuration. Values are bound, never written into the statement.
+/// A tool that runs one SQL statement of the configuration. Values are bound, never written into the statement.
 struct SQLTool: Tool {
     let definition: ToolDefinition
 
@@ -15,9 +15,9 @@ struct SQLTool: Tool {
     private let learnt: LearntColumns
     private let runner: any StatementRunner
 
-    /// Compares the statement with the database. Where the server may start before its database, the first call that
-    /// reaches it does.
-    /// - Throws: `ConfigurationErrors` naming the key; ``StoreError`` when the database is there and cannot be asked for
+    /// Compares the statement with the database. Where the server may start before its database, this happens with the
+    /// first call that reaches it.
+    /// - Throws: `ConfigurationErrors` naming the key; ``StoreError`` when the database is available but cannot report
     ///   the columns, and the configuration does not declare them.
     init(_ configuration: SQLToolConfiguration, runner: any StatementRunner) throws {
         guard let statement = configuration.statement else {
@@ -31,7 +31,7 @@ struct SQLTool: Tool {
         } catch let error as StoreError
             where error.kind == .unavailable || !configuration.columns.isEmpty && error.kind != .unsupported
         {
-            // Nothing is known yet.
+            // The columns are not known yet.
         }
         self.configuration = configuration
         self.statement = statement
@@ -45,7 +45,7 @@ struct SQLTool: Tool {
         let (columns, found) = try await ToolError.translating(context) {
             () async throws -> ([StatementColumn], StatementRows) in
             do {
-                // First: a statement that would write is not run at all.
+                // Checked first: a statement that would write is not run at all.
                 let columns = try await learnt.columns {
                     try configuration.columns(found: try await runner.columns(of: statement))
                 }
@@ -53,7 +53,7 @@ struct SQLTool: Tool {
                     statement, arguments: values, limit: configuration.limit, timeout: configuration.timeout)
                 return (columns, rows)
             } catch let error where error is StatementRefusal || error is ConfigurationErrors {
-                // A table or column that is gone, or a value that the statement cannot use; names stay in the log.
+                // A table or column has been dropped, or the statement cannot use a value; names are only logged.
                 context.logger.error(
                     "statement refused", metadata: ["tool": "\(configuration.name)", "error": "\(error)"])
                 throw configuration.failure
@@ -92,7 +92,7 @@ struct SQLTool: Tool {
             fields[column.name] = column.type.map { ["type": [.string($0.rawValue), "null"]] } ?? .object([:])
         }
         var item: JSONObject = ["type": "object"]
-        // Without its database a server knows no columns that are not declared.
+        // Without its database a server knows only declared columns.
         if !columns.isEmpty {
             item["properties"] = .object(fields)
             item["required"] = .array(columns.map { .string($0.name) })
@@ -112,7 +112,7 @@ struct SQLTool: Tool {
     }
 }
 
-/// The result columns of a statement, once the database was asked for them.
+/// Result columns of a statement, once the database has reported them.
 private final class LearntColumns: Sendable {
     private let known: Mutex<[StatementColumn]?>
 
@@ -129,7 +129,7 @@ private final class LearntColumns: Sendable {
 }
 
 extension SQLToolConfiguration {
-    /// What callers are told when the statement cannot be run.
+    /// Error for callers when the statement cannot be run.
     fileprivate var failure: ToolError { ToolError("The statement of \(name) failed") }
 
     fileprivate func refusal(_ key: String, _ expected: String, _ found: String) -> ConfigurationErrors {
@@ -138,8 +138,8 @@ extension SQLToolConfiguration {
         ])
     }
 
-    /// The statement's columns with the declared types.
-    /// - Throws: `ConfigurationErrors` when other columns are declared, or some have no name of their own.
+    /// Returns the statement's columns with the declared types.
+    /// - Throws: `ConfigurationErrors` when other columns are declared, or a column has no name of its own.
     fileprivate func columns(found: [StatementColumn]) throws -> [StatementColumn] {
         let names = found.map(\.name)
         if Set(names).count != names.count || names.contains("") {
@@ -154,8 +154,8 @@ extension SQLToolConfiguration {
         return found.map { StatementColumn(name: $0.name, type: declared[$0.name] ?? $0.type) }
     }
 
-    /// What the statement's parameters are bound to.
-    /// - Throws: ``ToolError`` for a number that no 64-bit integer holds.
+    /// Returns the values that are bound to the statement's parameters.
+    /// - Throws: ``ToolError`` for a number that does not fit into a 64-bit integer.
     func bound(_ given: JSONObject, in statement: ReadOnlyStatement) throws(ToolError) -> [StoreValue] {
         var values: [StoreValue] = []
         for name in statement.parameters {
@@ -175,7 +175,7 @@ extension SQLToolConfiguration {
 }
 
 extension StoreValue {
-    /// The value in a result; nil when it is not of the type.
+    /// Returns the value as JSON; nil when it is not of the type.
     func json(as type: StatementType?) -> JSONValue? {
         switch (self, type) {
         case (.null, _): .null
@@ -183,7 +183,7 @@ extension StoreValue {
             .number(Int(number))
         case (.integer(let number), .boolean): number == 0 || number == 1 ? .bool(number == 1) : nil
         case (.integer(let number), .string): .string(String(number))
-        // JSON has neither infinity nor NaN.
+        // JSON cannot represent infinity and NaN.
         case (.real(let number), nil), (.real(let number), .number): number.isFinite ? .number(number) : .null
         case (.real(let number), .integer): Int(exactly: number).map { .number($0) }
         case (.real(let number), .string): .string(String(number))

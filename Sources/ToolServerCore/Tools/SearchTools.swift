@@ -4,11 +4,11 @@ import MCP
 import MCPServer
 import Store
 
-/// How many rows a search answers unless asked for another number, as the old handlers had it.
+/// Default number of rows of a search, as in the old handlers.
 private let standardLimit = 5
 
 extension SearchRegistry {
-    /// A page for a tool's caller.
+    /// Returns a page for a tool's caller.
     fileprivate func page<Element>(
         of tool: String, _ model: String, _ query: String, _ columns: SearchColumns,
         _ arguments: any PagingArguments, context: ToolContext, _ element: (SearchHit) -> Element
@@ -24,7 +24,7 @@ extension SearchRegistry {
     }
 }
 
-/// Finds projects by name.
+/// Tool `search_projects`: finds projects by name.
 struct SearchProjectsTool: TypedTool {
     struct Arguments: PagingArguments, Decodable, Sendable, JSONSchemaDocumented {
         let query: String
@@ -43,7 +43,7 @@ struct SearchProjectsTool: TypedTool {
     static let annotations = ToolAnnotations.lookUp
 
     let registry: any SearchRegistry
-    /// The key of the model with the projects.
+    /// Key of the model with the projects.
     let model: String
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<String> {
@@ -52,7 +52,7 @@ struct SearchProjectsTool: TypedTool {
     }
 }
 
-/// Finds rows of any registered model.
+/// Tool `search_any`: finds rows of any registered model.
 struct SearchAnyTool: TypedTool {
     struct Arguments: PagingArguments, Decodable, Sendable, JSONSchemaDocumented {
         let model: String
@@ -60,7 +60,7 @@ struct SearchAnyTool: TypedTool {
         let limit: Int?
         let cursor: String?
 
-        // Never an enumeration: an unknown model is the tool's own error, with the text that callers know.
+        // Not an enumeration: an unknown model is the tool's own error, with the text that clients know.
         static let schemaDocumentation: [String: JSONSchemaProperty] = [
             "model": "What to search.",
             "query": "Text that one of the model's columns contains, in any case.",
@@ -84,7 +84,7 @@ struct SearchAnyTool: TypedTool {
     /// Largest number of models that the schema names as examples.
     private static let maximumExamples = 50
 
-    /// The tool's definition, which names the configured models.
+    /// Definition of the tool, which names the configured models.
     var definition: ToolDefinition {
         get throws {
             let models = registry.searchModels.joined(separator: ", ")

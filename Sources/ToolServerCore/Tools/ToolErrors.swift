@@ -12,8 +12,8 @@ extension ToolError {
 
     static let notAuthenticated = ToolError("Not authenticated")
 
-    /// Turns the store's failures into tool errors that say what the caller can do; the details go to the log. What
-    /// may well succeed a moment later is declared as 503.
+    /// Converts the store's errors into tool errors that say what the caller can do; the details are logged. A
+    /// temporary failure is declared as 503.
     static func translating<Value>(
         _ context: ToolContext, _ body: () async throws -> Value
     ) async throws -> Value {

@@ -6,7 +6,7 @@ import MCPServer
 import Observability
 import Store
 
-/// Tells callers who they are.
+/// Tool `get_user_info`: returns the caller's own account.
 struct UserInfoTool: TypedTool {
     struct User: Codable, Sendable {
         let username: String
@@ -24,13 +24,13 @@ struct UserInfoTool: TypedTool {
     }
 }
 
-/// The caller's own stored messages.
+/// Tool `chat_history`: returns the caller's own stored messages.
 struct ChatHistoryTool: TypedTool {
     struct Exchange: Codable, Sendable {
         let message: String
         let response: String
         let at: String
-        /// True where a text was too long for one answer and ends with a notice that says so; absent otherwise.
+        /// True if a text was too long for one response and ends with a notice that says so; absent otherwise.
         let truncated: Bool?
 
         init(_ stored: StoredMessage) {
@@ -65,7 +65,7 @@ struct ChatHistoryTool: TypedTool {
     private static let standardLimit = 50
 
     let messages: any MessageStore
-    /// Bytes of messages and responses in one answer.
+    /// Largest size of the messages in one response, in bytes.
     let maximumBytes: Int
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<Exchange> {
