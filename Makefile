@@ -17,9 +17,9 @@ FILTER ?=
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
-SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/test deploy/local/packages deploy/local/run deploy/local/dev Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
+SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/test deploy/local/packages deploy/local/run deploy/local/dev deploy/local/sbom Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
 
-.PHONY: help run dev test format lint
+.PHONY: help run dev test format lint sbom
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -66,6 +66,10 @@ bench: ## Build release, run the side-by-side benchmark, print a table
 	swift build -c release --package-path Benchmarks
 	Benchmarks/run
 endif
+
+# The executables that were built last.
+sbom: ## Print the software bill of materials (CycloneDX) of the built executables
+	@deploy/local/sbom $(BIN)
 
 format: ## Format the Swift sources in place
 	swift format --in-place --parallel --recursive $(SOURCES)
