@@ -2,8 +2,8 @@ import Foundation
 
 /// Unicode simple case folding, one scalar to one scalar.
 ///
-/// The trigram index folds by the tables of Unicode 6.1, so a pair of letters that became a pair later is not folded
-/// here either: a search must find the same rows with the index and without.
+/// The trigram index folds by the tables of Unicode 6.1. Pairs of letters that were added later are not folded here
+/// either: a search must find the same rows with and without the index.
 package enum CaseFolding {
     /// Returns the scalar that both cases fold to.
     package static func fold(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
@@ -19,7 +19,7 @@ package enum CaseFolding {
         return lower
     }
 
-    /// UTF-8 of the folded text. Bytes that are not UTF-8 become U+FFFD.
+    /// Returns the UTF-8 of the folded text. Bytes that are not UTF-8 become U+FFFD.
     package static func fold(utf8 bytes: some Collection<UInt8>) -> [UInt8] {
         var folded: [UInt8] = []
         folded.reserveCapacity(bytes.count)

@@ -1,7 +1,7 @@
 package import Foundation
 
-/// Instants as the store keeps them: milliseconds since 1970, of the years 1 to 9999. A row, a file or a header may say
-/// anything else; it is taken for the nearest of these, so that no arithmetic on an instant can overflow.
+/// Instants as the store keeps them: milliseconds since 1970, of the years 1 to 9999. Any other value in a row, file or
+/// header is replaced by the nearest of these, so that no arithmetic on an instant can overflow.
 extension Date {
     private static let storable: ClosedRange<Int64> = -62_135_596_800_000...253_402_300_799_999
 
@@ -9,12 +9,12 @@ extension Date {
     package var milliseconds: Int64 {
         let milliseconds = (timeIntervalSince1970 * 1000).rounded()
         let (first, last) = (Self.storable.lowerBound, Self.storable.upperBound)
-        // Not a number is neither.
+        // NaN is neither greater nor less.
         guard milliseconds > Double(first) else { return first }
         return milliseconds < Double(last) ? Int64(milliseconds) : last
     }
 
-    /// The instant of a number of milliseconds since 1970, within the years 1 to 9999.
+    /// Creates the instant of a number of milliseconds since 1970, limited to the years 1 to 9999.
     package init(milliseconds: Int64) {
         let bounded = min(max(milliseconds, Self.storable.lowerBound), Self.storable.upperBound)
         self.init(timeIntervalSince1970: Double(bounded) / 1000)

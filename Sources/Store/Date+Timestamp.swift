@@ -2,7 +2,7 @@ package import Foundation
 import Observability
 
 extension Date {
-    /// RFC 3339 in UTC with milliseconds.
+    /// Text of the instant in RFC 3339, in UTC with milliseconds.
     package var timestamp: String {
         let (seconds, rest) = milliseconds.quotientAndRemainder(dividingBy: 1000)
         return rest < 0

@@ -13,13 +13,14 @@ package enum DemoData {
 
     static let projectCount = 240
 
-    /// The project that examples ask for.
+    /// Project that the examples search for.
     private static let urgent = Project(
         id: 123, name: "Urgent Q2",
         description:
             "Escalation of the second quarter: the warehouse interface must be live before the June stocktaking.")
 
-    /// Projects that also mention "urgent"; of ids below 123 few enough for `Urgent Q2` to stay among the first five.
+    /// Further projects that mention "urgent". Few enough of them have ids below 123 that `Urgent Q2` is among the
+    /// first five.
     private static let otherUrgent: [Int64: (name: String, description: String)] = [
         17: ("Urgent Certificate Renewal", "Renew the expiring TLS certificates of all customer portals."),
         58: ("Pump Telemetry Retrofit", "Retrofit of old pumps; urgent for the two sites without spare parts."),

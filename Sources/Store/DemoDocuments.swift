@@ -1,4 +1,4 @@
-/// The demo company's documents: handbook pages, policies and minutes that people would ask about.
+/// Documents of the demo company: handbook pages, policies and minutes that people would ask about.
 package enum DemoDocuments {
     /// Demo documents.
     package static let all: [Document] = [

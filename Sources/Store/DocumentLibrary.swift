@@ -1,15 +1,15 @@
-/// Looking after the documents that answers are drawn from.
+/// Management of the documents from which answers are made.
 package protocol DocumentLibrary: Sendable {
     /// Stores a document in place of those with the same URL, and indexes its passages. A document without a URL gets
     /// `/ai/document/ID/`.
-    /// - Returns: its id, and how many were replaced.
+    /// - Returns: Its id, and the number of replaced documents.
     @discardableResult
     func putDocument(_ document: Document) async throws -> (id: Int64, replaced: Int)
 
-    /// All documents in id order.
+    /// Returns all documents in id order.
     func listDocuments() async throws -> [DocumentEntry]
 
-    /// Removes a document and its passages; false when there is none with that id.
+    /// Removes a document and its passages; false when no document has that id.
     func removeDocument(id: Int64) async throws -> Bool
 }
 
@@ -21,10 +21,10 @@ package struct DocumentEntry: Hashable, Sendable {
     package let title: String
     /// URL of the page for people.
     package let url: String
-    /// Number of passages that it is divided into.
+    /// Number of passages into which the document is divided.
     package let passages: Int
 
-    /// Describes a stored document.
+    /// Creates the description of a stored document.
     package init(id: Int64, title: String, url: String, passages: Int) {
         self.id = id
         self.title = title

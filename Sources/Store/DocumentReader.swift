@@ -1,9 +1,9 @@
-/// Reading whole documents, as MCP resources are.
+/// Access to whole documents, as MCP resources.
 package protocol DocumentReader: Sendable {
-    /// Documents in id order after `id`, at most `limit`.
+    /// Returns documents in id order after `id`, at most `limit`.
     func documents(after id: Int64, limit: Int) async throws -> [DocumentSummary]
 
-    /// Nil when there is none with that id.
+    /// Returns a document; nil when none has that id.
     func document(id: Int64) async throws -> Document?
 }
 
@@ -13,10 +13,10 @@ package struct DocumentSummary: Hashable, Sendable {
     package let id: Int64
     /// Heading.
     package let title: String
-    /// UTF-8 bytes of the text.
+    /// Size of the text, in bytes of UTF-8.
     package let bytes: Int
 
-    /// Describes a document in a list.
+    /// Creates the description of a document.
     package init(id: Int64, title: String, bytes: Int) {
         self.id = id
         self.title = title

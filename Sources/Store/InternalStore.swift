@@ -1,5 +1,5 @@
-/// A database with all of our own tables, as the commands that look after it need it.
+/// A database with all of the server's own tables, as the administrative commands need it.
 package protocol InternalStore: Store, DocumentLibrary {
-    /// Inserts the demo rows that are not there; returns how many, by table, without the tables that got none.
+    /// Inserts the missing demo rows; returns their numbers by table, without the tables that had none missing.
     func insertDemoRows() async throws -> [(table: String, rows: Int)]
 }

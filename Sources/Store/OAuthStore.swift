@@ -2,14 +2,14 @@ package import Foundation
 
 /// A key pair that signs access tokens.
 package struct OAuthKey: Hashable, Sendable {
-    /// `kid` of the tokens that it signs.
+    /// `kid` of the tokens signed with it.
     package let id: String
-    /// The private key of curve P-256, 32 bytes.
+    /// Private key on the curve P-256, 32 bytes.
     package let privateKey: [UInt8]
-    /// When it was made, to the millisecond.
+    /// Time of creation, to the millisecond.
     package let createdAt: Date
 
-    /// A key; see the properties.
+    /// Creates a key.
     package init(id: String, privateKey: [UInt8], createdAt: Date) {
         self.id = id
         self.privateKey = privateKey
@@ -17,26 +17,26 @@ package struct OAuthKey: Hashable, Sendable {
     }
 }
 
-/// A permission that a user gave to a client.
+/// Permission that a user gave to a client.
 package struct OAuthGrant: Hashable, Sendable {
-    /// Random, unique.
+    /// Random, unique identifier.
     package let id: String
-    /// `Principal.id` of the user.
+    /// Identifier of the user, as in `Principal.id`.
     package let userID: String
-    /// `client_id`.
+    /// Identifier of the client, as in `client_id`.
     package let clientID: String
-    /// The client's name as the user saw it.
+    /// Name of the client as the user saw it.
     package let clientName: String
     /// Granted scopes, in the order in which the user saw them.
     package let scopes: [String]
-    /// When the user allowed it, to the millisecond.
+    /// Time of the user's consent, to the millisecond.
     package let createdAt: Date
-    /// When tokens were last issued for it.
+    /// Time at which tokens were last issued for it.
     package let usedAt: Date
-    /// From then on nothing renews it.
+    /// Time from which the grant cannot be renewed.
     package let expiresAt: Date
 
-    /// A grant; see the properties.
+    /// Creates a grant.
     package init(
         id: String, userID: String, clientID: String, clientName: String, scopes: [String], createdAt: Date,
         usedAt: Date, expiresAt: Date
@@ -52,20 +52,20 @@ package struct OAuthGrant: Hashable, Sendable {
     }
 }
 
-/// An authorization code as stored: never its text.
+/// An authorization code as stored, without its text.
 package struct OAuthCode: Hashable, Sendable {
     /// SHA-256 of the code.
     package let digest: [UInt8]
-    /// The grant that it gives access to.
+    /// Identifier of the grant that the code belongs to.
     package let grantID: String
-    /// The redirect URI of the request, to the letter.
+    /// Redirect URI of the request, byte for byte.
     package let redirectURI: String
-    /// The PKCE challenge, of method S256.
+    /// PKCE challenge, of method S256.
     package let challenge: String
-    /// From this instant on it is worth nothing.
+    /// Time from which the code is invalid.
     package let expiresAt: Date
 
-    /// A code; see the properties.
+    /// Creates a code.
     package init(digest: [UInt8], grantID: String, redirectURI: String, challenge: String, expiresAt: Date) {
         self.digest = digest
         self.grantID = grantID
@@ -75,19 +75,19 @@ package struct OAuthCode: Hashable, Sendable {
     }
 }
 
-/// The outcome of presenting a code or a refresh token.
+/// Result of presenting a code or a refresh token.
 package enum OAuthRedemption<Credential: Sendable>: Sendable {
-    /// It was unused, and is used from now on.
+    /// The credential was unused; it is now marked as used.
     case redeemed(Credential, OAuthGrant)
-    /// It was used before: its grant has been ended.
+    /// The credential was used before: its grant has been ended.
     case reused(grantID: String)
-    /// It does not exist, or not any more.
+    /// The credential does not exist, or no longer.
     case unknown
 }
 
-/// Everything that the authorization server keeps: keys, registered clients, grants, codes and refresh tokens.
+/// Store of the authorization server: keys, registered clients, grants, codes and refresh tokens.
 ///
-/// Codes and tokens are known by the SHA-256 digest of their text alone. All times are to the millisecond.
+/// Codes and tokens are stored only as the SHA-256 digest of their text. All times are to the millisecond.
 package protocol OAuthStore: Sendable {
     /// Returns the signing keys, the newest first.
     func oauthKeys() async throws -> [OAuthKey]
@@ -96,24 +96,24 @@ package protocol OAuthStore: Sendable {
     func insertOAuthKey(_ key: OAuthKey, removingBefore limit: Date) async throws
 
     /// Stores a registered client's metadata, unless there are `limit` of them.
-    /// - Returns: false where there is no room.
+    /// - Returns: False when the limit is reached.
     func insertOAuthClient(id: String, metadata: String, at: Date, limit: Int) async throws -> Bool
 
-    /// Returns a registered client's metadata, and notes the use.
+    /// Returns a registered client's metadata, and records the use.
     func oauthClient(id: String, at: Date) async throws -> String?
 
-    /// Stores a grant with the code that the client gets.
+    /// Stores a grant with the code for the client.
     func insertOAuthGrant(_ grant: OAuthGrant, code: OAuthCode) async throws
 
-    /// Uses a code, if it is unused and not expired; a used one ends its grant.
+    /// Redeems a code that is unused and not expired; presenting a used one ends its grant.
     func redeemOAuthCode(digest: [UInt8], now: Date) async throws -> OAuthRedemption<OAuthCode>
 
     /// Stores a grant's first refresh token.
-    /// - Returns: false where the grant has ended meanwhile.
+    /// - Returns: False when the grant has ended meanwhile.
     func insertOAuthToken(digest: [UInt8], grantID: String, expiresAt: Date) async throws -> Bool
 
-    /// Puts a refresh token in the place of another, if that one is unused and not expired; a used one ends its grant.
-    /// - Parameter isAllowed: decides before anything changes.
+    /// Replaces a refresh token that is unused and not expired by another; presenting a used one ends its grant.
+    /// - Parameter isAllowed: Decides before anything changes.
     func rotateOAuthToken(
         digest: [UInt8], to successor: [UInt8], now: Date, expiresAt: Date,
         isAllowed: @escaping @Sendable (OAuthGrant) -> Bool
@@ -129,14 +129,14 @@ package protocol OAuthStore: Sendable {
     func oauthGrants(userID: String?) async throws -> [OAuthGrant]
 
     /// Ends a grant with its codes and tokens.
-    /// - Parameter userID: the grant must be this user's; nil: anybody's.
+    /// - Parameter userID: Only a grant of this user is ended; nil: of any user.
     func deleteOAuthGrant(id: String, userID: String?) async throws -> Bool
 
-    /// Ends all grants of a user; returns how many.
+    /// Ends all grants of a user; returns their number.
     @discardableResult
     func deleteOAuthGrants(userID: String) async throws -> Int
 
-    /// Removes what has expired: codes, tokens, grants, and registered clients without a grant that were not used since
+    /// Removes expired codes, tokens and grants, and registered clients without a grant that were not used since
     /// `unusedSince`.
     func deleteExpiredOAuth(now: Date, unusedSince: Date) async throws
 }

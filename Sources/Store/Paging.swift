@@ -1,24 +1,23 @@
-/// A value as databases hold them, without an engine's own types.
+/// A value of a database column, independent of the engine.
 package enum StoreValue: Hashable, Sendable {
     case null
-    /// PostgreSQL's; SQLite has integers instead.
+    /// A boolean of PostgreSQL; SQLite has integers instead.
     case boolean(Bool)
     case integer(Int64)
     case real(Double)
-    /// Whole, NUL included.
+    /// A complete text, NUL included.
     case text(String)
     case blob([UInt8])
 }
 
 /// Position of a page's last row: the values that order rows.
 ///
-/// Only the store that made a position reads it. It grants nothing: what a caller may see is decided anew for every
-/// page.
+/// Only the store that made a position reads it. It does not grant access: access is checked again for every page.
 package struct PagePosition: Hashable, Sendable {
-    /// In the order of the statement's ORDER BY; together they belong to one row alone.
+    /// Values in the order of the statement's ORDER BY; together they identify one row.
     package let values: [StoreValue]
 
-    /// A position with those values.
+    /// Creates a position with those values.
     package init(_ values: [StoreValue]) {
         self.values = values
     }
@@ -28,18 +27,18 @@ package struct PagePosition: Hashable, Sendable {
 package struct SearchRequest: Hashable, Sendable {
     /// Key of the model; keys are case-sensitive.
     package var model: String
-    /// A literal substring.
+    /// Literal substring to search for.
     package var query: String
-    /// Which of the model's columns are looked at.
+    /// Columns of the model that are compared.
     package var columns: SearchColumns
-    /// The caller's principal id; nil for an anonymous caller.
+    /// Identifier of the caller's principal; nil for an anonymous caller.
     package var viewer: String?
-    /// The most rows returned, from 1 on.
+    /// Largest number of rows, at least 1.
     package var limit: Int
     /// Position of the last row of the page before; nil for the first page.
     package var after: PagePosition?
 
-    /// A search for the first rows, unless `after` says where to go on.
+    /// Creates a search for the first rows, or for those after a position.
     package init(
         model: String, query: String, columns: SearchColumns, viewer: String? = nil, limit: Int,
         after: PagePosition? = nil
@@ -53,58 +52,58 @@ package struct SearchRequest: Hashable, Sendable {
     }
 }
 
-/// The rows that a search found.
+/// Rows that a search found.
 package struct SearchPage: Hashable, Sendable {
-    /// At most as many as asked for, in the model's default order.
+    /// Rows in the model's default order, at most as many as requested.
     package let hits: [SearchHit]
-    /// Position of the page's last row; nil when no row follows, or when the model's rows cannot be told apart (a view
-    /// without a key) and so cannot be paged.
+    /// Position of the page's last row; nil when no row follows, or when the model's rows cannot be identified (a view
+    /// without a key) and therefore not be paged.
     package let next: PagePosition?
 
-    /// A page; see the properties.
+    /// Creates a page.
     package init(hits: [SearchHit], next: PagePosition?) {
         self.hits = hits
         self.next = next
     }
 }
 
-/// The most that one page of messages may hold.
+/// Limits of one page of messages.
 package struct MessagePageBounds: Hashable, Sendable {
-    /// Exchanges, from 1 on.
+    /// Largest number of exchanges, at least 1.
     package let rows: Int
-    /// Bytes of UTF-8 of all messages and responses together, before the answer escapes them.
+    /// Largest size of all messages and responses together, in bytes of UTF-8, before JSON escapes them.
     package let bytes: Int
-    /// True if an exchange larger than ``bytes`` is cut to it; otherwise it makes a page of its own, whole.
+    /// True if an exchange larger than ``bytes`` is cut to it; otherwise it is a page of its own, uncut.
     package let cutsLongExchanges: Bool
 
-    /// Bytes of a page unless configured. JSON may spend thirteen bytes on one of these (structured content and text
-    /// both escape it), which stays below the 16 MiB that a gateway reads of one answer.
+    /// Default size of a page, in bytes. JSON may need thirteen bytes for one of these (structured content and text
+    /// both escape it), which stays below the 16 MiB that a gateway reads of one response.
     package static let standardBytes = 1 << 20
 
-    /// Bounds; see the properties.
+    /// Creates bounds.
     package init(rows: Int, bytes: Int = standardBytes, cutsLongExchanges: Bool = true) {
         self.rows = max(1, rows)
         self.bytes = max(2, bytes)
         self.cutsLongExchanges = cutsLongExchanges
     }
 
-    /// More than one text of any of the engines holds, in numbers that both of them take.
+    /// Larger than any text that an engine can store, and valid as a number in both.
     private static let longest = 1 << 30
 
-    /// The least that a page leaves to each of an exchange's two texts; the one may take what the other does not need.
+    /// Smallest share of a page for each of an exchange's two texts; either may also use what the other does not need.
     package var half: Int { cutsLongExchanges ? bytes / 2 : Self.longest }
-    /// Bytes that the two texts of one exchange share.
+    /// Size that the two texts of one exchange share, in bytes.
     package var exchange: Int { cutsLongExchanges ? bytes : Self.longest }
 }
 
 /// Stored messages, newest first.
 package struct MessagePage: Hashable, Sendable {
-    /// At most as many as asked for.
+    /// Messages, newest first, at most as many as requested.
     package let messages: [StoredMessage]
     /// Position of the page's last message; nil when no older message follows.
     package let next: PagePosition?
 
-    /// A page; see the properties.
+    /// Creates a page.
     package init(messages: [StoredMessage], next: PagePosition?) {
         self.messages = messages
         self.next = next

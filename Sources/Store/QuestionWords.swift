@@ -1,6 +1,6 @@
-/// The words of a question that are worth looking up.
+/// Words of a question that are worth looking up.
 package struct QuestionWords {
-    /// Enough for any question; a pasted megabyte must not become a megabyte of query.
+    /// Largest number of words: a very long question must not become a very long query.
     private static let maximumWords = 24
     private static let maximumScannedScalars = 4096
     private static let maximumWordLength = 64
@@ -16,7 +16,7 @@ package struct QuestionWords {
 
     private var words: [String] = []
 
-    /// In lower case, each once.
+    /// Words in lower case, each once.
     package var list: [String] { words }
 
     /// Extracts the words of a question.
@@ -39,10 +39,10 @@ package struct QuestionWords {
         finish(&words)
     }
 
-    /// Absence of words worth looking up.
+    /// True if the question has no words worth looking up.
     package var isEmpty: Bool { words.isEmpty }
 
-    /// Any of the words; a phrase each, so that nothing in them is an operator.
+    /// Full-text expression for any of the words; each is a phrase, so that none is read as an operator.
     package var expression: String { words.map { "\"\($0)\"" }.joined(separator: " OR ") }
 }
 

@@ -1,20 +1,20 @@
-/// Runs statements of the configuration that only read.
+/// Execution of configured statements, which may only read.
 package protocol StatementRunner: Sendable {
-    /// Compiles a statement without running it. Blocks; for the start and for `check`.
-    /// - Returns: its result columns in order.
-    /// - Throws: ``StatementRefusal`` when the database does not take it, or when it would write; ``StoreError`` when
-    ///   the database cannot be asked now.
+    /// Compiles a statement without running it. Blocks; for start-up and `check`.
+    /// - Returns: Its result columns in order.
+    /// - Throws: ``StatementRefusal`` when the database rejects it, or when it would write; ``StoreError`` when the
+    ///   database is unavailable.
     func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn]
 
-    /// The same for a server that is at work: blocks nothing.
+    /// Returns the same columns without blocking, for a server in operation.
     func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn]
 
-    /// Runs a statement. Whatever it does, nothing is written.
+    /// Runs a statement. It cannot write.
     ///
     /// - Parameters:
-    ///   - arguments: one for each of the statement's parameters, in their order.
-    ///   - limit: the most rows returned.
-    ///   - timeout: after which the database is told to stop.
+    ///   - arguments: One value for each of the statement's parameters, in their order.
+    ///   - limit: Largest number of rows.
+    ///   - timeout: Time after which the query is interrupted.
     /// - Throws: ``StatementRefusal``; ``StoreError``, of kind `timeout` when it took too long; `CancellationError` when
     ///   the task was cancelled.
     func run(
@@ -22,19 +22,19 @@ package protocol StatementRunner: Sendable {
     ) async throws -> StatementRows
 }
 
-/// The type of an argument or a result column.
+/// Type of an argument or a result column.
 package enum StatementType: String, CaseIterable, Hashable, Sendable {
     case string, integer, number, boolean
 }
 
 /// A result column.
 package struct StatementColumn: Hashable, Sendable {
-    /// As the statement names it.
+    /// Name that the statement gives the column.
     package let name: String
-    /// Nil where the statement does not say, such as of an expression on SQLite.
+    /// Type of the column; nil where the statement does not determine it, such as for an expression on SQLite.
     package let type: StatementType?
 
-    /// A column; see the properties.
+    /// Creates a column.
     package init(name: String, type: StatementType?) {
         self.name = name
         self.type = type
@@ -48,20 +48,20 @@ package struct StatementRows: Hashable, Sendable {
     /// True if rows were left out because of the limit.
     package let truncated: Bool
 
-    /// Rows; see the properties.
+    /// Creates rows.
     package init(rows: [[StoreValue]], truncated: Bool) {
         self.rows = rows
         self.truncated = truncated
     }
 }
 
-/// Why a statement is not run.
+/// Error of a statement that is not run.
 package enum StatementRefusal: Error, Hashable, Sendable, CustomStringConvertible {
-    /// It is no single statement, or its text does not end.
+    /// The text is not a single statement, or does not end.
     case malformed(String)
-    /// It would change something.
+    /// The statement would change data.
     case writes
-    /// The database's own message.
+    /// The database's own error message.
     case rejected(String)
 
     package var description: String {
@@ -75,12 +75,12 @@ package enum StatementRefusal: Error, Hashable, Sendable, CustomStringConvertibl
 
 /// One SQL statement with named parameters (`:name`), not yet compared with a database.
 ///
-/// Values never become part of the text: an engine puts its own placeholders where the names are.
+/// Values never become part of the text: an engine's placeholders replace the names.
 package struct ReadOnlyStatement: Hashable, Sendable {
     /// A piece of the text.
     package enum Part: Hashable, Sendable {
         case text(String)
-        /// A parameter, by its number from 0 on.
+        /// A parameter, by its number from 0.
         case parameter(Int)
     }
 
@@ -92,9 +92,9 @@ package struct ReadOnlyStatement: Hashable, Sendable {
     package let parts: [Part]
 
     /// Divides a statement into its text and its parameters.
-    /// - Parameter types: declared types by parameter name.
+    /// - Parameter types: Declared types by parameter name.
     /// - Throws: ``StatementRefusal`` for an empty text, several statements, NUL, text that does not end, or a
-    ///   parameter that is not written `:name`.
+    ///   parameter in another form than `:name`.
     package init(parsing sql: String, types: [String: StatementType] = [:]) throws(StatementRefusal) {
         var scanner = StatementScanner(sql)
         try scanner.scan()
@@ -103,8 +103,8 @@ package struct ReadOnlyStatement: Hashable, Sendable {
         self.types = scanner.parameters.map { types[$0] }
     }
 
-    /// The text with an engine's placeholders.
-    /// - Parameter placeholder: of a parameter's number from 0 on: `?1`, or `$1::bigint`.
+    /// Returns the text with an engine's placeholders.
+    /// - Parameter placeholder: Returns the placeholder for a parameter's number from 0: `?1`, or `$1::bigint`.
     package func text(placeholder: (Int) -> String) -> String {
         parts.reduce(into: "") { text, part in
             switch part {

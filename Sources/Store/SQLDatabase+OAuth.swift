@@ -1,6 +1,6 @@
 package import Foundation
 
-/// The authorization server's tables, the same statements on every engine.
+/// Statements of the authorization server's tables, the same on every engine.
 extension OAuthStore where Self: SQLDatabase {
     package func oauthKeys() async throws -> [OAuthKey] {
         try await inTransaction { db in
@@ -35,7 +35,7 @@ extension OAuthStore where Self: SQLDatabase {
         return try await inTransaction { db in
             guard let row = try db.select("SELECT metadata, used_at FROM oauth_client WHERE id = $1", [.text(id)]).first
             else { return nil }
-            // To the hour: a client in use costs one write in so long.
+            // To the hour, so that a client in use costs one write an hour.
             if at.milliseconds - row[1].number > 3_600_000 {
                 try db.change(
                     "UPDATE oauth_client SET used_at = $1 WHERE id = $2", [.integer(at.milliseconds), .text(id)])
@@ -175,8 +175,8 @@ extension OAuthStore where Self: SQLDatabase {
             let now = StoreValue.integer(now.milliseconds)
             let expired = try db.select("SELECT id FROM oauth_grant WHERE expires_at <= $1 LIMIT 1000", [now])
             for row in expired { try OAuthRows.deleteGrant(row[0].string, db) }
-            // Used ones stay until they would have expired: presenting them again ends the grant. A code's minute is too
-            // short for that.
+            // Used tokens stay until they would have expired: presenting one again ends the grant. Codes expire within
+            // a minute, so that they need not stay.
             try db.change("DELETE FROM oauth_token WHERE expires_at <= $1", [now])
             try db.change("DELETE FROM oauth_code WHERE expires_at <= $1", [dayBefore])
             try db.change(
@@ -211,9 +211,9 @@ private enum OAuthRows {
     }
 }
 
-/// The tables, in SQL that every engine understands but for the types of integers and blobs.
+/// Tables in SQL that every engine understands, except for the types of integers and blobs.
 package enum OAuthSchema {
-    /// The statements that make them.
+    /// Returns the statements that create them.
     package static func statements(integer: String, blob: String) -> String {
         """
         CREATE TABLE oauth_key (

@@ -1,7 +1,7 @@
-/// One connection to a database of ours, for statements that every engine understands: parameters are `$1`, `$2` and so
-/// on, in the order of their first appearance; values are integers, texts without NUL, and blobs.
+/// One connection to a database of the server, for statements that every engine understands: parameters are `$1`, `$2`
+/// and so on, in the order of their first appearance; values are integers, texts without NUL, and blobs.
 package protocol SQLConnection {
-    /// Runs a statement; returns how many rows it changed.
+    /// Runs a statement; returns the number of changed rows.
     @discardableResult
     func change(_ sql: String, _ values: [StoreValue]) throws -> Int
 
@@ -9,19 +9,19 @@ package protocol SQLConnection {
     func select(_ sql: String, _ values: [StoreValue]) throws -> [[StoreValue]]
 }
 
-/// A database of ours that runs statements in transactions.
+/// A database of the server that runs statements in transactions.
 package protocol SQLDatabase: Sendable {
-    /// Runs statements in one transaction, which a thrown error undoes.
+    /// Runs statements in one transaction; a thrown error rolls it back.
     func inTransaction<T: Sendable>(_ body: @escaping @Sendable (any SQLConnection) throws -> T) async throws -> T
 }
 
 extension StoreValue {
-    /// The number; 0 for anything else.
+    /// Value as an integer; 0 for any other.
     package var number: Int64 { if case .integer(let number) = self { number } else { 0 } }
 
-    /// The text; empty for anything else.
+    /// Value as a text; empty for any other.
     package var string: String { if case .text(let text) = self { text } else { "" } }
 
-    /// The bytes; empty for anything else.
+    /// Value as bytes; empty for any other.
     package var bytes: [UInt8] { if case .blob(let bytes) = self { bytes } else { [] } }
 }

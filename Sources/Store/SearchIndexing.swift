@@ -1,19 +1,19 @@
-/// Indexes that speed up the search of models and are made on request.
+/// Indexes for the search of models, built on request.
 ///
-/// A search finds the same rows with an index and without.
+/// A search finds the same rows with and without an index.
 package protocol SearchIndexing: Sendable {
-    /// What is there, a line of `index status` for each model in the registry's order.
+    /// Returns the status of each model's index, in the registry's order: the lines of `index status`.
     func searchIndexes() async throws -> [SearchIndexStatus]
 
-    /// Makes the index of a model anew.
-    /// - Parameter progress: told now and then, on any thread.
-    /// - Throws: ``StoreError``, of kind `unsupported` for a model that can have none; `CancellationError`.
+    /// Rebuilds the index of a model.
+    /// - Parameter progress: Called from time to time, on any thread.
+    /// - Throws: ``StoreError``, of kind `unsupported` for a model that cannot have one; `CancellationError`.
     func buildSearchIndex(
         model: String, progress: @escaping @Sendable (IndexProgress) -> Void
     ) async throws -> IndexReport
 
-    /// Takes up what changed since the index was built or updated; builds it where there is none.
-    /// - Throws: as ``buildSearchIndex(model:progress:)``.
+    /// Updates the index with the rows that changed since it was built or updated; builds it if there is none.
+    /// - Throws: The errors of ``buildSearchIndex(model:progress:)``.
     func updateSearchIndex(
         model: String, progress: @escaping @Sendable (IndexProgress) -> Void
     ) async throws -> IndexReport
@@ -23,28 +23,28 @@ package protocol SearchIndexing: Sendable {
 package struct SearchIndexStatus: Hashable, Sendable {
     /// State of an index.
     package enum State: String, Sendable {
-        /// By the database, with every change.
+        /// The database updates the index with every change.
         case maintained
-        /// Made earlier, and the table is as it was then.
+        /// The index was built before, and the table has not changed since.
         case fresh
-        /// Made earlier; rows were changed since and searches read the table instead.
+        /// Rows were changed since the index was built, so that searches read the table instead.
         case stale
-        /// None: searches read the table.
+        /// There is no index: searches read the table.
         case missing
-        /// The table cannot have one.
+        /// The table cannot have an index.
         case unsupported
     }
 
     /// Key of the model.
     package let model: String
-    /// True if searches use the index.
+    /// State of the index.
     package let state: State
-    /// Rows in it; nil where that is not counted.
+    /// Number of rows in the index; nil where they are not counted.
     package let rows: Int?
-    /// For people: why it is in that state; may be empty.
+    /// Explanation of the state for people; may be empty.
     package let detail: String
 
-    /// A status; see the properties.
+    /// Creates a status.
     package init(model: String, state: State, rows: Int? = nil, detail: String = "") {
         self.model = model
         self.state = state
@@ -55,14 +55,14 @@ package struct SearchIndexStatus: Hashable, Sendable {
 
 /// Progress of building an index.
 package struct IndexProgress: Hashable, Sendable {
-    /// Rows done.
+    /// Number of rows done.
     package let rows: Int
-    /// Rows in all; nil where that is not known.
+    /// Total number of rows; nil where it is not known.
     package let total: Int?
     /// Description of the present step, for people.
     package let step: String
 
-    /// A step; see the properties.
+    /// Creates a step.
     package init(rows: Int, total: Int?, step: String) {
         self.rows = rows
         self.total = total
@@ -72,14 +72,14 @@ package struct IndexProgress: Hashable, Sendable {
 
 /// Result of building or updating an index.
 package struct IndexReport: Hashable, Sendable {
-    /// Rows in the index now; nil where that is not counted.
+    /// Number of rows in the index now; nil where they are not counted.
     package let rows: Int?
-    /// Rows taken up, changed or removed by this run.
+    /// Number of rows added, changed or removed by this run.
     package let changed: Int
-    /// For people: what the run could not see; may be empty.
+    /// Explanation for people of what the run could not check; may be empty.
     package let note: String
 
-    /// A report; see the properties.
+    /// Creates a report.
     package init(rows: Int?, changed: Int, note: String = "") {
         self.rows = rows
         self.changed = changed

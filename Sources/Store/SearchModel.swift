@@ -1,12 +1,12 @@
 /// A searchable table of the store's own schema.
 package struct SearchModel: Sendable {
-    /// Name that callers use.
+    /// Name under which callers search the model.
     package let key: String
     /// Table of the store.
     package let table: String
     /// Columns searched by `search_any`, all part of the trigram index `TABLE_trigram`.
     package let columns: [String]
-    /// Shown as the row's name; one of `columns`.
+    /// Column that holds the row's name; one of `columns`.
     package let display: String
     /// SQL expression of the row's URL.
     package let url: String
@@ -14,7 +14,7 @@ package struct SearchModel: Sendable {
     /// Name of the table's trigram index.
     package var index: String { table + "_trigram" }
 
-    /// The columns that a search looks at.
+    /// Returns the columns that a search compares.
     package func columns(_ searched: SearchColumns) -> [String] {
         switch searched {
         case .all: columns

@@ -1,4 +1,4 @@
-/// Finds the parameters of an SQL statement, and where it ends: outside of literals, quoted names and comments.
+/// Scanner that finds the parameters of an SQL statement, and its end: outside of literals, quoted names and comments.
 struct StatementScanner {
     private let scalars: [Unicode.Scalar]
     private var position = 0
@@ -33,7 +33,7 @@ struct StatementScanner {
         try checkVerb()
     }
 
-    /// Statements that neither read nor count as writing (BEGIN, ATTACH, PRAGMA, SET) are left out by their first word.
+    /// Rejects statements that neither read nor count as writing (BEGIN, ATTACH, PRAGMA, SET), by their first word.
     private func checkVerb() throws(StatementRefusal) {
         guard case .text(let text)? = parts.first else { throw .malformed("the statement begins with a parameter") }
         let word = text.unicodeScalars.drop { $0.properties.isWhitespace || $0 == "(" }.prefix(
@@ -60,7 +60,8 @@ struct StatementScanner {
         }
     }
 
-    /// Comments are left out of the text, as an engine's placeholders may not be told apart in them.
+    /// Skips a comment. Comments are left out of the text, because an engine's placeholders might be read as such in
+    /// them.
     private mutating func comment() throws(StatementRefusal) {
         if peek() == "-" {
             while let scalar = peek(), scalar != "\n" { position += 1 }
@@ -127,7 +128,7 @@ struct StatementScanner {
         parts.append(.parameter(number))
     }
 
-    /// PostgreSQL's dollar quotes; a parameter of the engines' own kind is refused.
+    /// Reads a dollar quote of PostgreSQL; rejects parameters in the engines' own form.
     private mutating func dollar() throws(StatementRefusal) {
         var end = position + 1
         while end < scalars.count, Self.continuesName(scalars[end]) { end += 1 }
@@ -163,7 +164,7 @@ struct StatementScanner {
         piece = String.UnicodeScalarView()
     }
 
-    /// Whether what was taken last is part of a name or number: `a[1]`, `foo$bar`.
+    /// True if the last character belongs to a name or number: `a[1]`, `foo$bar`.
     private var followsName: Bool {
         guard let last = piece.last else { return false }
         return Self.continuesName(last) || last == "]" || last == ")" || last == "$"

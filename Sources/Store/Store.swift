@@ -1,18 +1,18 @@
 package import Foundation
 
-/// Everything the tool-server keeps: one value that serves all the narrow protocols below.
+/// The tool-server's database, which implements all the protocols below.
 ///
-/// Parts of the server ask for the narrow protocol they need, so that an external database can later take over
-/// search, identity or message storing one by one.
+/// Each part of the server uses only the protocol that it needs, so that an external database can replace search,
+/// identity or message storage one by one.
 package protocol Store:
     AccountStore, LoginSessionStore, APIKeyStore, OAuthStore, MessageStore, SearchRegistry, SearchIndexing,
     StatementRunner,
     DocumentStore, DocumentReader
 {
-    /// Throws when the database cannot answer a trivial query; the error says why.
+    /// Checks that the database answers a trivial query; the error says why it does not.
     func checkHealth() async throws
 
-    /// Releases the database. No call may follow.
+    /// Closes the database. No call may follow.
     func close() async throws
 }
 
@@ -22,72 +22,72 @@ package protocol AccountStore: Sendable {
     /// - Throws: ``StoreError`` of kind `duplicate` when the name is taken.
     func insertAccount(username: String, alias: String, passwordHash: String, at: Date) async throws -> Account
 
-    /// The account with exactly that name (names are case-sensitive), active or not.
+    /// Returns the account with exactly that name (names are case-sensitive), active or not.
     func account(named username: String) async throws -> Account?
 
-    /// The account with that primary key, active or not.
+    /// Returns the account with that primary key, active or not.
     func account(id: Int64) async throws -> Account?
 
     /// Replaces the stored hash and ends all of the account's login sessions, in one transaction.
     func updatePasswordHash(_ hash: String, accountID: Int64) async throws
 
-    /// Says whether the account may log in; taking that away ends all of its login sessions in the same transaction.
+    /// Enables or disables an account; disabling ends all of its login sessions in the same transaction.
     func setActive(_ isActive: Bool, accountID: Int64) async throws
 
     /// Removes an account with its login sessions, API keys and messages, all in one transaction.
-    /// - Parameter userID: the principal id under which its messages are stored.
-    /// - Returns: nil when there is no such account.
+    /// - Parameter userID: Identifier of the principal under which its messages are stored.
+    /// - Returns: The numbers of deleted rows; nil when no account has that id.
     func deleteAccount(id: Int64, userID: String) async throws -> DeletedUserData?
 }
 
-/// Login sessions, known by the SHA-256 digest of their token alone.
+/// Login sessions, stored only as the SHA-256 digest of their token.
 package protocol LoginSessionStore: Sendable {
-    /// Stores a session of an account, unless that has become inactive or got another password since it was read.
+    /// Stores a session of an account, unless the account has been disabled or got another password since it was read.
     ///
-    /// The check and the insertion are one transaction: a session opened with a password that is changed meanwhile
-    /// would otherwise outlive the change.
+    /// The check and the insertion are one transaction: otherwise a session opened while the password is changed would
+    /// outlive the change.
     /// - Parameters:
-    ///   - account: as it was when the password was checked.
-    ///   - replacing: the digest of a session, of whichever account, that ends in the same transaction.
-    /// - Returns: false when the account has changed; nothing is done then.
+    ///   - account: The account as it was when the password was checked.
+    ///   - replacing: Digest of a session, of whichever account, that ends in the same transaction.
+    /// - Returns: False when the account has changed; then nothing is stored.
     func insertLoginSession(_ session: LoginSession, of account: Account, replacing: [UInt8]?) async throws -> Bool
 
-    /// The active account whose session has that digest and has not expired at `now`.
+    /// Returns the active account whose session has that digest and has not expired at `now`.
     func account(sessionDigest: [UInt8], now: Date) async throws -> Account?
 
-    /// The account's sessions that have not expired at `now`, newest first.
+    /// Returns the account's sessions that have not expired at `now`, newest first.
     func loginSessions(accountID: Int64, now: Date) async throws -> [LoginSession]
 
     /// Ends one session. Unknown digests are ignored.
     func deleteLoginSession(digest: [UInt8]) async throws
 
-    /// Ends all sessions of an account; returns how many there were.
+    /// Ends all sessions of an account; returns their number.
     @discardableResult
     func deleteLoginSessions(accountID: Int64) async throws -> Int
 
-    /// Removes sessions that expired before `now`; returns how many.
+    /// Removes sessions that expired before `now`; returns their number.
     @discardableResult
     func deleteExpiredLoginSessions(now: Date) async throws -> Int
 }
 
-/// API keys, known by the SHA-256 digest of their text alone.
+/// API keys, stored only as the SHA-256 digest of their text.
 ///
-/// Revoked and expired keys stay, so that what a key was can still be looked up.
+/// Revoked and expired keys stay, so that their names, scopes and users can still be looked up.
 package protocol APIKeyStore: Sendable {
     /// Stores a key.
     /// - Throws: ``StoreError`` of kind `duplicate` when a key of that name has not been revoked.
     func insertAPIKey(_ key: APIKey) async throws
 
-    /// The key with that digest, revoked and expired ones included.
+    /// Returns the key with that digest, revoked and expired ones included.
     func apiKey(digest: [UInt8]) async throws -> APIKey?
 
-    /// All keys in the order in which they were made.
+    /// Returns all keys in order of creation.
     func apiKeys() async throws -> [APIKey]
 
     /// Revokes the key of that name which has not been revoked yet; false when there is none.
     func revokeAPIKey(named name: String, at: Date) async throws -> Bool
 
-    /// Notes a use of a key, unless a later one is noted already. Unknown digests are ignored.
+    /// Records a use of a key, unless a later one is recorded already. Unknown digests are ignored.
     func noteUse(ofAPIKey digest: [UInt8], at: Date) async throws
 }
 
@@ -97,21 +97,21 @@ package protocol MessageStore: Sendable {
     func appendMessage(_ message: StoredMessage, userID: String) async throws
 
     /// Returns the user's exchanges, newest first, within the bounds of one page.
-    /// - Parameter after: where the page before ended; nil for the latest ones.
-    /// - Throws: ``SearchRefusal/invalidPosition`` for a position that no page of this store ends with.
+    /// - Parameter after: Position where the previous page ended; nil for the latest exchanges.
+    /// - Throws: ``SearchRefusal/invalidPosition`` for a position that no page of this store has.
     func messages(userID: String, within bounds: MessagePageBounds, after: PagePosition?) async throws -> MessagePage
 
     /// Removes exchanges of all users that are older than `date`, oldest first, at most `limit` in one transaction.
-    /// - Returns: how many; fewer than `limit` when none is left.
+    /// - Returns: Their number; fewer than `limit` when none is left.
     func deleteMessages(before date: Date, limit: Int) async throws -> Int
 
-    /// Removes all exchanges of a user; returns how many.
-    /// - Throws: ``StoreError`` of kind `unsupported` where messages may not be removed.
+    /// Removes all exchanges of a user; returns their number.
+    /// - Throws: ``StoreError`` of kind `unsupported` where messages must not be removed.
     func deleteMessages(userID: String) async throws -> Int
 }
 
 extension MessageStore {
-    /// Returns the user's exchanges, newest first: at most `limit`, and no more bytes than a page holds by default.
+    /// Returns the user's exchanges, newest first: at most `limit`, and not more bytes than a page holds by default.
     /// - Throws: ``StoreError``.
     package func messages(userID: String, limit: Int, after: PagePosition?) async throws -> MessagePage {
         try await messages(userID: userID, within: MessagePageBounds(rows: limit), after: after)
@@ -126,16 +126,16 @@ extension MessageStore {
 
 /// Numbers of one user's removed rows.
 package struct DeletedUserData: Hashable, Sendable {
-    /// Login sessions.
+    /// Number of login sessions.
     package var sessions: Int
-    /// Stored exchanges.
+    /// Number of stored exchanges.
     package var messages: Int
-    /// API keys.
+    /// Number of API keys.
     package var keys: Int
-    /// Permissions of OAuth clients.
+    /// Number of OAuth clients' grants.
     package var grants: Int
 
-    /// Counts; see the properties.
+    /// Creates counts.
     package init(sessions: Int = 0, messages: Int = 0, keys: Int = 0, grants: Int = 0) {
         self.sessions = sessions
         self.messages = messages
@@ -144,13 +144,13 @@ package struct DeletedUserData: Hashable, Sendable {
     }
 }
 
-/// The searchable models and how their rows are found.
+/// The searchable models, and the search of their rows.
 package protocol SearchRegistry: Sendable {
     /// Keys of the models, in the order in which they are listed to callers.
     var searchModels: [String] { get }
 
-    /// Rows of a model of which a column contains the query: a literal substring, compared after Unicode simple case
-    /// folding, in the model's default order.
+    /// Returns the rows of a model of which a column contains the query: a literal substring, compared after Unicode
+    /// simple case folding, in the model's default order.
     ///
     /// Pages are stable: a row inserted or removed between two pages neither repeats nor hides another one. The search
     /// ends when the task is cancelled.
@@ -161,7 +161,7 @@ package protocol SearchRegistry: Sendable {
 }
 
 extension SearchRegistry {
-    /// The first rows, by default as an anonymous caller sees them.
+    /// Returns the first rows, by default as an anonymous caller sees them.
     /// - Throws: ``SearchRefusal``, ``StoreError``.
     package func search(
         model: String, query: String, columns: SearchColumns, viewer: String? = nil, limit: Int
@@ -171,22 +171,22 @@ extension SearchRegistry {
     }
 }
 
-/// Why a search or a page is refused.
+/// Reason for refusing a search or a page.
 package enum SearchRefusal: Error, Hashable, Sendable {
-    /// The model is for logged-in callers.
+    /// The model is only for authenticated callers.
     case notAuthenticated
-    /// The position is none that a page of this model ends with.
+    /// The position does not belong to a page of this model.
     case invalidPosition
-    /// So many searches read whole tables now that another would keep the server from answering.
+    /// Too many searches are reading whole tables; another one would keep the server from answering.
     case tooManyScans
 }
 
-/// Documents that answers are drawn from.
+/// Documents from which answers are made.
 package protocol DocumentStore: Sendable {
-    /// Passages that share words with the question, best first (BM25), at most `limit`.
+    /// Returns the passages that share words with the question, best first (BM25), at most `limit`.
     func passages(matching question: String, limit: Int) async throws -> [Passage]
 
-    /// Titles and URLs of all documents in id order, at most `limit`.
+    /// Returns the titles and URLs of all documents in id order, at most `limit`.
     func documentTitles(limit: Int) async throws -> [SearchHit]
 }
 
@@ -200,10 +200,10 @@ package struct Account: Hashable, Sendable {
     package let alias: String
     /// Encoded ``PasswordHash``.
     package let passwordHash: String
-    /// False for an account that may not log in.
+    /// False for a disabled account.
     package let isActive: Bool
 
-    /// An account; see the properties.
+    /// Creates an account.
     package init(id: Int64, username: String, alias: String, passwordHash: String, isActive: Bool) {
         self.id = id
         self.username = username
@@ -213,18 +213,18 @@ package struct Account: Hashable, Sendable {
     }
 }
 
-/// A login session as stored: never the token itself.
+/// A login session as stored, without the token itself.
 package struct LoginSession: Hashable, Sendable {
     /// SHA-256 of the token.
     package let digest: [UInt8]
     /// The account it belongs to.
     package let accountID: Int64
-    /// When it was opened.
+    /// Time of creation.
     package let createdAt: Date
-    /// From this instant on it is worth nothing.
+    /// Time from which the session is invalid.
     package let expiresAt: Date
 
-    /// A session; see the properties.
+    /// Creates a session.
     package init(digest: [UInt8], accountID: Int64, createdAt: Date, expiresAt: Date) {
         self.digest = digest
         self.accountID = accountID
@@ -233,28 +233,28 @@ package struct LoginSession: Hashable, Sendable {
     }
 }
 
-/// An API key as stored: never its text.
+/// An API key as stored, without its text.
 package struct APIKey: Hashable, Sendable {
     /// SHA-256 of the key's text.
     package let digest: [UInt8]
     /// Purpose, unique among the keys that have not been revoked; 1 to 150 characters.
     package let name: String
-    /// The beginning of the key's text, for telling keys apart.
+    /// Beginning of the key's text, for distinguishing keys.
     package let hint: String
-    /// Scopes in the order given; no scope holds a space. Stored separated by single spaces.
+    /// Scopes in the order given; none contains a space. Stored separated by single spaces.
     package let scopes: [String]
-    /// `Principal.id` of the user it acts for, such as `local:3`; nil for a key that acts for itself.
+    /// `Principal.id` of the user for whom it acts, such as `local:3`; nil for a key that acts for itself.
     package let userID: String?
-    /// When it was made, to the millisecond.
+    /// Time of creation, to the millisecond.
     package let createdAt: Date
-    /// From this instant on it is worth nothing; nil: never.
+    /// Time from which the key is invalid; nil: it does not expire.
     package let expiresAt: Date?
-    /// When it was revoked; nil: it was not.
+    /// Time of revocation; nil: it has not been revoked.
     package let revokedAt: Date?
-    /// About when it was used last; nil: never.
+    /// Approximate time of the last use; nil: it has not been used.
     package let lastUsedAt: Date?
 
-    /// A key; see the properties.
+    /// Creates a key.
     package init(
         digest: [UInt8], name: String, hint: String, scopes: [String] = [], userID: String? = nil, createdAt: Date,
         expiresAt: Date? = nil, revokedAt: Date? = nil, lastUsedAt: Date? = nil
@@ -277,26 +277,27 @@ package struct StoredMessage: Hashable, Sendable {
     package let message: String
     /// Text of the answer, verbatim.
     package let response: String
-    /// When, to the millisecond.
+    /// Time of the exchange, to the millisecond.
     package let at: Date
-    /// Bytes of the texts as they are stored, where the page could not hold both whole; nil for a whole exchange.
+    /// Sizes of the texts as they are stored, where the page could not hold both completely; nil for a complete
+    /// exchange.
     package let storedBytes: Lengths?
 
     /// Sizes of the two texts, in bytes of UTF-8.
     package struct Lengths: Hashable, Sendable {
-        /// Bytes of the message.
+        /// Size of the message.
         package let message: Int
-        /// Bytes of the response.
+        /// Size of the response.
         package let response: Int
 
-        /// Sizes; see the properties.
+        /// Creates sizes.
         package init(message: Int, response: Int) {
             self.message = message
             self.response = response
         }
     }
 
-    /// An exchange at an instant.
+    /// Creates an exchange at an instant.
     package init(message: String, response: String, at: Date, storedBytes: Lengths? = nil) {
         self.message = message
         self.response = response
@@ -304,8 +305,8 @@ package struct StoredMessage: Hashable, Sendable {
         self.storedBytes = storedBytes
     }
 
-    /// An exchange whose texts may have been cut while they were read: the beginnings that were read, and the lengths
-    /// that are stored. A character that the cut went through is left out.
+    /// Creates an exchange whose texts may have been cut while they were read: from the beginnings that were read, and
+    /// the lengths that are stored. A character that was cut is left out.
     package init(message: some Collection<UInt8>, response: some Collection<UInt8>, storedBytes: Lengths, at: Date) {
         let isCut = message.count < storedBytes.message || response.count < storedBytes.response
         self.init(
@@ -316,7 +317,7 @@ package struct StoredMessage: Hashable, Sendable {
 
     private static func text(_ bytes: some Collection<UInt8>, isCut: Bool) -> String {
         guard isCut else { return String(decoding: bytes, as: UTF8.self) }
-        // At most three bytes of a character remain in front of the cut; they begin with its first byte.
+        // At most three bytes of a character remain before the cut; they begin with its first byte.
         let tail = Array(bytes.suffix(3))
         var dropped = 0
         for (distance, byte) in tail.reversed().enumerated() where byte >= 0xC0 {
@@ -328,7 +329,7 @@ package struct StoredMessage: Hashable, Sendable {
     }
 }
 
-/// Which columns of a model a search looks at.
+/// Columns of a model that a search compares.
 package enum SearchColumns: Hashable, Sendable {
     /// All columns that the model searches.
     case all
@@ -343,7 +344,7 @@ package struct SearchHit: Hashable, Sendable {
     /// URL of the row's page.
     package let url: String
 
-    /// A found row with its name and URL.
+    /// Creates a found row.
     package init(name: String, url: String) {
         self.name = name
         self.url = url
@@ -354,12 +355,12 @@ package struct SearchHit: Hashable, Sendable {
 package struct Document: Hashable, Sendable {
     /// Heading, also searched and quoted.
     package let title: String
-    /// URL of the page for people; empty to have one made from the id.
+    /// URL of the page for people; empty: it is made from the id.
     package let url: String
     /// Text; paragraphs are separated by blank lines.
     package let body: String
 
-    /// A document; see the properties.
+    /// Creates a document.
     package init(title: String, url: String = "", body: String) {
         self.title = title
         self.url = url
@@ -376,7 +377,7 @@ package struct Passage: Hashable, Sendable {
     /// The paragraph.
     package let text: String
 
-    /// A passage; see the properties.
+    /// Creates a passage.
     package init(title: String, url: String, text: String) {
         self.title = title
         self.url = url
@@ -384,7 +385,7 @@ package struct Passage: Hashable, Sendable {
     }
 }
 
-/// A failure of the store, with a cause that callers can act on and no SQL.
+/// An error of the store, without SQL, with a cause on which callers can act.
 package struct StoreError: Error, Hashable, CustomStringConvertible {
     /// Kind of error: a bounded set, for metrics.
     package enum Kind: String, Sendable {
@@ -392,12 +393,12 @@ package struct StoreError: Error, Hashable, CustomStringConvertible {
         case other
     }
 
-    /// The class of failure.
+    /// Kind of the error.
     package let kind: Kind
-    /// One line for people, naming the database where that helps.
+    /// One line for people, which names the database where that helps.
     package let description: String
 
-    /// An error of a kind with its one-line explanation.
+    /// Creates an error of a kind with its one-line explanation.
     package init(_ kind: Kind, _ description: String) {
         self.kind = kind
         self.description = description

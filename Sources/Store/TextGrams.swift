@@ -1,17 +1,17 @@
 import Foundation
 
-/// Runs of neighbouring letters in a text, by which passages are found that words do not find: in scripts without spaces
-/// between words, in words that are inflected or composed, and in those that are misspelled.
+/// Grams: sequences of neighbouring letters in a text. They find passages that words do not find: in scripts without
+/// spaces between words, with inflected or compound words, and with misspelled ones.
 ///
-/// Both engines store what ``indexed(_:)`` returns and search for what ``QuestionGrams`` asks.
+/// Both engines store the grams of ``indexed(_:)`` and search for those of ``QuestionGrams``.
 package enum TextGrams {
     /// Kind of a script, by how it writes words.
     enum Script: Sendable {
-        /// With spaces between them: Latin, Cyrillic, Arabic, digits, …
+        /// Words separated by spaces: Latin, Cyrillic, Arabic, digits, …
         case spaced
-        /// Without, and a character or two are a word: Han, Kana, Hangul (whose words carry particles).
+        /// No spaces, and a word is one or two characters: Han, Kana, Hangul (whose words carry particles).
         case ideographic
-        /// Without, and in letters: Thai, Lao, Khmer, Burmese, Tibetan.
+        /// No spaces, and words of letters: Thai, Lao, Khmer, Burmese, Tibetan.
         case unspaced
     }
 
@@ -21,12 +21,12 @@ package enum TextGrams {
         var letters: [Unicode.Scalar]
     }
 
-    /// Grams of a text that are kept; a passage has far fewer.
+    /// Largest number of grams of a text; a passage has far fewer.
     private static let maximumGrams = 40_000
-    /// Scalars of a text that are looked at; a passage is far shorter.
+    /// Largest number of scalars of a text that are read; a passage is far shorter.
     private static let maximumScalars = 100_000
 
-    /// Returns the grams of a text, each once: those that a question may ask for.
+    /// Returns the grams of a text, each once: all that a question may search for.
     package static func indexed(_ text: String) -> [String] {
         var seen: Set<String> = []
         var grams: [String] = []
@@ -76,7 +76,7 @@ package enum TextGrams {
         return String(text)
     }
 
-    /// Returns the neighbouring letters of a run, so many at a time; none when it is shorter.
+    /// Returns the grams of a run, each of `size` letters; none when it is shorter.
     static func grams(_ run: Run, _ size: Int) -> [String] {
         guard size > 0, run.letters.count >= size else { return [] }
         return (0...run.letters.count - size).map { start in
@@ -102,7 +102,7 @@ package enum TextGrams {
         }
     }
 
-    /// The letter that a scalar stands for; nil for what is not part of a word.
+    /// Returns the letter for a scalar; nil for one that is not part of a word.
     private static func letter(_ scalar: Unicode.Scalar) -> Unicode.Scalar? {
         if scalar.isASCII {
             return (0x30...0x39).contains(scalar.value) || (0x61...0x7A).contains(scalar.value) ? scalar : nil
@@ -125,12 +125,12 @@ package enum TextGrams {
     }
 }
 
-/// Grams that a question asks for, and whether a passage that has some of them has enough.
+/// Grams of a question, and the decision whether a passage contains enough of them.
 package struct QuestionGrams: Sendable {
-    /// Most grams that are asked for.
+    /// Largest number of grams of a question.
     private static let maximumGrams = 96
     private static let maximumScalars = 4096
-    /// Endings and question words that say nothing about what is asked.
+    /// Endings and question words that carry no information.
     private static let ignored: Set<String> = [
         "什么", "怎么", "如何", "多少", "哪里", "哪些", "我们", "可以", "是否", "一个", "什麼", "怎麼", "我們", "時候", "时候",
         "何日", "습니", "니다", "합니", "입니", "있습", "하나", "나요", "까요", "어떻", "떻게", "무엇", "얼마", "해야", "하는",
@@ -143,7 +143,7 @@ package struct QuestionGrams: Sendable {
     /// Grams to be looked up, each once.
     package private(set) var list: [String] = []
 
-    /// Takes from a question what words do not find: scripts without spaces, and words with letters beyond ASCII.
+    /// Extracts from a question what words do not find: scripts without spaces, and words with letters beyond ASCII.
     package init(_ question: String) {
         let all = TextGrams.runs(of: question, maximumScalars: Self.maximumScalars)
         let isMixed = all.contains { $0.script != .spaced }
@@ -151,12 +151,12 @@ package struct QuestionGrams: Sendable {
         if !isMixed { add(Self.wordsBeyondASCII(question)) }
     }
 
-    /// Adds words that are in no passage as they are written.
+    /// Adds words that do not occur in any passage as they are written.
     package mutating func add(_ words: [String]) {
         for word in words { for run in TextGrams.runs(of: word) { add(run) } }
     }
 
-    /// Indicates whether words find all that is asked.
+    /// True if words suffice for the question.
     package var isEmpty: Bool { list.isEmpty }
 
     /// Full-text expression for any of the grams, a phrase each.
@@ -173,7 +173,7 @@ package struct QuestionGrams: Sendable {
         for gram in grams.prefix(Self.maximumGrams - list.count) where seen.insert(gram).inserted { list.append(gram) }
     }
 
-    /// Returns the grams of a run that say something.
+    /// Returns the grams of a run that carry information.
     private static func asked(_ run: TextGrams.Run) -> [String] {
         let length = run.letters.count
         switch run.script {
@@ -187,7 +187,7 @@ package struct QuestionGrams: Sendable {
         }
     }
 
-    /// Indicates whether an ideographic gram is more than an ending: Hiragana alone carries grammar.
+    /// Returns whether an ideographic gram is more than an ending: Hiragana alone carries only grammar.
     private static func isTelling(_ gram: String) -> Bool {
         let scalars = gram.unicodeScalars
         if scalars.allSatisfy({ (0x3041...0x309F).contains($0.value) }) { return false }
@@ -195,8 +195,8 @@ package struct QuestionGrams: Sendable {
             && !ignored.contains(String(String.UnicodeScalarView(scalars.suffix(2))))
     }
 
-    /// Returns how well a passage answers the question, by what it has of its grams; nil when that is too little to be
-    /// meant. What the text itself says counts for more than what its title says.
+    /// Returns how well a passage answers the question, by its share of the question's grams; nil when that is too
+    /// small. Grams in the text count more than those in the title.
     func share(ofTitle title: String, text: String) -> Double? {
         let titleGrams = Set(TextGrams.indexed(title))
         let textGrams = Set(TextGrams.indexed(text))
@@ -205,8 +205,8 @@ package struct QuestionGrams: Sendable {
         return 0.2 + (Double(inText) + 0.5 * Double(inTitle)) / Double(list.count)
     }
 
-    /// Indicates whether a text has enough of the question to be meant: a word like one of its words, or enough letters in
-    /// a row.
+    /// Returns whether a text matches enough of the question: a word similar to one of its words, or enough
+    /// neighbouring letters.
     private func isAnswered(by text: String, _ grams: Set<String>) -> Bool {
         var words: [TextGrams.Run]?
         return runs.contains { run in
@@ -223,7 +223,7 @@ package struct QuestionGrams: Sendable {
         }
     }
 
-    /// Indicates whether a run, or five of its letters in a row, are among the grams of a text.
+    /// Returns whether a run, or five neighbouring letters of it, are among the grams of a text.
     private static func hasLettersInARow(_ run: TextGrams.Run, _ grams: Set<String>) -> Bool {
         var (longest, current) = (0, 0)
         for gram in asked(run) {
@@ -235,7 +235,7 @@ package struct QuestionGrams: Sendable {
         return common == run.letters.count || common >= 5
     }
 
-    /// Indicates whether a word is another one, a part of it, or shares two fifths of the grams of both with it.
+    /// Returns whether a word equals another one, is a part of it, or shares two fifths of both words' grams with it.
     private static func isAlike(_ word: TextGrams.Run, _ grams: [String], _ other: TextGrams.Run) -> Bool {
         guard word.letters.count > 3 else { return word.letters == other.letters }
         let others = asked(other)
@@ -250,11 +250,11 @@ package struct PassageCandidate: Sendable {
     package let id: Int64
     /// The passage.
     package let passage: Passage
-    /// Rank of the passage; more is better.
+    /// Rank of the passage; higher is better.
     package let rank: Double
 
-    /// Makes a candidate.
-    /// - Parameter rank: how well it fits; more is better, 0 is nothing.
+    /// Creates a candidate.
+    /// - Parameter rank: Quality of the match; higher is better, 0 is no match.
     package init(id: Int64, passage: Passage, rank: Double) {
         self.id = id
         self.passage = passage
@@ -262,13 +262,13 @@ package struct PassageCandidate: Sendable {
     }
 }
 
-/// One order for passages that were found by words and by grams.
+/// Common order for passages that were found by words and by grams.
 package enum PassageRanking {
-    /// Candidates of each kind that are worth comparing.
+    /// Returns the number of candidates of each kind to compare.
     package static func candidates(_ limit: Int) -> Int { max(4 * limit, 24) }
 
-    /// Returns the best passages, by the sum of both ranks. The rank of the grams counts where there are enough of them, and
-    /// the more, the more of the question is there.
+    /// Returns the best passages, by the sum of both ranks. The rank of the grams counts where enough of them match,
+    /// and counts more the more of the question matches.
     package static func merged(
         words: [PassageCandidate], grams: [PassageCandidate], _ question: QuestionGrams, limit: Int
     ) -> [Passage] {

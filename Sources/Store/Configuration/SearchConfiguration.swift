@@ -1,7 +1,7 @@
 import JSON
 package import JSONConfiguration
 
-/// The `search` section: models over tables of the external database.
+/// Settings of the `search` section: models over tables of the external database.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -21,12 +21,12 @@ package import JSONConfiguration
 /// | `visibility` | `anonymous`, `authenticated`, `owner` | `anonymous` | who finds rows |
 /// | `owner` | string | – | with `owner`: the column that holds the user's id |
 package struct SearchConfiguration: Sendable {
-    /// The models; empty: the server's own.
+    /// Models; empty: the server's own.
     package let models: [ExternalModel]
     /// Model that `search_projects` searches.
     package let projects: String
 
-    /// Interval of comparing external indexes with their tables; zero: never.
+    /// Time between two comparisons of external indexes with their tables; zero: they are not compared.
     package let indexRefresh: Duration
 
     /// Reads the section.

@@ -1,4 +1,4 @@
-/// Text with columns of a row in it: `/psm/project/{id}/`.
+/// Text with references to columns of a row: `/psm/project/{id}/`.
 package struct ColumnTemplate: Hashable, Sendable {
     /// Text, or the name of a column.
     package enum Part: Hashable, Sendable {
@@ -9,14 +9,14 @@ package struct ColumnTemplate: Hashable, Sendable {
     /// Parts in the order of the template.
     package let parts: [Part]
 
-    /// The columns, in order of appearance, each once.
+    /// Columns in order of appearance, each once.
     package var columns: [String] {
         parts.reduce(into: []) { columns, part in
             if case .column(let name) = part, !columns.contains(name) { columns.append(name) }
         }
     }
 
-    /// Parses a template; nil for a brace without its other half or an empty name.
+    /// Parses a template; nil for an unmatched brace or an empty name.
     package init?(parsing text: String) {
         var parts: [Part] = []
         var rest = Substring(text)
@@ -32,12 +32,12 @@ package struct ColumnTemplate: Hashable, Sendable {
         self.parts = parts
     }
 
-    /// The value of one column.
+    /// Creates the template that consists of one column.
     package init(column: String) {
         parts = [.column(column)]
     }
 
-    /// The text for a row.
+    /// Returns the text for a row.
     package func text(_ values: [String: String]) -> String {
         parts.reduce(into: "") { text, part in
             switch part {
@@ -47,8 +47,8 @@ package struct ColumnTemplate: Hashable, Sendable {
         }
     }
 
-    /// The URL for a row: values are percent-encoded as one path segment each, unless the template is a single column,
-    /// which then holds a whole URL.
+    /// Returns the URL for a row: each value is percent-encoded as one path segment, unless the template is a single
+    /// column, which then holds a whole URL.
     package func url(_ values: [String: String]) -> String {
         guard parts.count > 1 else { return text(values) }
         return text(values.mapValues(Self.percentEncoded))

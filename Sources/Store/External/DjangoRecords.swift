@@ -2,13 +2,14 @@ package import Foundation
 
 /// Queries of the identity `django` to an existing Django database.
 package protocol DjangoRecords: Sendable {
-    /// The signed data of a session that has not expired at `now`.
+    /// Returns the signed data of a session that has not expired at `now`.
     func djangoSession(key: String, now: Date) async throws -> String?
 
-    /// The user with that primary key, as `_auth_user_id` spells it, active or not.
+    /// Returns the user with that primary key, in the form of `_auth_user_id`, active or not.
     func djangoUser(id: String) async throws -> DjangoUser?
 
-    /// The primary key, as `_auth_user_id` spells it, of the user with exactly that login name, active or not.
+    /// Returns the primary key, in the form of `_auth_user_id`, of the user with exactly that login name, active or
+    /// not.
     func djangoUserID(named username: String) async throws -> String?
 }
 
@@ -18,9 +19,9 @@ package struct DjangoUser: Hashable, Sendable {
     package let username: String
     /// Name shown to others; empty where the site has none.
     package let alias: String
-    /// False for a user who may not log in.
+    /// False for a user whose account is disabled.
     package let isActive: Bool
-    /// The encoded password, over which the session authentication hash is taken.
+    /// Encoded password, from which the session authentication hash is computed.
     package let password: String
 
     /// Prefix of the principal's id; the site's own user id follows.
@@ -31,7 +32,7 @@ package struct DjangoUser: Hashable, Sendable {
         id.hasPrefix(principalPrefix) ? String(id.dropFirst(principalPrefix.count)) : nil
     }
 
-    /// A user as the site's table has it.
+    /// Creates a user from the site's row.
     package init(username: String, alias: String, isActive: Bool, password: String) {
         self.username = username
         self.alias = alias

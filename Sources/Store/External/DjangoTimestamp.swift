@@ -3,15 +3,15 @@ package import Foundation
 /// Instants as Django writes them into SQLite with `USE_TZ`: `2026-11-22 23:14:37.135558`, in UTC, without a fraction
 /// where it is zero.
 ///
-/// Such texts sort by time, fraction or not.
+/// Such texts sort by time, with and without a fraction.
 package enum DjangoTimestamp {
-    /// Seconds since 1970 of the years 1 to 9999, which four digits can write.
+    /// Seconds since 1970 of the years 1 to 9999, which have four digits.
     private static let writable = -62_135_596_800.0...253_402_300_799.0
 
-    /// The text, to the microsecond; of an instant before the year 1 or after 9999 the nearest one.
+    /// Returns the text, to the microsecond; for an instant before the year 1 or after 9999 that of the nearest one.
     package static func text(_ date: Date) -> String {
         var time = date.timeIntervalSince1970
-        // Not a number is in no range.
+        // NaN is not in any range.
         if !writable.contains(time) { time = time > 0 ? writable.upperBound : writable.lowerBound }
         let total = Int64((time * 1_000_000).rounded())
         let (seconds, fraction) = floorDivision(total, 1_000_000)
@@ -24,7 +24,8 @@ package enum DjangoTimestamp {
         return text
     }
 
-    /// The instant of such a text; also with a `T`, a `Z` or an offset, as other writers have it. Nil for anything else.
+    /// Returns the instant of such a text, also with a `T`, a `Z` or an offset, as other programs write it. Nil for
+    /// anything else.
     package static func date(_ text: String) -> Date? {
         let bytes = Array(text.utf8)
         func number(_ range: Range<Int>) -> Int64? {
@@ -78,7 +79,8 @@ package enum DjangoTimestamp {
         return String(repeating: "0", count: max(0, width - text.count)) + text
     }
 
-    /// Days since 1970-01-01 of a date of the Gregorian calendar; years begin in March so that leap days come last.
+    /// Returns the days since 1970-01-01 of a date of the Gregorian calendar; years begin in March so that leap days
+    /// come last.
     private static func days(_ year: Int64, _ month: Int64, _ day: Int64) -> Int64 {
         let shifted = month <= 2 ? year - 1 : year
         let (era, yearOfEra) = floorDivision(shifted, 400)

@@ -1,33 +1,35 @@
 package import Foundation
 
-/// An external database: searched, asked about sessions, and given messages where configured.
+/// An external database: searched, used to check sessions, and given messages where configured.
 package protocol ExternalDatabase: SearchRegistry, StatementRunner, MessageStore, DjangoRecords {
-    /// Throws when the database cannot answer a trivial query; the error says why.
+    /// Checks that the database answers a trivial query; the error says why it does not.
     func checkHealth() async throws
 
-    /// Releases the database. No call may follow.
+    /// Closes the database. No call may follow.
     func close() async throws
 
-    /// The search of its models with the indexes that there are: its own, or ours beside it.
+    /// Returns the search of its models with the available indexes: the database's own, or those of the server's store.
     /// - Parameters:
-    ///   - store: where indexes of ours are kept.
-    ///   - refresh: how often the indexes of ours are compared with the tables; zero: never, and an index is only used
+    ///   - store: Store that keeps the server's own indexes.
+    ///   - refresh: Time between two comparisons of those indexes with the tables; zero: they are never compared, and
+    ///     an index is only used
     ///     while nothing was changed since.
     func indexedSearch(store: any Store, refresh: Duration) -> any SearchRegistry & SearchIndexing
 }
 
 extension ExternalDatabase where Self: SearchIndexing {
-    /// The indexes are the database's own.
+    /// Returns the database itself: it has indexes of its own.
     package func indexedSearch(store: any Store, refresh: Duration) -> any SearchRegistry & SearchIndexing { self }
 }
 
-/// Messages of the site's own users go to its table; everybody else's to ours.
+/// Message store that writes the messages of the external site's users to its table, and all others to the server's
+/// own.
 package struct DividedMessages: MessageStore {
     /// Store of the messages of the site's users.
     package let external: any MessageStore
     let own: any MessageStore
 
-    /// Divides messages between two stores.
+    /// Creates a store that divides messages between two others.
     package init(external: any MessageStore, own: any MessageStore) {
         self.external = external
         self.own = own
@@ -43,7 +45,7 @@ package struct DividedMessages: MessageStore {
         try await store(of: userID).messages(userID: userID, within: bounds, after: after)
     }
 
-    /// Ours alone: how long the site keeps its messages is the site's affair.
+    /// Removes messages only from the server's own table: the site decides how long it keeps its messages.
     package func deleteMessages(before date: Date, limit: Int) async throws -> Int {
         try await own.deleteMessages(before: date, limit: limit)
     }

@@ -9,10 +9,10 @@ package struct ExternalTable: Sendable {
         package let name: String
         /// Position in the primary key from 1 on; 0 outside it.
         let keyPosition: Int
-        /// True if an insert has to name the column.
+        /// True if an insert must name the column.
         package let isRequired: Bool
 
-        /// Describes a column.
+        /// Creates the description of a column.
         package init(name: String, keyPosition: Int, isRequired: Bool) {
             self.name = name
             self.keyPosition = keyPosition
@@ -24,10 +24,10 @@ package struct ExternalTable: Sendable {
     package struct RowNumber: Hashable, Sendable {
         /// The INTEGER PRIMARY KEY, or one of SQLite's own names for the number.
         package let column: String
-        /// True if a row keeps its number: VACUUM may give others where no INTEGER PRIMARY KEY holds them.
+        /// True if a row keeps its number: without an INTEGER PRIMARY KEY, VACUUM may renumber the rows.
         package let isKept: Bool
 
-        /// Describes the number of a table's rows.
+        /// Creates the description of the numbers of a table's rows.
         package init(column: String, isKept: Bool) {
             self.column = column
             self.isKept = isKept
@@ -38,10 +38,10 @@ package struct ExternalTable: Sendable {
     package let name: String
     /// Columns, in the order of the table.
     package let columns: [Column]
-    /// SQLite's numbers of the rows. Nil where there are none: in views, and in tables WITHOUT ROWID.
+    /// SQLite's numbers of the rows; nil for views, and for tables WITHOUT ROWID.
     package var rowNumber: RowNumber?
 
-    /// Describes a table or view.
+    /// Creates the description of a table or view.
     package init(name: String, columns: [Column], rowNumber: RowNumber? = nil) {
         self.name = name
         self.columns = columns
@@ -54,7 +54,8 @@ package struct ExternalTable: Sendable {
     }
 }
 
-/// Compares the configured names with a database's schema. What passes is safe to quote into a statement, and exists.
+/// Comparison of the configured names with a database's schema. Names that pass it exist, and are safe to quote into a
+/// statement.
 package struct ExternalSchemaCheck {
     /// Tables and views of the database.
     package let tables: [ExternalTable]
@@ -66,7 +67,7 @@ package struct ExternalSchemaCheck {
         self.tables = tables
     }
 
-    /// Checks everything; what is wrong is in ``errors``.
+    /// Checks all configured names; errors are added to ``errors``.
     package mutating func check(_ configured: ExternalTables) {
         for model in configured.models { check(model) }
         if let messages = configured.messages { check(messages) }

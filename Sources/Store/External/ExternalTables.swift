@@ -1,5 +1,4 @@
-/// Tables of an external database, as configured. Names are as written there, not yet compared
-/// with a schema.
+/// Tables of an external database, as configured; not yet compared with its schema.
 package struct ExternalTables: Sendable {
     /// Searchable models, in the order in which they are listed to callers.
     package var models: [ExternalModel] = []
@@ -8,7 +7,7 @@ package struct ExternalTables: Sendable {
     /// Sessions and users of a Django site; nil when that identity is not used.
     package var django: DjangoTables?
 
-    /// Names the tables that are used; none by default.
+    /// Creates the set of tables that are used; empty by default.
     package init(models: [ExternalModel] = [], messages: ExternalMessageTable? = nil, django: DjangoTables? = nil) {
         self.models = models
         self.messages = messages
@@ -29,12 +28,12 @@ package struct ExternalTables: Sendable {
 
 /// A searchable table or view.
 package struct ExternalModel: Hashable, Sendable {
-    /// Callers that find rows.
+    /// Callers that can find rows.
     package enum Visibility: Hashable, Sendable {
         case anonymous
-        /// Any logged-in caller.
+        /// Any authenticated caller.
         case authenticated
-        /// The user whose id the column holds.
+        /// Only the user whose id the column holds.
         case owner(column: String)
     }
 
@@ -42,17 +41,17 @@ package struct ExternalModel: Hashable, Sendable {
     package struct OrderTerm: Hashable, Sendable {
         /// Name of the column.
         package let column: String
-        /// Descending instead of ascending order.
+        /// True for descending order.
         package let descending: Bool
 
-        /// Orders by a column.
+        /// Creates an order by a column.
         package init(column: String, descending: Bool) {
             self.column = column
             self.descending = descending
         }
     }
 
-    /// A condition that every row found fulfils.
+    /// A condition that found rows must meet.
     package struct FilterTerm: Hashable, Sendable {
         /// Value that a column is compared with.
         package enum Value: Hashable, Sendable {
@@ -63,32 +62,32 @@ package struct ExternalModel: Hashable, Sendable {
 
         /// Name of the column.
         package let column: String
-        /// Accepted values; NULL is accepted where `acceptsNull`.
+        /// Accepted values.
         package let values: [Value]
-        /// Acceptance of NULL.
+        /// True if NULL is accepted too.
         package let acceptsNull: Bool
     }
 
-    /// Name that callers use.
+    /// Name under which callers search the model.
     package let key: String
     /// Name of the table or view.
     package let table: String
     /// Columns searched by `search_any`.
     package let columns: [String]
-    /// Shown as the row's name; its columns are what `search_projects` searches.
+    /// Template of the row's name; `search_projects` searches its columns.
     package let display: ColumnTemplate
     /// Template of a row's URL.
     package let url: ColumnTemplate
-    /// Empty: by the primary key.
+    /// Columns by which rows are ordered; empty: the primary key.
     package let order: [OrderTerm]
-    /// Columns that tell any two rows apart; empty: the primary key.
+    /// Columns whose values identify a row; empty: the primary key.
     package let identity: [String]
-    /// Conditions that every found row fulfils.
+    /// Conditions that found rows must meet.
     package let filter: [FilterTerm]
-    /// Callers that find rows.
+    /// Callers that can find rows.
     package let visibility: Visibility
 
-    /// The columns that a search looks at.
+    /// Returns the columns that a search compares.
     package func columns(_ searched: SearchColumns) -> [String] {
         switch searched {
         case .all: columns
@@ -97,7 +96,7 @@ package struct ExternalModel: Hashable, Sendable {
     }
 }
 
-/// A table that takes messages and answers.
+/// A table that receives messages and answers.
 package struct ExternalMessageTable: Hashable, Sendable {
     /// Name of the table or view.
     package let table: String
@@ -111,7 +110,7 @@ package struct ExternalMessageTable: Hashable, Sendable {
     package let response: String
     /// Column of the time.
     package let createdAt: String
-    /// Permission to remove one user's messages.
+    /// True if one user's messages may be deleted.
     package let allowsDeleting: Bool
 }
 
@@ -125,14 +124,14 @@ package struct DjangoTables: Hashable, Sendable {
     package let id: String
     /// Column of the login name.
     package let username: String
-    /// Nil where the site has no such column.
+    /// Column of the name shown to others; nil where the site has none.
     package let alias: String?
-    /// Column that says if the user may log in.
+    /// Column that is true for users who may log in.
     package let active: String
     /// Column of the encoded password.
     package let password: String
 
-    /// Names the tables of a site and the columns of its users.
+    /// Creates the names of a site's tables and the columns of its users.
     package init(
         sessions: String, users: String, id: String, username: String, alias: String?, active: String, password: String
     ) {
