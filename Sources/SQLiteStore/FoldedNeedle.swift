@@ -3,22 +3,22 @@ import GRDB
 import GRDBSQLite
 import Store
 
-/// A folded text to be looked for in many others, without an allocation for each.
+/// A folded text to be searched for in many others, without an allocation for each.
 ///
-/// Not thread-safe: made for one statement on one connection.
+/// Not thread-safe: each is used by one statement on one connection.
 final class FoldedNeedle {
     private let needle: [UInt8]
     private let isASCII: Bool
     /// A folded haystack.
     private var buffer: [UInt8] = []
 
-    /// - Parameter folded: what `CaseFolding.fold` makes of the text.
+    /// - Parameter folded: Result of `CaseFolding.fold` for the text.
     init(folded: [UInt8]) {
         needle = folded
         isASCII = folded.allSatisfy { $0 < 0x80 }
     }
 
-    /// The same as `CaseFolding.contains`.
+    /// Returns the same as `CaseFolding.contains`.
     func isContained(in haystack: UnsafeRawBufferPointer) -> Bool {
         if needle.isEmpty { return true }
         if Self.isASCII(haystack) { return isASCII && isContained(inASCII: haystack) }
@@ -62,9 +62,9 @@ final class FoldedNeedle {
     }
 }
 
-/// `CaseFolding.fold` by looking up, for scanning.
+/// Lookup tables for `CaseFolding.fold`, for scanning.
 enum FoldingTable {
-    /// Scalars that fold are below this bound.
+    /// Upper bound of the scalars that fold.
     private static let bound = 0x20000
 
     private static let folded: [UInt32] = (0..<UInt32(bound)).map { value in
@@ -94,7 +94,7 @@ enum FoldingTable {
         result += CaseFolding.fold(utf8: bytes)
     }
 
-    /// A scalar of several bytes; nil where the bytes are no UTF-8.
+    /// Decodes a scalar of several bytes; nil where the bytes are not UTF-8.
     @inline(__always)
     private static func decode(_ bytes: UnsafeRawBufferPointer, _ index: Int, _ lead: UInt8) -> (UInt32, Int)? {
         let length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2
@@ -132,9 +132,10 @@ enum FoldingTable {
 }
 
 extension FoldedNeedle {
-    /// Adds `contains_folded(haystack, needle)` to a connection. The needle is folded already; NULL contains nothing.
+    /// Registers `contains_folded(haystack, needle)` on a connection. The needle is folded already; NULL contains
+    /// nothing.
     ///
-    /// Not as a function of GRDB's: its arguments are copied and end at a NUL.
+    /// Not with GRDB's functions: they copy their arguments, and cut them at a NUL.
     static func register(in db: Database) throws {
         let code = sqlite3_create_function_v2(
             db.sqliteConnection, "contains_folded", 2, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, nil,
@@ -144,7 +145,8 @@ extension FoldedNeedle {
                     sqlite3_result_int(context, 0)
                     return
                 }
-                // The needle is a constant of the statement: SQLite keeps what was made of it between two rows.
+                // The needle is constant in the statement, so that SQLite keeps the prepared object for the following
+                // rows.
                 let prepared: FoldedNeedle
                 if let kept = sqlite3_get_auxdata(context, 1) {
                     prepared = Unmanaged<FoldedNeedle>.fromOpaque(kept).takeUnretainedValue()
@@ -159,7 +161,8 @@ extension FoldedNeedle {
         guard code == SQLITE_OK else { throw DatabaseError(resultCode: ResultCode(rawValue: code)) }
     }
 
-    /// Valid until the function returns. The blob first: the length is that of the form asked for last.
+    /// Returns the bytes of a value, valid until the function returns. The blob is requested first: the length is that
+    /// of the form requested last.
     private static func bytes(of value: OpaquePointer) -> UnsafeRawBufferPointer {
         let start = sqlite3_value_blob(value)
         return UnsafeRawBufferPointer(start: start, count: start == nil ? 0 : Int(sqlite3_value_bytes(value)))

@@ -2,21 +2,21 @@ import Foundation
 import GRDB
 import Store
 
-/// The order of rows in SQLite, and the condition with which a page goes on after a row: no OFFSET, so rows that come
-/// or go between two pages neither repeat nor hide another one.
+/// Order of rows in SQLite, and the condition for the rows of the next page. There is no OFFSET, so that rows added or
+/// removed between two pages neither repeat nor hide another one.
 struct KeysetOrder: Sendable {
     struct Term: Hashable, Sendable {
-        /// An SQL expression, a quoted column as a rule.
+        /// An SQL expression, usually a quoted column.
         let expression: String
         var descending = false
     }
 
-    /// Most significant first.
+    /// Terms, the most significant first.
     let terms: [Term]
-    /// Whether the terms tell any two rows apart; pages need that.
+    /// True if the terms distinguish any two rows; pages need that.
     let isTotal: Bool
 
-    /// What follows ORDER BY.
+    /// Text after ORDER BY.
     var clause: String {
         terms.map { $0.expression + ($0.descending ? " DESC" : "") }.joined(separator: ", ")
     }
@@ -24,7 +24,7 @@ struct KeysetOrder: Sendable {
     /// Result columns, two for each term, from which ``position(of:at:)`` reads.
     var columns: [String] {
         terms.flatMap { term in
-            // Through a blob, as GRDB hands text over only up to its first NUL.
+            // Text is read as a blob, because GRDB cuts text at its first NUL.
             [
                 "typeof(\(term.expression))",
                 "CASE typeof(\(term.expression)) WHEN 'text' THEN CAST(\(term.expression) AS BLOB) "
@@ -33,7 +33,7 @@ struct KeysetOrder: Sendable {
         }
     }
 
-    /// The position of a row that has ``columns`` from `index` on.
+    /// Returns the position of a row whose columns from `index` on are ``columns``.
     func position(of row: Row, at index: Int) -> PagePosition {
         PagePosition(
             terms.indices.map { term in
@@ -48,8 +48,8 @@ struct KeysetOrder: Sendable {
             })
     }
 
-    /// The condition that holds for the rows after a position, with its values as `:after0` and so on.
-    /// - Throws: ``SearchRefusal/invalidPosition`` when the position is none of this order.
+    /// Returns the condition for the rows after a position, with its values as `:after0` and so on.
+    /// - Throws: ``SearchRefusal/invalidPosition`` when the position does not belong to this order.
     func condition(
         after position: PagePosition
     ) throws(SearchRefusal) -> (sql: String, arguments: StatementArguments) {
@@ -79,7 +79,7 @@ struct KeysetOrder: Sendable {
 }
 
 extension StoreValue {
-    /// For binding; text as a blob, to be cast in the statement.
+    /// Value for binding; text as a blob, to be cast in the statement.
     var databaseValue: DatabaseValue {
         switch self {
         case .null: .null

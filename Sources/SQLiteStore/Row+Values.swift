@@ -1,10 +1,10 @@
 import Foundation
 import GRDB
 
-/// Columns of a row whatever they hold. GRDB ends the process when a column does not convert to the type that is asked
-/// for, and in SQLite any row may hold any type in any column.
+/// Columns of a row, whatever their type. GRDB ends the process when a column cannot be converted to the requested
+/// type, and in SQLite any row may hold any type in any column.
 extension Row {
-    /// The bytes of a text or blob column; empty for anything else.
+    /// Returns the bytes of a text or blob column; empty for any other.
     func bytes(_ index: Int) -> Data {
         switch (self[index] as DatabaseValue).storage {
         case .blob(let data): data
@@ -13,7 +13,7 @@ extension Row {
         }
     }
 
-    /// The text of a column, numbers as they are written; empty for NULL.
+    /// Returns the text of a column, numbers in their written form; empty for NULL.
     func text(_ index: Int) -> String {
         switch (self[index] as DatabaseValue).storage {
         case .string(let text): text
@@ -24,7 +24,7 @@ extension Row {
         }
     }
 
-    /// The number of a column; 0 for anything that is none, or does not fit.
+    /// Returns the number of a column; 0 for any other value, or one that does not fit.
     func integer(_ index: Int) -> Int64 {
         switch (self[index] as DatabaseValue).storage {
         case .int64(let number): number
@@ -34,10 +34,10 @@ extension Row {
         }
     }
 
-    /// A size that the database counted, from 0 on.
+    /// Returns a size that the database counted, at least 0.
     func count(_ index: Int) -> Int { Int(clamping: Swift.max(0, integer(index))) }
 
-    /// Whether a column holds a number other than 0, as Django reads a boolean.
+    /// Returns whether a column holds a number other than 0, as Django reads a boolean.
     func flag(_ index: Int) -> Bool {
         switch (self[index] as DatabaseValue).storage {
         case .double(let number): number != 0

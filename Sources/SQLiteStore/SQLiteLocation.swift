@@ -1,8 +1,8 @@
-/// The place of a SQLite database.
+/// Location of a SQLite database.
 package enum SQLiteLocation: Hashable, Sendable, CustomStringConvertible {
     /// A private database that ends with the process.
     case memory
-    /// A file path.
+    /// A database in the file at a path.
     case file(String)
 
     package var description: String {

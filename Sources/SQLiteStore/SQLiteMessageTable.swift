@@ -2,7 +2,7 @@ import Foundation
 import GRDB
 import Store
 
-/// The statements of a table of messages in SQLite, internal or external. Names are quoted where they need it.
+/// Statements for a table of messages in SQLite, internal or external. Names are quoted where necessary.
 struct SQLiteMessageTable: Sendable {
     let name: String
     let id: String
@@ -11,7 +11,7 @@ struct SQLiteMessageTable: Sendable {
     let response: String
     let at: String
 
-    /// Stores an exchange under the user's key and the instant as the table has them.
+    /// Stores an exchange, with the user's key and the instant in the table's own form.
     func insert(_ exchange: StoredMessage, user key: String, at instant: DatabaseValue, _ db: Database) throws {
         try db.execute(
             sql: """
@@ -23,9 +23,9 @@ struct SQLiteMessageTable: Sendable {
 
     /// Returns a page of the user's exchanges, newest first.
     ///
-    /// The page's rows are chosen by their keys alone, and their texts are cut where they are read, so that no row costs
-    /// more than the page may hold.
-    /// - Parameter instant: reads ``at``.
+    /// The page's rows are selected by their keys alone, and their texts are cut while they are read, so that no row
+    /// costs more than the page may hold.
+    /// - Parameter instant: Reads ``at``.
     func page(
         user key: String, within bounds: MessagePageBounds, after: PagePosition?, _ db: Database,
         instant: (DatabaseValue) -> Date
@@ -67,14 +67,15 @@ struct SQLiteMessageTable: Sendable {
         return MessagePage(messages: messages, next: nil)
     }
 
-    /// The bytes of a text as far as a page holds them: half of it, and what the other text leaves.
+    /// Returns the expression for a text as far as a page holds it: half of the size, and what the other text does not
+    /// need.
     private func cut(_ column: String, beside other: String) -> String {
         "substr(CAST(\(column) AS BLOB), 1, max(:half, :exchange - \(length(other))))"
     }
 
     private func length(_ column: String) -> String { "coalesce(length(CAST(\(column) AS BLOB)), 0)" }
 
-    /// Removes all of the user's exchanges; returns how many.
+    /// Removes all of the user's exchanges; returns their number.
     func delete(user key: String, _ db: Database) throws -> Int {
         try db.execute(sql: "DELETE FROM \(name) WHERE \(user) = ?", arguments: [key])
         return db.changesCount

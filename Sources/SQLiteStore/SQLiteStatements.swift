@@ -3,7 +3,7 @@ import GRDB
 import GRDBSQLite
 package import Store
 
-/// Runs statements of the configuration on a SQLite connection that may only read.
+/// Execution of configured statements on a read-only SQLite connection.
 struct SQLiteStatements: Sendable {
     let reader: any DatabaseReader
 
@@ -44,7 +44,7 @@ struct SQLiteStatements: Sendable {
                     try await Task.sleep(for: timeout)
                     return nil
                 }
-                // Leaving cancels the other: the query is interrupted, or the wait ends.
+                // Leaving cancels the other task: the query is interrupted, or the timer ends.
                 defer { group.cancelAll() }
                 guard let rows = try await group.next() ?? nil else {
                     throw StoreError(.timeout, "database: the statement took longer than \(timeout)")
@@ -65,7 +65,7 @@ struct SQLiteStatements: Sendable {
     private static func rows(
         of prepared: Statement, _ arguments: [StoreValue], limit: Int
     ) throws -> StatementRows {
-        // By hand, as GRDB cuts text at its first NUL in both directions.
+        // Bound and read with SQLite's functions, because GRDB cuts text at its first NUL in both directions.
         let handle = prepared.sqliteStatement
         sqlite3_reset(handle)
         defer {
@@ -125,7 +125,8 @@ struct SQLiteStatements: Sendable {
             message: sqlite3_db_handle(handle).map { String(cString: sqlite3_errmsg($0)) })
     }
 
-    /// SQLite's rules of column affinity, section 3.1 of its "Datatypes", without the affinities that admit several.
+    /// Returns the type for a declared one by SQLite's rules of column affinity, section 3.1 of its "Datatypes",
+    /// without the affinities that allow several types.
     private static func type(declared text: String) -> StatementType? {
         let declared = text.uppercased()
         if declared.contains("BOOL") { return .boolean }
@@ -135,11 +136,11 @@ struct SQLiteStatements: Sendable {
         return nil
     }
 
-    /// What the statement itself is to blame for, apart from what the database is.
+    /// Returns the refusal for an error that the statement itself causes; any other error is translated.
     private static func refusal(_ error: any Error) -> any Error {
         guard let failure = error as? DatabaseError else { return error }
         switch failure.resultCode {
-        // Also what GRDB says of several statements, and SQLite of a division by a text or a name that is not there.
+        // These include GRDB's error for several statements, and SQLite's for a division by a text or an unknown name.
         case .SQLITE_ERROR, .SQLITE_MISUSE, .SQLITE_RANGE, .SQLITE_MISMATCH, .SQLITE_TOOBIG:
             return StatementRefusal.rejected(failure.message ?? failure.resultCode.description)
         default: return SQLiteStore.translate(error)

@@ -24,7 +24,7 @@ extension SQLiteStore {
         let (grams, byWords, byGrams) = try await read { db in
             var grams = QuestionGrams(question)
             grams.add(try words.list.filter { try !Self.isKnown($0, db) })
-            // Where words say it all, the index of words puts them in order.
+            // Where words suffice for the question, their index alone determines the order.
             let count = grams.isEmpty ? limit : PassageRanking.candidates(limit)
             return (
                 grams, try Self.candidates(words.expression, in: "passage_words", count, db),
@@ -34,7 +34,7 @@ extension SQLiteStore {
         return PassageRanking.merged(words: byWords, grams: byGrams, grams, limit: limit)
     }
 
-    /// Whether a word is in any passage.
+    /// Returns whether a word occurs in any passage.
     private static func isKnown(_ word: String, _ db: Database) throws -> Bool {
         try Int.fetchOne(
             db.cachedStatement(sql: "SELECT 1 FROM passage_words WHERE passage_words MATCH ? LIMIT 1"),
@@ -46,7 +46,7 @@ extension SQLiteStore {
         _ expression: String, in index: String, _ limit: Int, _ db: Database
     ) throws -> [PassageCandidate] {
         guard !expression.isEmpty else { return [] }
-        // A word in the title says more about a passage than one in its text. A letter says less than a word.
+        // A word in the title weighs more than one in the text. A gram weighs less than a word.
         let rank = index == "passage_words" ? "-bm25(passage_words, 3.0, 1.0)" : "-0.4 * bm25(passage_grams)"
         return try Row.fetchAll(
             db.cachedStatement(

@@ -3,8 +3,8 @@ import GRDB
 import Store
 
 extension SQLiteStore {
-    /// Brings the schema up to date. Two processes may start at once: the one that loses the race finds the tables
-    /// made, so a failure counts only if the schema is still incomplete afterwards.
+    /// Migrates the schema. Two processes may start at once: the one that loses the race finds the tables created, so
+    /// that an error counts only if the schema is still incomplete afterwards.
     static func migrate(_ database: any DatabaseWriter, at location: SQLiteLocation) throws {
         let migrator = Self.migrator
         if try database.read(migrator.hasBeenSuperseded) {
@@ -151,12 +151,13 @@ extension SQLiteStore {
         return migrator
     }
 
-    /// Returns the grams of a passage as its full-text index takes them: words of letters beyond ASCII or in lower case.
+    /// Returns the grams of a passage, as words of its full-text index: words with letters beyond ASCII or in lower
+    /// case.
     static func grams(title: String, text: String) -> String {
         TextGrams.indexed(title + "\n" + text).joined(separator: " ")
     }
 
-    /// A full-text index over columns of a table, without a copy of the text, kept current by triggers.
+    /// Creates a full-text index over columns of a table, without a copy of the text, kept current by triggers.
     private static func createIndex(
         _ db: Database, named index: String, table: String, columns: [String], tokenizer: String
     ) throws {

@@ -7,13 +7,15 @@ extension SQLiteStore {
         guard let model = models.first(where: { $0.key == request.model }) else { return nil }
         let searched = model.columns(request.columns)
         if let pattern = TrigramPhrase.expression(request.query, columns: searched) {
-            // The index yields rows in id order, so the first matches end the walk; CROSS keeps it outermost.
+            // The index yields rows in id order, so that reading ends with the page; CROSS JOIN makes SQLite read it
+            // first.
             return try await search(
                 request, model, searched,
                 source: "\(model.index) CROSS JOIN \(model.table) AS row ON row.id = \(model.index).rowid",
                 id: "\(model.index).rowid", condition: "\(model.index) MATCH :pattern", ["pattern": pattern])
         }
-        // The first rows have most letters; only a search that they do not satisfy waits for its turn to read them all.
+        // Common letters are found in the first rows; only a search that needs more than these waits for its turn to
+        // read all of them.
         var head = "id <= (SELECT max(id) FROM (SELECT id FROM \(model.table) ORDER BY id LIMIT :head))"
         var arguments: StatementArguments = ["head": SearchScans.headRows]
         if let after = request.after, case .integer(let last)? = after.values.first {

@@ -2,14 +2,14 @@ import GRDB
 package import Store
 
 extension SQLiteStore {
-    /// Rows taken up between two reports of progress.
+    /// Number of rows indexed between two reports of progress.
     private static let indexBatch: Int64 = 20_000
 
     package func searchIndexes() async throws -> [SearchIndexStatus] {
         models.map { SearchIndexStatus(model: $0.key, state: .maintained, detail: "by triggers") }
     }
 
-    /// Never needed in ordinary life, as triggers keep the index; after a crash of the disk it is.
+    /// Rebuilds the index. Needed only after the disk was damaged, because triggers keep the index current.
     package func buildSearchIndex(
         model key: String, progress: @escaping @Sendable (IndexProgress) -> Void
     ) async throws -> IndexReport {
@@ -17,7 +17,7 @@ extension SQLiteStore {
             throw StoreError(.unsupported, "no model \"\(key)\"")
         }
         let columns = model.columns.joined(separator: ", ")
-        // One transaction: a trigger that removes a row not yet taken up would harm the index.
+        // One transaction: a trigger that removes a row not indexed yet would damage the index.
         return try await write { db in
             let total = try Int.fetchOne(db, sql: "SELECT count(*) FROM \(model.table)") ?? 0
             try db.execute(sql: "INSERT INTO \(model.index)(\(model.index)) VALUES ('delete-all')")

@@ -12,12 +12,12 @@ package final class SQLiteStore: Store {
     let database: any DatabaseWriter
     let models: [SearchModel]
     let scans = SearchScans()
-    /// The file that was opened; nil for a database in memory.
+    /// Identity of the opened file; nil for a database in memory.
     private let file: FileIdentity?
 
     package var searchModels: [String] { models.map(\.key) }
 
-    /// Opens the database, creating the file where there is none, and brings its schema up to date.
+    /// Opens the database, creating the file if it does not exist, and migrates its schema.
     /// - Throws: ``StoreError`` naming the database and the reason.
     package init(at location: SQLiteLocation) throws(StoreError) {
         self.location = location
@@ -34,7 +34,7 @@ package final class SQLiteStore: Store {
                 database = try DatabaseQueue(configuration: configuration)
                 file = nil
             case .file(let path):
-                // Owner only from the start: the file holds password hashes and messages.
+                // Readable by the owner only, from the start: the file holds password hashes and messages.
                 try Self.createPrivately(path: path)
                 database = try DatabasePool(path: path, configuration: configuration)
                 file = FileIdentity(path)
@@ -48,17 +48,19 @@ package final class SQLiteStore: Store {
     }
 
     package func checkHealth() async throws {
-        // Open connections go on with a file that was moved away; what is written there is lost.
+        // Open connections keep using a file that was moved away; what is written there is lost.
         if case .file(let path) = location, FileIdentity(path) != file {
             throw StoreError(.cannotOpen, "database \(path): the file was moved away or replaced")
         }
         _ = try await read { db in try Int.fetchOne(db, sql: "SELECT count(*) FROM (SELECT 1 FROM account LIMIT 1)") }
     }
 
-    /// Writes the log back first, so that the file alone is the whole database and can be copied.
+    /// Closes the database. The write-ahead log is written back first, so that the file alone is the complete database
+    /// and can be copied.
     package func close() async throws {
         if let pool = database as? DatabasePool {
-            // What a reader of another process still needs stays in the log, and nothing is waited for or lost.
+            // Frames that a reader of another process still needs stay in the log: the checkpoint does not wait, and
+            // nothing is lost.
             _ = try? await pool.writeWithoutTransaction { db in try db.checkpoint(.passive) }
         }
         try database.close()
@@ -89,11 +91,11 @@ package final class SQLiteStore: Store {
         return StoreError(kind(of: error), "cannot open database \(location): \(reason)")
     }
 
-    /// A ``StoreError`` for SQLite's failures; cancellation and errors of our own pass unchanged.
+    /// Returns a ``StoreError`` for SQLite's errors; cancellation and the server's own errors are returned unchanged.
     static func translate(_ error: any Error) -> any Error {
         guard let error = error as? DatabaseError else { return error }
         if error.resultCode == .SQLITE_INTERRUPT || error.resultCode == .SQLITE_ABORT { return CancellationError() }
-        // SQLite's message describes the failure; the statement, which may hold user data, stays out.
+        // SQLite's message describes the error; the statement, which may contain user data, is left out.
         return StoreError(kind(of: error), "database: \(error.message ?? error.resultCode.description)")
     }
 
@@ -110,8 +112,8 @@ package final class SQLiteStore: Store {
     }
 }
 
-/// Text that reaches SQLite and comes back whole, NUL included: bound as a blob and cast in the statement
-/// (`CAST(? AS TEXT)`), read through `CAST(column AS BLOB)`.
+/// Text that passes through SQLite unchanged, NUL included: bound as a blob and cast in the statement (`CAST(? AS
+/// TEXT)`), read through `CAST(column AS BLOB)`.
 enum VerbatimText {
     static func bind(_ text: String) -> Data { Data(text.utf8) }
     static func read(_ data: Data) -> String { String(decoding: data, as: UTF8.self) }

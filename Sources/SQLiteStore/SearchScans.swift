@@ -3,16 +3,17 @@ import GRDB
 import MCPServer
 import Store
 
-/// Bounds how many searches read a whole table at one time; later ones wait in order of arrival.
+/// Limit on the searches that read a whole table at the same time; further ones wait in order of arrival.
 struct SearchScans: Sendable {
-    /// How many rows a search looks at before it counts as a scan: enough for letters that every other row has.
+    /// Number of rows that a search may read before it counts as a scan: enough for letters that every other row has.
     static let headRows = 2000
 
-    /// How many at one time.
+    /// Largest number of scans at a time.
     let limit: Int
     private let limiter: CallLimiter
 
-    /// Half of the processors at once, and never all connections of a pool, so that what is quick is still answered.
+    /// Default limit: half of the processors, and fewer than the connections of a pool, so that quick queries are still
+    /// answered.
     static var standardLimit: Int {
         let readers = GRDB.Configuration().maximumReaderCount
         return max(1, min(ProcessInfo.processInfo.activeProcessorCount / 2, readers - 1))
@@ -23,7 +24,7 @@ struct SearchScans: Sendable {
         limiter = CallLimiter(limit: limit, queueLimit: queueLimit)
     }
 
-    /// Searches that read a whole table now.
+    /// Number of scans in progress.
     var running: Int { limiter.running }
 
     /// - Throws: ``SearchRefusal/tooManyScans``; `CancellationError` when the task is cancelled while it waits.

@@ -1,22 +1,23 @@
-/// What the trigram index is asked for: candidates, which are compared with the whole query afterwards.
+/// Full-text expressions for the trigram index. They find candidates, which are compared with the whole query
+/// afterwards.
 enum TrigramPhrase {
-    /// How many scalars of the query are looked at; the rest is only compared.
+    /// Largest number of scalars of the query that are looked up in the index; the rest is only compared.
     private static let indexedPrefix = 64
-    /// Up to so many trigrams are asked for as one phrase.
+    /// Largest number of trigrams that are looked up as one phrase.
     private static let phraseTrigrams = 6
-    /// Of more, the rarest: every list that is opened costs, those of frequent trigrams most, and four rare ones leave
-    /// few candidates.
+    /// Number of trigrams that are looked up of longer queries, the rarest ones: each list costs, those of frequent
+    /// trigrams most, and four rare ones leave few candidates.
     private static let rarestTrigrams = 4
 
-    /// How frequent the letters from a to z are in text, in hundredths of a percent; what is not listed is rare.
+    /// Frequencies of the letters from a to z in text, in hundredths of a percent; other characters count as rare.
     private static let frequencies: [UInt16] = [
         820, 150, 280, 430, 1270, 220, 200, 610, 700, 15, 80, 400, 240, 670, 750, 190, 10, 600, 630, 910, 280, 100, 240,
         20, 200, 10,
     ]
 
-    /// The full-text expression for a literal substring of one of the columns, or `nil` when the index cannot answer:
-    /// fewer than three scalars make no trigram, SQLite reads an expression only up to a NUL, and U+FFFD may stand for
-    /// bytes that are no UTF-8.
+    /// Returns the full-text expression for a literal substring of one of the columns; nil when the index cannot
+    /// answer: fewer than three scalars do not make a trigram, SQLite reads an expression only up to a NUL, and U+FFFD
+    /// may stand for bytes that are not UTF-8.
     static func expression(_ query: String, columns: [String]) -> String? {
         let scalars = Array(query.unicodeScalars.prefix(indexedPrefix))
         guard scalars.count >= 3, !scalars.contains("\0"), !scalars.contains("\u{FFFD}") else { return nil }

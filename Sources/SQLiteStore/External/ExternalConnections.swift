@@ -3,16 +3,16 @@ import GRDB
 import NIOConcurrencyHelpers
 import Store
 
-/// Connections to an external file, which its owner may move away or replace by another in its place.
+/// Connections to an external file, which its owner may move away or replace.
 ///
-/// An open connection goes on with the file that it has, whatever the path names by then; so before each use the path is
-/// looked at, and another file there is opened anew.
+/// An open connection keeps using its file, whatever the path names by then. So the path is checked before each use,
+/// and another file is opened anew.
 final class ExternalConnections: Sendable {
     private struct Open {
         var file: FileIdentity
         var reader: DatabasePool
         var writer: DatabaseQueue?
-        /// No call may follow.
+        /// True once the connections are closed; no call may follow.
         var isClosed = false
     }
 
@@ -21,7 +21,7 @@ final class ExternalConnections: Sendable {
     private let isWriting: Bool
     private let state: NIOLockedValueBox<Open>
 
-    /// - Parameter isWriting: whether there is a connection that writes.
+    /// - Parameter isWriting: True if a connection for writing is opened too.
     /// - Throws: `DatabaseError`, ``StoreError``.
     init(path: String, isWriting: Bool, busyTimeout: TimeInterval) throws {
         self.path = path
@@ -30,10 +30,10 @@ final class ExternalConnections: Sendable {
         state = NIOLockedValueBox(try Self.open(path, isWriting, busyTimeout))
     }
 
-    /// Read-only connections to the file that is at the path now.
+    /// Returns read-only connections to the file that is at the path now.
     func reader() throws -> DatabasePool { try current().reader }
 
-    /// The connection that writes; nil where there is none.
+    /// Returns the connection for writing; nil where there is none.
     func writer() throws -> DatabaseQueue? { try current().writer }
 
     func close() throws {
@@ -62,7 +62,7 @@ final class ExternalConnections: Sendable {
         configuration.readonly = true
         configuration.busyMode = .timeout(busyTimeout)
         configuration.prepareDatabase { db in try FoldedNeedle.register(in: db) }
-        // A pool that may not write leaves the journal mode alone.
+        // A read-only pool leaves the journal mode unchanged.
         let reader = try DatabasePool(path: path, configuration: configuration)
         guard let file = FileIdentity(path) else {
             throw StoreError(.cannotOpen, "database \(path): the file is not there")
@@ -81,12 +81,12 @@ final class ExternalConnections: Sendable {
     }
 }
 
-/// Which file a path names.
+/// Identity of the file that a path names.
 struct FileIdentity: Hashable, Sendable {
     private let device: UInt64
     private let number: UInt64
 
-    /// Nil: there is none.
+    /// Reads the identity; nil when there is no file at the path.
     init?(_ path: String) {
         var status = stat()
         guard stat(path, &status) == 0 else { return nil }

@@ -1,22 +1,22 @@
 import Foundation
 import GRDB
 
-/// What the state database knows of a external index; the row of table `side_index`.
+/// Record of an external index in the state database: a row of table `side_index`.
 struct ExternalIndexRecord: Sendable {
     /// Number in the names of the index's tables; 0: there is none.
     var generation: Int64
-    /// The generation that is being made, or was when its maker died; 0: none.
+    /// Generation that is being built, or was when its builder died; 0: none.
     var building: Int64
-    /// What the index is of: table, key and columns.
+    /// Definition of the index: table, key and columns.
     var definition: String
-    /// The external file's, from before its rows were read.
+    /// Fingerprint of the external file, taken before its rows were read.
     var fingerprint: String
     var rows: Int
-    /// The greatest key taken up.
+    /// Greatest key in the index.
     var lastID: Int64
-    /// Rows changed or removed since the index was built; their old text is still in it.
+    /// Number of rows changed or removed since the index was built; their old text is still in it.
     var outdated: Int
-    /// When the rows were last compared with the table.
+    /// Time of the last comparison with the table.
     var checkedAt: Date
 
     init?(_ db: Database, model: String) throws {
@@ -37,9 +37,9 @@ struct ExternalIndexRecord: Sendable {
         checkedAt = Date(milliseconds: row[7])
     }
 
-    /// The full-text table of a generation.
+    /// Returns the name of a generation's full-text table.
     static func text(_ generation: Int64) -> String { "side_text_\(generation)" }
-    /// The table of the digests of a generation's rows.
+    /// Returns the name of the table with the digests of a generation's rows.
     static func digests(_ generation: Int64) -> String { "side_row_\(generation)" }
 
     static func create(_ generation: Int64, columns: Int, in db: Database) throws {
@@ -58,10 +58,10 @@ struct ExternalIndexRecord: Sendable {
     }
 }
 
-/// Whether a database file is as it was: sizes and times of the file and its write-ahead log.
+/// Fingerprint that changes when a database file may have changed: sizes and times of the file and its write-ahead log.
 ///
-/// Every commit writes to one of the two. A checkpoint does as well, so a file may seem changed that is not; the
-/// comparison that follows finds nothing then.
+/// Every commit writes to one of the two. A checkpoint does so too, so that an unchanged table may seem changed; the
+/// comparison that follows then finds no difference.
 enum FileFingerprint {
     static func of(_ path: String) -> String {
         [path, path + "-wal"].map { path in
@@ -70,7 +70,7 @@ enum FileFingerprint {
             return "\(status.st_ino):\(status.st_size):\(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
         }.joined(separator: "|")
     }
-    /// Whether two fingerprints are of one file, changed or not.
+    /// Returns whether two fingerprints belong to the same file, changed or not.
     static func isSameFile(_ first: String, _ second: String) -> Bool {
         let ends: (Character) -> Bool = { $0 != ":" }
         return first.prefix(while: ends) == second.prefix(while: ends)

@@ -2,9 +2,9 @@ import Foundation
 import GRDB
 import GRDBSQLite
 
-/// A run of rows of an external table, in the order of their keys, with the text that an index takes up.
+/// A range of rows of an external table, in the order of their keys, with the text that is indexed.
 struct ExternalIndexRows: Sendable {
-    /// A row's column in ``bytes``; nil for NULL.
+    /// Place of a row's column in ``bytes``; nil for NULL.
     typealias Extent = Range<Int>?
 
     private(set) var ids: [Int64] = []
@@ -13,15 +13,15 @@ struct ExternalIndexRows: Sendable {
     private var extents: [Extent] = []
     private var bytes: [UInt8] = []
     private let columns: Int
-    /// Whether the table goes on behind the last row.
+    /// True if the table has more rows after the last one.
     private(set) var hasMore = false
 
-    /// Rows and bytes of one run: a read so short that the site's writers do not notice.
+    /// Largest number of rows of one range: reading it is so short that it does not hold up the site's writers.
     private static let maximumRows = 20_000
     private static let maximumBytes = 8 << 20
 
-    /// Reads the rows after a key. `source`: a statement of the key and the columns with the key to go on from as its
-    /// parameter, in the order of the keys.
+    /// Reads the rows after a key. `source` is a statement that returns the key and the columns in the order of the
+    /// keys; its parameter is the key after which it begins.
     init(after last: Int64, columns: Int, source: Statement) throws {
         self.columns = columns
         let handle = source.sqliteStatement
@@ -46,11 +46,11 @@ struct ExternalIndexRows: Sendable {
 
     private mutating func append(_ handle: OpaquePointer) {
         ids.append(sqlite3_column_int64(handle, 0))
-        // FNV-1a, with each column's length in front: 64 bits tell a row's versions apart.
+        // FNV-1a with each column's length in front: 64 bits suffice to distinguish versions of a row.
         var digest: UInt64 = 0xCBF2_9CE4_8422_2325
         func mix(_ byte: UInt8) { digest = (digest ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
         for column in 1...CInt(columns) {
-            // Numbers as their text, as the search compares them.
+            // Numbers are read as text, as the search compares them.
             guard let start = sqlite3_column_blob(handle, column) else {
                 let isNull = sqlite3_column_type(handle, column) == SQLITE_NULL
                 extents.append(isNull ? nil : bytes.count..<bytes.count)
@@ -66,8 +66,8 @@ struct ExternalIndexRows: Sendable {
         digests.append(Int64(bitPattern: digest))
     }
 
-    /// Adds the rows at these places to a generation. A row taken up before is superseded: its old text stays and finds
-    /// it too, which the comparison with the table then rejects.
+    /// Adds the rows at these places to a generation. An earlier version of a row is superseded: its old text stays in
+    /// the index and still finds the row, which the comparison with the table then rejects.
     func insert(_ places: some Sequence<Int>, into generation: Int64, _ db: Database) throws {
         let names = (0..<columns).map { ", c\($0)" }.joined()
         let marks = String(repeating: ", ?", count: columns)
@@ -86,7 +86,7 @@ struct ExternalIndexRows: Sendable {
                 sqlite3_bind_int64(digest.sqliteStatement, 2, digests[place])
                 try step(digest.sqliteStatement)
             }
-            // The statement outlives the bytes.
+            // The statement outlives the bytes bound to it.
             sqlite3_clear_bindings(text.sqliteStatement)
         }
     }

@@ -2,20 +2,20 @@ import Foundation
 import GRDB
 import Store
 
-/// Trigram indexes over external tables, kept in our own database.
+/// Trigram indexes over external tables, kept in the server's own database.
 ///
-/// The external database has no triggers of ours, so an index is compared with its table as a whole: `update` reads
-/// every row, and takes up those whose digest differs. What it finds is always verified against the table.
+/// The server has no triggers in the external database, so an index is compared with its table as a whole: `update`
+/// reads every row, and indexes those whose digest differs. Rows found by an index are always verified in the table.
 struct ExternalIndexes: Sendable {
-    /// A table that can have a external index.
+    /// A table that can have an external index.
     struct Source: Hashable, Sendable {
         let model: String
         let table: String
-        /// The column of the rows' numbers, which order the index as well.
+        /// Column of the rows' numbers, by which the index is ordered too.
         let key: String
-        /// Whether a row keeps its number for good.
+        /// True if a row keeps its number permanently.
         let isKeyKept: Bool
-        /// Searched columns, first those of `search_any`.
+        /// Searched columns, those of `search_any` first.
         let columns: [String]
 
         var select: String {
@@ -25,20 +25,20 @@ struct ExternalIndexes: Sendable {
         }
     }
 
-    /// Our own database.
+    /// The server's own database.
     let state: any DatabaseWriter
-    /// The external one, for reading.
+    /// The external database, for reading.
     let external: ExternalSQLite
 
     private var path: String { external.path }
 
-    /// A run that dies is forgotten after so long.
+    /// Time in seconds after which an interrupted build is ignored.
     private static let lease: TimeInterval = 120
 
-    /// What an index of the table as it is now is an index of; one of another definition says nothing about its rows.
+    /// Returns the definition that an index of the table must have; an index with another one is not used.
     func definition(of source: Source) async throws -> String {
         var parts = [source.table, source.key] + source.columns
-        // Numbers that may be given anew are those of one version of the schema.
+        // Row numbers that may be reassigned are valid only for one version of the schema.
         if !source.isKeyKept { parts.append("\(try await external.schemaVersion())") }
         return parts.joined(separator: "\u{1F}")
     }
@@ -47,16 +47,16 @@ struct ExternalIndexes: Sendable {
         try await state.read { db in try ExternalIndexRecord(db, model: source.model) }
     }
 
-    /// Makes an index anew; searches use the old one until the new one is whole.
+    /// Rebuilds an index; searches use the old one until the new one is complete.
     func build(_ source: Source, progress: @escaping @Sendable (IndexProgress) -> Void) async throws -> IndexReport {
         try await leased(source) {
             let started = Date()
-            // As all of this is from before the first row is read, a change meanwhile makes the index outdated.
+            // All of this is read before the first row, so that a change meanwhile makes the index outdated.
             let fingerprint = FileFingerprint.of(path)
             let definition = try await self.definition(of: source)
             let generation = try await state.write { db in
                 let record = try ExternalIndexRecord(db, model: source.model)
-                // What a maker left behind that died.
+                // Remains of a build whose process died.
                 if let record { try ExternalIndexRecord.drop(record.building, in: db) }
                 let generation =
                     1 + (try Int64.fetchOne(db, sql: "SELECT max(max(generation), max(building)) FROM side_index") ?? 0)
@@ -83,7 +83,8 @@ struct ExternalIndexes: Sendable {
         }
     }
 
-    /// Takes up what differs; builds where there is no index of that definition, or where much of it is outdated.
+    /// Indexes the rows that differ; rebuilds the index where none of that definition exists, or where much of it is
+    /// outdated.
     func update(_ source: Source, progress: @escaping @Sendable (IndexProgress) -> Void) async throws -> IndexReport {
         guard let record = try await record(of: source), record.generation != 0,
             try await record.definition == definition(of: source), record.outdated <= 1000 + record.rows / 4
@@ -128,7 +129,7 @@ struct ExternalIndexes: Sendable {
         while true {
             try Task.checkCancellation()
             let last = filled.lastID
-            // A short read each: a long one would keep the site from writing.
+            // Several short reads: one long read would keep the site from writing.
             let rows = try await external.read { db in
                 try ExternalIndexRows(after: last, columns: columns, source: db.cachedStatement(sql: select))
             }
@@ -162,7 +163,7 @@ struct ExternalIndexes: Sendable {
         return filled
     }
 
-    /// Joins the index's segments, a little in each transaction, until few are left: every search opens them all.
+    /// Merges the index's segments, a little in each transaction, until few are left: every search opens all of them.
     private func merge(
         _ generation: Int64, _ source: Source, _ progress: @Sendable (IndexProgress) -> Void
     ) async throws {
@@ -173,7 +174,8 @@ struct ExternalIndexes: Sendable {
                 let before = db.totalChangesCount
                 try db.execute(sql: "INSERT INTO \(text)(\(text), rank) VALUES ('merge', 2000)")
                 try Self.renewLease(source.model, db)
-                // FTS5 writes nothing but the command's own two changes when there is nothing to merge; the lease is one.
+                // FTS5 changes only the two rows of the command itself when nothing is left to merge; the third change
+                // is the lease.
                 return db.totalChangesCount - before < 3
             }
             if isDone { return }
@@ -206,7 +208,7 @@ struct ExternalIndexes: Sendable {
     }
 
     private func release(_ source: Source) async {
-        // In a task of its own, as a cancelled one may not write. What fails here ends by itself.
+        // In a task of its own, because a cancelled one cannot write. If it fails, the lease expires.
         let state = state
         _ = try? await Task {
             try await state.write { db in

@@ -1,19 +1,19 @@
 import GRDB
 import Store
 
-/// The parts of the statements that search a configured model; made once.
+/// Parts of the statements that search a configured model, made once.
 struct ExternalModelStatements: Sendable {
     let model: ExternalModel
-    /// Columns read for display and URL, in the order of the result.
+    /// Columns for name and URL, in the order of the result.
     let read: [String]
-    /// The model's order, and by its key where that leaves rows equal.
+    /// Order of the model, extended by its key where it leaves rows equal.
     let order: KeysetOrder
-    /// What a external index takes up; nil where the table can have none.
+    /// Source of the external index; nil where the table cannot have one.
     let index: ExternalIndexes.Source?
     private let matchesAll: String
     private let matchesDisplay: String
     private let conditions: [String]
-    /// What ``conditions`` need beside `:viewer`.
+    /// Arguments of ``conditions`` beside `:viewer`.
     let arguments: [(name: String, value: DatabaseValue)]
 
     init(_ model: ExternalModel, primaryKey: [String], rowNumber: ExternalTable.RowNumber?) {
@@ -42,9 +42,9 @@ struct ExternalModelStatements: Sendable {
         matchesDisplay = Self.matches(model.display.columns)
     }
 
-    /// A statement with `:needle`, `:limit`, what ``arguments`` has, for owned models `:viewer`, and what `further`
-    /// names. The columns of ``read`` come first, then those of ``order``.
-    /// - Parameter candidates: only rows with the keys of the JSON array `:candidates` are looked at.
+    /// Returns a statement with the arguments `:needle`, `:limit`, those in ``arguments``, for owned models `:viewer`,
+    /// and those of `further`. The columns of ``read`` come first, then those of ``order``.
+    /// - Parameter candidates: True if only rows with the keys of the JSON array `:candidates` are read.
     func search(_ columns: SearchColumns, further: [String] = [], candidates: Bool = false) -> String {
         let matches =
             switch columns {
@@ -53,7 +53,7 @@ struct ExternalModelStatements: Sendable {
             }
         var source = "\(SQLIdentifier(model.table)) AS row"
         if candidates, let index {
-            // CROSS keeps the candidates outermost, whatever else the planner thinks of.
+            // CROSS JOIN makes SQLite read the candidates first, whatever its planner prefers.
             source =
                 "json_each(:candidates) AS candidate CROSS JOIN \(source) "
                 + "ON \(Self.column(index.key)) = candidate.value"
@@ -66,14 +66,15 @@ struct ExternalModelStatements: Sendable {
             """
     }
 
-    /// Whether the rows come by the key of the index: 1 ascending, -1 descending, 0 otherwise.
+    /// Direction of the rows in the key of the index: 1 ascending, -1 descending, 0 neither.
     var keyDirection: Int {
         guard let index, let first = order.terms.first, order.isTotal, first.expression == Self.column(index.key)
         else { return 0 }
         return first.descending ? -1 : 1
     }
 
-    /// The condition for keys up to the one that `:headRows` rows lead to, after `:headAfter` where a page goes on.
+    /// Returns the condition that limits the keys to the first `:headRows` rows, after `:headAfter` where a page
+    /// continues.
     func head(goesOn: Bool) -> String {
         guard let index else { return "TRUE" }
         let (key, table) = (SQLIdentifier(index.key), SQLIdentifier(model.table))
@@ -91,7 +92,8 @@ struct ExternalModelStatements: Sendable {
 
     private static func column(_ name: String) -> String { "row.\(SQLIdentifier(name))" }
 
-    /// What every found row fulfils. The configured values are bound, never written into the statement.
+    /// Returns the conditions that found rows must meet. The configured values are bound, never written into the
+    /// statement.
     private static func conditions(
         _ model: ExternalModel, _ arguments: inout [(name: String, value: DatabaseValue)]
     ) -> [String] {

@@ -40,7 +40,8 @@ extension ExternalSQLite {
         }
     }
 
-    /// The reverse of `storedID`: a key of 32 hexadecimal digits is a UUID, which sessions spell with hyphens.
+    /// Returns the id in the form that sessions use; the reverse of `storedID`. A key of 32 hexadecimal digits is a
+    /// UUID, which sessions spell with hyphens.
     private static func writtenID(_ stored: String) -> String {
         guard stored.utf8.count == 32, stored.allSatisfy(\.isHexDigit) else { return stored }
         var digits = Array(stored)

@@ -27,13 +27,13 @@ extension ExternalSQLite {
         }
         return try await read { db in
             try table.sqlite.page(user: Self.storedID(id), within: bounds, after: after, db) { value in
-                // A date that nobody can read must not hide what was said.
+                // An exchange with an unreadable date is still returned.
                 String.fromDatabaseValue(value).flatMap(DjangoTimestamp.date) ?? Date(timeIntervalSince1970: 0)
             }
         }
     }
 
-    /// Never: how long the site keeps its messages is the site's affair.
+    /// Does nothing: the site decides how long it keeps its messages.
     package func deleteMessages(before date: Date, limit: Int) async throws -> Int { 0 }
 
     package func deleteMessages(userID: String) async throws -> Int {

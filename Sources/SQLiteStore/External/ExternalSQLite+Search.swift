@@ -13,7 +13,8 @@ extension ExternalSQLite {
         guard search.mayFind else { return SearchPage(hits: [], next: nil) }
         let statements = search.statements
         if statements.keyDirection != 0 {
-            // The first rows have most letters; only a search that they do not satisfy waits for its turn.
+            // Common letters are found in the first rows; only a search that needs more rows than these waits for its
+            // turn.
             var arguments: StatementArguments = ["headRows": SearchScans.headRows]
             if let after = search.request.after { arguments += ["headAfter": after.values[0].databaseValue] }
             let page = try await self.page(
@@ -29,8 +30,8 @@ extension ExternalSQLite {
         search.page(of: try await rows(search, further: further, more, limit: search.request.limit + 1))
     }
 
-    /// Found rows by one statement.
-    /// - Parameter candidates: keys of the rows that are looked at; nil: all.
+    /// Returns the rows that one statement finds.
+    /// - Parameter candidates: Keys of the rows that are read; nil: all.
     func rows(
         _ search: ExternalSearch, further: [String] = [], _ more: StatementArguments = [:], candidates: [Int64]? = nil,
         limit: Int
@@ -58,15 +59,16 @@ extension ExternalSQLite {
         }
     }
 
-    /// A user's primary key as Django stores it in SQLite: UUIDs without hyphens, everything else as it is written.
+    /// Returns a user's primary key as Django stores it in SQLite: UUIDs without hyphens, everything else as it is
+    /// written.
     static func storedID(_ id: String) -> String {
         UUID(uuidString: id) == nil ? id : id.replacing("-", with: "").lowercased()
     }
 }
 
-/// A search as it is put to the tables.
+/// A search, translated for the tables.
 struct ExternalSearch: Sendable {
-    /// A row and where it is.
+    /// A found row with its position.
     struct Found: Sendable {
         let hit: SearchHit
         let position: PagePosition
@@ -77,10 +79,10 @@ struct ExternalSearch: Sendable {
     private(set) var arguments: StatementArguments
     /// Conditions beside those of every search.
     private(set) var further: [String] = []
-    /// False: the caller owns nothing here.
+    /// False if the caller does not own any rows.
     private(set) var mayFind = true
 
-    /// - Returns: nil when no model has the key.
+    /// - Creates a search; nil when no model has the key.
     /// - Throws: ``SearchRefusal``.
     init?(_ request: SearchRequest, of models: [ExternalModelStatements]) throws(SearchRefusal) {
         guard let statements = models.first(where: { $0.model.key == request.model }) else { return nil }
@@ -94,7 +96,7 @@ struct ExternalSearch: Sendable {
             guard request.viewer != nil else { throw SearchRefusal.notAuthenticated }
         case .owner:
             guard let viewer = request.viewer else { throw SearchRefusal.notAuthenticated }
-            // Users that are not the site's own none of its rows.
+            // Callers without an account on the site own no rows.
             if let id = DjangoUser.userID(ofPrincipal: viewer) {
                 arguments += ["viewer": ExternalSQLite.storedID(id)]
             } else {
@@ -107,7 +109,7 @@ struct ExternalSearch: Sendable {
             arguments += values
         }
     }
-    /// A page of rows, of which one more than wanted was asked for.
+    /// Returns a page of rows, of which one more than wanted was requested.
     func page(of rows: [Found]) -> SearchPage {
         let page = rows.prefix(request.limit)
         let isCut = rows.count > page.count && statements.order.isTotal

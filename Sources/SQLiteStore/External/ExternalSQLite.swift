@@ -3,7 +3,7 @@ import GRDB
 import JSONConfiguration
 package import Store
 
-/// An external SQLite database. Its journal mode and schema stay as they are; it is opened for writing only where
+/// An external SQLite database. Its journal mode and schema are not changed; it is opened for writing only where
 /// messages are stored in it.
 package final class ExternalSQLite: ExternalDatabase {
     let path: String
@@ -89,13 +89,13 @@ package final class ExternalSQLite: ExternalDatabase {
         if key.count == 1, (key[0]["type"] as String).uppercased() == "INTEGER" {
             return ExternalTable.RowNumber(column: key[0]["name"], isKept: true)
         }
-        // A column of that name hides the number.
+        // A column of that name hides the row number.
         let taken = Set(columns.map { ($0["name"] as String).lowercased() })
         return ["rowid", "_rowid_", "oid"].first { !taken.contains($0) }
             .map { ExternalTable.RowNumber(column: $0, isKept: false) }
     }
 
-    /// Changes with every change of the schema, and with every VACUUM.
+    /// Returns a number that changes with every change of the schema, and with every VACUUM.
     func schemaVersion() async throws -> Int64 {
         try await read { db in try Int64.fetchOne(db, sql: "PRAGMA schema_version") ?? 0 }
     }

@@ -2,15 +2,15 @@ import Foundation
 import GRDB
 package import Store
 
-/// Searches external tables through external indexes where they are there and fresh, and the tables themselves
-/// otherwise. What an index names is always compared with the table.
+/// Search of external tables that uses external indexes where they exist and are fresh, and the tables themselves
+/// otherwise. Rows found by an index are always verified in the table.
 struct IndexedExternalSearch: SearchRegistry, SearchIndexing {
     let external: ExternalSQLite
     let indexes: ExternalIndexes
-    /// How long after the last comparison an index of a changed file is still used.
+    /// Time after the last comparison for which an index of a changed file is still used, in seconds.
     let lag: TimeInterval
 
-    /// The most candidates that are looked up to be put into an order that the index does not have.
+    /// Largest number of candidates that are read and sorted when the order is not that of the index.
     private static let maximumCandidates = 50_000
 
     var searchModels: [String] { external.searchModels }
@@ -22,7 +22,7 @@ struct IndexedExternalSearch: SearchRegistry, SearchIndexing {
         return try await external.scan(search)
     }
 
-    /// Nil: there is no index for it, or it would not help.
+    /// Returns the page by an index; nil when there is none, or it would not help.
     private func indexed(_ search: ExternalSearch) async throws -> SearchPage? {
         let model = search.statements.model
         guard let source = search.statements.index else { return nil }
@@ -37,12 +37,12 @@ struct IndexedExternalSearch: SearchRegistry, SearchIndexing {
             direction == 0
             ? try await sorted(search, candidates)
             : try await walked(search, candidates, ascending: direction > 0)
-        // The rows may have got other numbers between the look into the index and that into the table.
+        // The rows may have been renumbered between reading the index and reading the table.
         if !source.isKeyKept, try await indexes.definition(of: source) != candidates.definition { return nil }
         return page
     }
 
-    /// Rows in an order of their own: all candidates, sorted by the statement.
+    /// Returns rows in another order than the index's: all candidates, sorted by the statement.
     private func sorted(_ search: ExternalSearch, _ candidates: IndexCandidates) async throws -> SearchPage? {
         let most = Self.maximumCandidates + 1
         guard let keys = try await candidates.keys(after: nil, ascending: true, limit: most), keys.count < most else {
@@ -52,7 +52,7 @@ struct IndexedExternalSearch: SearchRegistry, SearchIndexing {
             of: try await external.rows(search, candidates: keys, limit: search.request.limit + 1))
     }
 
-    /// Rows in the order of the index: the first matches end the walk.
+    /// Returns rows in the order of the index: reading ends with the page.
     private func walked(
         _ search: ExternalSearch, _ candidates: IndexCandidates, ascending: Bool
     ) async throws -> SearchPage? {
@@ -139,13 +139,13 @@ struct IndexedExternalSearch: SearchRegistry, SearchIndexing {
     }
 }
 
-/// Keys of the rows that may match: from an index, and from the table behind the index's end.
+/// Keys of the rows that may match: from an index, and from the rows of the table that are newer than the index.
 struct IndexCandidates: Sendable {
     let source: ExternalIndexes.Source
     let pattern: String
-    /// The table's, from before the search.
+    /// Definition of the table's index, read before the search.
     let definition: String
-    /// The external file's, from before the search.
+    /// Fingerprint of the external file, taken before the search.
     let fingerprint: String
     let indexes: ExternalIndexes
     let lag: TimeInterval
@@ -153,11 +153,11 @@ struct IndexCandidates: Sendable {
     private struct Indexed: Sendable {
         var keys: [Int64]
         let lastID: Int64
-        /// Whether the table is as the index knows it.
+        /// True if the table has not changed since it was indexed.
         let isFresh: Bool
     }
 
-    /// The next keys in their order; fewer than `limit`: there are no more. Nil: no index can be used.
+    /// Returns the next keys in their order; fewer than `limit`: there are no more. Nil: no index can be used.
     func keys(after: Int64?, ascending: Bool, limit: Int) async throws -> [Int64]? {
         guard var found = try await indexed(after: after, ascending: ascending, limit: limit) else { return nil }
         if found.isFresh { return found.keys }
@@ -169,7 +169,7 @@ struct IndexCandidates: Sendable {
             }
             return found.keys
         }
-        // Descending, what is new comes first.
+        // In descending order new rows come first.
         guard after == nil || (after ?? 0) > found.lastID else { return found.keys }
         let new = try await newKeys(after: found.lastID, before: after, ascending: false, limit: limit)
         return new + found.keys.prefix(limit - new.count)
@@ -183,7 +183,7 @@ struct IndexCandidates: Sendable {
                     record.definition == definition
                 else { return nil }
                 let isFresh = record.fingerprint == fingerprint
-                // Another file in its place may have nothing in common with it.
+                // Another file at the path may be entirely different.
                 let isSameFile = FileFingerprint.isSameFile(record.fingerprint, fingerprint)
                 if !isFresh, !isSameFile || Date().timeIntervalSince(record.checkedAt) > lag { return nil }
                 let table = ExternalIndexRecord.text(record.generation)
@@ -194,12 +194,12 @@ struct IndexCandidates: Sendable {
                 return Indexed(keys: keys, lastID: record.lastID, isFresh: isFresh)
             }
         } catch let error as DatabaseError where error.resultCode != .SQLITE_INTERRUPT {
-            // An index that cannot be read must not keep anybody from the table.
+            // An index that cannot be read must not prevent a search of the table.
             return nil
         }
     }
 
-    /// Keys of rows that came since the index was compared with the table.
+    /// Returns the keys of rows that were added since the index was compared with the table.
     private func newKeys(
         after: Int64, before: Int64?, ascending: Bool, limit: Int
     ) async throws -> [Int64] {
@@ -223,7 +223,7 @@ extension ExternalSQLite {
     }
 }
 
-/// Searches the tables alone, where our own database is of another kind than theirs.
+/// Search of the tables without an index, where the server's own database is of another engine.
 struct UnindexedExternalSearch: SearchRegistry, SearchIndexing {
     let external: ExternalSQLite
 
