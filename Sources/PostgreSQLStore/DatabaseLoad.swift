@@ -2,19 +2,19 @@ import Observability
 
 /// Load of the connections of one pool.
 package struct DatabaseLoad: Hashable, Sendable {
-    /// Which of the database's pools it is.
+    /// Name of the pool among those of the database.
     let pool: String
-    /// Connections that run something, or are being opened for it.
+    /// Number of connections that run a job, or are being opened for one.
     let busy: Int
-    /// Connections that wait for work.
+    /// Number of connections that wait for a job.
     let idle: Int
-    /// Calls that wait for a connection.
+    /// Number of calls that wait for a connection.
     let waiting: Int
 }
 
-/// A database that is reached over a bounded number of connections.
+/// A database that is reached over a limited number of connections.
 package protocol PooledDatabase: Sendable {
-    /// One for each pool, always in the same order.
+    /// Loads of the pools, always in the same order.
     var loads: [DatabaseLoad] { get }
 }
 
@@ -29,7 +29,7 @@ extension ExternalPostgreSQL: PooledDatabase {
 }
 
 extension MetricsRegistry {
-    /// Registers what is told of databases with pools; nothing where there is none.
+    /// Registers the metrics of databases with pools; does nothing without any.
     package func add(_ databases: [any PooledDatabase]) {
         guard !databases.isEmpty else { return }
         sampled(

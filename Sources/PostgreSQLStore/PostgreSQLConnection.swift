@@ -5,23 +5,23 @@ import Store
 /// One connection, used by one thread. Statements block that thread, but never beyond their deadline, and a signal on
 /// ``wake`` cancels them.
 final class PostgreSQLConnection {
-    /// Statements kept prepared on a connection.
+    /// Largest number of statements kept prepared on a connection.
     static let preparedLimit = 64
-    /// What the server may need to end a statement that was told to.
+    /// Time that the server may need to end a statement after it was cancelled.
     private static let grace: Duration = .seconds(5)
 
     private let handle: OpaquePointer
     private let wake: WakeSignal
-    /// Names of prepared statements by text, and the order of their last use.
+    /// Names of prepared statements by text, in the order of their last use.
     private var prepared: [String: String] = [:]
     private var recent: [String] = []
     private var statementNumber = 0
     private(set) var lastUsed = ContinuousClock.now
-    /// How long the server may work on a statement; nil: as long as it takes.
+    /// Time limit of the server for a statement; nil: none.
     private(set) var statementTimeout: Duration?
 
     /// Connects.
-    /// - Parameter readOnly: whether the server refuses every write of this connection.
+    /// - Parameter readOnly: True if the server must refuse all writes of this connection.
     /// - Throws: ``PostgreSQLFailure``; `CancellationError` when ``wake`` is signalled.
     init(
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings, readOnly: Bool, wake: WakeSignal
@@ -42,9 +42,10 @@ final class PostgreSQLConnection {
 
     // MARK: State
 
-    /// Whether the server has not closed the connection meanwhile, as far as can be told without asking it.
+    /// True unless the server is known to have closed the connection; the server is not asked.
     var isOpen: Bool {
-        // A parameter's change or a notice; or the end, which under TLS stands behind the server's last words.
+        // The socket is readable after a parameter change or a notice, or at the end of the stream, which under TLS
+        // comes after the server's last message.
         for _ in 0..<16 {
             guard PQstatus(handle) == CONNECTION_OK else { return false }
             var socket = pollfd(fd: PQsocket(handle), events: Int16(POLLIN), revents: 0)
@@ -56,13 +57,13 @@ final class PostgreSQLConnection {
         return false
     }
 
-    /// Whether a read would give the end of the stream.
+    /// True if a read would return the end of the stream.
     private var isEnded: Bool {
         var byte: UInt8 = 0
         return recv(PQsocket(handle), &byte, 1, Int32(MSG_PEEK | MSG_DONTWAIT)) == 0
     }
 
-    /// Whether it is outside of any transaction, ready for the next user.
+    /// True if the connection is outside of any transaction, ready for the next user.
     var isIdle: Bool { PQstatus(handle) == CONNECTION_OK && PQtransactionStatus(handle) == PQTRANS_IDLE }
 
     private func parameter(_ name: String) -> String? { PQparameterStatus(handle, name).map { String(cString: $0) } }
@@ -70,7 +71,7 @@ final class PostgreSQLConnection {
     // MARK: Statements
 
     /// Runs a statement that is kept prepared, and gives each row to `row`.
-    /// - Returns: the number of rows that the statement changed or gave.
+    /// - Returns: The number of rows that the statement changed or returned.
     /// - Throws: ``PostgreSQLFailure``, what `row` throws, or `CancellationError`.
     @discardableResult
     func execute(
@@ -82,13 +83,13 @@ final class PostgreSQLConnection {
                 PQsendQueryPrepared(handle, name, count, pointers, lengths, formats, PostgreSQLCodes.textFormat)
             }
         } catch let failure as PostgreSQLFailure {
-            // Gone with a DISCARD, or made for a table of another shape: the next use prepares it anew.
+            // Removed by a DISCARD, or prepared for a table whose columns have changed: the next use prepares it again.
             if failure.code == "26000" || failure.code == "0A000" { forget(sql) }
             throw failure
         }
     }
 
-    /// The same for a statement that is planned for these values.
+    /// Runs a statement that is planned for these values; otherwise the same.
     @discardableResult
     func executeOnce(
         _ sql: String, _ values: [PostgreSQLValue] = [], row: (PostgreSQLRow) throws -> Void = { _ in }
@@ -99,7 +100,7 @@ final class PostgreSQLConnection {
         }
     }
 
-    /// The rows of a prepared statement.
+    /// Returns the rows of a prepared statement.
     func rows<T>(
         _ sql: String, _ values: [PostgreSQLValue] = [], _ read: (PostgreSQLRow) throws -> T
     ) throws -> [T] {
@@ -108,14 +109,14 @@ final class PostgreSQLConnection {
         return rows
     }
 
-    /// The first row of a prepared statement.
+    /// Returns the first row of a prepared statement.
     func first<T>(
         _ sql: String, _ values: [PostgreSQLValue] = [], _ read: (PostgreSQLRow) throws -> T
     ) throws -> T? {
         try rows(sql, values, read).first
     }
 
-    /// The result columns of a statement that is not run: name and type, the latter as the server's number.
+    /// Returns the result columns of a statement without running it: name and type, the latter as the server's number.
     func describe(_ sql: String) throws -> [(name: String, type: UInt32)] {
         let name = try statement(sql)
         try started(PQsendDescribePrepared(handle, name))
@@ -135,8 +136,8 @@ final class PostgreSQLConnection {
         try finish()
     }
 
-    /// Commits what `body` does, or nothing of it.
-    /// - Parameter limit: on the server's time for each statement of `body`; nil: the connection's own.
+    /// Runs `body` in a transaction; commits it, or rolls it back when `body` throws.
+    /// - Parameter limit: Time limit of the server for each statement of `body`; nil: the connection's own.
     func transaction<T>(
         readOnly: Bool = false, statementTimeout limit: Duration? = nil, _ body: () throws -> T
     ) throws -> T {
@@ -158,7 +159,8 @@ final class PostgreSQLConnection {
         }
     }
 
-    /// Undoes what `body` did when it fails, and goes on in the transaction around it.
+    /// Runs `body` at a savepoint: when it throws, only its changes are undone, and the transaction around it
+    /// continues.
     func savepoint<T>(_ body: () throws -> T) throws -> T {
         try script("SAVEPOINT inner_step")
         do {
@@ -171,14 +173,14 @@ final class PostgreSQLConnection {
         }
     }
 
-    /// Runs `body` with another limit on the server's time for a statement; nil: none.
+    /// Runs `body` with another time limit of the server for a statement; nil: none.
     func withStatementTimeout<T>(_ timeout: Duration?, _ body: () throws -> T) throws -> T {
         let before = statementTimeout
         try script("SET statement_timeout = \(timeout?.inMilliseconds ?? 0)")
         statementTimeout = timeout
         defer {
             statementTimeout = before
-            // The signal was for what ended, not for this.
+            // The signal was meant for the statement that has ended.
             wake.clear()
             if PQstatus(handle) == CONNECTION_OK {
                 try? script("SET statement_timeout = \(before?.inMilliseconds ?? 0)")
@@ -187,7 +189,7 @@ final class PostgreSQLConnection {
         return try body()
     }
 
-    /// Rolls back although the job may be cancelled: the signal must not cancel this as well.
+    /// Rolls back even in a cancelled job: the signal must not cancel the rollback as well.
     private func rollBack() throws {
         wake.clear()
         try script("ROLLBACK")
@@ -204,7 +206,7 @@ final class PostgreSQLConnection {
             return name
         }
         if recent.count >= Self.preparedLimit, let oldest = recent.first, let name = prepared[oldest] {
-            // Not in a failed transaction, where this would fail too: then the statement fails anyway.
+            // Not in a failed transaction, where this statement would fail too.
             try script("DEALLOCATE \(name)")
             forget(oldest)
         }
@@ -231,7 +233,7 @@ final class PostgreSQLConnection {
     private func send(
         _ values: [PostgreSQLValue], _ row: (PostgreSQLRow) throws -> Void, _ send: Send
     ) throws -> Int {
-        // One buffer for all values; nothing in it moves while libpq reads it.
+        // One buffer for all values; it does not move while libpq reads it.
         let encoded = values.map(\.encoded)
         var bytes: [UInt8] = []
         var offsets: [Int?] = []
@@ -241,7 +243,7 @@ final class PostgreSQLConnection {
         }
         // An empty bytea still needs an address.
         bytes.append(0)
-        // libpq counts in 32 bits, and the server takes no larger value.
+        // libpq counts in 32 bits, and the server accepts no larger value.
         guard bytes.count <= Int32.max, values.count <= 65_535 else {
             throw StoreError(.unsupported, "database: the values of a statement are larger than PostgreSQL takes")
         }
@@ -260,7 +262,7 @@ final class PostgreSQLConnection {
         guard sent == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
     }
 
-    /// Waits for all results of what was sent. The first error counts, also one of `row`.
+    /// Waits for all results of the statement that was sent. The first error counts, also one of `row`.
     @discardableResult
     private func finish(
         _ row: (PostgreSQLRow) throws -> Void = { _ in }, shape: (OpaquePointer) -> Void = { _ in }
@@ -312,7 +314,7 @@ final class PostgreSQLConnection {
         return count
     }
 
-    /// Asks the server to end the statement; it answers on the connection as usual.
+    /// Asks the server to cancel the statement; the server responds on the connection as usual.
     private func cancel() {
         guard let request = PQgetCancel(handle) else { return }
         defer { PQfreeCancel(request) }
@@ -320,7 +322,7 @@ final class PostgreSQLConnection {
         _ = PQcancel(request, &buffer, Int32(buffer.count))
     }
 
-    /// Makes the connection unusable where the server may still be working.
+    /// Closes the connection to further use when the server may still be working on it.
     private func abandon() {
         shutdown(PQsocket(handle), Int32(SHUT_RDWR))
         _ = PQconsumeInput(handle)

@@ -1,18 +1,19 @@
 import CPostgres
 import Store
 
-/// What PostgreSQL or libpq answered instead of a result.
+/// Error of PostgreSQL or libpq.
 struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
-    /// SQLSTATE, five characters; empty when libpq itself failed.
+    /// SQLSTATE, five characters; empty for an error of libpq itself.
     let code: String
-    /// The server's primary message where it cannot hold a statement or a value, or libpq's own.
+    /// Message that contains no part of a statement and no values: the server's primary message where that is certain,
+    /// or libpq's own.
     let message: String
-    /// The server's primary message, which may quote a statement or a value: for statements of the configuration only.
+    /// The server's primary message, which may quote a statement or a value; only for configured statements.
     let primary: String
-    /// Whether the connection is of no more use.
+    /// True if the connection cannot be used any more.
     let isDisconnected: Bool
 
-    /// The connection is gone or was never made.
+    /// Creates the error of a connection that was lost or never made.
     init(disconnected message: String) {
         code = ""
         self.message = message
@@ -35,19 +36,19 @@ struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
 
     var description: String { code.isEmpty || message.hasSuffix(code) ? message : "\(message) (\(code))" }
 
-    /// Whether messages of that SQLSTATE speak of the server, of names or of limits, but quote neither values nor
+    /// Returns whether messages of that SQLSTATE refer to the server, names or limits, and quote neither values nor
     /// statements.
     private static func tellsNothing(_ code: String) -> Bool {
         if ["42501", "42P01", "42703", "3F000", "40001", "40P01", "55P03", "25006"].contains(code) { return true }
         return ["", "08", "28", "3D", "53", "57", "58", "XX"].contains(String(code.prefix(2)))
     }
 
-    /// The kind of ``StoreError`` for the SQLSTATE.
+    /// Kind of ``StoreError`` for the SQLSTATE.
     var kind: StoreError.Kind {
         switch code {
         case "23505": .duplicate
         case "57014": .timeout
-        // Lock not available, deadlock, serialization: trying again helps.
+        // Lock not available, deadlock, serialization failure: a retry may succeed.
         case "55P03", "40P01", "40001", "55006": .busy
         case "53100": .full
         case "53300", "53400": .busy
@@ -56,7 +57,8 @@ struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
         case "": .unavailable
         default:
             switch code.prefix(2) {
-            // 57P01 and its like: shutting down, starting up, killed by a crash beside it.
+            // 57P01 and similar: the server is shutting down, starting up, or was ended by the crash of another
+            // process.
             case "08", "57", "53": .unavailable
             case "28", "3D": .cannotOpen
             case "XX": code == "XX001" || code == "XX002" ? .corrupt : .other
@@ -66,7 +68,7 @@ struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
         }
     }
 
-    /// The error that leaves the store.
+    /// Error for the users of the store.
     var storeError: StoreError { StoreError(kind, "database: \(description)") }
 }
 

@@ -1,8 +1,8 @@
 import Store
 import Synchronization
 
-/// Which of our trigram indexes are there, and what they hold. Asked anew now and then, as an administrator may make or
-/// drop one, and as the rows change.
+/// Cache of the server's own trigram indexes and their statistics. It expires, because an administrator may create or
+/// drop an index, and because the rows change.
 final class PostgreSQLIndexes: Sendable {
     private static let validity: Duration = .seconds(15)
     private static let sampleValidity: Duration = .seconds(3600)
@@ -15,10 +15,10 @@ final class PostgreSQLIndexes: Sendable {
 
     private let known = Mutex<[String: Known]>([:])
 
-    /// How common trigrams are, where the index is there and complete; nil where it is not.
+    /// Returns the frequencies of trigrams if the index exists and is complete; nil otherwise.
     /// - Parameters:
-    ///   - table: quoted.
-    ///   - columns: folded text, as expressions over `row`.
+    ///   - table: Name of the table, quoted.
+    ///   - columns: Folded text, as expressions over `row`.
     func trigrams(
         of name: String, table: String, columns: [String], _ pool: PostgreSQLPool
     ) async throws -> PostgreSQLTrigrams? {
@@ -37,7 +37,7 @@ final class PostgreSQLIndexes: Sendable {
         return trigrams
     }
 
-    /// The next search asks again.
+    /// Clears the cache: the next search reads the indexes again.
     func forget() { known.withLock { $0 = [:] } }
 
     private static func sample(
@@ -67,8 +67,8 @@ final class PostgreSQLIndexes: Sendable {
         return isValid.map { $0 ? .valid : .invalid } ?? .missing
     }
 
-    /// Makes an index while the table stays in use; what is there of it is replaced.
-    /// - Parameter progress: told about twice a second, on any thread.
+    /// Creates an index while the table stays in use; an existing or incomplete one is replaced.
+    /// - Parameter progress: Called about twice a second, on any thread.
     static func build(
         _ name: String, on definition: String, table: String, builder: PostgreSQLPool, watcher: PostgreSQLPool,
         progress: @escaping @Sendable (IndexProgress) -> Void
@@ -112,7 +112,7 @@ final class PostgreSQLIndexes: Sendable {
             WHERE datname = current_database()
             """
         ) { row in
-            // Rows where the phase counts rows, else the table's blocks.
+            // Rows in a phase that counts rows, otherwise blocks of the table.
             let byRows = row.integer(2) > 0
             return IndexProgress(
                 rows: Int(row.integer(byRows ? 1 : 3)), total: Int(row.integer(byRows ? 2 : 4)), step: row.text(0))

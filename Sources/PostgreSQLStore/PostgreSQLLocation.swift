@@ -4,20 +4,21 @@ package import JSONConfiguration
 package import Store
 
 /// Location of a PostgreSQL database: a URL as libpq reads it (`postgresql://user@host:port/name?sslmode=verify-full`),
-/// with its password kept apart.
+/// with its password kept separately.
 ///
-/// Without a password in the URL or in ``password``, libpq looks at `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass` itself;
-/// what the URL leaves out comes from the other `PG…` variables, such as `PGSSLMODE`.
+/// Without a password in the URL or in ``password``, libpq reads `PGPASSWORD`, `PGPASSFILE` and `~/.pgpass` itself;
+/// parts that the URL omits come from the other `PG…` variables, such as `PGSSLMODE`.
 package struct PostgreSQLLocation: Hashable, Sendable, CustomStringConvertible {
-    /// libpq's parameters as the URL has them, without the password.
+    /// libpq's parameters in the URL, without the password.
     let parameters: [String: String]
-    /// The password; nil leaves it to libpq's environment and password file.
+    /// Password; nil: libpq reads its environment and password file.
     package let password: Secret?
     /// The URL for people: without the password and without parameters after `?`.
     package let description: String
 
     /// Parses a URL of the scheme `postgres` or `postgresql`.
-    /// - Throws: ``StoreError`` of kind `cannotOpen`; the text holds nothing of the URL, which may hold a password.
+    /// - Throws: ``StoreError`` of kind `cannotOpen`; its text contains no part of the URL, which may contain a
+    ///   password.
     package init(parsing url: String) throws(StoreError) {
         guard !url.utf8.contains(0) else { throw StoreError(.cannotOpen, "database: the URL contains NUL") }
         guard let options = PQconninfoParse(url, nil) else {
@@ -44,7 +45,7 @@ package struct PostgreSQLLocation: Hashable, Sendable, CustomStringConvertible {
         self.description = description
     }
 
-    /// The same database with a password from elsewhere, unless the URL has one.
+    /// Returns the same database with a given password, unless the URL has one.
     package func with(password: Secret?) -> PostgreSQLLocation {
         PostgreSQLLocation(
             parameters: parameters, password: self.password ?? password, description: description)

@@ -1,23 +1,24 @@
 import Foundation
 import Store
 
-/// One user's exchanges in a table of PostgreSQL, ours or an external one, newest first.
+/// One user's exchanges in a table of PostgreSQL, internal or external, newest first.
 struct PostgreSQLMessagePage: Sendable {
-    /// Quoted where it needs it.
+    /// Name of the table, quoted where necessary.
     let table: String
-    /// The column with the user's key.
+    /// Column with the user's key.
     let user: String
-    /// Expressions of the two texts, of one type.
+    /// Expression of the message; that of the response has the same type.
     let message: String
     let response: String
-    /// Whether that type is `text`; otherwise it is `bytea` with UTF-8.
+    /// True if that type is `text`; otherwise it is `bytea` with UTF-8.
     let areTexts: Bool
-    /// An expression of type `bigint` with the instant.
+    /// Expression of type `bigint` with the instant.
     let milliseconds: String
     let order: PostgreSQLOrder
 
     /// - Parameters:
-    ///   - instant, id: columns of ``table``, qualified: a bare name would mean the column of the result, which is text.
+    ///   - instant, id: Columns of ``table``, qualified: an unqualified name would mean the column of the result, which
+    ///     is text.
     init(
         table: String, user: String, message: String, response: String, areTexts: Bool, milliseconds: String,
         instant: String, isInstantNullable: Bool, id: String
@@ -35,8 +36,8 @@ struct PostgreSQLMessagePage: Sendable {
             ], isTotal: true)
     }
 
-    /// Returns a page within bounds that hold on the server already: texts are cut there, and rows past the page's bytes
-    /// stay there.
+    /// Returns a page within limits that the server already applies: texts are cut there, and rows beyond the page's
+    /// size are not sent.
     func messages(
         of key: String, within bounds: MessagePageBounds, after: PagePosition?, on pool: PostgreSQLPool
     ) async throws -> MessagePage {
@@ -51,7 +52,7 @@ struct PostgreSQLMessagePage: Sendable {
             }
         }
         let page = rows.prefix(bounds.rows)
-        // The last column counts the rows that were found, one more than wanted at most.
+        // The last column counts the rows that were found, at most one more than wanted.
         let isLast = (rows.first?.2 ?? 0) <= Int64(page.count)
         return MessagePage(messages: page.map(\.0), next: isLast ? nil : page.last?.1)
     }

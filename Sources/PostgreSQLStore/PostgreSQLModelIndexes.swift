@@ -1,24 +1,24 @@
 package import Store
 
-/// The trigram indexes of a database's models, made on request and kept current by PostgreSQL.
+/// Trigram indexes of a database's models, built on request and kept current by PostgreSQL.
 struct PostgreSQLModelIndexes: SearchIndexing {
     struct Model: Sendable {
         let key: String
-        /// The index's name, not quoted.
+        /// Name of the index, not quoted.
         let index: String
-        /// Quoted.
+        /// Name of the table, quoted.
         let table: String
-        /// What is indexed: expressions over the table's columns.
+        /// Indexed text: expressions over the table's columns.
         let texts: [String]
     }
 
     let models: [Model]
-    /// What searches know of them.
+    /// Cache of the indexes that searches use.
     let known: PostgreSQLIndexes
     let reader: PostgreSQLPool
-    /// Makes them: the one thing beside messages that is written to an external database.
+    /// Pool that builds indexes: beside messages the only writes to an external database.
     let builder: PostgreSQLPool
-    /// Tells of the progress while ``builder`` is at work.
+    /// Pool that reads the progress while ``builder`` works.
     let watcher: PostgreSQLPool
 
     func searchIndexes() async throws -> [SearchIndexStatus] {
@@ -70,10 +70,10 @@ extension SearchIndexStatus {
     }
 }
 
-/// A database whose indexes PostgreSQL keeps.
+/// A database whose indexes PostgreSQL keeps current.
 package protocol PostgreSQLSearchIndexing: SearchIndexing {
-    /// The indexes of its models, for its schema.
-    /// - Throws: as its searches do when the database is not there or does not fit.
+    /// Returns the indexes of its models, for its schema.
+    /// - Throws: The errors of its searches when the database is unavailable or its schema does not fit.
     func modelIndexes() async throws -> any SearchIndexing
 }
 

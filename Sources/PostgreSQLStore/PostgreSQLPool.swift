@@ -3,14 +3,14 @@ import Foundation
 import Store
 import Synchronization
 
-/// Connections to one database, each with a thread of its own, made when they are needed.
+/// Connections to one database, each with a thread of its own, opened when they are needed.
 ///
 /// A job runs on one connection from beginning to end. Cancelling its task cancels its statement. A connection that the
-/// server closed is replaced before the next job, so a restart of the server is over when the server is back.
+/// server closed is replaced before the next job, so that jobs succeed again as soon as a restarted server is back.
 final class PostgreSQLPool: Sendable {
     private let workers: PostgreSQLWorkers
 
-    /// Nothing is connected yet.
+    /// Creates a pool without opening a connection.
     init(_ location: PostgreSQLLocation, settings: PostgreSQLSettings, readOnly: Bool = false) {
         workers = PostgreSQLWorkers(location, settings: settings, readOnly: readOnly)
     }
@@ -18,8 +18,8 @@ final class PostgreSQLPool: Sendable {
     deinit { workers.stop() }
 
     /// Runs `body` on a connection.
-    /// - Throws: what `body` throws; ``StoreError`` of kind `busy` when no connection becomes free in time;
-    ///   ``PostgreSQLFailure`` when none can be made; `CancellationError`.
+    /// - Throws: The errors of `body`; ``StoreError`` of kind `busy` when no connection becomes free in time;
+    ///   ``PostgreSQLFailure`` when none can be opened; `CancellationError`.
     func run<T: Sendable>(_ body: @escaping @Sendable (PostgreSQLConnection) throws -> T) async throws -> T {
         let ticket = PostgreSQLTicket()
         return try await withTaskCancellationHandler {
@@ -27,7 +27,7 @@ final class PostgreSQLPool: Sendable {
                 workers.submit(
                     PostgreSQLJob(ticket: ticket) { connection in
                         let result = Result { try body(connection.get()) }
-                        // What the server says of a cancelled statement is of no interest.
+                        // The server's error for a cancelled statement is replaced.
                         if case .failure = result, ticket.isCancelled {
                             continuation.resume(throwing: CancellationError())
                         } else {
@@ -59,21 +59,21 @@ final class PostgreSQLPool: Sendable {
         let result = Mutex<Result<T, any Error>?>(nil)
     }
 
-    /// Connections that are open or being opened.
+    /// Number of connections that are open or being opened.
     var connectionCount: Int { workers.count }
 
-    /// What the connections do now.
-    /// - Parameter name: the pool's, bounded, for metrics.
+    /// Returns the numbers of busy and idle connections and of waiting calls.
+    /// - Parameter name: Name of the pool in metrics; a bounded set.
     func load(_ name: String) -> DatabaseLoad { workers.load(name) }
 
-    /// Ends all connections; running statements are cancelled.
+    /// Closes all connections; running statements are cancelled.
     func close() async {
         workers.stop()
         await workers.ended()
     }
 }
 
-/// A job as the one who waits for it sees it.
+/// State of a job that its caller can cancel.
 final class PostgreSQLTicket: Sendable {
     private struct State {
         var isCancelled = false
@@ -91,7 +91,7 @@ final class PostgreSQLTicket: Sendable {
         }
     }
 
-    /// The job runs where `wake` reaches it; false when it was cancelled before.
+    /// Begins the job, which `wake` can cancel from now on; false when it was cancelled before.
     func begin(_ wake: WakeSignal) -> Bool {
         state.withLock {
             guard !$0.isCancelled else { return false }
@@ -107,17 +107,17 @@ final class PostgreSQLTicket: Sendable {
 
 struct PostgreSQLJob: Sendable {
     let ticket: PostgreSQLTicket
-    /// Called exactly once.
+    /// The job; called exactly once.
     let run: @Sendable (Result<PostgreSQLConnection, any Error>) -> Void
 }
 
-/// The threads of a pool and the queue that they share.
+/// Threads of a pool and the queue that they share.
 private final class PostgreSQLWorkers: Sendable {
-    /// Jobs that may wait.
+    /// Largest number of waiting jobs.
     private static let queueLimit = 1024
-    /// After so long unused a connection is asked whether it still works.
+    /// Time without use after which a connection is checked before the next job.
     private static let doubt: Duration = .seconds(30)
-    /// After a failure to connect, so long nobody tries again.
+    /// Time after a failure to connect in which waiting jobs fail without another attempt.
     private static let pause: Duration = .milliseconds(200)
 
     private struct State {
@@ -147,7 +147,7 @@ private final class PostgreSQLWorkers: Sendable {
 
     func load(_ name: String) -> DatabaseLoad {
         state.withLock { state in
-            // One that has just given its job back counts as busy for a moment more.
+            // A connection that has just finished its job still counts as busy for a moment.
             let busy = min(state.running.count, state.workers)
             return DatabaseLoad(pool: name, busy: busy, idle: state.workers - busy, waiting: state.queue.count)
         }
@@ -157,7 +157,7 @@ private final class PostgreSQLWorkers: Sendable {
         enum Next { case refuse(StoreError), cancelled, start, wait, go }
         let next = state.withLock { state -> Next in
             if state.isStopped { return .refuse(StoreError(.unavailable, "database: closed")) }
-            // Cancelled before it came here; afterwards `cancel` finds it in the queue.
+            // The job was cancelled before it came here; from now on `cancel` finds it in the queue.
             if job.ticket.isCancelled { return .cancelled }
             if state.queue.count >= Self.queueLimit {
                 return .refuse(StoreError(.busy, "database: too many calls wait for a connection"))
@@ -197,7 +197,7 @@ private final class PostgreSQLWorkers: Sendable {
         }
     }
 
-    /// Refuses what waits, cancels what runs, and lets the threads end.
+    /// Refuses waiting jobs, cancels running ones, and lets the threads end.
     func stop() {
         let (queue, running, workers) = state.withLock { state in
             state.isStopped = true
@@ -209,7 +209,7 @@ private final class PostgreSQLWorkers: Sendable {
         for _ in 0..<workers { work.signal() }
     }
 
-    /// Returns when the last thread has closed its connection.
+    /// Waits until the last thread has closed its connection.
     func ended() async {
         await withCheckedContinuation { continuation in
             let now = state.withLock { state in
@@ -275,7 +275,7 @@ private final class PostgreSQLWorkers: Sendable {
         }
     }
 
-    /// The connection, or a new one where it is gone.
+    /// Returns the connection, or a new one where it is closed.
     private func ready(_ connection: PostgreSQLConnection?, _ wake: WakeSignal) throws -> PostgreSQLConnection {
         if let connection, connection.isOpen {
             if connection.lastUsed.duration(to: .now) < Self.doubt { return connection }
@@ -284,7 +284,7 @@ private final class PostgreSQLWorkers: Sendable {
         let recent = state.withLock { state in
             state.failure.flatMap { $0.until > .now ? $0.error : nil }
         }
-        // A server that is down is not asked again by every call that waits.
+        // A server that is down is not contacted again for each waiting call.
         if let recent { throw recent }
         do {
             return try PostgreSQLConnection(location, settings: settings, readOnly: readOnly, wake: wake)

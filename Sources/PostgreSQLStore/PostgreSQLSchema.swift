@@ -1,21 +1,22 @@
 import Foundation
 import Store
 
-/// The tables of ours in PostgreSQL.
+/// Schema of the server's own tables in PostgreSQL.
 enum PostgreSQLSchema {
-    /// One more for every entry of ``steps``.
+    /// Current version: the number of ``steps``.
     static var current: Int { steps.count }
 
-    /// Held while the schema is changed, so that servers that start together do it one after the other.
+    /// Advisory lock that is held while the schema is changed, so that servers that start together do it one after the
+    /// other.
     private static let lock: Int64 = 0x746f_6f6c_7365_7276
 
-    /// Brings the schema up to date, in one transaction.
-    /// - Throws: ``StoreError`` of kind `newerSchema` when a newer version of tool-server made it.
+    /// Migrates the schema, in one transaction.
+    /// - Throws: ``StoreError`` of kind `newerSchema` when a newer version of tool-server created it.
     static func migrate(_ connection: PostgreSQLConnection) throws {
         if try version(connection) == current { return }
         try connection.withStatementTimeout(nil) {
             try connection.transaction {
-                // Who starts last waits for the others, whatever the role's limits are.
+                // The last server waits for the others, whatever lock time-out the role has.
                 try connection.script("SET LOCAL lock_timeout = 0")
                 try connection.execute("SELECT pg_advisory_xact_lock($1::bigint)", [.integer(lock)])
                 let version = try version(connection)
@@ -37,9 +38,11 @@ enum PostgreSQLSchema {
         }
     }
 
-    /// 0 for a database without our tables. A newer one than this program knows is told apart from it by number.
+    /// Returns the version of the schema; 0 for a database without it. A version newer than this program is recognised
+    /// by its number.
     private static func version(_ connection: PostgreSQLConnection) throws -> Int {
-        // Only in the schema where tables are made: another on the path may belong to somebody else.
+        // Only in the schema where tables are created: a table of that name elsewhere on the search path may belong to
+        // another application.
         let exists = try connection.first(
             """
             SELECT count(*) > 0 FROM pg_class
@@ -160,7 +163,7 @@ enum PostgreSQLSchema {
         try connection.script(OAuthSchema.statements(integer: "BIGINT", blob: "BYTEA"))
     }
 
-    /// Folds `İ` to itself, in the rows that are there as well.
+    /// Corrects the folding of `İ` to itself, in existing rows as well.
     private static func foldDottedI(_ connection: PostgreSQLConnection) throws {
         try connection.script(try foldingFunction(connection))
         for model in SearchModel.builtIn {
@@ -193,13 +196,13 @@ enum PostgreSQLSchema {
         try connection.script("CREATE INDEX passage_grams ON passage USING gin (grams)")
     }
 
-    /// The column with a searched column's folded text.
+    /// Returns the name of the column with a searched column's folded text.
     static func folded(_ column: String) -> String { column + "_folded" }
 
     // MARK: Case folding
 
-    /// Simple case folding as ``CaseFolding`` has it: the server's lower case, then what differs from it. Texts of
-    /// ASCII alone, which are most, take the short way.
+    /// Returns the definition of simple case folding as in ``CaseFolding``: the server's lower case, then the
+    /// differences. ASCII texts, which are most, take a shorter path.
     private static func foldingFunction(_ connection: PostgreSQLConnection) throws -> String {
         """
         CREATE OR REPLACE FUNCTION tool_server_fold(value text) RETURNS text LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $fold$
@@ -208,8 +211,8 @@ enum PostgreSQLSchema {
         """
     }
 
-    /// The same as an expression over `operand`, for tables of others. It may be indexed, as nothing in it depends on
-    /// settings.
+    /// Returns the same folding as an expression over `operand`, for external tables. It can be indexed, because it
+    /// does not depend on settings.
     static func foldingExpression(_ operand: String, _ connection: PostgreSQLConnection) throws -> String {
         let known = try connection.rows(
             """
@@ -230,14 +233,15 @@ enum PostgreSQLSchema {
             """
     }
 
-    /// Collations whose lower case is Unicode's, best first: independent of the system's libraries, the system's, ICU's.
+    /// Collations with Unicode's lower case, in order of preference: independent of the system's libraries, the
+    /// system's, ICU's.
     private static let collations = ["pg_c_utf8", "C.utf8", "C.UTF-8", "und-x-icu"]
 
-    /// The last private-use character, in the place of `İ` while the rest is made lower case: simple case folding leaves `İ` as it is, and
-    /// the server would make it an `i`.
+    /// Placeholder for `İ` while the rest is converted to lower case, the last private-use character: simple case
+    /// folding leaves `İ` unchanged, while the server would convert it to an `i`.
     private static let dotted = "\u{10FFFD}"
 
-    /// Lower case letters that fold to other letters.
+    /// Lower case letters that fold to other letters, and those letters.
     private static let differences: (from: String, to: String) = {
         var (from, to) = (String.UnicodeScalarView(), String.UnicodeScalarView())
         for value in UInt32(0x80)...0xFFFF {
@@ -254,19 +258,19 @@ enum PostgreSQLSchema {
 
     // MARK: Trigrams
 
-    /// Makes the extension `pg_trgm` where this role may; false where it is not to be had.
+    /// Creates the extension `pg_trgm` where this role may; false where it is not available.
     static func offerTrigrams(_ connection: PostgreSQLConnection) throws -> Bool {
         if try hasTrigrams(connection) { return true }
         do {
             try connection.savepoint { try connection.script("CREATE EXTENSION pg_trgm") }
         } catch is PostgreSQLFailure {
-            // Not installed on the server, or not for this role: searches walk the tables.
+            // Not installed on the server, or not permitted for this role: searches read the tables.
             return false
         }
         return try hasTrigrams(connection)
     }
 
-    /// Whether the extension is there, and in a schema on the path.
+    /// Returns whether the extension exists, in a schema on the search path.
     static func hasTrigrams(_ connection: PostgreSQLConnection) throws -> Bool {
         try connection.first(
             "SELECT count(*) > 0 FROM pg_opclass WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)"

@@ -4,35 +4,35 @@ import Store
 struct PostgreSQLParameters {
     private(set) var values: [PostgreSQLValue] = []
 
-    /// The placeholder of one more value.
+    /// Adds a value and returns its placeholder.
     mutating func bind(_ value: PostgreSQLValue) -> String {
         values.append(value)
         return "$\(values.count)"
     }
 }
 
-/// The order of rows in PostgreSQL, and the condition with which a page goes on after a row.
+/// Order of rows in PostgreSQL, and the condition for the rows of the next page.
 struct PostgreSQLOrder: Sendable {
     struct Term: Hashable, Sendable {
         /// An SQL expression over `row`.
         let expression: String
         var descending = false
-        /// False where it is never NULL, which spares the database a case.
+        /// False where the expression is never NULL, which simplifies the condition.
         var isNullable = true
     }
 
-    /// Most significant first.
+    /// Terms, the most significant first.
     let terms: [Term]
-    /// Whether the terms tell any two rows apart; pages need that.
+    /// True if the terms distinguish any two rows; pages need that.
     let isTotal: Bool
 
-    /// What follows ORDER BY. NULL comes last, first when descending, as an index of the database has it.
+    /// Text after ORDER BY. NULL comes last, and first when descending, as in an index of the database.
     var clause: String {
         terms.map { $0.expression + ($0.descending ? " DESC" : "") }.joined(separator: ", ")
     }
 
-    /// The condition that holds for the rows after a position.
-    /// - Throws: ``SearchRefusal/invalidPosition`` when the position is none of this order.
+    /// Returns the condition for the rows after a position.
+    /// - Throws: ``SearchRefusal/invalidPosition`` when the position does not belong to this order.
     func condition(
         after position: PagePosition, _ parameters: inout PostgreSQLParameters
     ) throws(SearchRefusal) -> String {
@@ -68,7 +68,7 @@ struct PostgreSQLOrder: Sendable {
         return "(\(alternatives.joined(separator: " OR ")))"
     }
 
-    /// The position of a row that has the terms' values as text from `index` on.
+    /// Returns the position of a row that has the terms' values as text from `index` on.
     func position(of row: PostgreSQLRow, at index: Int) -> PagePosition {
         PagePosition(terms.indices.map { offset in row[Int32(index + offset)].map { .text($0) } ?? .null })
     }
@@ -76,49 +76,51 @@ struct PostgreSQLOrder: Sendable {
 
 /// One search for a literal substring.
 ///
-/// Words that many rows have are found by walking the first rows in order; what those do not have in number is rare,
-/// and the trigram index finds it at once. Neither alone will do: an index that gives 100,000 rows to be put in order
-/// is slow, and so is a walk to the end for five.
+/// Frequent words are found by reading the first rows in order; a word that these contain too rarely is rare, and the
+/// trigram index finds it at once. Neither way alone is fast: an index that returns 100,000 rows to be sorted is slow,
+/// and so is reading the whole table for five rows.
 struct PostgreSQLSearch: Sendable {
-    /// Scalars of the query in which trigrams are looked for.
+    /// Number of scalars of the query from which trigrams are taken.
     private static let indexedPrefix = 256
-    /// Rows that the index may name for a search to ask it first; reading more would cost more than walking.
+    /// Largest number of rows expected from the index for which it is used first; reading more would cost more than
+    /// reading in order.
     private static let fewCandidates = 2000.0
 
-    /// The first rows in order; nil where that is no shorter than ``walk``, or where they hardly have enough.
+    /// Statement that reads the first rows in order; nil where that is not shorter than ``walk``, or where they are
+    /// unlikely to suffice.
     private(set) var head: String?
-    /// Through the trigram index; nil where that does not know the query.
+    /// Statement that uses the trigram index; nil where the index cannot answer the query.
     private(set) var indexed: String?
-    /// All rows in order until there are enough.
+    /// Statement that reads all rows in order until there are enough.
     let walk: String
     let values: [PostgreSQLValue]
-    /// With the trigrams.
+    /// Values of ``indexed``, which include the trigrams.
     private let indexedValues: [PostgreSQLValue]
     let limit: Int
     let order: PostgreSQLOrder
-    /// Result columns before those of the order.
+    /// Number of result columns before those of the order.
     let width: Int
 
-    /// What is searched.
+    /// Table and columns that are searched.
     struct Source {
-        /// The table, quoted.
+        /// Name of the table, quoted.
         let table: String
         /// Folded text, as expressions over `row`, any of which may contain the query.
         let searched: [String]
         /// Expressions over `row` that are read as text.
         let read: [String]
         let order: PostgreSQLOrder
-        /// What every found row fulfils.
+        /// Conditions that found rows must meet.
         let conditions: [String]
-        /// Whether an index has the order, so that the first rows cost little.
+        /// True if an index has the order, so that reading the first rows is cheap.
         let isOrderIndexed: Bool
-        /// What the trigram index over all of ``searched`` holds; nil where there is none.
+        /// Frequencies in the trigram index over all of ``searched``; nil without an index.
         let trigrams: PostgreSQLTrigrams?
-        /// The folded form of an operand.
+        /// Returns the folded form of an operand.
         let fold: (String) -> String
     }
 
-    /// Nil when no text in PostgreSQL can contain the query.
+    /// Creates a search; nil when no text in PostgreSQL can contain the query.
     init?(
         _ query: String, in source: Source, parameters: PostgreSQLParameters, after: PagePosition?, limit: Int,
         walkedFirst: Int
@@ -132,14 +134,15 @@ struct PostgreSQLSearch: Sendable {
         var conditions = source.conditions
         if let after { conditions.append(try source.order.condition(after: after, &parameters)) }
 
-        // The server's folding costs as much as all the rest. ASCII, which most queries are, folds alike everywhere.
+        // Folding on the server costs as much as everything else. ASCII, which most queries are, folds the same
+        // everywhere.
         let isASCII = query.utf8.allSatisfy { $0 < 0x80 }
         func folded(_ text: String) -> String {
             isASCII
                 ? parameters.bind(.text(text.lowercased())) + "::text"
                 : source.fold(parameters.bind(.text(text)) + "::text")
         }
-        // In a subquery, as otherwise a prepared statement folds the query again for every row.
+        // In a subquery, because otherwise a prepared statement would fold the query again for every row.
         let needle = isASCII ? folded(query) : "(SELECT \(folded(query)))"
         let tests = source.searched.map { "strpos(\($0), \(needle)) > 0" }
         let match = "(\(tests.joined(separator: " OR ")))"
@@ -172,7 +175,7 @@ struct PostgreSQLSearch: Sendable {
                 source.read.enumerated().map { "\($1) AS value\($0)" }
                 + ordering.enumerated().map { "\($1) AS key\($0)" }
             let columns = source.read.indices.map { "value\($0)" } + ordering.indices.map { "key\($0)::text" }
-            // Qualified: a bare name would mean the column of the result, which is text.
+            // Qualified: an unqualified name would mean the column of the result, which is text.
             let keys = source.order.terms.enumerated().map { "found.key\($0)" + ($1.descending ? " DESC" : "") }
             let candidates = zip(source.searched, tests).map { column, test in
                 "(\((patterns.map { "\(column) LIKE \($0)" } + [test]).joined(separator: " AND ")))"
@@ -190,11 +193,11 @@ struct PostgreSQLSearch: Sendable {
         indexedValues = parameters.values
     }
 
-    /// Runs what is needed of the statements.
+    /// Runs the statements that are needed.
     /// - Parameters:
-    ///   - pool: for what is quick.
-    ///   - scans: for walks over the whole table.
-    ///   - read: reads the columns before those of the order.
+    ///   - pool: Pool for quick statements.
+    ///   - scans: Pool for reading the whole table.
+    ///   - read: Reads the columns before those of the order.
     func run(
         on pool: PostgreSQLPool, scans: PostgreSQLPool, read: @escaping @Sendable (PostgreSQLRow) throws -> SearchHit
     ) async throws -> SearchPage {
@@ -205,7 +208,7 @@ struct PostgreSQLSearch: Sendable {
                     if page.hits.count == limit, page.next != nil || !order.isTotal { return page }
                 }
                 guard let indexed else { return nil }
-                // Planned for this query: how rare it is decides.
+                // Planned for this query: its rarity decides.
                 return try page(indexed, on: connection, keptPrepared: false, read)
             }
             if let found { return found }
@@ -241,8 +244,9 @@ struct PostgreSQLSearch: Sendable {
     }
 }
 
-/// What a failed statement tells about values that came from outside.
+/// Errors that are caused by values from outside.
 extension PostgreSQLFailure {
-    /// A value is none of the column's type: text where a number is, a number out of range, a date that is none.
+    /// True if a value does not fit the column's type: text instead of a number, a number out of range, an invalid
+    /// date.
     var isAboutAValue: Bool { ["22P02", "22003", "22007", "22008", "22021", "22P03"].contains(code) }
 }

@@ -1,14 +1,14 @@
 import CPostgres
 import Foundation
 
-/// How a connection begins, and what every connection is told first.
+/// Opening of a connection, and the settings of every connection.
 enum PostgreSQLSession {
-    /// Connects.
+    /// Opens a connection.
     /// - Throws: ``PostgreSQLFailure``; `CancellationError` when `wake` is signalled.
     static func open(
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings, wake: WakeSignal
     ) throws -> OpaquePointer {
-        // What the URL says wins over these, not over the last.
+        // Parameters of the URL take precedence over these, except the last.
         var parameters = [
             "fallback_application_name": "tool-server", "keepalives_idle": "30", "keepalives_interval": "10",
             "tcp_user_timeout": "30000",
@@ -27,7 +27,7 @@ enum PostgreSQLSession {
         guard let handle = PQconnectStartParams(names + [nil], values + [nil], 0) else {
             throw PostgreSQLFailure(disconnected: "out of memory")
         }
-        // Notices would go to standard error, which is the log.
+        // Notices would be written to standard error, which is the log.
         _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
         do {
             try waitForConnection(handle, until: .now + settings.connectTimeout, wake: wake)
@@ -58,7 +58,7 @@ enum PostgreSQLSession {
         throw PostgreSQLFailure(disconnected: message(of: handle))
     }
 
-    /// What every connection is told first.
+    /// Returns the statements that set up a connection.
     static func script(readOnly: Bool, timeout: Duration) -> String {
         """
         SET statement_timeout = \(timeout.inMilliseconds);
@@ -73,7 +73,7 @@ enum PostgreSQLSession {
         """
     }
 
-    /// libpq's last message, on one line.
+    /// Returns libpq's last message, on one line.
     static func message(of handle: OpaquePointer) -> String {
         let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
         let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }

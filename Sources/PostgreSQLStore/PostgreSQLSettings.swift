@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-/// The `toolServer.postgres` section: how PostgreSQL is used.
+/// Settings of the `toolServer.postgres` section: connections to PostgreSQL databases.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -12,28 +12,28 @@ package import JSONConfiguration
 /// | `idle` | duration | 5 min | after which an unused connection is closed |
 /// | `scans` | integer | 2 | searches at a time that no index answers |
 package struct PostgreSQLSettings: Hashable, Sendable {
-    /// The password, where the URL has none.
+    /// Password for a URL without one.
     package var password: Secret?
-    /// Connections to one database at most.
+    /// Largest number of connections to one database.
     package var connections = 8
     /// Time limit of waiting for a free connection.
     package var wait: Duration = .seconds(5)
-    /// For opening a connection.
+    /// Time limit for opening a connection.
     package var connectTimeout: Duration = .seconds(5)
-    /// After which the server ends a statement.
+    /// Time after which the server ends a statement.
     package var statementTimeout: Duration = .seconds(10)
-    /// After which an unused connection is closed.
+    /// Time after which an unused connection is closed.
     package var idle: Duration = .seconds(300)
-    /// Searches at a time that no index answers.
+    /// Largest number of simultaneous searches without an index.
     package var scans = 2
-    /// Rows that a search looks at in order before it asks the index. Whatever one row of 400 has is mostly found
-    /// there; more would cost rare words more than it saves the others.
+    /// Number of rows that a search reads in order before it uses the index. A text that occurs in one of 400 rows is
+    /// mostly found there; reading more would cost rare words more than it saves frequent ones.
     var walkedFirst = 2000
 
-    /// The defaults.
+    /// Creates the default settings.
     package init() {}
 
-    /// For the connections that scan.
+    /// Settings of the pool for searches without an index.
     var forScans: PostgreSQLSettings {
         var settings = self
         settings.connections = scans

@@ -1,6 +1,6 @@
 package import Store
 
-/// Runs statements of the configuration in PostgreSQL, in transactions that may only read.
+/// Execution of configured statements in PostgreSQL, in read-only transactions.
 struct PostgreSQLStatements: Sendable {
     let pool: PostgreSQLPool
 
@@ -23,10 +23,10 @@ struct PostgreSQLStatements: Sendable {
     private static func columns(
         of statement: ReadOnlyStatement, _ connection: PostgreSQLConnection
     ) throws -> [StatementColumn] {
-        // As it is written, for the server's own words about what is wrong.
+        // In the form in which it is written, for a meaningful error of the server.
         let columns = try connection.describe(text(statement))
-        // As a table to select from: there it cannot be a statement that changes rows. Run for no rows at all, which is
-        // when the server looks for writes and locks.
+        // As a subquery: there it cannot be a statement that changes rows. Run with a limit of zero rows, because the
+        // server checks for writes and locks only when a statement starts.
         do {
             let values = statement.parameters.map { _ in PostgreSQLValue.null } + [.integer(0)]
             try connection.transaction(readOnly: true) { _ = try connection.execute(wrapped(statement), values) }
@@ -58,7 +58,7 @@ struct PostgreSQLStatements: Sendable {
         } catch let failure as PostgreSQLFailure {
             if failure.code == "25006" { throw StatementRefusal.writes }
             guard Self.isOfTheStatement(failure) else { throw failure.storeError }
-            // The server's own words quote values, which may be of other people's rows.
+            // The server's own message may quote values of other users' rows.
             throw StatementRefusal.rejected(Self.explanation(failure.code))
         }
     }
@@ -68,7 +68,7 @@ struct PostgreSQLStatements: Sendable {
     }
 
     private static func wrapped(_ statement: ReadOnlyStatement) -> String {
-        // On lines of its own, as the text may end with a comment.
+        // On lines of its own, because the text may end with a comment.
         "SELECT * FROM (\n\(text(statement))\n) AS statement LIMIT $\(statement.parameters.count + 1)::bigint"
     }
 
@@ -82,7 +82,7 @@ struct PostgreSQLStatements: Sendable {
         }
     }
 
-    /// Types by the numbers that PostgreSQL gives its own (`pg_type.dat`).
+    /// Returns the type for a number of PostgreSQL's catalogue (`pg_type.dat`).
     private static func type(_ number: UInt32) -> StatementType {
         switch number {
         case 16: .boolean
@@ -103,7 +103,7 @@ struct PostgreSQLStatements: Sendable {
         }
     }
 
-    /// Syntax, names, types, values, and what a statement does with them.
+    /// Returns whether an error is caused by the statement: syntax, names, types, values, or forbidden actions.
     private static func isOfTheStatement(_ failure: PostgreSQLFailure) -> Bool {
         ["0A", "21", "22", "23", "2F", "38", "39", "42", "54", "P0"].contains(String(failure.code.prefix(2)))
             && failure.code != "42501"

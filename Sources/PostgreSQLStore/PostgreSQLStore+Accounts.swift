@@ -22,7 +22,7 @@ extension PostgreSQLStore {
     }
 
     package func account(named username: String) async throws -> Account? {
-        // No stored name holds a NUL, and the server would refuse the question.
+        // No stored name contains a NUL, and the server would refuse the parameter.
         guard !username.utf8.contains(0) else { return nil }
         return try await read { connection in
             try connection.first(
@@ -60,8 +60,8 @@ extension PostgreSQLStore {
         _ session: LoginSession, of account: Account, replacing: [UInt8]?
     ) async throws -> Bool {
         try await write { connection in
-            // FOR SHARE: a change of the account that runs beside this waits until the session is there to be ended, or
-            // is waited for and then seen.
+            // FOR SHARE: a concurrent change of the account waits until the session is stored and can be ended; or this
+            // statement waits for that change and then sees it.
             let inserted = try connection.execute(
                 """
                 INSERT INTO login_session (digest, account_id, created_at, expires_at)

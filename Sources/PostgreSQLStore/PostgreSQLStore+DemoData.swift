@@ -8,7 +8,7 @@ extension PostgreSQLStore {
                 let rows = try insert()
                 guard rows > 0 else { return }
                 counts.append((table, rows))
-                // Ids were given; the next row without one must not meet them.
+                // Ids were given explicitly; the sequence must continue after them.
                 try connection.execute(
                     """
                     SELECT setval(pg_get_serial_sequence('\(table)', 'id'), max(id)) FROM \(table) HAVING max(id) > 0

@@ -65,7 +65,7 @@ extension PostgreSQLStore {
         let (grams, byWords, byGrams) = try await read { connection in
             var grams = QuestionGrams(question)
             grams.add(try Self.unknown(words, connection))
-            // Where words say it all, the index of words puts them in order.
+            // Where words suffice for the question, their index alone determines the order.
             let count = grams.isEmpty ? limit : PassageRanking.candidates(limit)
             return (
                 grams, try Self.passages(words, count, connection), try Self.passages(grams, count, connection)
@@ -74,7 +74,7 @@ extension PostgreSQLStore {
         return PassageRanking.merged(words: byWords, grams: byGrams, grams, limit: limit)
     }
 
-    /// Returns the words that are in no passage.
+    /// Returns the words that do not occur in any passage.
     private static func unknown(_ words: [String], _ connection: PostgreSQLConnection) throws -> [String] {
         guard !words.isEmpty else { return [] }
         return try connection.rows(
@@ -85,8 +85,8 @@ extension PostgreSQLStore {
         ) { $0.text(0) }
     }
 
-    /// Returns passages by the sum over the question's words of the word's rarity times its weight in the passage, where
-    /// a word in the title counts three times. What `ts_rank` alone lacks is the rarity.
+    /// Returns passages by the sum over the question's words of the word's rarity times its weight in the passage,
+    /// where a word in the title counts three times. `ts_rank` alone does not consider rarity.
     private static func passages(
         _ words: [String], _ limit: Int, _ connection: PostgreSQLConnection
     ) throws -> [PassageCandidate] {
@@ -110,7 +110,7 @@ extension PostgreSQLStore {
             """, [.texts(words), .integer(Int64(limit))], candidate)
     }
 
-    /// Returns passages by the rarity of the grams that they have of the question's rarest, less for long passages.
+    /// Returns passages by the rarity of the question's rarest grams that they contain, less for long passages.
     private static func passages(
         _ grams: QuestionGrams, _ limit: Int, _ connection: PostgreSQLConnection
     ) throws -> [PassageCandidate] {
@@ -177,8 +177,8 @@ extension PostgreSQLStore {
 }
 
 extension String {
-    /// What is indexed and asked for: without accents, and no longer than a passage that anybody reads, because
-    /// PostgreSQL takes a megabyte of words at most.
+    /// Text that is indexed and searched for: without accents, and limited in length, because PostgreSQL accepts at
+    /// most a megabyte of words.
     fileprivate var indexed: String {
         String(prefix(100_000)).folding(options: .diacriticInsensitive, locale: nil).storable
     }

@@ -8,7 +8,7 @@ extension PostgreSQLStore: SQLDatabase {
     }
 }
 
-/// A connection of PostgreSQL, in a transaction, for statements that every engine understands.
+/// Connection of PostgreSQL, in a transaction, for statements that every engine understands.
 private struct PostgreSQLTransaction: SQLConnection {
     let connection: PostgreSQLConnection
 

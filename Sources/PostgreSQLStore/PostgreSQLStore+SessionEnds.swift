@@ -5,7 +5,7 @@ import MCPServer
 extension PostgreSQLStore: SessionEnds {
     package func record(_ name: [UInt8], until expiry: Date, now: Date) {
         recentEnds.record(name, until: expiry, now: now)
-        // Nobody waits for it: until it is stored, the end counts for this server alone.
+        // In the background: until it is stored, only this server knows of the end.
         Task {
             try await write { connection in
                 try connection.execute(
@@ -16,7 +16,8 @@ extension PostgreSQLStore: SessionEnds {
         }
     }
 
-    /// A database that cannot be asked counts as a yes: the client then opens another session, which harms nobody.
+    /// Returns whether a session has ended. When the database is unavailable the answer is true: the client then opens
+    /// another session, which does no harm.
     package func contains(_ name: [UInt8]) async -> Bool {
         if await recentEnds.contains(name) { return true }
         let found = try? await read { connection in

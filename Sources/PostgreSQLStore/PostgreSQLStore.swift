@@ -3,27 +3,27 @@ import MCPServer
 import Store
 import Synchronization
 
-/// The store in PostgreSQL, where several tool-servers share it.
+/// Store in PostgreSQL, which several tool-servers can share.
 ///
-/// Our tables are in the first schema of the connection's `search_path`, so that `?options=-csearch_path%3Dtools`
-/// puts them elsewhere than in `public`.
+/// Its tables are in the first schema of the connection's `search_path`, so that `?options=-csearch_path%3Dtools` moves
+/// them out of `public`.
 package final class PostgreSQLStore: InternalStore {
     let location: PostgreSQLLocation
     let settings: PostgreSQLSettings
     let pool: PostgreSQLPool
-    /// For searches that no index answers: few at a time, so that the others find a connection.
+    /// Pool for searches without an index: few at a time, so that other calls find a connection.
     let scans: PostgreSQLPool
     let models: [SearchModel]
     let indexes = PostgreSQLIndexes()
-    /// Ends of MCP sessions that this server saw.
+    /// Ends of MCP sessions that this server has seen.
     let recentEnds = ProcessSessionEnds()
     private let isReady = Mutex(false)
 
     package var searchModels: [String] { models.map(\.key) }
 
-    /// Opens the database and brings its schema up to date.
-    /// - Parameter waiting: whether a database that cannot be reached is waited for: then every use tries again, and
-    ///   fails with ``StoreError`` of kind `unavailable` until it is there.
+    /// Opens the database and migrates its schema.
+    /// - Parameter waiting: True to start although the database cannot be reached: then every use tries again, and
+    ///   fails with ``StoreError`` of kind `unavailable` until it can.
     /// - Throws: ``StoreError`` naming the database and the reason.
     package init(
         at location: PostgreSQLLocation, settings: PostgreSQLSettings = PostgreSQLSettings(), waiting: Bool = false
@@ -36,7 +36,7 @@ package final class PostgreSQLStore: InternalStore {
         do {
             try await prepare()
         } catch let error as StoreError where waiting && error.kind == .unavailable {
-            // The next use prepares it.
+            // The next use prepares the schema.
         } catch {
             await pool.close()
             throw Self.opening(error, location)
@@ -52,7 +52,7 @@ package final class PostgreSQLStore: InternalStore {
         await pool.close()
     }
 
-    /// Runs statements that change nothing.
+    /// Runs statements that only read.
     func read<T: Sendable>(_ body: @escaping @Sendable (PostgreSQLConnection) throws -> T) async throws -> T {
         try await prepare()
         return try await Self.translating { try await pool.run(body) }
@@ -67,7 +67,7 @@ package final class PostgreSQLStore: InternalStore {
         }
     }
 
-    /// Brings the schema up to date, once. Several callers may do it at the same time; the database lets one at a time.
+    /// Migrates the schema, once. Several callers may do it at the same time; the database lets them in one by one.
     func prepare() async throws {
         guard !isReady.withLock({ $0 }) else { return }
         try await Self.translating {
@@ -76,7 +76,7 @@ package final class PostgreSQLStore: InternalStore {
         isReady.withLock { $0 = true }
     }
 
-    /// - Parameter isLater: whether the statement has the position of an earlier page among its values.
+    /// - Parameter isLater: True if the statement's values include the position of an earlier page.
     static func translating<T>(isLater: Bool = false, _ body: () async throws -> T) async throws -> T {
         do {
             return try await body()
@@ -95,6 +95,6 @@ package final class PostgreSQLStore: InternalStore {
 }
 
 extension String {
-    /// Without NUL, which PostgreSQL does not store in text.
+    /// Text without NUL, which PostgreSQL cannot store.
     var storable: String { utf8.contains(0) ? replacing("\0", with: "\u{FFFD}") : self }
 }

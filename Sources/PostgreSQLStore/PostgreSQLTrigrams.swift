@@ -1,27 +1,27 @@
 import Store
 
-/// How common trigrams are in a table, estimated from some of its rows.
+/// Frequencies of trigrams in a table, estimated from some of its rows.
 ///
-/// An index on trigrams that is given a whole phrase intersects the rows of each of its trigrams, common ones included,
-/// which takes longer than everything else. The rarest few of them find nearly the same rows at a tenth of the cost.
+/// For a whole phrase, an index on trigrams intersects the rows of all of its trigrams, frequent ones included, which
+/// dominates the cost. The rarest few of them find nearly the same rows at a tenth of it.
 struct PostgreSQLTrigrams: Sendable {
-    /// Rows that are looked at for the estimate.
+    /// Number of rows that are read for the estimate.
     static let sample = 2000
-    /// Trigrams that the index is asked for at most.
+    /// Largest number of trigrams that are looked up.
     private static let maximum = 3
-    /// When so few rows are expected, asking for more trigrams costs more than reading those rows.
+    /// Number of expected rows below which looking up more trigrams costs more than reading those rows.
     private static let fewRows = 100.0
 
     private var counts: [UInt64: Int] = [:]
     private var rows = 0
-    /// Rows of the whole table.
+    /// Number of rows of the whole table.
     let total: Double
 
     init(total: Double) {
         self.total = total
     }
 
-    /// Counts the folded text of a row.
+    /// Counts the trigrams in the folded text of a row.
     mutating func add(_ text: String) {
         rows += 1
         var seen: Set<UInt64> = []
@@ -30,17 +30,17 @@ struct PostgreSQLTrigrams: Sendable {
         }
     }
 
-    /// What an index is asked for.
+    /// Trigrams to look up in the index.
     struct Choice: Equatable {
-        /// Rarest first, in the query's own letters; empty when the query has none.
+        /// Trigrams, the rarest first, in the query's own letters; empty when the query has none.
         var trigrams: [String] = []
-        /// The share of rows, from 0 to 1, that have the rarest of them.
+        /// Share of rows, from 0 to 1, that contain the rarest of them.
         var share = 1.0
-        /// Rows that have all of them.
+        /// Expected number of rows that contain all of them.
         var expectedRows: Double
     }
 
-    /// The rarest trigrams of a query.
+    /// Returns the rarest trigrams of a query.
     func rarest(of query: some Collection<Unicode.Scalar>) -> Choice {
         var candidates: [UInt64: (text: String, share: Double)] = [:]
         Self.forEach(query) { key, text in
@@ -51,14 +51,14 @@ struct PostgreSQLTrigrams: Sendable {
         for candidate in candidates.values.sorted(by: { ($0.share, $0.text) < ($1.share, $1.text) }) {
             if choice.trigrams.isEmpty { choice.share = candidate.share }
             choice.trigrams.append(candidate.text)
-            // Trigrams of one word come together: the next one tells less than its share says.
+            // Trigrams of one word occur together: the next one narrows the result less than its share suggests.
             choice.expectedRows *= choice.trigrams.count == 1 ? candidate.share : candidate.share.squareRoot()
             if choice.trigrams.count == Self.maximum || choice.expectedRows <= Self.fewRows { break }
         }
         return choice
     }
 
-    /// Runs of three letters or digits, which is what the index knows, folded for the key.
+    /// Calls `body` with each sequence of three letters or digits, which the index knows, folded for the key.
     private static func forEach(_ scalars: some Collection<Unicode.Scalar>, _ body: (UInt64, String) -> Void) {
         var key: UInt64 = 0
         var run: [Unicode.Scalar] = []

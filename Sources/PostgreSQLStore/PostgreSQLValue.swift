@@ -1,12 +1,12 @@
 import CPostgres
 import Foundation
 
-/// A parameter of a statement. The server infers its type from where it stands, unless the value names one.
+/// Parameter of a statement. The server infers its type from the context, unless the value names one.
 enum PostgreSQLValue: Hashable, Sendable, ExpressibleByStringLiteral, ExpressibleByIntegerLiteral,
     ExpressibleByNilLiteral
 {
     case null
-    /// Text. PostgreSQL stores no NUL: with one, the statement fails.
+    /// Text. PostgreSQL cannot store NUL: a statement with one fails.
     case text(String)
     case integer(Int64)
     case real(Double)
@@ -16,17 +16,17 @@ enum PostgreSQLValue: Hashable, Sendable, ExpressibleByStringLiteral, Expressibl
     /// `text[]`.
     case texts([String])
 
-    /// Milliseconds since 1970; NULL for nil.
+    /// Returns milliseconds since 1970; NULL for nil.
     static func instant(_ date: Date?) -> PostgreSQLValue { date.map { .integer($0.milliseconds) } ?? .null }
 
-    /// NULL for nil.
+    /// Returns a text; NULL for nil.
     static func optional(_ text: String?) -> PostgreSQLValue { text.map { .text($0) } ?? .null }
 
     init(stringLiteral value: String) { self = .text(value) }
     init(integerLiteral value: Int64) { self = .integer(value) }
     init(nilLiteral: ()) { self = .null }
 
-    /// The value as it is sent; nil is NULL.
+    /// Value in the form in which it is sent; nil is NULL.
     var encoded: [UInt8]? {
         switch self {
         case .null: nil
@@ -39,7 +39,8 @@ enum PostgreSQLValue: Hashable, Sendable, ExpressibleByStringLiteral, Expressibl
         }
     }
 
-    /// Text with a NUL is sent in binary form, which the server refuses; in text form it would end at the NUL.
+    /// Format code: text with a NUL is sent in binary form, which the server refuses; in text form it would end at the
+    /// NUL.
     var format: Int32 {
         switch self {
         case .bytes: PostgreSQLCodes.binaryFormat
@@ -63,7 +64,7 @@ struct PostgreSQLRow {
     let result: OpaquePointer
     let row: Int32
 
-    /// The text of a column; nil for NULL. `bytea` is in the server's `\x…` form.
+    /// Returns the text of a column; nil for NULL. `bytea` is in the server's `\x…` form.
     subscript(_ column: Int32) -> String? {
         guard PQgetisnull(result, row, column) == 0, let value = PQgetvalue(result, row, column) else { return nil }
         let length = Int(PQgetlength(result, row, column))
@@ -72,26 +73,26 @@ struct PostgreSQLRow {
         }
     }
 
-    /// The text of a column that is not NULL.
+    /// Returns the text of a column that is not NULL.
     func text(_ column: Int32) -> String { self[column] ?? "" }
 
-    /// The number in a column; 0 for NULL.
+    /// Returns the number in a column; 0 for NULL.
     func integer(_ column: Int32) -> Int64 { self[column].flatMap { Int64($0) } ?? 0 }
 
-    /// The instant of a column of milliseconds; nil for NULL.
+    /// Returns the instant of a column of milliseconds; nil for NULL.
     func instant(_ column: Int32) -> Date? {
         self[column].flatMap { Int64($0) }.map { Date(milliseconds: $0) }
     }
 
-    /// The type of a column, as the server's number.
+    /// Returns the type of a column, as the server's number.
     func type(_ column: Int32) -> UInt32 { PQftype(result, column) }
 
-    /// Columns of the row.
+    /// Number of columns of the row.
     var count: Int32 { PQnfields(result) }
 
     func bool(_ column: Int32) -> Bool { self[column] == "t" }
 
-    /// The bytes of a `bytea` column; nil for NULL.
+    /// Returns the bytes of a `bytea` column; nil for NULL.
     func bytes(_ column: Int32) -> [UInt8]? {
         guard let text = self[column] else { return nil }
         let digits = text.utf8.dropFirst(2)

@@ -1,13 +1,13 @@
 import Glibc
 
-/// How waiting for a socket ended.
+/// Result of waiting for a socket.
 enum SocketWait {
     case ready
-    /// The signal was set, and nothing has come.
+    /// The signal was set, and the socket is not ready.
     case woken
     case timedOut
 
-    /// Waits for `events` as `poll` names them; for ever where there is no deadline.
+    /// Waits for `events` in the form of `poll`; without a deadline indefinitely.
     init(socket: Int32, for events: Int32, until deadline: ContinuousClock.Instant?, wake: WakeSignal?) {
         while true {
             var descriptors = [
@@ -25,7 +25,7 @@ enum SocketWait {
             }
             let count = poll(&descriptors, 2, limit)
             if count < 0, errno == EINTR { continue }
-            // What is wrong with the socket shows when it is read.
+            // An error of the socket is reported when it is read.
             if count < 0 || descriptors[0].revents != 0 {
                 self = .ready
                 return
@@ -39,7 +39,7 @@ enum SocketWait {
 }
 
 extension Duration {
-    /// Rounded up, so that a positive duration never becomes none.
+    /// Rounded up, so that a positive duration never becomes zero.
     var inMilliseconds: Int64 {
         let (seconds, attoseconds) = components
         return seconds * 1000 + (attoseconds + 999_999_999_999_999) / 1_000_000_000_000_000

@@ -1,9 +1,9 @@
 import CPostgres
 import Glibc
 
-/// Wakes the thread of a connection out of its wait.
+/// Signal that wakes the thread of a connection while it waits.
 final class WakeSignal: Sendable {
-    /// Readable while the signal is set.
+    /// File descriptor that is readable while the signal is set.
     let descriptor: Int32
 
     init() throws {

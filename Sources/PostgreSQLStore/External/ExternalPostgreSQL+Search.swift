@@ -14,7 +14,7 @@ extension ExternalPostgreSQL {
             guard request.viewer != nil else { throw SearchRefusal.notAuthenticated }
         case .owner(let owner):
             guard let viewer = request.viewer else { throw SearchRefusal.notAuthenticated }
-            // Users that are not the site's own none of its rows.
+            // Callers without an account on the site own no rows.
             guard let id = DjangoUser.userID(ofPrincipal: viewer) else { return SearchPage(hits: [], next: nil) }
             conditions.append("row.\(SQLIdentifier(owner))::text = \(parameters.bind(.text(id)))::text")
         }
@@ -33,7 +33,7 @@ extension ExternalPostgreSQL {
             func folded(_ columns: [String]) -> [String] {
                 columns.map { models.fold("row.\(SQLIdentifier($0))::text") }
             }
-            // The index is over the columns that are searched by default.
+            // The index covers the columns that are searched by default.
             let trigrams =
                 searched.allSatisfy(model.columns.contains)
                 ? try await indexes.trigrams(
@@ -75,7 +75,7 @@ extension ExternalPostgreSQL {
 }
 
 extension PostgreSQLValue {
-    /// As text, for the column's type to be inferred: a boolean takes 1 and 0 as well.
+    /// Creates the value; the type is inferred from the column, and a boolean column accepts 1 and 0 as well.
     fileprivate init(_ value: ExternalModel.FilterTerm.Value) {
         switch value {
         case .text(let text): self = .text(text)

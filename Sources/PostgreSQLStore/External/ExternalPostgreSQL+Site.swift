@@ -1,7 +1,7 @@
 package import Foundation
 package import Store
 
-/// The site's sessions, users and messages.
+/// Sessions, users and messages of the site.
 extension ExternalPostgreSQL {
     package func djangoSession(key: String, now: Date) async throws -> String? {
         guard let django = tables.django, !key.utf8.contains(0) else { return nil }
@@ -31,7 +31,7 @@ extension ExternalPostgreSQL {
                     }
                 }
             } catch let failure as PostgreSQLFailure where failure.isAboutAValue {
-                // No key of that table is spelled so.
+                // The text is not a valid key of that table.
                 return nil
             }
         }
@@ -80,7 +80,7 @@ extension ExternalPostgreSQL {
             table: name, user: "\(SQLIdentifier(table.user))",
             message: "\(name).\(SQLIdentifier(table.message))::text",
             response: "\(name).\(SQLIdentifier(table.response))::text", areTexts: true,
-            // Infinite dates and those of other ages have no milliseconds that fit.
+            // Infinite dates, and those far outside our era, are beyond the range of milliseconds.
             milliseconds: """
                 CASE WHEN \(at) BETWEEN '0001-01-01' AND '9999-12-31' THEN (extract(epoch FROM \(at)) * 1000)::bigint \
                 ELSE 0 END
@@ -88,7 +88,7 @@ extension ExternalPostgreSQL {
         ).messages(of: user, within: bounds, after: after, on: reader)
     }
 
-    /// Never: how long the site keeps its messages is the site's affair.
+    /// Does nothing: the site decides how long it keeps its messages.
     package func deleteMessages(before date: Date, limit: Int) async throws -> Int { 0 }
 
     package func deleteMessages(userID: String) async throws -> Int {
@@ -108,6 +108,6 @@ extension ExternalPostgreSQL {
         }
     }
 
-    /// An instant that every type of date takes; connections are at UTC.
+    /// Returns an instant as text that every date type accepts; connections are set to UTC.
     private static func instant(_ date: Date) -> PostgreSQLValue { .text(DjangoTimestamp.text(date) + "+00") }
 }

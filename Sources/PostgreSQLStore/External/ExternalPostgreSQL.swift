@@ -3,14 +3,14 @@ import JSONConfiguration
 package import Store
 import Synchronization
 
-/// An external PostgreSQL database: read on connections whose every transaction is read-only, and written only where
-/// messages are stored in it or an index is asked for.
+/// An external PostgreSQL database: read on connections whose transactions are all read-only, and written only where
+/// messages are stored in it or an index is requested.
 package final class ExternalPostgreSQL: ExternalDatabase {
     let location: PostgreSQLLocation
     let settings: PostgreSQLSettings
     let tables: ExternalTables
     let reader: PostgreSQLPool
-    /// For searches that no index answers.
+    /// Pool for searches without an index.
     let scans: PostgreSQLPool
     let writer: PostgreSQLPool
     let indexes = PostgreSQLIndexes()
@@ -19,7 +19,7 @@ package final class ExternalPostgreSQL: ExternalDatabase {
     package var searchModels: [String] { tables.models.map(\.key) }
 
     /// Opens the database and compares the configured names with its schema.
-    /// - Parameter waiting: whether a database that cannot be reached is waited for: then every use tries again.
+    /// - Parameter waiting: True to start although the database cannot be reached: then every use tries again.
     /// - Throws: ``StoreError`` when it cannot be reached; `ConfigurationErrors` when the schema does not fit.
     package init(
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings = PostgreSQLSettings(), tables: ExternalTables,
@@ -34,7 +34,7 @@ package final class ExternalPostgreSQL: ExternalDatabase {
         do {
             _ = try await models()
         } catch let error as StoreError where waiting && error.kind == .unavailable {
-            // The next use compares.
+            // The next use compares the schema.
         } catch {
             try await close()
             throw PostgreSQLStore.opening(error, location)
@@ -56,7 +56,7 @@ package final class ExternalPostgreSQL: ExternalDatabase {
         return try await PostgreSQLStore.translating { try await reader.run(body) }
     }
 
-    /// What the statements need to know of the schema; compared with the configuration at the first use.
+    /// Returns the models with the schema's details; compares them with the configuration at the first use.
     func models() async throws -> PostgreSQLModels {
         if let models = opened.withLock({ $0 }) { return models }
         let models = try await PostgreSQLStore.translating {
@@ -67,25 +67,25 @@ package final class ExternalPostgreSQL: ExternalDatabase {
     }
 }
 
-/// The configured models with what the database's schema says of them.
+/// Configured models with the details of the database's schema.
 struct PostgreSQLModels: Sendable {
     struct Model: Sendable {
         let model: ExternalModel
         let order: PostgreSQLOrder
-        /// Whether the order is the primary key's.
+        /// True if the order is that of the primary key.
         let isOrderIndexed: Bool
     }
 
     let models: [Model]
-    /// The folded form of an operand, with `$` where the operand is.
+    /// Expression for the folded form of an operand, with `$` in place of the operand.
     private let folding: String
 
     func fold(_ operand: String) -> String { folding.replacing("$", with: operand) }
 
-    /// Changes with the expression that folds case.
+    /// Revision of the expression that folds case; a new one makes new indexes.
     private static let foldingRevision = "/2"
 
-    /// The name of the index of ours over a model's columns.
+    /// Returns the name of the server's own index over a model's columns.
     static func index(_ model: ExternalModel) -> String {
         // A change of the columns, or of the folding, needs another index.
         let columns = (model.columns.joined(separator: ",") + foldingRevision).utf8
@@ -122,7 +122,7 @@ struct PostgreSQLModels: Sendable {
         }
     }
 
-    /// Tables and views that are found without naming their schema.
+    /// Returns the tables and views that are found without naming their schema.
     private static func schema(
         _ connection: PostgreSQLConnection
     ) throws -> [(table: ExternalTable, required: Set<String>)] {
@@ -145,7 +145,7 @@ struct PostgreSQLModels: Sendable {
         ) { row in
             let (table, column) = (row.text(0), row.text(1))
             if columns[table] == nil { names.append(table) }
-            // An int2vector begins at 0.
+            // An int2vector has its first element at index 0.
             columns[table, default: []].append(
                 .init(name: column, keyPosition: Int(row.integer(2)), isRequired: row.bool(4)))
             if row.bool(3) { required[table, default: []].insert(column) }
