@@ -1,29 +1,29 @@
 package import MCPServer
 
-/// The `WWW-Authenticate` of refusals (RFC 6750 section 3, RFC 9728 section 5.1).
+/// Value of `WWW-Authenticate` in refusals (RFC 6750 section 3, RFC 9728 section 5.1).
 package struct BearerChallenge: Sendable {
-    /// Whether any kind of bearer token is accepted here; otherwise asking for one would be a lie.
+    /// True if any kind of bearer token is accepted here; otherwise there is no challenge.
     let isAccepted: Bool
-    /// Where clients learn who issues tokens for this server.
+    /// URL of the metadata that names the authorization servers for this server.
     let metadataURL: String?
 
-    /// Challenges callers as the configuration has it.
+    /// Creates the challenges of a configuration.
     package init(isAccepted: Bool, metadataURL: String?) {
         self.isAccepted = isAccepted
         self.metadataURL = metadataURL
     }
 
-    /// A token was presented, and it is wrong.
+    /// Returns the challenge for a token that is invalid.
     package func invalidToken(_ reason: String) -> String? {
         isAccepted ? header([("error", "invalid_token"), ("error_description", reason)]) : nil
     }
 
-    /// Nothing was presented where a token is needed: no error code then.
+    /// Returns the challenge for a request without a credential where one is needed; it has no error code.
     package func unauthenticated(scopes: [String] = []) -> String? {
         isAccepted ? header(scopes.isEmpty ? [] : [("scope", scopes.joined(separator: " "))]) : nil
     }
 
-    /// The token is good but not for this.
+    /// Returns the challenge for a valid token without the needed scopes.
     func insufficientScope(_ needed: [String]) -> String {
         header([
             ("error", "insufficient_scope"), ("scope", needed.joined(separator: " ")),
@@ -31,7 +31,7 @@ package struct BearerChallenge: Sendable {
         ])
     }
 
-    /// For what a rule refuses.
+    /// Returns the challenge for the refusal of an access rule.
     package func header(for refusal: AccessRefusal) -> String? {
         switch refusal {
         case .notAuthenticated(let scopes): unauthenticated(scopes: scopes)
@@ -46,7 +46,7 @@ package struct BearerChallenge: Sendable {
         return "Bearer " + parameters.map { "\($0)=\"\(Self.quotable($1))\"" }.joined(separator: ", ")
     }
 
-    /// What RFC 6750 allows in a description.
+    /// Returns the characters of a text that RFC 6750 allows in a description.
     private static func quotable(_ text: String) -> String {
         String(
             text.unicodeScalars.filter { (0x20...0x7E).contains($0.value) && $0 != "\"" && $0 != "\\" }.map(

@@ -3,64 +3,65 @@ package import NIOHTTP1
 
 /// Result of one provider.
 package enum IdentityOutcome: Sendable {
-    /// Nothing for this provider, or something stale that counts as nothing: the next one is asked.
+    /// No credential for this provider, or an expired one that does not count: the next provider is asked.
     case none
-    /// The sender is known.
+    /// The caller is identified.
     case principal(Principal)
-    /// A credential of this provider's kind is wrong: the request is refused with 401. The reason goes to the client:
-    /// it says what the client can do about it and repeats nothing that it sent.
+    /// A credential of this provider's kind is invalid: the request is refused with 401. The reason is sent to the
+    /// client: it says what the client can do, and repeats nothing that the client sent.
     case rejected(RefusalKind, reason: String)
 }
 
-/// Why a credential is refused, for those who operate the server: the value is a metric's label.
+/// Reason for refusing a credential, for operators; the raw value is a metric's label.
 package enum RefusalKind: String, CaseIterable, Sendable {
-    /// Nothing is presented where somebody must be known.
+    /// A request without a credential where one is required.
     case missing
-    /// It cannot be read, or is not of a kind that is accepted here.
+    /// A credential that cannot be parsed, or is not of a kind that is accepted here.
     case malformed
-    /// A key or a user that there is not.
+    /// An unknown key or user.
     case unknown
-    /// A login that fails; which of name, password and account is wrong is not told.
+    /// A failed login. Which of name, password and account is wrong is not disclosed.
     case password
-    /// A login that is not tried, as too many before it failed.
+    /// A login that was not checked, because too many before it failed.
     case throttled
-    /// A user that may not be served any more.
+    /// A user whose account is disabled.
     case disabled
     case expired, revoked
     /// A token whose signature, issuer, audience or other claims are wrong.
     case invalid
-    /// A reverse proxy's header that does not come from there.
+    /// A header of the reverse proxy that did not come from the proxy.
     case untrusted
 }
 
-/// One way of telling who sent a request.
+/// A way of identifying the caller of a request.
 package protocol IdentityProvider: Sendable {
-    /// Examines the credentials. Throws when it cannot tell, such as when the store is down.
+    /// Examines the credentials. Throws when they cannot be checked, such as while the database is unavailable.
     func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome
 }
 
-/// One kind of bearer token or key.
+/// A kind of bearer token or key.
 package protocol TokenProvider: Sendable {
-    /// Examines a token; `none`: it is of another kind. Throws when it cannot tell.
+    /// Examines a token; `none` means that it is of another kind. Throws when it cannot be checked.
     func identify(_ token: PresentedToken) async throws -> IdentityOutcome
 }
 
-/// Providers asked in order; the first that knows the sender, or refuses, decides.
+/// Providers asked in order; the first that identifies the caller, or refuses, decides.
 ///
-/// A token is presented on purpose, a cookie by a browser unasked: so tokens are looked at first, and where any of them
-/// could be valid, one that is not refuses the request, whatever cookies come with it. Nobody who meant to be somebody
-/// is served as nobody, or as somebody else.
+/// A client sends a token on purpose, a browser sends cookies by itself. So tokens are examined first, and an invalid
+/// token where any kind is accepted refuses the request, whatever cookies come with it: an invalid token never falls
+/// back to anonymous, or to another user.
 package struct IdentityChain: IdentityProvider {
     let providers: [any IdentityProvider]
     let tokens: [any TokenProvider]
     /// Name of the header that carries an API key; nil for none.
     package let keyHeader: String?
 
-    /// A chain; an empty one knows nobody.
+    /// Creates a chain; an empty one identifies no caller.
     /// - Parameters:
-    ///   - tokens: asked in order before the providers when the request presents a token; with none, `Authorization` is
+    ///   - tokens: Providers asked in order before the others when the request presents a token; with none,
+    ///     `Authorization` is
     ///     nobody's affair.
-    ///   - keyHeader: a header besides `Authorization` that may hold an API key.
+    ///   - keyHeader: Name of a header besides `Authorization` that may carry an API key.
     package init(
         _ providers: [any IdentityProvider], tokens: [any TokenProvider] = [], keyHeader: String? = nil
     ) {
@@ -90,25 +91,25 @@ package struct IdentityChain: IdentityProvider {
     }
 }
 
-/// The store's own accounts, known by the login cookie. A stale cookie is anonymous, as the old API had it.
+/// Identity of the store's own accounts, by the login cookie. An expired cookie is anonymous, as in the old API.
 package struct LoginCookieIdentity: IdentityProvider {
-    /// The cookie's name.
+    /// Name of the cookie.
     package static let cookieName = "sessionid"
 
     let login: LoginService
     let scopes: GrantedScopes
 
-    /// Identity from sessions of a login service.
+    /// Creates an identity from the sessions of a login service.
     package init(login: LoginService, scopes: GrantedScopes = .all) {
         self.login = login
         self.scopes = scopes
     }
 
-    /// The value of `Set-Cookie` for a login.
-    /// - Parameter headers: of the request, which tell whether it came through TLS.
+    /// Returns the value of `Set-Cookie` for a login.
+    /// - Parameter headers: Headers of the request, which tell whether it came through TLS.
     package static func cookie(_ value: String, maxAge: Duration, requestHeaders headers: HTTPHeaders) -> String {
         var cookie = "\(cookieName)=\(value); Path=/; Max-Age=\(maxAge.components.seconds); HttpOnly; SameSite=Lax"
-        // TLS ends at the proxy in front, which says so; the nearest proxy's word is the last.
+        // TLS ends at a proxy in front, which reports it; the last value is that of the nearest proxy.
         let scheme = headers["X-Forwarded-Proto"].last?.split(separator: ",").last?
             .filter { $0 != " " && $0 != "\t" }.lowercased()
         if scheme == "https" { cookie += "; Secure" }

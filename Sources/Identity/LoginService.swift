@@ -2,17 +2,17 @@ package import Foundation
 import JSON
 package import Store
 
-/// Logging in and out with the store's own accounts.
+/// Login and logout with the store's own accounts.
 package struct LoginService: Sendable {
     /// The reason why a login failed.
     package enum Failure: Error, Hashable, Sendable {
-        /// Unknown name, wrong password or inactive account; which one is not told.
+        /// Unknown name, wrong password or inactive account; which one is not disclosed.
         case wrongCredentials
-        /// Too many attempts failed before; nothing was checked. Another may be made after that time.
+        /// Too many attempts failed before, so that nothing was checked. The next attempt is allowed after that time.
         case tooManyAttempts(retryAfter: Duration)
     }
 
-    /// Lifetime of a login unless configured, as Django has it.
+    /// Default lifetime of a login, the same as Django's.
     package static let standardLifetime: Duration = .seconds(14 * 24 * 3600)
 
     let accounts: any AccountStore
@@ -23,8 +23,8 @@ package struct LoginService: Sendable {
     package let lifetime: Duration
     let now: @Sendable () -> Date
 
-    /// A service over stores and a hasher; `now` is the clock of expiry.
-    /// - Parameter throttle: limits attempts; by default with standard numbers.
+    /// Creates a service over stores and a hasher; `now` is the clock of expiry.
+    /// - Parameter throttle: Limits attempts; by default with standard numbers.
     package init(
         accounts: any AccountStore, sessions: any LoginSessionStore, hasher: PasswordHasher,
         throttle: LoginThrottle? = nil, lifetime: Duration = standardLifetime,
@@ -38,8 +38,8 @@ package struct LoginService: Sendable {
         self.now = now
     }
 
-    /// Checks the password and opens a session with a fresh token; the session presented before ends.
-    /// - Parameter address: the client's address, by which attempts are limited; nil where it is not known.
+    /// Checks the password and opens a session with a new token; the session presented with the request ends.
+    /// - Parameter address: The client's address, by which attempts are limited; nil where it is not known.
     /// - Throws: ``Failure``, ``PasswordHasher/Overloaded``, or the store's error.
     package func login(
         username: String, password: String, replacing previous: SessionToken?, from address: String? = nil
@@ -86,15 +86,15 @@ package struct LoginService: Sendable {
         try await sessions.deleteLoginSession(digest: token.digest)
     }
 
-    /// The account logged in with a token, if the session lives.
+    /// Returns the account that is logged in with a token, if the session has not ended.
     /// - Throws: ``StoreError``.
     package func account(_ token: SessionToken) async throws -> Account? {
         try await sessions.account(sessionDigest: token.digest, now: now())
     }
 
     /// Creates an account.
-    /// - Throws: ``AccountRuleViolation`` for a name, alias or password that is not acceptable;
-    ///   ``StoreError`` of kind `duplicate` when the name is taken.
+    /// - Throws: ``AccountRuleViolation`` for a name, alias or password that breaks a rule; ``StoreError`` of kind
+    ///   `duplicate` when the name is taken.
     package func createAccount(username: String, alias: String, password: String) async throws -> Account {
         guard (1...150).contains(username.count), !username.contains(where: \.isWhitespace),
             !username.hasControlCharacters
@@ -108,8 +108,8 @@ package struct LoginService: Sendable {
         return try await accounts.insertAccount(username: username, alias: alias, passwordHash: hash, at: now())
     }
 
-    /// Gives an account another password; all of its sessions end.
-    /// - Throws: ``AccountRuleViolation`` for a password that is not acceptable; the store's error.
+    /// Changes an account's password; all of its sessions end.
+    /// - Throws: ``AccountRuleViolation`` for a password that breaks a rule; the store's error.
     package func changePassword(of account: Account, to password: String) async throws {
         try await accounts.updatePasswordHash(try await checkedHash(of: password), accountID: account.id)
     }
@@ -123,18 +123,19 @@ package struct LoginService: Sendable {
         return try await hasher.hash(password)
     }
 
-    /// HMAC, within scrypt, pads short keys with NUL: a password and the same with NULs behind it have one hash.
+    /// Returns whether a password can be hashed. HMAC, within scrypt, pads short keys with NUL: a password and the same
+    /// with NULs after it have one hash.
     private static func isHashable(_ password: String) -> Bool {
         password.utf8.count <= PasswordHasher.maximumPasswordLength && !password.utf8.contains(0)
     }
 }
 
-/// A new account breaks a rule; the description names the field and what was expected.
+/// Error of a new account that breaks a rule; the description names the field and what was expected.
 package struct AccountRuleViolation: Error, CustomStringConvertible {
-    /// One line.
+    /// Description on one line.
     package let description: String
 
-    /// Describes the rule that was broken.
+    /// Creates the error of a rule.
     package init(_ description: String) {
         self.description = description
     }

@@ -2,27 +2,27 @@ import Crypto
 package import Foundation
 import Synchronization
 
-/// A bound on guessing passwords: an attempt beyond the first few must wait, and every further one twice as long.
+/// Limit on guessing passwords: an attempt beyond the first few must wait, and every further one twice as long.
 ///
 /// Attempts are counted three ways: of one address at one account, of one address at all accounts, and of one account
-/// from all addresses. The last one does not hold for an address from which the account has logged in before, and no
+/// from all addresses. The last one does not apply to an address from which the account has logged in before, and no
 /// delay exceeds a maximum, so that guessing at an account delays its owner for a while at worst and never locks the
-/// owner out. An address that keeps asking while an account must wait is delayed for itself.
+/// owner out. An address that keeps trying while an account must wait is delayed by its own count.
 ///
 /// An attempt counts as failed from its start, so that many at the same time gain nothing; success takes it back. The
-/// counts are those of one process: behind several replicas each admits its own.
+/// counts are those of one process: with several replicas each counts its own.
 package final class LoginThrottle: Sendable {
     /// Numbers of the throttle.
     package struct Policy: Hashable, Sendable {
-        /// Attempts of one address at one account before the first delay; four times as many of an address at all
-        /// accounts, and of all addresses at an account. 0: nothing is limited.
+        /// Number of attempts of one address at one account before the first delay; four times as many of an address at
+        /// all accounts, and of all addresses at an account. 0: attempts are not limited.
         package var attempts: Int
         /// The first delay.
         package var firstDelay: Duration
-        /// The longest delay. After twice as long without an attempt a count begins anew.
+        /// The longest delay. After twice this time without an attempt a count starts again.
         package var maximumDelay: Duration
 
-        /// A policy; see the properties.
+        /// Creates a policy.
         package init(attempts: Int = 5, firstDelay: Duration = .seconds(1), maximumDelay: Duration = .seconds(300)) {
             self.attempts = attempts
             self.firstDelay = firstDelay
@@ -30,23 +30,23 @@ package final class LoginThrottle: Sendable {
         }
     }
 
-    /// An attempt that was let through, to be taken back when it succeeds or was not carried out.
+    /// An allowed attempt, to be reported when it succeeds or was not carried out.
     package struct Attempt: Sendable {
         fileprivate let counted: [Key]
         fileprivate let pair: Key?
     }
 
-    /// The answer to somebody who wants to try a password.
+    /// Decision on an attempt.
     package enum Verdict: Sendable {
         case allowed(Attempt)
-        /// Nothing was counted; another attempt may be made after that time.
+        /// The attempt was not counted; the next one is allowed after that time.
         case wait(Duration)
     }
 
-    /// A digest of an account, an address or both: names of any length cost the same.
+    /// Digest of an account, an address or both: names of any length cost the same.
     fileprivate struct Key: Hashable {
         let digest: [UInt8]
-        /// True where several people may stand behind it.
+        /// True if several people may share it.
         let isShared: Bool
 
         init(account: String?, address: String?) {
@@ -63,7 +63,7 @@ package final class LoginThrottle: Sendable {
 
     private struct Count {
         var attempts = 0
-        /// No attempt before then.
+        /// Time before which attempts must wait.
         var next = Date.distantPast
         var last = Date.distantPast
     }
@@ -74,9 +74,9 @@ package final class LoginThrottle: Sendable {
         var known: [Key: Date] = [:]
     }
 
-    /// Attempts of an address or at an account, as a multiple of those of one address at one account.
+    /// Number of free attempts of an address, or at an account, as a multiple of those of one address at one account.
     private static let sharedFactor = 4
-    /// Seconds for which an address counts as one from which the account logs in.
+    /// Time for which an address counts as one from which the account logs in, in seconds.
     private static let acquaintance: TimeInterval = 30 * 86_400
 
     private let policy: Policy
@@ -85,8 +85,8 @@ package final class LoginThrottle: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - limit: counts kept at most, and as many pairs that have logged in; the oldest give way.
-    ///   - now: the clock of delays.
+    ///   - limit: Largest number of counts, and of pairs that have logged in; the oldest are removed.
+    ///   - now: Clock of the delays.
     package init(
         policy: Policy = Policy(), limit: Int = 50_000, now: @escaping @Sendable () -> Date = { Date() }
     ) {
@@ -95,8 +95,8 @@ package final class LoginThrottle: Sendable {
         self.now = now
     }
 
-    /// Counts an attempt, or says how long it must wait.
-    /// - Parameter address: the client's address; nil where it is not known, which limits the account alone.
+    /// Counts an attempt, or returns how long it must wait.
+    /// - Parameter address: The client's address; nil where it is not known: then only the account is limited.
     package func begin(account: String, address: String?) -> Verdict {
         guard policy.attempts > 0 else { return .allowed(Attempt(counted: [], pair: nil)) }
         let now = now()
@@ -119,7 +119,7 @@ package final class LoginThrottle: Sendable {
         }
     }
 
-    /// The password was right: the attempt counts nowhere, and the address is one of the account's from now on.
+    /// Removes a successful attempt from the counts; from now on the address is one of the account's.
     package func succeeded(_ attempt: Attempt) {
         let now = now()
         state.withLock { state in
@@ -134,17 +134,17 @@ package final class LoginThrottle: Sendable {
         }
     }
 
-    /// No password was checked: the attempt counts nowhere.
+    /// Removes an attempt whose password was not checked from the counts.
     package func withdrawn(_ attempt: Attempt) { state.withLock { takeBack(attempt, &$0) } }
 
-    /// Counts and pairs kept now.
+    /// Number of counts and pairs that are kept.
     var size: Int { state.withLock { $0.counts.count + $0.known.count } }
 
     private func takeBack(_ attempt: Attempt, _ state: inout State) {
         for key in attempt.counted {
             guard var count = state.counts[key] else { continue }
             count.attempts = max(0, count.attempts - 1)
-            // The delay that this attempt brought goes with it.
+            // The delay that this attempt caused is removed with it.
             count.next = .distantPast
             state.counts[key] = count.attempts == 0 ? nil : count
         }
@@ -157,7 +157,7 @@ package final class LoginThrottle: Sendable {
         count.last = now
         let free = policy.attempts * (key.isShared ? Self.sharedFactor : 1)
         if count.attempts >= free {
-            // From the last free attempt on; the exponent is bounded long before the power is.
+            // Counted from the last free attempt; the exponent is limited long before the power is.
             let factor = pow(2, Double(min(count.attempts - free, 60)))
             let delay = min(policy.firstDelay / .seconds(1) * factor, policy.maximumDelay / .seconds(1))
             count.next = now.addingTimeInterval(delay)

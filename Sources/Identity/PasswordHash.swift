@@ -5,28 +5,28 @@ import Foundation
 /// A salted scrypt hash (RFC 7914) with its parameters, stored as
 /// `scrypt$ROUNDS$BLOCKSIZE$PARALLELISM$BASE64SALT$BASE64KEY`.
 package struct PasswordHash: Hashable, Sendable {
-    /// Cost of one derivation: memory is 128 · rounds · blockSize bytes.
+    /// Cost of one derivation: it needs 128 · rounds · blockSize bytes of memory.
     package struct Parameters: Hashable, Sendable {
         /// CPU and memory cost, a power of two.
         package var rounds: Int
         /// Block size.
         package var blockSize: Int
-        /// Sequential repetitions; costs time, not memory.
+        /// Number of sequential repetitions; costs time, not memory.
         package var parallelism: Int
 
-        /// 32 MiB and about a tenth of a second: OWASP's equivalent of 128 MiB at parallelism 1, within this
-        /// server's memory budget.
+        /// Standard parameters: 32 MiB and about a tenth of a second, OWASP's equivalent of 128 MiB at parallelism 1,
+        /// within this server's memory budget.
         package static let standard = Parameters(rounds: 1 << 15, blockSize: 8, parallelism: 3)
 
-        /// Parameters as given.
+        /// Creates parameters.
         package init(rounds: Int, blockSize: Int, parallelism: Int) {
             self.rounds = rounds
             self.blockSize = blockSize
             self.parallelism = parallelism
         }
 
-        /// Bounds for what a stored hash may ask for, so that a tampered row cannot exhaust memory (128 MiB at most) or
-        /// processors (five times the standard work).
+        /// True if a stored hash with these parameters may be computed: a tampered row must not exhaust memory (128 MiB
+        /// at most) or processors (five times the standard work).
         var isSane: Bool {
             (2...(1 << 20)).contains(rounds) && rounds.nonzeroBitCount == 1 && (1...32).contains(blockSize)
                 && (1...16).contains(parallelism) && rounds * blockSize <= 1 << 20
@@ -41,8 +41,8 @@ package struct PasswordHash: Hashable, Sendable {
     static let saltLength = 16
     static let keyLength = 32
 
-    /// Derives the hash of a password with a fresh salt. Slow and memory-hungry by design: never on an event loop.
-    /// - Throws: the error of scrypt, for parameters that it does not take.
+    /// Derives the hash of a password with a new salt. Slow and memory-hungry by design: never on an event loop.
+    /// - Throws: The error of scrypt, for parameters that it rejects.
     package init(password: String, parameters: Parameters) throws {
         let salt = Self.randomBytes(Self.saltLength)
         self.parameters = parameters
@@ -50,15 +50,15 @@ package struct PasswordHash: Hashable, Sendable {
         self.key = try Self.derive(password, salt: salt, parameters: parameters)
     }
 
-    /// A hash that no password has, made without deriving anything: checking against it takes as long as against a
-    /// real one.
+    /// Creates a hash that no password has, without deriving it: checking against it takes as long as against a real
+    /// one.
     package init(ofNobodyWith parameters: Parameters) {
         self.parameters = parameters
         salt = Self.randomBytes(Self.saltLength)
         key = Self.randomBytes(Self.keyLength)
     }
 
-    /// Parses the stored form; `nil` when it is none, or asks for unreasonable resources.
+    /// Parses the stored form; nil when it is malformed, or demands unreasonable resources.
     package init?(encoded: String) {
         let parts = encoded.split(separator: "$", omittingEmptySubsequences: false)
         guard parts.count == 6, parts[0] == "scrypt", let rounds = Int(parts[1]), let blockSize = Int(parts[2]),
@@ -72,13 +72,13 @@ package struct PasswordHash: Hashable, Sendable {
         self.key = key
     }
 
-    /// The stored form.
+    /// Stored form of the hash.
     package var encoded: String {
         "scrypt$\(parameters.rounds)$\(parameters.blockSize)$\(parameters.parallelism)"
             + "$\(salt.base64EncodedString())$\(key.base64EncodedString())"
     }
 
-    /// Whether the password is the hashed one; the comparison takes the same time wherever the keys differ.
+    /// Returns whether the password has this hash; the comparison takes the same time wherever the keys differ.
     func matches(_ password: String) throws -> Bool {
         let candidate = try Self.derive(password, salt: salt, parameters: parameters, length: key.count)
         var difference: UInt8 = candidate.count == key.count ? 0 : 1

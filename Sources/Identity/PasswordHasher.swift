@@ -2,17 +2,17 @@ import Glibc
 import NIOConcurrencyHelpers
 import NIOPosix
 
-/// Derives password hashes on a few threads of its own, and refuses when too many wait: scrypt is made to be
-/// expensive, and a flood of logins must cost neither the memory nor the processors of the rest. The threads give way
-/// to all others of the process.
+/// Password hashing on a few threads of its own, which refuses when too many wait: scrypt is made to be expensive, and
+/// a flood of logins must not take memory or processors from other requests. The threads run at a lower priority than
+/// all others of the process.
 package final class PasswordHasher: Sendable {
-    /// Thrown instead of queueing without end.
+    /// Error of a password that is refused because too many wait.
     package struct Overloaded: Error {}
 
-    /// A password longer than this is refused by callers before it is hashed, in UTF-8 bytes.
+    /// Largest length of a password, in bytes of UTF-8; callers refuse a longer one before it is hashed.
     package static let maximumPasswordLength = 4096
 
-    /// The priority of the threads: searches and answers go first where processors are short.
+    /// Niceness of the threads: searches and answers come first where processors are scarce.
     private static let niceness: Int32 = 10
 
     private let parameters: PasswordHash.Parameters
@@ -23,8 +23,8 @@ package final class PasswordHasher: Sendable {
 
     /// Starts the threads.
     /// - Parameters:
-    ///   - concurrency: derivations at a time.
-    ///   - maximumPending: derivations running or waiting before the next is refused.
+    ///   - concurrency: Number of simultaneous derivations.
+    ///   - maximumPending: Largest number of derivations that run or wait; further ones are refused.
     package init(
         parameters: PasswordHash.Parameters = .standard, concurrency: Int = 2, maximumPending: Int = 64
     ) {
@@ -32,18 +32,18 @@ package final class PasswordHasher: Sendable {
         self.maximumPending = maximumPending
         pool = NIOThreadPool(numberOfThreads: concurrency)
         pool.start()
-        // Same parameters as a real hash: checking a password for nobody takes as long as for somebody.
+        // Same parameters as a real hash: checking a password of an unknown account takes as long as of a known one.
         decoy = PasswordHash(ofNobodyWith: parameters)
     }
 
-    /// The encoded hash of a new password.
+    /// Returns the encoded hash of a new password.
     /// - Throws: ``Overloaded`` when too many passwords wait.
     package func hash(_ password: String) async throws -> String {
         let parameters = parameters
         return try await run { try PasswordHash(password: password, parameters: parameters).encoded }
     }
 
-    /// Returns true if the password is that of the encoded hash; without a hash (an unknown account) it takes as long
+    /// Returns whether the password is that of the encoded hash; without a hash (an unknown account) it takes as long
     /// and returns false.
     /// - Throws: ``Overloaded`` when too many passwords wait.
     package func verify(_ password: String, encoded: String?) async throws -> Bool {
@@ -52,7 +52,7 @@ package final class PasswordHasher: Sendable {
         return try await run { try (hash ?? decoy).matches(password) && hash != nil }
     }
 
-    /// Ends the threads after what they are doing.
+    /// Ends the threads after their current work.
     package func shutdown() async {
         try? await pool.shutdownGracefully()
     }
@@ -66,7 +66,7 @@ package final class PasswordHasher: Sendable {
         guard accepted else { throw Overloaded() }
         defer { pending.withLockedValue { $0 -= 1 } }
         return try await pool.runIfActive {
-            // On Linux a priority is a thread's own.
+            // On Linux each thread has its own priority.
             _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, Self.niceness)
             return try body()
         }

@@ -5,16 +5,16 @@ package import NIOHTTP1
 package struct PresentedCredentials: Sendable {
     /// All header fields.
     package let headers: HTTPHeaders
-    /// The other end of the connection, which may be a proxy; nil where that is not known.
+    /// Other end of the connection, which may be a proxy; nil where it is not known.
     package let peer: Peer?
 
-    /// Collects the credentials of a request's head and connection.
+    /// Creates the credentials of a request's head and connection.
     package init(headers: HTTPHeaders, peer: Peer? = nil) {
         self.headers = headers
         self.peer = peer
     }
 
-    /// Credentials from a request's `Cookie` headers and `Authorization` header.
+    /// Creates credentials from a request's `Cookie` headers and `Authorization` header.
     package init(cookieHeaders: [String], authorization: String? = nil) {
         var headers = HTTPHeaders(cookieHeaders.map { ("Cookie", $0) })
         if let authorization { headers.add(name: "Authorization", value: authorization) }
@@ -25,23 +25,24 @@ package struct PresentedCredentials: Sendable {
     package func cookie(_ name: String) -> String? { CookieField.value(of: name, in: headers["Cookie"]) }
 }
 
-/// A credential that whoever holds it presents on purpose, unlike a cookie.
+/// A credential that a client sends on purpose, unlike a cookie.
 package enum PresentedToken: Hashable, Sendable {
     /// `Authorization: Bearer …` (RFC 6750, section 2.1).
     case bearer(String)
-    /// The header that is configured for API keys.
+    /// The header configured for API keys.
     case apiKey(String)
-    /// An attempt at one of these; with what is wrong with it.
+    /// A malformed attempt at either; the text says what is wrong with it.
     case malformed(String)
 }
 
 extension PresentedCredentials {
-    /// A longer token is refused unread, in bytes.
+    /// Largest length of a token, in bytes; a longer one is refused without being parsed.
     static let maximumTokenLength = 8192
 
-    /// The token that the request presents; nil for none. `Authorization` with another scheme is none.
+    /// Returns the token that the request presents; nil without one. `Authorization` with another scheme does not
+    /// count.
     ///
-    /// - Parameter keyHeader: the header that holds an API key, if one may.
+    /// - Parameter keyHeader: Name of the header that carries an API key, if one may.
     package func token(keyHeader: String?) -> PresentedToken? {
         let fields = headers["Authorization"]
         let bearers = fields.compactMap(AuthorizationField.init).filter(\.isBearer).map(\.credentials)

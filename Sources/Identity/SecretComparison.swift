@@ -1,7 +1,7 @@
-/// Comparing a secret with what somebody presents.
+/// Comparison of a secret with a presented one.
 package enum SecretComparison {
-    /// Returns true if the bytes are the same. Every byte of `expected` is looked at, and the same work is done on
-    /// each, wherever the first difference is; only the length of `presented` shows in the time.
+    /// Returns whether the bytes are equal. All bytes of `expected` are compared with the same work, wherever the first
+    /// difference is; the time depends only on the length of `presented`.
     package static func equal(_ presented: some Collection<UInt8>, _ expected: some Collection<UInt8>) -> Bool {
         var difference: UInt8 = presented.count == expected.count ? 0 : 1
         var index = presented.startIndex
@@ -19,12 +19,12 @@ package enum SecretComparison {
 
 /// Names of scopes.
 package enum ScopeName {
-    /// Returns true if the text is a `scope-token` of RFC 6749, section 3.3, of at most 100 characters.
+    /// Returns whether the text is a `scope-token` of RFC 6749, section 3.3, of at most 100 characters.
     package static func isValid(_ text: String) -> Bool {
         (1...100).contains(text.utf8.count)
             && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x22 && $0 != 0x5C }
     }
 
-    /// The scopes in a text that separates them with spaces.
+    /// Returns the scopes in a text that separates them with spaces.
     package static func list(_ text: String) -> [String] { text.split(separator: " ").map(String.init) }
 }

@@ -1,12 +1,12 @@
 import Crypto
 import Foundation
 
-/// A login session's secret: 256 random bits, given to the browser and never stored.
+/// Secret of a login session: 256 random bits, given to the browser and never stored.
 package struct SessionToken: Hashable, Sendable {
-    /// The cookie's value: 43 characters of URL-safe Base64.
+    /// Value of the cookie: 43 characters of URL-safe Base64.
     package let text: String
 
-    /// A new random token.
+    /// Creates a random token.
     package init() {
         var generator = SystemRandomNumberGenerator()
         let bytes = Data((0..<32).map { _ in UInt8.random(in: 0...255, using: &generator) })
@@ -14,7 +14,7 @@ package struct SessionToken: Hashable, Sendable {
             .replacing("+", with: "-").replacing("/", with: "_").replacing("=", with: "")
     }
 
-    /// A token as presented by a client; `nil` when it cannot be one, so that it costs no look-up.
+    /// Creates a token that a client presented; nil when it is malformed and need not be looked up.
     package init?(presented: String) {
         guard presented.utf8.count == 43,
             presented.utf8.allSatisfy({ byte in
@@ -25,7 +25,7 @@ package struct SessionToken: Hashable, Sendable {
         text = presented
     }
 
-    /// SHA-256 of the text, which is what the store keeps. The token is uniformly random, so no salt or stretching is
-    /// needed, and a look-up by digest tells nothing about the token through its timing.
+    /// SHA-256 of the text, which is stored. The token is uniformly random, so no salt or stretching is needed, and the
+    /// time of a look-up by digest discloses nothing about the token.
     package var digest: [UInt8] { Array(SHA256.hash(data: Data(text.utf8))) }
 }

@@ -5,12 +5,12 @@ import MCPServer
 import NIOHTTP1
 import Synchronization
 
-/// Users whom the reverse proxy authenticated and names in a header.
+/// Identity of users whom the reverse proxy authenticated and names in a header.
 ///
-/// The header from anybody else, or without the secret, is refused rather than ignored: either a client tries to be
-/// somebody, or the proxy is configured wrongly, and neither should be served as nobody.
+/// The header from any other peer, or without the secret, is refused rather than ignored: either a client tries to
+/// impersonate a user, or the proxy is configured wrongly, and neither must be served as anonymous.
 package final class TrustedHeaderIdentity: IdentityProvider {
-    /// Prefix of the principal's id where the header names users of its own.
+    /// Prefix of the principal's id where the header names users without an account here.
     package static let principalPrefix = "header:"
 
     private enum Fault: String {
@@ -22,14 +22,14 @@ package final class TrustedHeaderIdentity: IdentityProvider {
     private let logger: Logger
     private let logged = Mutex<Set<Fault>>([])
 
-    /// - Parameter directory: the users that the header names, where they are ours.
+    /// - Parameter directory: Directory of the users that the header names, where they have accounts here.
     package init(configuration: TrustedHeaderConfiguration, directory: UserDirectory, logger: Logger) {
         self.configuration = configuration
         self.directory = directory
         self.logger = logger
     }
 
-    /// The headers that make a request somebody's, which a proxy adds to the requests of any page.
+    /// Headers that identify the caller, and that a proxy adds to the requests of any page.
     package var ambientHeaders: [String] { [configuration.header] }
 
     package func identify(_ credentials: PresentedCredentials) async throws -> IdentityOutcome {
@@ -46,7 +46,7 @@ package final class TrustedHeaderIdentity: IdentityProvider {
             warn(.secret, credentials)
             return .rejected(.untrusted, reason: "The user header comes without the reverse proxy's secret")
         }
-        // An empty name is how proxies say that nobody is logged in.
+        // Proxies send an empty name when no user is logged in.
         guard names.count == 1, names[0].count <= 150, !names[0].hasControlCharacters else {
             return .rejected(.malformed, reason: "The user header is malformed")
         }
@@ -74,7 +74,7 @@ package final class TrustedHeaderIdentity: IdentityProvider {
         }
     }
 
-    /// Once for each fault: anybody could fill the log otherwise.
+    /// Logs each kind of fault only once: otherwise any client could fill the log.
     private func warn(_ fault: Fault, _ credentials: PresentedCredentials) {
         guard logged.withLock({ $0.insert(fault).inserted }) else { return }
         logger.warning(

@@ -3,9 +3,9 @@ package import Store
 
 /// Scopes that a credential grants.
 package enum GrantedScopes: Hashable, Sendable {
-    /// Everything that the user may do.
+    /// All scopes.
     case all
-    /// These scopes alone.
+    /// Only these scopes.
     case only(Set<String>)
 
     var scopes: Set<String> {
@@ -16,9 +16,9 @@ package enum GrantedScopes: Hashable, Sendable {
     }
 }
 
-/// A user, wherever its record is kept.
+/// A user, in whichever place its record is kept.
 package struct UserRecord: Hashable, Sendable {
-    /// `Principal.id`; the prefix keeps the users of one place apart from another's.
+    /// Identifier, as in `Principal.id`; the prefix distinguishes the users of different places.
     let id: String
     let name: String
     let alias: String
@@ -47,9 +47,9 @@ package struct UserRecord: Hashable, Sendable {
     }
 }
 
-/// The users that keys, tokens and headers may name: those of the configured providers, in their order.
+/// Directory of the users that keys, tokens and headers may name: those of the configured providers, in their order.
 package struct UserDirectory: Sendable {
-    /// A place that keeps users.
+    /// A place that stores users.
     package enum Place: Sendable {
         /// The store's own accounts.
         case accounts(any AccountStore)
@@ -59,12 +59,12 @@ package struct UserDirectory: Sendable {
 
     let places: [Place]
 
-    /// A directory over places that are searched in order.
+    /// Creates a directory over places that are searched in order.
     package init(_ places: [Place]) {
         self.places = places
     }
 
-    /// The user with that `Principal.id`, active or not.
+    /// Returns the user with that `Principal.id`, active or not.
     /// - Throws: ``StoreError``.
     package func user(id: String) async throws -> UserRecord? {
         for place in places {
@@ -84,15 +84,15 @@ package struct UserDirectory: Sendable {
         return nil
     }
 
-    /// Returns true if there is a user with that `Principal.id` who may be served.
+    /// Returns whether there is an active user with that `Principal.id`.
     /// - Throws: ``StoreError``.
     package func isActive(user id: String) async throws -> Bool { try await user(id: id)?.isActive ?? false }
 
-    /// The name of the user with that `Principal.id`.
+    /// Returns the name of the user with that `Principal.id`.
     /// - Throws: ``StoreError``.
     package func name(ofUser id: String) async throws -> String? { try await user(id: id)?.name }
 
-    /// The first user with exactly that name, active or not.
+    /// Returns the first user with exactly that name, active or not.
     /// - Throws: ``StoreError``.
     package func user(named name: String) async throws -> UserRecord? {
         for place in places {
@@ -111,11 +111,11 @@ package struct UserDirectory: Sendable {
 }
 
 extension Principal {
-    /// An operator at the command line, whom no rule refuses.
+    /// Principal of an operator at the command line, whom no access rule refuses.
     package static let allowedEverything = Principal(id: "operator", name: "operator", hasAllScopes: true)
 }
 
 extension Account {
-    /// The caller that a login session of this account makes where cookies allow everything.
+    /// Principal of a login session of this account, where cookies grant all scopes.
     package var principal: Principal { UserRecord(self).principal(.all, isCookie: true) }
 }

@@ -2,7 +2,7 @@ import HTTPSyntax
 package import JSONConfiguration
 package import MCPServer
 
-/// Rules of access: keys of the `toolServer` section.
+/// Access rules: keys of the `toolServer` section.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -16,15 +16,15 @@ package import MCPServer
 package struct AccessConfiguration: Sendable {
     /// Rules by the tool's name.
     package let tools: [String: AccessRule]
-    /// Refusal of anonymous callers.
+    /// True if anonymous callers are refused.
     package let requiresAuthentication: Bool
-    /// The MCP endpoint as clients reach it.
+    /// URL of the MCP endpoint as clients reach it.
     package let publicURL: PublicURL?
     /// Scopes that a cookie grants.
     package let cookieScopes: GrantedScopes
-    /// A header besides `Authorization` that may hold an API key.
+    /// Name of a header besides `Authorization` that may carry an API key.
     package let keyHeader: String?
-    /// The API key of the one client that stdio has.
+    /// API key of the single client of the stdio transport.
     package let stdioKey: Secret?
 
     private enum Access: String, CaseIterable {
@@ -70,7 +70,7 @@ package struct AccessConfiguration: Sendable {
             environment: "TOOL_SERVER_API_KEY")
     }
 
-    /// A list of scope names.
+    /// Reads a list of scope names.
     package static func scopes(_ key: String, _ reader: ConfigurationReader, _ documentation: String) -> [String] {
         let scopes = reader.strings(key, default: [], documentation)
         for scope in scopes where !ScopeName.isValid(scope) {

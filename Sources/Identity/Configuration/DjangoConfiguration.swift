@@ -1,7 +1,7 @@
 package import JSONConfiguration
 package import Store
 
-/// The `django` section: the site whose sessions and users the identity `django` reads.
+/// Settings of the `django` section: the site whose sessions and users the identity `django` reads.
 ///
 /// | key | environment | default | meaning |
 /// |---|---|---|---|
@@ -19,7 +19,7 @@ package struct DjangoConfiguration: Sendable {
     package let fallbacks: Secret?
     /// Name of the session cookie.
     package let cookie: String
-    /// Authentication backends that the site has; a session of any other is anonymous.
+    /// Authentication backends of the site; a session of any other one is anonymous.
     package let backends: Set<String>
     /// Tables of sessions and users.
     package let tables: DjangoTables
@@ -55,7 +55,7 @@ package struct DjangoConfiguration: Sendable {
 
     var fallbackKeys: [String] { fallbacks?.value.split(whereSeparator: \.isNewline).map(String.init) ?? [] }
 
-    /// Nil without a key.
+    /// Verifier of the site's signatures; nil without a key.
     package var signing: DjangoSigning? {
         secretKey.map { DjangoSigning(secretKey: $0.value, fallbacks: fallbackKeys) }
     }

@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-/// The `jwt` section: access tokens of an OAuth 2.0 authorization server (RFC 9068 and what came before it).
+/// Settings of the `jwt` section: access tokens of an OAuth 2.0 authorization server (RFC 9068 and its predecessors).
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -19,13 +19,13 @@ package import JSONConfiguration
 /// | `maxAge` | duration | 10 m | after which the keys are read again anyway |
 /// | `authorizationServers` | list | `[issuer]` | told to clients in the resource's metadata |
 package struct JWTConfiguration: Sendable {
-    /// Whose users a token names.
+    /// Users that a token names.
     package enum Users: String, CaseIterable, Sendable {
-        /// The issuer's: nobody of that name is known here otherwise.
+        /// The issuer's users, who have no account here.
         case token
-        /// Those of the providers `builtin` and `django`.
+        /// Users of the providers `builtin` and `django`, by name.
         case directory
-        /// The same by their `Principal.id`: in tokens of this server's own.
+        /// The same users by their `Principal.id`: in tokens of this server's own.
         case identifier
 
         /// The values that can be configured.
@@ -38,7 +38,7 @@ package struct JWTConfiguration: Sendable {
         case url(String)
     }
 
-    /// What may be pinned: no symmetric algorithm, as its key would have to be kept here, and never `none`.
+    /// Algorithms that may be configured: no symmetric ones, whose key would have to be stored here, and never `none`.
     static let knownAlgorithms = [
         "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA",
     ]
@@ -64,7 +64,7 @@ package struct JWTConfiguration: Sendable {
     /// Authorization servers that the resource's metadata names.
     package let authorizationServers: [String]
 
-    /// Describes the tokens of this server's own authorization server.
+    /// Creates the configuration for tokens of this server's own authorization server.
     package init(ownIssuer issuer: String, audience: String) {
         self.issuer = issuer
         self.audience = [audience]
@@ -136,7 +136,7 @@ package struct JWTConfiguration: Sendable {
         }
     }
 
-    /// Returns whether a URL is https, or http on this machine: nobody on the way may change what it gives.
+    /// Returns whether a URL is https, or http on this machine, so that its content cannot be changed in transit.
     package static func isAcceptable(_ url: String) -> Bool {
         guard url.utf8.allSatisfy({ (0x21...0x7E).contains($0) }), !url.contains("@"), !url.contains("#") else {
             return false

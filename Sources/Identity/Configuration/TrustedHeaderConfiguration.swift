@@ -1,7 +1,7 @@
 import HTTPSyntax
 package import JSONConfiguration
 
-/// The `trustedHeader` section: a reverse proxy that authenticates users itself and says who they are.
+/// Settings of the `trustedHeader` section: a reverse proxy that authenticates users itself and names them in a header.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -15,11 +15,11 @@ package import JSONConfiguration
 ///
 /// The proxy must overwrite these headers on every request, so that clients cannot send their own.
 package struct TrustedHeaderConfiguration: Sendable {
-    /// Whose users the header names.
+    /// Users that the header names.
     package enum Users: String, CaseIterable, Sendable {
-        /// The proxy's: nobody of that name is known here otherwise.
+        /// The proxy's users, who have no account here.
         case header
-        /// Those of the providers `builtin` and `django`.
+        /// Users of the providers `builtin` and `django`.
         case directory
     }
 

@@ -3,12 +3,12 @@ import JSON
 import MCPServer
 package import Store
 
-/// The users of an existing Django site, known by the session cookie that the site itself set.
+/// Identity of the users of an existing Django site, by the session cookie that the site itself set.
 ///
-/// Nothing is written. A cookie that is unknown, expired, forged, of an inactive user or older than the user's
-/// password is anonymous, as the site itself has it.
+/// The site's database is only read. A cookie that is unknown, expired, forged, of an inactive user or older than the
+/// user's password is anonymous, as on the site itself.
 package struct DjangoIdentity: IdentityProvider {
-    /// The backends that come with Django.
+    /// Backends that come with Django.
     package static let standardBackends = [
         "ModelBackend", "AllowAllUsersModelBackend", "RemoteUserBackend", "AllowAllUsersRemoteUserBackend",
     ].map { "django.contrib.auth.backends." + $0 }
@@ -21,12 +21,12 @@ package struct DjangoIdentity: IdentityProvider {
     let now: @Sendable () -> Date
 
     /// - Parameters:
-    ///   - records: the site's database.
-    ///   - signing: the site's keys.
-    ///   - cookie: the session cookie's name (`SESSION_COOKIE_NAME`).
+    ///   - records: The site's database.
+    ///   - signing: The site's keys.
+    ///   - cookie: Name of the session cookie (`SESSION_COOKIE_NAME`).
     ///   - backends: the site's `AUTHENTICATION_BACKENDS`; a session of another backend is anonymous.
-    ///   - scopes: what a session allows.
-    ///   - now: the clock of expiry.
+    ///   - scopes: Scopes that a session grants.
+    ///   - now: Clock of expiry.
     package init(
         records: any DjangoRecords, signing: DjangoSigning, cookie: String = "sessionid",
         backends: Set<String> = Set(standardBackends), scopes: GrantedScopes = .all,
@@ -52,12 +52,13 @@ package struct DjangoIdentity: IdentityProvider {
         return .principal(UserRecord(user, id: id).principal(scopes, isCookie: true))
     }
 
-    /// Django takes keys from 8 characters on; its column holds 40. Longer ones cost no look-up.
+    /// Returns whether a text can be a session key. Django uses at least 8 characters, and its column holds 40; others
+    /// are not looked up.
     private static func isPossible(_ key: String) -> Bool {
         (8...128).contains(key.utf8.count) && key.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
-    /// The user's primary key. Django writes a string; a number is what older versions wrote.
+    /// Returns the user's primary key. Django writes a string; older versions wrote a number.
     private static func userID(in session: JSONObject) -> String? {
         guard let value = session["_auth_user_id"], let id = value.string ?? value.int.map(String.init),
             (1...128).contains(id.utf8.count), !id.utf8.contains(0)

@@ -2,12 +2,12 @@ import Crypto
 import Foundation
 package import JSON
 
-/// Verifies what a Django site signed with its `SECRET_KEY`; it never signs.
+/// Verifier of texts that a Django site signed with its `SECRET_KEY`; it does not sign.
 ///
 /// The formats are those of `django.core.signing` and `django.contrib.auth` since Django 3.1, which made SHA-256 the
 /// algorithm of both.
 package struct DjangoSigning: Sendable {
-    /// The longest session taken, in bytes: of the signed text, and of what it decompresses to.
+    /// Largest session that is read, in bytes: of the signed text, and of its decompressed form.
     static let maximumSessionBytes = 256 * 1024
 
     private static let sessionSalt = "django.contrib.sessions.SessionStore"
@@ -26,10 +26,11 @@ package struct DjangoSigning: Sendable {
         authenticationHashKeys = secrets.map { Self.key(salt: Self.authenticationHashSalt, secret: $0) }
     }
 
-    /// The session of a `django_session.session_data`; nil when the signature is wrong or the content is no JSON object.
+    /// Returns the session in a `django_session.session_data`; nil when the signature is invalid or the content is not
+    /// a JSON object.
     ///
-    /// The text is `[.]payload:timestamp:signature`, all URL-safe Base64 without padding; a leading dot says that the
-    /// payload is compressed. The timestamp is not looked at, as Django does not: `expire_date` decides.
+    /// The text is `[.]payload:timestamp:signature`, all URL-safe Base64 without padding; a leading dot marks a
+    /// compressed payload. The timestamp is ignored, as by Django: `expire_date` decides.
     package func session(_ signed: String) -> JSONObject? {
         guard signed.utf8.count <= Self.maximumSessionBytes, let colon = signed.lastIndex(of: ":") else { return nil }
         let value = signed[..<colon]
@@ -49,8 +50,8 @@ package struct DjangoSigning: Sendable {
         return (try? JSONValue(parsing: bytes))?.object
     }
 
-    /// Returns true if a session was opened with the password that the user still has (`_auth_user_hash`); a changed
-    /// password ends the user's sessions.
+    /// Returns whether a session was opened with the user's current password (`_auth_user_hash`); changing the password
+    /// ends the user's sessions.
     package func isCurrent(authenticationHash: String, password: String) -> Bool {
         guard let code = Self.hexadecimal(authenticationHash) else { return false }
         return authenticationHashKeys.contains { key in
@@ -58,7 +59,7 @@ package struct DjangoSigning: Sendable {
         }
     }
 
-    /// `salted_hmac`'s key derivation.
+    /// Returns the key as `salted_hmac` derives it.
     private static func key(salt: String, secret: String) -> SymmetricKey {
         SymmetricKey(data: SHA256.hash(data: Array((salt + secret).utf8)))
     }

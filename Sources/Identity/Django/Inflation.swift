@@ -1,12 +1,13 @@
 import CZlib
 
-/// Decompresses zlib streams (RFC 1950) with a bound on what comes out.
+/// Decompression of zlib streams (RFC 1950) with a limit on the output.
 enum Inflation {
-    /// The decompressed bytes; nil when the input is no whole zlib stream or would exceed `limit` bytes.
+    /// Returns the decompressed bytes; nil when the input is not a complete zlib stream or the output would exceed
+    /// `limit` bytes.
     ///
-    /// The bound holds while decompressing: a bomb costs `limit` bytes of memory, not its full size.
+    /// The limit holds while decompressing: a decompression bomb costs `limit` bytes of memory, not its full size.
     static func inflate(_ input: [UInt8], limit: Int) -> [UInt8]? {
-        // What is small stays cheap: few inputs shrink to less than an eighth.
+        // Few inputs shrink to less than an eighth, so that a small buffer is tried first.
         let first = min(limit, max(1024, input.count * 8))
         for capacity in first < limit ? [first, limit] : [limit] {
             var output = [UInt8](repeating: 0, count: capacity)

@@ -3,19 +3,19 @@ import JSON
 import JSONConfiguration
 import MCPServer
 
-/// Callers that present a signed access token.
+/// Identity of callers that present a signed access token.
 package struct JWTIdentity: TokenProvider {
-    /// Prefix of the principal's id where tokens name users of their own.
+    /// Prefix of the principal's id where tokens name users without an account here.
     package static let principalPrefix = "jwt:"
 
     let configuration: JWTConfiguration
     let keys: VerificationKeys
     let directory: UserDirectory
-    /// Whether a token that names another issuer is left to the next provider.
+    /// True if a token of another issuer is left to the next provider.
     let passesOthers: Bool
     let now: @Sendable () -> Date
 
-    /// Accepts the tokens that a configuration describes.
+    /// Creates an identity that accepts the tokens that a configuration describes.
     package init(
         configuration: JWTConfiguration, keys: VerificationKeys, directory: UserDirectory,
         passesOthers: Bool = false, now: @escaping @Sendable () -> Date
@@ -39,7 +39,8 @@ package struct JWTIdentity: TokenProvider {
         }
     }
 
-    /// The signature before the claims: who cannot sign learns nothing about what would be accepted.
+    /// Verifies the signature and then the claims: a client that cannot sign learns nothing about which claims would be
+    /// accepted.
     private func verify(_ token: SignedToken) async throws {
         guard configuration.algorithms.contains(token.algorithm) else {
             throw TokenFault("The token's algorithm is not accepted")
@@ -51,7 +52,8 @@ package struct JWTIdentity: TokenProvider {
         }
     }
 
-    /// Whether the claims name the issuer. Texts that only Unicode calls equal are different issuers.
+    /// Returns whether the claims name the issuer, compared byte by byte: texts that only Unicode considers equal are
+    /// different issuers.
     private func isOurs(_ claims: JSONObject) -> Bool {
         claims["iss"]?.string.map { $0.utf8.elementsEqual(configuration.issuer.utf8) } == true
     }
@@ -73,7 +75,7 @@ package struct JWTIdentity: TokenProvider {
             guard let claim = claims[name] else { continue }
             guard let instant = claim.double, instant <= now + leeway else { throw TokenFault(reason) }
         }
-        // A token bound to its holder's key is no bearer token: presenting it proves nothing (RFC 7800, RFC 9449).
+        // A token bound to its holder's key is not a bearer token: presenting it proves nothing (RFC 7800, RFC 9449).
         guard claims["cnf"] == nil else { throw TokenFault("The token is bound to a key and cannot be used alone") }
         for name in configuration.requiredClaims where claims[name].map(\.isNull) != false {
             throw TokenFault("The token lacks the claim \(name)")
@@ -106,7 +108,7 @@ package struct JWTIdentity: TokenProvider {
     private func scopes(_ claims: JSONObject) -> [String] {
         let value = configuration.scopeClaim.map { claims[$0] } ?? claims["scope"] ?? claims["scp"]
         let named = value?.string.map(ScopeName.list) ?? value?.array?.compactMap(\.string) ?? []
-        // A scope is ASCII: a name that only Unicode calls equal to one is none.
+        // A scope is ASCII: a name that is equal to one only in Unicode is not a scope.
         return named.filter(ScopeName.isValid)
     }
 }

@@ -2,12 +2,12 @@ package import CurlTransport
 import Foundation
 
 extension JWTConfiguration {
-    /// A key set is small; anything larger is a mistake, or an attempt on our memory.
+    /// Largest key set, in bytes; a larger one is a mistake, or an attempt to exhaust memory.
     static let maximumKeySetBytes = 256 * 1024
     private static let timeout: Duration = .seconds(5)
 
-    /// Reads the issuer's keys.
-    /// - Parameter engine: fetches a URL.
+    /// Returns a closure that reads the issuer's keys.
+    /// - Parameter engine: Engine that fetches a URL.
     package func loader(_ engine: CurlEngine?) -> @Sendable () async throws -> [UInt8] {
         switch keys {
         case .file(let path):

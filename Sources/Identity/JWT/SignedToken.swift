@@ -1,7 +1,7 @@
 import Foundation
 import JSON
 
-/// Why a token is worth nothing; goes to the client, so it repeats nothing of the token.
+/// Error of an invalid token; it is sent to the client, so it repeats nothing of the token.
 struct TokenFault: Error, Hashable {
     let reason: String
     let kind: RefusalKind
@@ -12,16 +12,16 @@ struct TokenFault: Error, Hashable {
     }
 }
 
-/// A JSON Web Token in its compact form (RFC 7519, RFC 7515), taken apart and not verified.
+/// A JSON Web Token in its compact form (RFC 7519, RFC 7515), decoded but not verified.
 struct SignedToken {
     let algorithm: String
     let keyID: String?
     let claims: JSONObject
-    /// What the signature is over.
+    /// Bytes that are signed.
     let signedBytes: [UInt8]
     let signature: [UInt8]
 
-    /// What `typ` may be: an access token or a JWT that says nothing more (RFC 8725, section 3.11).
+    /// Values that `typ` may have: an access token, or any JWT (RFC 8725, section 3.11).
     private static let types: Set<String> = ["jwt", "at+jwt", "application/jwt", "application/at+jwt"]
 
     init(_ text: String) throws(TokenFault) {
@@ -37,7 +37,7 @@ struct SignedToken {
                 throw TokenFault("The token is of a type that is not accepted", .malformed)
             }
         }
-        // None is understood, so each one refuses the token (RFC 7515, section 4.1.11).
+        // No extension is supported, so each one refuses the token (RFC 7515, section 4.1.11).
         guard header["crit"] == nil else { throw TokenFault("The token has critical parameters that are not known") }
         if let keyID = header["kid"], keyID.string == nil {
             throw TokenFault("The token is not a signed JWT", .malformed)
@@ -54,7 +54,7 @@ struct SignedToken {
         return (try? JSONValue(parsing: bytes))?.object
     }
 
-    /// URL-safe Base64 without padding.
+    /// Decodes URL-safe Base64 without padding.
     private static func bytes(_ part: Substring) -> [UInt8]? {
         let isPlain = part.utf8.allSatisfy { byte in
             switch byte {

@@ -2,34 +2,35 @@ import Foundation
 import JSON
 import JWTKit
 
-/// A public key that verifies tokens, with the algorithms that it may be used for.
+/// A public key that verifies tokens, with the algorithms for which it may be used.
 struct VerificationKey: Sendable {
-    /// `kid`.
+    /// Identifier, as in `kid`.
     let id: String?
-    /// By the name in a token's header. What is not here is not tried: the token does not choose how it is verified.
+    /// Algorithms by the name in a token's header. Only these are tried: the token cannot choose how it is verified.
     let algorithms: [String: any JWTAlgorithm]
 
-    /// Whether the signature is one of this key over the bytes.
+    /// Returns whether the signature was made with this key over the token's bytes.
     func verifies(_ token: SignedToken) -> Bool {
         guard let algorithm = algorithms[token.algorithm] else { return false }
         return (try? algorithm.verify(token.signature, signs: token.signedBytes)) ?? false
     }
 }
 
-/// Why a key set cannot be used.
+/// Error of a key set that cannot be used.
 struct KeySetFault: Error, CustomStringConvertible {
     let description: String
 }
 
 extension VerificationKey {
-    /// Keys of a set that are looked at.
+    /// Largest number of keys of a set that are read.
     static let maximumKeys = 100
-    /// A shorter RSA key can be broken, and a longer one costs more than any issuer asks for; in bytes.
+    /// Accepted lengths of an RSA modulus, in bytes: a shorter key can be broken, and a longer one costs more than any
+    /// issuer needs.
     private static let modulusLengths = 256...1024
 
-    /// The keys of a JSON Web Key Set (RFC 7517) that can verify one of the algorithms. Others are left out: keys of
-    /// other kinds, for encryption, too weak, or broken.
-    /// - Throws: ``KeySetFault`` when the text is no key set, or no key is left.
+    /// Returns the keys of a JSON Web Key Set (RFC 7517) that can verify one of the algorithms. Others are left out:
+    /// keys of other kinds, for encryption, too weak, or malformed.
+    /// - Throws: ``KeySetFault`` when the text is not a key set, or has no usable key.
     package static func keys(inSet bytes: [UInt8], algorithms: Set<String>) async throws -> [VerificationKey] {
         guard let entries = (try? JSONValue(parsing: bytes))?["keys"]?.array else {
             throw KeySetFault(description: "not a JSON Web Key Set")
@@ -53,7 +54,7 @@ extension VerificationKey {
         return true
     }
 
-    /// The algorithms that a key's kind, curve and own `alg` leave.
+    /// Returns the algorithms that a key's kind, curve and own `alg` allow.
     private static func possible(_ key: JSONObject) -> [String] {
         let kind: [String] =
             switch (key["kty"]?.string, key["crv"]?.string) {
@@ -69,7 +70,7 @@ extension VerificationKey {
     }
 
     private static func algorithm(_ name: String, _ key: JSONObject) async throws -> any JWTAlgorithm {
-        // Only the public members: what a set should not hold is not taken in.
+        // Only the public members: private ones, which a set should not contain, are not read.
         var members: JSONObject = ["kid": "key", "alg": .string(name)]
         for member in ["kty", "n", "e", "crv", "x", "y"] { members[member] = key[member] }
         if let modulus = key["n"]?.string {

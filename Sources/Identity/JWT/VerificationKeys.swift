@@ -1,15 +1,15 @@
 package import Logging
 
-/// No key has been read yet, and none could be.
+/// Error of a check before the keys could be read for the first time.
 package struct VerificationKeysUnavailable: Error, CustomStringConvertible {
     package var description: String { "the keys of the token's issuer are unavailable" }
 }
 
-/// An issuer's keys, read when they are needed and kept.
+/// Keys of an issuer, read when they are needed and kept.
 ///
-/// Tokens with a key that is not known cause a reading, as issuers rotate their keys; but no more than one in an
-/// interval, as anybody can send such tokens. After `maximumAge` the keys are read again in any case, so that a
-/// withdrawn key ends. A reading that fails changes nothing. Only callers with an unknown key wait for a reading.
+/// A token with an unknown key causes a reading, because issuers rotate their keys; but at most one in an interval,
+/// because any client can send such tokens. After `maximumAge` the keys are read again in any case, so that a withdrawn
+/// key is no longer accepted. A failed reading changes nothing. Only callers with an unknown key wait for a reading.
 package actor VerificationKeys {
     private let load: @Sendable () async throws -> [UInt8]
     private let algorithms: Set<String>
@@ -24,11 +24,11 @@ package actor VerificationKeys {
     private var reading: Task<Void, Never>?
 
     /// - Parameters:
-    ///   - algorithms: the accepted ones; keys for others are left out.
-    ///   - interval: least time between the starts of two readings.
-    ///   - maximumAge: after which the keys are read again.
-    ///   - now: the clock of both.
-    ///   - load: reads the key set.
+    ///   - algorithms: The accepted ones; keys for others are left out.
+    ///   - interval: Smallest time between the starts of two readings.
+    ///   - maximumAge: Time after which the keys are read again.
+    ///   - now: Clock of both.
+    ///   - load: Reads the key set.
     package init(
         algorithms: Set<String>, interval: Duration, maximumAge: Duration, logger: Logger,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now },
@@ -42,7 +42,8 @@ package actor VerificationKeys {
         self.load = load
     }
 
-    /// The keys that may have signed a token of that header: those of its `kid`, or without one all for the algorithm.
+    /// Returns the keys that may have signed a token with that header: those of its `kid`, or without one all for the
+    /// algorithm.
     /// - Throws: ``VerificationKeysUnavailable``.
     func candidates(algorithm: String, id: String?) async throws -> [VerificationKey] {
         if let readAt, now() - readAt >= maximumAge { beginReading() }
@@ -50,7 +51,7 @@ package actor VerificationKeys {
         if found.isEmpty {
             beginReading()
             await reading?.value
-            // Whatever happened while this waited, these are the latest keys.
+            // These are the latest keys, whatever happened during the wait.
             found = match(algorithm, id)
         }
         if found.isEmpty, readAt == nil { throw VerificationKeysUnavailable() }
@@ -58,7 +59,7 @@ package actor VerificationKeys {
     }
 
     /// Reads the keys now.
-    /// - Throws: why they cannot be used.
+    /// - Throws: The error that prevents their use.
     package func read() async throws {
         triedAt = now()
         try await replace(with: try await load())
@@ -71,7 +72,7 @@ package actor VerificationKeys {
         }
     }
 
-    /// Starts a reading unless one is under way or the last one is too near.
+    /// Starts a reading unless one is in progress or the last one is too recent.
     private func beginReading() {
         guard reading == nil else { return }
         if let triedAt, now() - triedAt < interval { return }
@@ -94,6 +95,6 @@ package actor VerificationKeys {
         logger.debug("keys read", metadata: ["keys": "\(fresh.count)"])
     }
 
-    /// Waits until no reading is under way.
+    /// Waits until no reading is in progress.
     func settled() async { await reading?.value }
 }

@@ -3,12 +3,13 @@ package import Logging
 import MCPServer
 package import Store
 
-/// Callers that present one of our API keys.
+/// Identity of callers that present an API key of this server.
 ///
-/// Each request looks the key up, so revoking one counts at once. The look-up is by digest: how long it takes depends
-/// on the SHA-256 of what is presented, which nobody can steer towards a stored one, and so tells nothing about keys.
+/// Each request looks the key up, so that revoking one takes effect at once. The look-up is by digest: its time depends
+/// on the SHA-256 of the presented text, which a client cannot steer towards a stored one, and so discloses nothing
+/// about keys.
 package struct APIKeyIdentity: TokenProvider {
-    /// How exact ``APIKey/lastUsedAt`` is: a key that is used all the time costs one write in so long.
+    /// Precision of ``APIKey/lastUsedAt``, in seconds: a key in constant use costs one write in this time.
     static let useGranularity: TimeInterval = 3600
 
     let keys: any APIKeyStore
@@ -17,8 +18,8 @@ package struct APIKeyIdentity: TokenProvider {
     let now: @Sendable () -> Date
 
     /// - Parameters:
-    ///   - directory: the users that keys act for.
-    ///   - now: the clock of expiry.
+    ///   - directory: Directory of the users for whom keys act.
+    ///   - now: Clock of expiry.
     package init(
         keys: any APIKeyStore, directory: UserDirectory, logger: Logger,
         now: @escaping @Sendable () -> Date = { Date() }
@@ -40,7 +41,7 @@ package struct APIKeyIdentity: TokenProvider {
             return .rejected(.malformed, reason: "The API key is malformed")
         }
         let digest = text.digest
-        // The comparison is for a store that finds more than it should.
+        // The comparison guards against a store that finds more than it should.
         guard let key = try await keys.apiKey(digest: digest), SecretComparison.equal(digest, key.digest) else {
             return .rejected(.unknown, reason: "The API key is unknown")
         }
@@ -66,7 +67,7 @@ package struct APIKeyIdentity: TokenProvider {
         do {
             try await keys.noteUse(ofAPIKey: key.digest, at: now)
         } catch {
-            // The request is worth more than its record.
+            // The request is served although its use could not be recorded.
             logger.warning("use of an API key not noted", metadata: ["error": "\(error)"])
         }
     }

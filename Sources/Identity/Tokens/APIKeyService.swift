@@ -3,13 +3,13 @@ import JSON
 import JSONConfiguration
 package import Store
 
-/// Making, listing and revoking API keys.
+/// Creation, listing and revocation of API keys.
 package struct APIKeyService: Sendable {
     let keys: any APIKeyStore
     let directory: UserDirectory
     let now: @Sendable () -> Date
 
-    /// A service over a store; `directory` knows the users that keys may act for.
+    /// Creates a service over a store; `directory` knows the users for whom keys may act.
     package init(
         keys: any APIKeyStore, directory: UserDirectory, now: @escaping @Sendable () -> Date = { Date() }
     ) {
@@ -18,10 +18,10 @@ package struct APIKeyService: Sendable {
         self.now = now
     }
 
-    /// Makes a key. Its text is in the result and nowhere else.
+    /// Creates a key. Only the result contains its text.
     /// - Parameters:
-    ///   - user: name of the user that the key acts for; nil: for itself.
-    ///   - lifetime: after which it is worth nothing; nil: never.
+    ///   - user: Name of the user for whom the key acts; nil: it acts for itself.
+    ///   - lifetime: Time after which the key is invalid; nil: it does not expire.
     /// - Throws: ``APIKeyRuleViolation``; ``StoreError`` of kind `duplicate` when the name is in use.
     package func create(
         name: String, scopes: [String] = [], user: String? = nil, lifetime: Duration? = nil
@@ -50,23 +50,23 @@ package struct APIKeyService: Sendable {
         return (key, text)
     }
 
-    /// All keys in the order in which they were made, revoked and expired ones included.
+    /// Returns all keys in order of creation, revoked and expired ones included.
     /// - Throws: ``StoreError``.
     package func list() async throws -> [APIKey] { try await keys.apiKeys() }
 
-    /// Ends a key at once; false when no key of that name is left to revoke.
+    /// Revokes a key at once; false when no key of that name is left to revoke.
     /// - Throws: ``StoreError``.
     package func revoke(name: String) async throws -> Bool {
         try await keys.revokeAPIKey(named: name, at: now())
     }
 }
 
-/// A new key breaks a rule; the description names it.
+/// Error of a new key that breaks a rule; the description names it.
 package struct APIKeyRuleViolation: Error, CustomStringConvertible {
-    /// One line.
+    /// Description on one line.
     package let description: String
 
-    /// Describes the rule that was broken.
+    /// Creates the error of a rule.
     package init(_ description: String) {
         self.description = description
     }

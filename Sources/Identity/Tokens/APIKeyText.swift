@@ -1,22 +1,22 @@
 import Crypto
 import Foundation
 
-/// An API key as its holder has it: `tsk_` and 43 characters of URL-safe Base64, 256 random bits. Never stored, and
-/// printed only once, when it is made.
+/// Text of an API key: `tsk_` and 43 characters of URL-safe Base64, 256 random bits. It is never stored, and printed
+/// only once, when it is created.
 package struct APIKeyText: Sendable, CustomStringConvertible, CustomReflectable {
-    /// Tells people, and programs that look for leaked secrets, what the text is.
+    /// Prefix by which people, and programs that search for leaked secrets, recognise a key.
     package static let prefix = "tsk_"
     private static let hintLength = 8
 
-    /// The key itself.
+    /// Text of the key.
     package let text: String
 
-    /// A new random key.
+    /// Creates a random key.
     package init() {
         text = Self.prefix + SessionToken().text
     }
 
-    /// A key as presented; nil when it cannot be one, so that it costs no look-up.
+    /// Creates a key from a presented text; nil when it is malformed and need not be looked up.
     package init?(presented: String) {
         guard presented.hasPrefix(Self.prefix),
             SessionToken(presented: String(presented.dropFirst(Self.prefix.count))) != nil
@@ -24,14 +24,14 @@ package struct APIKeyText: Sendable, CustomStringConvertible, CustomReflectable 
         text = presented
     }
 
-    /// SHA-256 of the text, which is what the store keeps.
+    /// SHA-256 of the text, which is stored.
     ///
-    /// Passwords need a salt and a slow hash because people choose them: whoever steals the table could try the likely
+    /// Passwords need a salt and a slow hash because people choose them: a thief of the table could try the likely
     /// ones. Of 2^256 equally likely keys none can be found by trying, however fast, and a fast hash keeps the look-up
     /// on every request cheap.
     package var digest: [UInt8] { Array(SHA256.hash(data: Data(text.utf8))) }
 
-    /// The beginning, for telling keys apart: 24 of the 256 bits.
+    /// Beginning of the text, for distinguishing keys: 24 of the 256 bits.
     package var hint: String { String(text.prefix(Self.hintLength)) }
 
     package var description: String { "\(hint)…" }
