@@ -1,18 +1,18 @@
 import JSON
 import MCPServer
 
-/// The parameters of an authorization request that are right, once its client and redirect URI are known.
+/// Validated parameters of an authorization request, once its client and redirect URI are known.
 struct AuthorizationRequest: Sendable {
     let client: OAuthClient
     let redirectURI: RedirectURI
     let state: String?
     let challenge: String
-    /// In the order of the request; without any, every scope that a tool needs.
+    /// Scopes in the order of the request; without any, all scopes that tools require.
     let scopes: [String]
     let prompts: Set<String>
 
     private static let maximumState = 2000
-    /// Asked for by clients that want a refresh token, which they get anyway.
+    /// Scopes that clients request in order to get a refresh token, which they always get.
     private static let implied: Set<String> = ["offline_access"]
 
     /// - Throws: ``OAuthError``, to be sent to the redirect URI.
@@ -52,7 +52,7 @@ struct AuthorizationRequest: Sendable {
         }
     }
 
-    /// URLs that differ in a last slash alone are one resource.
+    /// Returns whether two URLs are the same resource; a slash at the end makes no difference.
     private static func isSame(_ left: String, _ right: String) -> Bool {
         func bare(_ text: String) -> Substring { text.hasSuffix("/") ? text.dropLast() : text[...] }
         return bare(left).utf8.elementsEqual(bare(right).utf8)
@@ -70,7 +70,7 @@ struct AuthorizationRequest: Sendable {
         return scopes
     }
 
-    /// The contents that the consent page carries to its answer.
+    /// Values that the consent page returns with its form.
     var sealed: JSONObject {
         var object: JSONObject = [
             "client": .string(client.id), "name": .string(client.name), "redirect": .string(redirectURI.text),

@@ -2,16 +2,16 @@ package import Foundation
 import JSON
 import Synchronization
 
-/// A client's metadata document as fetched.
+/// A client's metadata document as it was fetched.
 package struct FetchedDocument: Sendable {
-    /// The HTTP status.
+    /// HTTP status.
     package let status: Int
-    /// `Cache-Control`, all fields.
+    /// Values of `Cache-Control`.
     package let cacheControl: [String]
-    /// The body, at most ``ClientDocuments/maximumBytes``.
+    /// Body, at most ``ClientDocuments/maximumBytes``.
     package let body: [UInt8]
 
-    /// A document; see the properties.
+    /// Creates a document.
     package init(status: Int, cacheControl: [String] = [], body: [UInt8]) {
         self.status = status
         self.cacheControl = cacheControl
@@ -21,14 +21,14 @@ package struct FetchedDocument: Sendable {
 
 /// Clients whose id is the URL of their metadata document (OAuth Client ID Metadata Document).
 ///
-/// A document is kept as long as its headers say, within a minute and a day; a failure for a minute. Few are fetched at a
-/// time, so that nobody can use this server to load others.
+/// A document is kept as long as its headers say, within a minute and a day; a failure for a minute. Few are fetched at
+/// a time, so that this server cannot be used to attack others.
 package actor ClientDocuments {
-    /// Fetches a document: https, no redirects, public addresses alone.
-    /// - Throws: the reason why it cannot be had.
+    /// Fetches a document: https, no redirects, public addresses only.
+    /// - Throws: The error that prevents fetching it.
     package typealias Fetch = @Sendable (_ url: String) async throws -> FetchedDocument
 
-    /// The largest document taken, in bytes.
+    /// Largest document, in bytes.
     package static let maximumBytes = 64 << 10
     private static let kept = 60.0...86_400.0
     private static let maximumEntries = 1000
@@ -44,14 +44,14 @@ package actor ClientDocuments {
     private var entries: [String: Entry] = [:]
     private var running: [String: Task<Entry, Never>] = [:]
 
-    /// - Parameter fetch: gets a document from the network.
+    /// - Parameter fetch: Fetches a document from the network.
     package init(now: @escaping @Sendable () -> Date = { Date() }, fetch: @escaping Fetch) {
         self.now = now
         self.fetch = fetch
     }
 
-    /// Returns whether a client id is of this kind: an https URL with a path, without fragment, user, dot segments and port
-    /// tricks.
+    /// Returns whether a client id is of this kind: an https URL with a path, without fragment, user, dot segments and
+    /// a disguised port.
     static func isDocumentURL(_ id: String) -> Bool {
         guard id.hasPrefix("https://"), let uri = RedirectURI(id), uri.scheme == "https" else { return false }
         let path = id.dropFirst("https://".count).drop { $0 != "/" && $0 != "?" }
@@ -60,7 +60,7 @@ package actor ClientDocuments {
     }
 
     /// Returns the client of a document.
-    /// - Throws: ``OAuthError`` that says what is wrong with it.
+    /// - Throws: ``OAuthError`` with the document's error.
     func client(_ url: String) async throws(OAuthError) -> OAuthClient {
         if let entry = entries[url], entry.until > now() { return try entry.outcome.get() }
         let task: Task<Entry, Never>
@@ -77,7 +77,7 @@ package actor ClientDocuments {
         let entry = await task.value
         running[url] = nil
         if entries.count >= Self.maximumEntries {
-            // The ones that end first make room.
+            // Entries that expire first are removed first.
             for (key, _) in entries.sorted(by: { $0.value.until < $1.value.until }).prefix(Self.maximumEntries / 4) {
                 entries[key] = nil
             }

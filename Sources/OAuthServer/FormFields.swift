@@ -1,11 +1,11 @@
-/// Fields of `application/x-www-form-urlencoded`: of a query or of a body.
+/// Fields of `application/x-www-form-urlencoded`, in a query or a body.
 struct FormFields: Sendable {
     private let values: [String: [String]]
 
-    /// Fields and bytes taken; more are an error.
+    /// Largest number of fields; more are an error.
     private static let maximumFields = 64
 
-    /// Nil when the text has too many fields, or an escape or bytes that are no UTF-8.
+    /// Parses fields; nil when there are too many, or an escape is malformed, or bytes are not UTF-8.
     init?(_ text: some Collection<UInt8>) {
         var values: [String: [String]] = [:]
         let pairs = text.split(separator: UInt8(ascii: "&"))
@@ -19,16 +19,16 @@ struct FormFields: Sendable {
         self.values = values
     }
 
-    /// The field's value; nil when it is absent, empty or repeated.
+    /// Value of a field; nil when it is absent, empty or repeated.
     subscript(_ name: String) -> String? {
         guard let all = values[name], all.count == 1, !all[0].isEmpty else { return nil }
         return all[0]
     }
 
-    /// A field that is there more than once (RFC 6749, section 3.1); `resource` may be.
+    /// Name of a field that is repeated (RFC 6749, section 3.1); only `resource` may be.
     var repeated: String? { values.first { $0.value.count > 1 && $0.key != "resource" }?.key }
 
-    /// All values of a field.
+    /// Returns all values of a field.
     func all(_ name: String) -> [String] { values[name] ?? [] }
 
     private static func decode(_ bytes: some Collection<UInt8>) -> String? {
@@ -61,7 +61,7 @@ struct FormFields: Sendable {
         return high << 4 | low
     }
 
-    /// Writes fields.
+    /// Encodes fields.
     static func encode(_ fields: [(String, String)]) -> String {
         fields.map { "\(escape($0))=\(escape($1))" }.joined(separator: "&")
     }

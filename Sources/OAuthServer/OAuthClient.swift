@@ -2,20 +2,20 @@ import Foundation
 import JSON
 import Store
 
-/// A client of the authorization server, however it became known.
+/// A client of the authorization server, of any origin.
 struct OAuthClient: Hashable, Sendable {
-    /// The way in which the client became known.
+    /// Origin of the server's knowledge of a client.
     enum Origin: Hashable, Sendable {
-        /// By the operator.
+        /// Configured by the operator.
         case configured
-        /// By its metadata document, on that host.
+        /// Described by its metadata document, on that host.
         case document(host: String)
-        /// By itself: nothing that it says of itself is verified.
+        /// Registered by itself: nothing that it says about itself is verified.
         case registered
     }
 
     let id: String
-    /// Shown to people; made printable.
+    /// Name shown to people; printable.
     let name: String
     let redirectURIs: [RedirectURI]
     let origin: Origin
@@ -33,8 +33,8 @@ struct OAuthClient: Hashable, Sendable {
         self.secretDigest = secretDigest
     }
 
-    /// A public client by its metadata (RFC 7591, section 2).
-    /// - Throws: ``OAuthError`` naming what does not fit.
+    /// Creates a public client from its metadata (RFC 7591, section 2).
+    /// - Throws: ``OAuthError`` naming the invalid member.
     init(id: String, metadata: JSONObject, origin: Origin) throws(OAuthError) {
         guard let texts = metadata["redirect_uris"]?.array, (1...Self.maximumRedirectURIs).contains(texts.count) else {
             throw OAuthError(
@@ -57,7 +57,7 @@ struct OAuthClient: Hashable, Sendable {
         self.init(id: id, name: name.isEmpty ? id : name, redirectURIs: uris, origin: origin)
     }
 
-    /// Returns the registered URI that a request may be answered to; without one in the request, the only registered.
+    /// Returns the registered URI for the response to a request; without one in the request, the only registered one.
     func redirectURI(_ requested: String?) -> RedirectURI? {
         guard let requested else { return redirectURIs.count == 1 ? redirectURIs[0] : nil }
         guard let uri = RedirectURI(requested), redirectURIs.contains(where: { $0.matches(uri) }) else { return nil }
@@ -65,9 +65,9 @@ struct OAuthClient: Hashable, Sendable {
     }
 }
 
-/// An error of the protocol, for the client.
+/// An OAuth error response, for the client.
 struct OAuthError: Error, Hashable, Sendable {
-    /// The `error` of RFC 6749, 7591, 8707 and OpenID Connect.
+    /// Error codes of RFC 6749, 7591, 8707 and OpenID Connect.
     enum Code: String, Sendable {
         case invalidRequest = "invalid_request"
         case invalidClient = "invalid_client"
@@ -88,9 +88,9 @@ struct OAuthError: Error, Hashable, Sendable {
     }
 
     let code: Code
-    /// ASCII, for developers.
+    /// Description for developers, in ASCII.
     let description: String
-    /// For ``Code/slowDown``.
+    /// Time until the next attempt, for ``Code/slowDown``.
     let retryAfter: Duration?
 
     init(_ code: Code, _ description: String, retryAfter: Duration? = nil) {

@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-/// The `oauth` section: an authorization server over the accounts of the identities `builtin` and `django`.
+/// Settings of the `oauth` section: an authorization server over the accounts of the identities `builtin` and `django`.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -27,7 +27,7 @@ package struct OAuthConfiguration: Sendable {
     let acceptsMetadataDocuments: Bool
     let acceptsRegistration: Bool
     let maximumRegistrations: Int
-    /// Words for scopes.
+    /// Descriptions of scopes for people, by scope.
     let scopes: [String: String]
     let loginURL: String
     /// Lifetime of access tokens.

@@ -6,13 +6,13 @@ package import NIOHTTP1
 package struct OAuthRequest: Sendable {
     let method: HTTPMethod
     let path: String
-    /// The query as sent.
+    /// Query as it was sent.
     let query: String
     let headers: HTTPHeaders
     let body: [UInt8]
     let peer: Peer?
 
-    /// - Parameter target: path and query, not decoded.
+    /// - Parameter target: Path and query, not decoded.
     package init(
         method: HTTPMethod, target: String, headers: HTTPHeaders, body: [UInt8] = [], peer: Peer? = nil
     ) {
@@ -25,23 +25,23 @@ package struct OAuthRequest: Sendable {
         self.peer = peer
     }
 
-    /// The fields of a form in the body; nil where the body is none.
+    /// Fields of a form in the body; nil where the body is not a form.
     var form: FormFields? {
         let type = headers.first(name: "Content-Type")?.prefix { $0 != ";" }.filter { $0 != " " }.lowercased()
         return type == "application/x-www-form-urlencoded" ? FormFields(body) : nil
     }
 }
 
-/// The answer to a request.
+/// Response to a request.
 package struct OAuthReply: Sendable {
-    /// The status.
+    /// HTTP status.
     package let status: HTTPResponseStatus
-    /// The header fields.
+    /// Header fields.
     package var headers: HTTPHeaders
-    /// The whole body.
+    /// Whole body.
     package let body: [UInt8]
 
-    /// A page of ours: not stored, not framed, without script, its forms bound to where they may lead.
+    /// Returns an HTML page: not cached, not framed, without scripts, its forms limited to the given target.
     static func page(_ html: String, status: HTTPResponseStatus = .ok, formAction: String? = nil) -> OAuthReply {
         let actions = ["'self'", formAction].compactMap(\.self).joined(separator: " ")
         return OAuthReply(
@@ -57,14 +57,14 @@ package struct OAuthReply: Sendable {
             ], body: Array(html.utf8))
     }
 
-    /// JSON, not stored unless `cache` says otherwise.
+    /// Returns JSON, not cached unless `cache` says otherwise.
     static func json(
         _ value: JSONValue, status: HTTPResponseStatus = .ok, cache: String = "no-store"
     ) -> OAuthReply {
         json(bytes: value.serialized, status: status, cache: cache)
     }
 
-    /// The same of serialised bytes.
+    /// Returns serialised JSON.
     static func json(bytes: [UInt8], status: HTTPResponseStatus = .ok, cache: String) -> OAuthReply {
         OAuthReply(
             status: status,
@@ -73,14 +73,14 @@ package struct OAuthReply: Sendable {
             ], body: bytes)
     }
 
-    /// A redirect that turns a POST into a GET.
+    /// Returns a redirect that turns a POST into a GET.
     static func redirect(_ location: String) -> OAuthReply {
         OAuthReply(
             status: .seeOther,
             headers: ["Location": location, "Cache-Control": "no-store", "Referrer-Policy": "no-referrer"], body: [])
     }
 
-    /// An error of the token, revocation and registration endpoints (RFC 6749, section 5.2).
+    /// Returns an error of the token, revocation and registration endpoints (RFC 6749, section 5.2).
     static func error(_ error: OAuthError, usesBasic: Bool = false) -> OAuthReply {
         let status: HTTPResponseStatus =
             switch error.code {
@@ -100,7 +100,7 @@ package struct OAuthReply: Sendable {
         return reply
     }
 
-    /// A method that the path does not have.
+    /// Returns the refusal of a method that the path does not support.
     static func methodNotAllowed(_ allowed: String) -> OAuthReply {
         var reply = json(["error": "Method not allowed"], status: .methodNotAllowed)
         reply.headers.add(name: "Allow", value: allowed)

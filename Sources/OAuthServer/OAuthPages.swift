@@ -2,7 +2,7 @@ import Crypto
 import Foundation
 import Store
 
-/// The pages that people see: plain HTML without script, in the style of the chat page.
+/// Pages for people: plain HTML without scripts, in the style of the chat page.
 enum OAuthPages {
     private static let style = """
         :root{color-scheme:light dark;--background:light-dark(#f7f8fa,#101215);--surface:light-dark(#fff,#17191d);\
@@ -26,11 +26,11 @@ enum OAuthPages {
         :focus-visible{outline:3px solid var(--accent);outline-offset:1px}
         """
 
-    /// The source expression of a content security policy that allows the style.
+    /// Source expression of a content security policy that allows the style sheet.
     static let styleSource =
         "sha256-" + Data(SHA256.hash(data: Array(style.utf8))).base64EncodedString()
 
-    /// The form that asks for a user name and a password.
+    /// Returns the form that asks for a user name and a password.
     static func login(
         continuing target: String, username: String?, siteLogin: String?, problem: String?
     ) -> String {
@@ -52,20 +52,20 @@ enum OAuthPages {
             """)
     }
 
-    /// The question that a user decides.
+    /// Consent that a user is asked for.
     struct Consent {
         let client: OAuthClient
         let redirectURI: RedirectURI
-        /// Words for the scopes, in their order.
+        /// Descriptions of the scopes, in their order.
         let scopes: [String]
         let username: String
-        /// Seals the decision to this user and this request.
+        /// Sealed request, bound to this user.
         let request: String
-        /// The page on which another user signs in.
+        /// URL of the page on which another user can sign in.
         let otherUser: String
     }
 
-    /// The question whether a client may act for the user.
+    /// Returns the page that asks whether a client may act for the user.
     static func consent(_ consent: Consent) -> String {
         let origin =
             switch consent.client.origin {
@@ -99,16 +99,16 @@ enum OAuthPages {
             """)
     }
 
-    /// A permission that a user gave.
+    /// A permission that a user gave to a client.
     struct Permission {
         let grant: OAuthGrant
-        /// Words for the scopes.
+        /// Descriptions of the scopes.
         let scopes: [String]
-        /// Seals its withdrawal to this user.
+        /// Sealed request to withdraw it, bound to this user.
         let request: String
     }
 
-    /// The list of what a user allowed.
+    /// Returns the page that lists the user's permissions.
     static func grants(_ permissions: [Permission], username: String) -> String {
         let entries = permissions.map { permission in
             let scopes = permission.scopes.isEmpty ? "no particular scope" : permission.scopes.joined(separator: ", ")
@@ -126,7 +126,7 @@ enum OAuthPages {
         return page("Your permissions", "<p>Signed in as <strong>\(escape(username))</strong>.</p>\(list)")
     }
 
-    /// A problem that cannot be told to the client, as nothing proves where it is.
+    /// Returns the page for an error that must not be sent to the client, because its address is not verified.
     static func problem(_ text: String) -> String {
         page(
             "This does not work",
@@ -145,7 +145,7 @@ enum OAuthPages {
 
     private static func day(_ date: Date) -> String { String(date.timestamp.prefix(10)) }
 
-    /// Text in content and in quoted attributes.
+    /// Escapes text for content and quoted attributes.
     static func escape(_ text: String) -> String {
         var escaped = ""
         for scalar in text.unicodeScalars {

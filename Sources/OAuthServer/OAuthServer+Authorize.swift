@@ -6,15 +6,16 @@ import MCPServer
 import NIOHTTP1
 import Store
 
-/// The endpoints that a browser visits.
+/// Endpoints that a browser visits.
 extension OAuthServer {
     private static let authorizePath = "/oauth/authorize"
     private static let grantsPath = "/oauth/grants"
-    /// Added to the request while the user signs in at the site: who comes back unknown is not sent there again.
+    /// Parameter that is added to the request while the user signs in at the site: a user who comes back without a
+    /// session is not sent there again.
     private static let signedInMark = "signed_in=1"
     private static let codeLifetime: TimeInterval = 60
 
-    /// `/oauth/authorize`: checks the request, signs the user in, asks for consent.
+    /// Answers `/oauth/authorize`: checks the request, signs the user in, asks for consent.
     func authorize(_ request: OAuthRequest) async throws -> OAuthReply {
         guard let fields = FormFields(Array(request.query.utf8)), let id = fields["client_id"],
             fields.all("client_id").count == 1, fields.all("redirect_uri").count <= 1
@@ -22,7 +23,7 @@ extension OAuthServer {
         let user = try await user(request)
         let isSilent = fields["prompt"] == "none"
         if user == nil, ClientDocuments.isDocumentURL(id), !isSilent {
-            // Nobody unknown makes this server fetch anything.
+            // A caller that is not signed in must not make this server fetch a document.
             return signIn(continuing: Self.authorizePath + "?" + request.query, hint: fields["login_hint"])
         }
         let client: OAuthClient
@@ -70,7 +71,7 @@ extension OAuthServer {
         return .page(page, formAction: request.redirectURI.policySource)
     }
 
-    /// `/oauth/consent`: the user's decision.
+    /// Answers `/oauth/consent` with the user's decision.
     func consent(_ request: OAuthRequest) async throws -> OAuthReply {
         guard let user = try await user(request) else { return Self.problem("You are not signed in any more.") }
         let now = now()
@@ -106,7 +107,7 @@ extension OAuthServer {
             [("error", error.code.rawValue), ("error_description", error.description)], redirectURI, state: state)
     }
 
-    /// The authorization response, with `iss` against mix-ups (RFC 9207).
+    /// Returns the authorization response, with `iss` against mix-up attacks (RFC 9207).
     private func response(
         _ parameters: [(String, String)], _ redirectURI: RedirectURI, state: String?
     ) -> OAuthReply {
@@ -120,7 +121,7 @@ extension OAuthServer {
 
     // MARK: Signing in
 
-    /// The form for our own accounts, or a redirect to the site's login.
+    /// Returns the form for the server's own accounts, or a redirect to the site's login.
     private func signIn(continuing target: String, hint: String?) -> OAuthReply {
         var site: String?
         if surroundings.usesSiteLogin {
@@ -137,7 +138,7 @@ extension OAuthServer {
         return .page(OAuthPages.login(continuing: target, username: hint, siteLogin: site, problem: nil))
     }
 
-    /// `/oauth/login`: a user name and a password.
+    /// Answers `/oauth/login`: checks a user name and a password.
     func logIn(_ request: OAuthRequest) async throws -> OAuthReply {
         guard let login = surroundings.login, let fields = request.form, let target = fields["continue"],
             Self.isOwnPage(target)
@@ -175,14 +176,14 @@ extension OAuthServer {
             status: status)
     }
 
-    /// Only pages of ours follow a login: nothing leads away from here.
+    /// Returns whether a target is a page of this server: a login never leads to another site.
     private static func isOwnPage(_ target: String) -> Bool {
         (target == grantsPath || target.hasPrefix(authorizePath + "?"))
             && target.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
-    /// Returns the query without `prompt`, which has been obeyed.
-    /// - Parameter isFresh: true where another login begins, of which nothing is known yet.
+    /// Returns the query without `prompt`, which has been processed.
+    /// - Parameter isFresh: True where a new login begins.
     private static func withoutPrompt(_ query: String, isFresh: Bool = true) -> String {
         query.split(separator: "&").filter { !$0.hasPrefix("prompt=") && !(isFresh && $0 == signedInMark) }
             .joined(separator: "&")
@@ -190,7 +191,7 @@ extension OAuthServer {
 
     // MARK: Grants
 
-    /// `/oauth/grants`: what the user allowed.
+    /// Answers `/oauth/grants` with the user's permissions.
     func listGrants(_ request: OAuthRequest) async throws -> OAuthReply {
         guard let user = try await user(request) else {
             let mark = request.query == Self.signedInMark && surroundings.usesSiteLogin ? "?" + Self.signedInMark : ""
@@ -206,7 +207,7 @@ extension OAuthServer {
         return .page(OAuthPages.grants(permissions, username: user.name))
     }
 
-    /// The same path with POST: withdraws one.
+    /// Withdraws a permission: the same path with POST.
     func withdrawGrant(_ request: OAuthRequest) async throws -> OAuthReply {
         guard let user = try await user(request), let text = request.form?["request"],
             let sealed = SealedForm.open(

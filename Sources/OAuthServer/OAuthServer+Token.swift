@@ -6,9 +6,9 @@ import MCPServer
 import NIOHTTP1
 import Store
 
-/// The endpoints that clients call.
+/// Endpoints that clients call.
 extension OAuthServer {
-    /// `/oauth/token`.
+    /// Answers `/oauth/token`.
     func token(_ request: OAuthRequest) async throws -> OAuthReply {
         let basic = BasicCredentials(request.headers)
         do {
@@ -50,7 +50,7 @@ extension OAuthServer {
             guard isSame(grant.clientID, client.id), isSame(challenge, code.challenge),
                 fields["redirect_uri"].map({ isSame($0, code.redirectURI) }) ?? (client.redirectURIs.count == 1)
             else {
-                // Somebody has the code who did not ask for it.
+                // The code is presented by a client to which it was not issued.
                 _ = try await store.deleteOAuthGrant(id: grant.id, userID: nil)
                 throw OAuthError(.invalidGrant, "code: not for this client, redirect_uri and code_verifier")
             }
@@ -78,7 +78,7 @@ extension OAuthServer {
             scopes = wanted
         }
         let successor = SessionToken()
-        // Made before the old token is used up: what fails here leaves it as it was.
+        // Created before the old token is used up: an error here leaves the old token valid.
         let answer = try await tokens(grant, scopes: scopes, refresh: successor)
         let now = now()
         let outcome = try await store.rotateOAuthToken(
@@ -94,7 +94,7 @@ extension OAuthServer {
         }
     }
 
-    /// The answer of the token endpoint (RFC 6749, section 5.1; RFC 9068 for the claims).
+    /// Returns the response of the token endpoint (RFC 6749, section 5.1; RFC 9068 for the claims).
     private func tokens(_ grant: OAuthGrant, scopes: [String], refresh: SessionToken) async throws -> JSONValue {
         guard try await surroundings.directory.isActive(user: grant.userID) else {
             _ = try await store.deleteOAuthGrant(id: grant.id, userID: nil)
@@ -116,7 +116,7 @@ extension OAuthServer {
 
     // MARK: Clients
 
-    /// Returns the client that a request proves to come from; of a public one its id is all there is.
+    /// Returns the client that a request authenticates; a public client is identified only by its id.
     private func authenticatedClient(
         _ fields: FormFields, _ basic: BasicCredentials?, address: String?
     ) async throws -> OAuthClient {
@@ -144,7 +144,7 @@ extension OAuthServer {
         return client
     }
 
-    /// `/oauth/revoke` (RFC 7009): ends the grant of a refresh token. What is unknown is over already.
+    /// Answers `/oauth/revoke` (RFC 7009): ends the grant of a refresh token. An unknown token counts as revoked.
     func revoke(_ request: OAuthRequest) async throws -> OAuthReply {
         let basic = BasicCredentials(request.headers)
         do {
@@ -164,9 +164,9 @@ extension OAuthServer {
         }
     }
 
-    /// `/oauth/register` (RFC 7591): a public client, of which nothing is verified.
+    /// Answers `/oauth/register` (RFC 7591): registers a public client, whose metadata is not verified.
     func register(_ request: OAuthRequest) async throws -> OAuthReply {
-        // Counted like attempts that fail: the more of one address, the longer between them.
+        // Counted like failed logins: the more registrations from one address, the longer the time between them.
         if case .wait(let time) = throttle.begin(account: "registration", address: address(request)) {
             throw OAuthError(.slowDown, "Too many registrations", retryAfter: time)
         }
@@ -193,18 +193,18 @@ extension OAuthServer {
     }
 }
 
-/// The `Authorization` header of a confidential client (RFC 6749, section 2.3.1).
+/// Credentials of a confidential client in the `Authorization` header (RFC 6749, section 2.3.1).
 private enum BasicCredentials {
     case pair(id: String, secret: String)
     case malformed
 
-    /// Nil without such a header.
+    /// Parses the header; nil when there is none.
     init?(_ headers: HTTPHeaders) {
         guard let value = headers.first(name: "Authorization") else { return nil }
         let parts = value.split(separator: " ", omittingEmptySubsequences: true)
         guard headers["Authorization"].count == 1, parts.count == 2, parts[0].lowercased() == "basic",
             let bytes = Data(base64Encoded: String(parts[1])), let colon = bytes.firstIndex(of: UInt8(ascii: ":")),
-            // Both are form-encoded first.
+            // Both parts are form-encoded first.
             let fields = FormFields(
                 Array("id=".utf8) + Array(bytes[..<colon]) + Array("&secret=".utf8) + Array(bytes[(colon + 1)...])),
             let id = fields["id"], let secret = fields["secret"]

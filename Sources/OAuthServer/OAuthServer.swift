@@ -19,28 +19,28 @@ package import Store
 /// | `/oauth/revoke`, `/oauth/register`, `/oauth/jwks` | RFC 7009, RFC 7591, RFC 7517 |
 /// | `/oauth/grants` | what the user allowed, to be withdrawn |
 package struct OAuthServer: Sendable {
-    /// The parts of the tool-server that the authorization server uses.
+    /// Parts of the tool-server that the authorization server uses.
     package struct Surroundings: Sendable {
-        /// The issuer: the origin under which clients reach this server.
+        /// Issuer: the origin under which clients reach this server.
         package let issuer: String
-        /// The MCP endpoint as clients reach it: the one audience of tokens.
+        /// URL of the MCP endpoint as clients reach it: the only audience of tokens.
         package let resource: String
-        /// Every scope that some tool needs.
+        /// All scopes that tools require.
         package let scopes: [String]
-        /// The identity of a browser's user, by cookies alone.
+        /// Identity of a browser's user, by cookies only.
         package let identity: any IdentityProvider
-        /// Signs users in with a password; nil where the server's own accounts are not used.
+        /// Login with a password; nil where the server's own accounts are not used.
         package let login: LoginService?
-        /// True where users sign in at a Django site.
+        /// True if users sign in at a Django site.
         package let usesSiteLogin: Bool
-        /// The users that tokens are issued for.
+        /// Directory of the users for whom tokens are issued.
         package let directory: UserDirectory
-        /// Tells clients' addresses.
+        /// Rule that determines a client's address.
         package let addresses: ClientAddressRule
-        /// Counts logins that fail.
+        /// Counts a failed login.
         package let refused: @Sendable (RefusalKind) -> Void
 
-        /// Surroundings; see the properties.
+        /// Creates the parts.
         package init(
             issuer: String, resource: String, scopes: [String], identity: any IdentityProvider, login: LoginService?,
             usesSiteLogin: Bool, directory: UserDirectory, addresses: ClientAddressRule,
@@ -63,14 +63,14 @@ package struct OAuthServer: Sendable {
     let store: any OAuthStore
     let keys: SigningKeys
     let documents: ClientDocuments
-    /// Limits guesses at clients' secrets, and registrations.
+    /// Limit on guesses at clients' secrets, and on registrations.
     let throttle: LoginThrottle
     let logger: Logger
     let now: @Sendable () -> Date
 
     private static let wellKnown = ["/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"]
 
-    /// - Parameter fetch: reads clients' metadata documents.
+    /// - Parameter fetch: Reads clients' metadata documents.
     package init(
         configuration: OAuthConfiguration, surroundings: Surroundings, store: any OAuthStore, keys: SigningKeys,
         fetch: @escaping ClientDocuments.Fetch, logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
@@ -85,7 +85,7 @@ package struct OAuthServer: Sendable {
         self.now = now
     }
 
-    /// Returns whether a path is the authorization server's.
+    /// Returns whether a path belongs to the authorization server.
     package static func serves(_ path: some StringProtocol) -> Bool {
         path.hasPrefix("/oauth/") || wellKnown.contains { path == $0 || path.hasPrefix($0 + "/") }
     }
@@ -125,7 +125,7 @@ package struct OAuthServer: Sendable {
         }
     }
 
-    /// RFC 8414, section 2.
+    /// Metadata of the authorization server (RFC 8414, section 2).
     private var metadata: JSONValue {
         let base = surroundings.issuer
         var object: JSONObject = [
@@ -147,8 +147,8 @@ package struct OAuthServer: Sendable {
         return .object(object)
     }
 
-    /// Removes codes, tokens, grants and clients that have expired. To be called now and then.
-    /// - Throws: the store's error.
+    /// Removes expired codes, tokens, grants and clients. Must be called periodically.
+    /// - Throws: The store's error.
     package func sweep() async throws {
         let now = now()
         try await store.deleteExpiredOAuth(now: now, unusedSince: now.addingTimeInterval(-30 * 86_400))
@@ -176,14 +176,14 @@ package struct OAuthServer: Sendable {
         throw OAuthError(.invalidClient, "client_id: unknown")
     }
 
-    /// The user whom the request's cookies name; nil for none.
+    /// Returns the user whom the request's cookies identify; nil without one.
     func user(_ request: OAuthRequest) async throws -> Principal? {
         let credentials = PresentedCredentials(headers: request.headers, peer: request.peer)
         guard case .principal(let principal) = try await surroundings.identity.identify(credentials) else { return nil }
         return principal
     }
 
-    /// The address by which attempts are limited.
+    /// Returns the address by which attempts are limited.
     func address(_ request: OAuthRequest) -> String? {
         guard let address = surroundings.addresses.address(of: request.peer, { request.headers[$0] }) else {
             return request.peer.map { "\($0)" }
@@ -191,7 +191,7 @@ package struct OAuthServer: Sendable {
         return address.customer.map { String($0) }.joined(separator: ".")
     }
 
-    /// The scopes in words.
+    /// Returns the descriptions of scopes.
     func words(_ scopes: [String]) -> [String] { scopes.map { configuration.scopes[$0] ?? $0 } }
 
     func isSame(_ left: String, _ right: String) -> Bool { left.utf8.elementsEqual(right.utf8) }

@@ -1,7 +1,7 @@
-/// The addresses of the public Internet: everything that does not lead to this machine, its neighbours or a provider's
-/// own services.
+/// Addresses of the public Internet: all except those of this machine, its networks and a provider's own services.
 package enum PublicAddress {
-    /// Returns whether an address in network order, four bytes or sixteen, is public (RFC 6890 and what registries added).
+    /// Returns whether an address in network order, four or sixteen bytes, is public (RFC 6890 and later
+    /// registrations).
     package static func contains(_ bytes: [UInt8]) -> Bool {
         switch bytes.count {
         case 4: return isPublic4(bytes)
@@ -10,11 +10,11 @@ package enum PublicAddress {
                 // ::ffff:a.b.c.d is an IPv4 address; ::, ::1 and the other old forms are not public.
                 return bytes[10] == 0xFF && bytes[11] == 0xFF && isPublic4(Array(bytes[12...]))
             }
-            // 64:ff9b::/96 leads to the IPv4 address at its end.
+            // 64:ff9b::/96 is translated to the IPv4 address at its end.
             if bytes[..<12].elementsEqual([0, 0x64, 0xFF, 0x9B, 0, 0, 0, 0, 0, 0, 0, 0]) {
                 return isPublic4(Array(bytes[12...]))
             }
-            // 2002::/16 holds an IPv4 address behind the prefix.
+            // 2002::/16 contains an IPv4 address after the prefix.
             if bytes[0] == 0x20, bytes[1] == 0x02 { return isPublic4(Array(bytes[2..<6])) }
             // 2001::/23 (Teredo and other special uses), 2001:db8::/32, 3fff::/20: only the rest of 2000::/3 is global.
             if bytes[0] == 0x20, bytes[1] == 0x01, bytes[2] < 2 || (bytes[2] == 0x0D && bytes[3] == 0xB8) {

@@ -1,14 +1,14 @@
-/// A URI that an authorization response may be sent to.
+/// A URI to which an authorization response may be sent.
 struct RedirectURI: Hashable, Sendable {
-    /// As registered or requested.
+    /// URI as registered or requested.
     let text: String
-    /// Lower case.
+    /// Scheme in lower case.
     let scheme: String
-    /// The host, in lower case; of an application's own scheme what stands in its place, or empty.
+    /// Host in lower case; for an application's own scheme the part in its place, or empty.
     let host: String
-    /// True for an http URI of a loopback address, whose port the client chooses as it starts (RFC 8252, 7.3).
+    /// True for an http URI of a loopback address, whose port the client chooses when it starts (RFC 8252, 7.3).
     let isLoopback: Bool
-    /// The text without the port.
+    /// Text without the port.
     private let withoutPort: String
 
     /// Schemes that lead back into the browser or to its files.
@@ -18,8 +18,8 @@ struct RedirectURI: Hashable, Sendable {
     ]
     private static let maximumLength = 2000
 
-    /// Nil unless the text is an absolute URI without fragment and user, with https, http on a loopback address, or an
-    /// application's own scheme.
+    /// Creates a URI; nil unless the text is an absolute URI without fragment and user, with https, http on a loopback
+    /// address, or an application's own scheme.
     init?(_ text: String) {
         guard text.utf8.count <= Self.maximumLength,
             text.utf8.allSatisfy({ (0x21...0x7E).contains($0) && !"\"<>\\^`{|}#".utf8.contains($0) }),
@@ -48,7 +48,7 @@ struct RedirectURI: Hashable, Sendable {
         if let port, UInt16(port) == nil { return nil }
     }
 
-    /// Host and port of an authority; nil when it is malformed.
+    /// Returns host and port of an authority; nil when it is malformed.
     private static func split(_ authority: Substring) -> (host: String, port: Substring?)? {
         let host: Substring
         if authority.hasPrefix("[") {
@@ -63,18 +63,19 @@ struct RedirectURI: Hashable, Sendable {
         return (String(host), tail.count == 1 ? nil : tail.dropFirst())
     }
 
-    /// Returns whether a requested URI is this registered one: to the letter, but for the port of a loopback address.
+    /// Returns whether a requested URI equals this registered one, byte for byte except for the port of a loopback
+    /// address.
     func matches(_ requested: RedirectURI) -> Bool {
         if text.utf8.elementsEqual(requested.text.utf8) { return true }
         return isLoopback && requested.isLoopback && withoutPort.utf8.elementsEqual(requested.withoutPort.utf8)
     }
 
-    /// The URI with parameters added to its query.
+    /// Returns the URI with parameters added to its query.
     func adding(_ parameters: [(String, String)]) -> String {
         text + (text.contains("?") ? "&" : "?") + FormFields.encode(parameters)
     }
 
-    /// The source expression of a content security policy that allows a form to lead there.
+    /// Source expression of a content security policy that allows a form to lead there.
     var policySource: String {
         guard scheme == "https" || scheme == "http" else { return scheme + ":" }
         return "\(text.prefix(scheme.utf8.count + 3))\(authority)"

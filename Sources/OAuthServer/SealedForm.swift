@@ -3,8 +3,8 @@ import Foundation
 import JSON
 import MCPServer
 
-/// The contents that a page carries to the POST that follows it, sealed to a purpose, a user and a time: nobody else can make or use
-/// it, so that it is the page's protection against forged requests as well.
+/// Values that a page's form returns with its POST, sealed for a purpose, a user and a time. Only this server can
+/// create them, and only for the user who sees the page, so that they also protect against forged requests.
 enum SealedForm {
     private static let lifetime: TimeInterval = 600
 
@@ -19,7 +19,7 @@ enum SealedForm {
         return Base64URL.encode(box.nonce) + "." + Base64URL.encode(box.ciphertext + box.tag)
     }
 
-    /// Nil for anything that was not sealed for this purpose and user, or has expired.
+    /// Returns the values; nil for anything that was not sealed for this purpose and user, or has expired.
     static func open(
         _ text: String, purpose: String, userID: String, now: Date, keys: [SymmetricKey]
     ) -> JSONObject? {

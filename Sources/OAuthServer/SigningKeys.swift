@@ -4,7 +4,7 @@ import JSON
 import MCPServer
 package import Store
 
-/// The keys that sign access tokens: made when they are needed, kept in the store, the same for all replicas.
+/// Keys that sign access tokens: created when they are needed, kept in the store, the same for all replicas.
 package actor SigningKeys {
     private let store: any OAuthStore
     private let rotation: TimeInterval
@@ -13,15 +13,16 @@ package actor SigningKeys {
     private var keys: [OAuthKey] = []
     private var readAt = Date.distantPast
 
-    /// The longest time for which read keys are kept: a key that another replica made is published for so long before it signs.
+    /// Longest time in seconds for which keys are cached: a key of another replica is published for this time before it
+    /// signs.
     private static let readInterval: TimeInterval = 60
-    /// The age from which a key signs while an older one is there: every replica, and those that cache the key set, know
-    /// it by then.
+    /// Age in seconds from which a key signs while an older one exists: by then every replica, and every cache of the
+    /// key set, knows it.
     private static let publishedAhead: TimeInterval = 600
 
     /// - Parameters:
-    ///   - rotation: age at which a key is replaced.
-    ///   - tokenLifetime: how long tokens of a replaced key are still valid.
+    ///   - rotation: Age at which a key is replaced.
+    ///   - tokenLifetime: Time for which tokens of a replaced key stay valid.
     package init(
         store: any OAuthStore, rotation: Duration, tokenLifetime: Duration,
         now: @escaping @Sendable () -> Date = { Date() }
@@ -33,7 +34,7 @@ package actor SigningKeys {
     }
 
     /// Returns the public keys as a JSON Web Key Set (RFC 7517).
-    /// - Throws: the store's error.
+    /// - Throws: The store's error.
     package func keySet() async throws -> [UInt8] {
         let keys: [JSONValue] = try await current().compactMap { key in
             guard let point = Self.privateKey(key)?.publicKey.rawRepresentation else { return nil }
@@ -59,7 +60,7 @@ package actor SigningKeys {
         return signed + "." + Base64URL.encode(signature.rawRepresentation)
     }
 
-    /// Returns keys that seal what a page carries from one request to the next; the first one seals.
+    /// Returns the keys that seal the values in forms; the first one seals, all open.
     func sealingKeys() async throws -> [SymmetricKey] {
         try await current().map { key in
             HKDF<SHA256>.deriveKey(
@@ -68,7 +69,7 @@ package actor SigningKeys {
         }
     }
 
-    /// The keys in force, the newest first; never empty.
+    /// Returns the keys in force, the newest first; never empty.
     private func current() async throws -> [OAuthKey] {
         let now = now()
         if now.timeIntervalSince(readAt) >= Self.readInterval || keys.isEmpty {
@@ -80,7 +81,7 @@ package actor SigningKeys {
         let made = OAuthKey(
             id: Base64URL.encode(SHA256.hash(data: privateKey.publicKey.rawRepresentation).prefix(12)),
             privateKey: Array(privateKey.rawRepresentation), createdAt: Date(milliseconds: now.milliseconds))
-        // Its predecessor signs a while longer, and its last tokens are verified for their lifetime.
+        // The previous key signs a while longer, and its last tokens are verified for their lifetime.
         let overlap = rotation + Self.publishedAhead + tokenLifetime + 2 * Self.readInterval
         try await store.insertOAuthKey(made, removingBefore: now.addingTimeInterval(-2 * overlap))
         keys = try await store.oauthKeys()
