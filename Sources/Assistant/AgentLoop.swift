@@ -3,10 +3,11 @@ import MCP
 import MCPServer
 import Observability
 
-/// Loop in which a model answers with the help of tools: it asks for calls, gets their results, and so on until it answers.
+/// Loop in which a model answers with the help of tools: it requests calls, gets their results, and continues until it
+/// answers.
 ///
-/// What it may do is decided here and by the tools, never by what it reads: it sees the caller's tools only, calls them
-/// as the caller, and nothing that changes data runs without the caller's word.
+/// What the model may do is decided here and by the tools, never by the text that it reads: it sees only the caller's
+/// tools, calls them as the caller, and no tool that changes data runs without the caller's consent.
 struct AgentLoop: Sendable {
     let model: any LanguageModel
     let tools: AgentTools
@@ -14,8 +15,8 @@ struct AgentLoop: Sendable {
     let metrics: AnswerMetrics
     let confirmations = Confirmations()
 
-    /// - Parameter start: the conversation that ends with the caller's words.
-    /// - Throws: as ``AnswerProvider``.
+    /// - Parameter start: Conversation that ends with the caller's message.
+    /// - Throws: The errors of ``AnswerProvider``.
     func answer(_ start: [JSONValue], _ context: ToolContext, onDelta: AnswerDelta?) async throws -> String {
         var progress = context.state.flatMap(AgentProgress.init(json:)) ?? AgentProgress(messages: start)
         let time = AnswerTime(configuration, isStreamed: onDelta != nil)
@@ -65,7 +66,7 @@ struct AgentLoop: Sendable {
         do {
             reply = try await model.reply(to: request, onDelta: passing)
         } catch let error as AnswerError {
-            // The provider's own limit was cut to the rest of ours.
+            // The provider's own time limit was reduced to the rest of this one.
             throw deadline <= .now + .milliseconds(50) ? Self.tookTooLong : error
         }
         metrics.agentSteps.with().increment()
@@ -73,7 +74,7 @@ struct AgentLoop: Sendable {
             tokens: reply.usage?.total ?? TokenEstimate.of(request.messages) + TokenEstimate.of(reply))
         if !reply.text.isEmpty { progress.text += separator + reply.text }
         guard !reply.toolCalls.isEmpty else { return reply }
-        // Results are told apart by the calls' ids, which some servers leave out or use twice.
+        // Results are matched by the calls' ids, which some servers omit or use twice.
         var seen: Set<String> = []
         for index in reply.toolCalls.indices
         where !seen.insert(reply.toolCalls[index].id).inserted
@@ -95,7 +96,7 @@ struct AgentLoop: Sendable {
         let arguments: JSONObject
     }
 
-    /// Gives every open call a result.
+    /// Adds a result to every open call.
     private func run(
         _ progress: inout AgentProgress, _ offers: [AgentTools.Offer], _ context: ToolContext, _ time: AnswerTime
     ) async throws {
@@ -119,7 +120,7 @@ struct AgentLoop: Sendable {
         guard !writes.isEmpty else { return }
         let start = ContinuousClock.now
         let verdicts = try await verdicts(on: writes, progress, context)
-        // People take their time, and it is not the model's.
+        // The time that people take does not count against the model's.
         time.exclude(ContinuousClock.now - start)
         try await runInTurn(writes, verdicts, &progress, context, time)
     }
@@ -161,7 +162,7 @@ struct AgentLoop: Sendable {
         if isAllowed, !confirmations.redeem(progress.ticket) {
             throw AnswerError("this confirmation has been used already")
         }
-        // The next thing that needs confirming gets a ticket of its own.
+        // The next confirmation gets a ticket of its own.
         progress.ticket = AgentProgress(messages: []).ticket
         for (call, verdict) in zip(calls, verdicts) {
             switch verdict {
@@ -219,7 +220,7 @@ struct AgentLoop: Sendable {
 
     // MARK: What the model is told
 
-    /// A result as data: inside JSON nothing that a record says can pass for a message.
+    /// Returns a result as JSON, in which no text of a record can pass for a message.
     private func told(_ value: JSONValue) -> String {
         let text = value.text
         guard text.utf8.count > configuration.maxResult else { return JSONValue.object(["data": value]).text }
@@ -232,7 +233,7 @@ struct AgentLoop: Sendable {
     private static func told(error text: String) -> String { JSONValue.object(["error": .string(text)]).text }
 }
 
-/// A rough count of tokens, for providers that do not count: four bytes a token, and what a message costs by itself.
+/// Rough count of tokens, for providers that do not count: four bytes a token, and a constant for each message.
 enum TokenEstimate {
     static func of(_ text: String) -> Int { text.utf8.count / 4 + 4 }
     static func of(_ messages: [JSONValue]) -> Int { messages.reduce(0) { $0 + $1.serialized.count / 4 + 4 } }

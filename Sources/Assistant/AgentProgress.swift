@@ -2,31 +2,31 @@ import Foundation
 import Glibc
 import JSON
 
-/// State of an answer: all that is needed to go on with it, also when the user's confirmation comes in a new request.
+/// State of an answer: all that is needed to continue it, also when the user's confirmation comes in a new request.
 struct AgentProgress: Sendable {
     /// The conversation so far, in the form of the chat-completions protocol.
     var messages: [JSONValue]
     /// Text that the model has said to the user.
     var text = ""
-    /// Turns of the model so far.
+    /// Number of turns of the model so far.
     private(set) var steps = 0
-    /// Calls of tools so far.
+    /// Number of tool calls so far.
     var calls = 0
-    /// Tokens so far, at most ``maximumCount``.
+    /// Number of tokens so far, at most ``maximumCount``.
     private(set) var tokens = 0
     /// Results of the last turn's calls, by their ids.
     var results: [String: String] = [:]
     var sources = AgentSources()
-    /// Makes sure that a confirmed call runs once, however often the confirmation comes.
+    /// Ticket by which a confirmed call runs only once, however often the confirmation is sent.
     var ticket = UUID().uuidString
 
-    /// Bound of the counters: the configuration's limits are far below, and sums far from overflowing.
+    /// Upper bound of the counters: far above the configured limits, and far below an overflow.
     private static let maximumCount = 1 << 40
 
-    /// Begins an answer.
+    /// Creates the state at the beginning of an answer.
     init(messages: [JSONValue]) { self.messages = messages }
 
-    /// Counts a turn of the model and what it took.
+    /// Counts a turn of the model and its tokens.
     mutating func countTurn(tokens count: Int) {
         steps += 1
         tokens = min(tokens + Self.bounded(count), Self.maximumCount)
@@ -34,7 +34,7 @@ struct AgentProgress: Sendable {
 
     private static func bounded(_ count: Int) -> Int { min(max(count, 0), maximumCount) }
 
-    /// The calls of the last turn that have no result yet.
+    /// Calls of the last turn without a result.
     var openCalls: [ToolInvocation] {
         guard let last = messages.last else { return [] }
         return ChatCompletion.toolCalls(in: last).filter { results[$0.id] == nil }
@@ -49,7 +49,7 @@ struct AgentProgress: Sendable {
         ]
     }
 
-    /// Reads what ``json`` wrote; nil for anything else.
+    /// Reads the output of ``json``; nil for anything else.
     init?(json: JSONValue) {
         guard let messages = json["messages"]?.array, let text = json["text"]?.string,
             let steps = json["steps"]?.int, let calls = json["calls"]?.int, let tokens = json["tokens"]?.int,
@@ -75,7 +75,7 @@ struct AgentProgress: Sendable {
     }
 }
 
-/// Sources that an answer may rest on: the records that tools returned, and the tools themselves.
+/// Sources of an answer: the records that tools returned, and the tools themselves.
 struct AgentSources: Sendable {
     private static let maximumRecords = 200
     private static let maximumCited = 8
@@ -83,10 +83,10 @@ struct AgentSources: Sendable {
     private var tools: [String] = []
     private var records: [(name: String, url: String)] = []
 
-    /// Begins without sources.
+    /// Creates the state without sources.
     init() {}
 
-    /// Reads what ``json`` wrote.
+    /// Reads the output of ``json``.
     init(json: JSONValue) {
         tools = json["tools"]?.array?.compactMap(\.string) ?? []
         for record in json["records"]?.array ?? [] {
@@ -101,7 +101,7 @@ struct AgentSources: Sendable {
         ]
     }
 
-    /// Remembers what a tool returned.
+    /// Adds the records of a tool's result.
     mutating func add(_ tool: String, _ result: JSONValue) {
         if !tools.contains(tool) { tools.append(tool) }
         for hit in result["results"]?.array ?? [] {
@@ -112,8 +112,8 @@ struct AgentSources: Sendable {
         }
     }
 
-    /// Returns the sources that an answer must still name: the records that it names without their address, or,
-    /// when it names none, the tools that were used.
+    /// Returns the sources to append to an answer: the records that it names without their address, or, when it names
+    /// none, the tools that were used.
     func citation(for answer: String) -> String {
         guard !tools.isEmpty else { return "" }
         let named = records.filter { answer.containsBytes(of: $0.name) && !answer.containsBytes(of: $0.url) }
@@ -126,7 +126,8 @@ struct AgentSources: Sendable {
 }
 
 extension String {
-    /// Indicates whether the bytes of another text are in this one, up to a NUL in either. Linear, as both come from outside.
+    /// Returns whether this text contains the bytes of another one, up to a NUL in either. Linear, because both come
+    /// from outside.
     fileprivate func containsBytes(of other: String) -> Bool {
         withCString { text in other.withCString { strstr(text, $0) != nil } }
     }

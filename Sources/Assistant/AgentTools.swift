@@ -3,30 +3,31 @@ import MCP
 import MCPServer
 import Synchronization
 
-/// The server's tools as an agent loop may use them: what the caller sees, with the caller's rights, and nothing else.
+/// Tools of the server for an agent loop: those that the caller sees, with the caller's rights.
 final class AgentTools: Sendable {
-    // The server's tools hold the answers, and the answers this: only calls that the server runs come here.
+    // The server's tools own the assistant, and the assistant this object: it is only used in calls that the server
+    // runs.
     private unowned let server: MCPServer
     private let excluded: Set<String>
-    /// Descriptions of tools for the model, the same for every caller who is offered them.
+    /// Descriptions of tools for the model, the same for every caller.
     private let descriptions = Mutex<[String: (tool: ToolDefinition, json: JSONValue)]>([:])
 
-    /// Offers a server's tools, without the excluded ones.
+    /// Creates the tools of a server, without the excluded ones.
     init(server: MCPServer, excluded: Set<String>) {
         self.server = server
         self.excluded = excluded
     }
 
-    /// A tool that the model is offered.
+    /// A tool that is offered to the model.
     struct Offer: Sendable {
         let name: String
         /// True for a tool that changes nothing.
         let isReadOnly: Bool
-        /// In the form of the chat-completions protocol.
+        /// Description in the form of the chat-completions protocol.
         let description: JSONValue
     }
 
-    /// Returns the tools that the model is offered for a caller.
+    /// Returns the tools that are offered to the model for a caller.
     func offers(to context: ToolContext) -> [Offer] {
         server.toolDefinitions(for: context.principal, in: context.version).compactMap { tool in
             guard !excluded.contains(tool.name), Self.isNameable(tool.name) else { return nil }
@@ -35,8 +36,8 @@ final class AgentTools: Sendable {
         }
     }
 
-    /// The text of what came of a call, for the model: failures too, so that it can do better.
-    /// - Throws: `CancellationError` when the caller left.
+    /// Calls a tool and returns the result as text for the model; also errors, so that the model can correct itself.
+    /// - Throws: `CancellationError` when the caller has left.
     func call(_ name: String, _ arguments: JSONObject, within context: ToolContext) async throws -> Outcome {
         do {
             let result = try await server.call(tool: name, arguments: arguments, within: context)
@@ -76,7 +77,7 @@ final class AgentTools: Sendable {
         return ["type": "function", "function": .object(function)]
     }
 
-    /// The protocol knows fewer names than MCP.
+    /// Returns whether the protocol allows a name; it allows fewer than MCP.
     private static func isNameable(_ name: String) -> Bool {
         (1...64).contains(name.utf8.count)
             && name.utf8.allSatisfy { byte in

@@ -1,23 +1,23 @@
 package import MCPServer
 
-/// Closure that takes the pieces of an answer in order, and may wait while their reader is slow. An empty piece only says
-/// that the work goes on.
+/// Closure that takes the pieces of an answer in order, and may wait while their reader is slow. An empty piece only
+/// shows that the work continues.
 package typealias AnswerDelta = @Sendable (String) async -> Void
 
 /// Provider of answers to questions, in text.
 package protocol AnswerProvider: Sendable {
     /// Answers the question.
     ///
-    /// - Parameter onDelta: given only when the caller wants the answer piece by piece; called in order, and the
+    /// - Parameter onDelta: Present only when the caller wants the answer piece by piece; called in order, and the
     ///   pieces together are the answer.
-    /// - Returns: the whole answer.
-    /// - Throws: ``AnswerError``, `CancellationError` when the caller left, or what `ToolContext.ask` throws to be let
-    ///   through.
+    /// - Returns: The whole answer.
+    /// - Throws: ``AnswerError``, `CancellationError` when the caller has left, or an error of `ToolContext.ask`, to be
+    ///   passed on.
     func answer(_ question: Question, onDelta: AnswerDelta?) async throws -> String
 }
 
 extension AnswerProvider {
-    /// Answers a prompt that stands alone.
+    /// Answers a single prompt without a conversation.
     package func answer(_ prompt: String, onDelta: AnswerDelta?) async throws -> String {
         try await answer(Question(prompt), onDelta: onDelta)
     }
@@ -25,14 +25,14 @@ extension AnswerProvider {
 
 /// Question with its conversation and its caller.
 package struct Question: Sendable {
-    /// The caller's words, verbatim.
+    /// The caller's message, verbatim.
     package var prompt: String
     /// Earlier messages of the conversation, oldest first.
     package var history: [ConversationTurn]
-    /// Call that the question came with: its caller's rights count. `nil`: no caller, and no rights.
+    /// Call that asks the question, whose caller's rights apply. Nil: no caller, and no rights.
     package var context: ToolContext?
 
-    /// Makes a question, by default without a past and without a caller.
+    /// Creates a question, by default without a conversation and without a caller.
     package init(_ prompt: String, history: [ConversationTurn] = [], context: ToolContext? = nil) {
         self.prompt = prompt
         self.history = history
@@ -49,22 +49,22 @@ package struct ConversationTurn: Hashable, Sendable {
 
     /// Speaker of the message.
     package let speaker: Speaker
-    /// The words, verbatim.
+    /// Text of the message, verbatim.
     package let text: String
 
-    /// A message of a speaker.
+    /// Creates a message of a speaker.
     package init(_ speaker: Speaker, _ text: String) {
         self.speaker = speaker
         self.text = text
     }
 }
 
-/// Reason why there is no answer, in words fit for the caller: without keys and addresses of the provider.
+/// Reason for a missing answer, in words for the caller: without keys and addresses of the provider.
 package struct AnswerError: Error, Hashable, Sendable {
     /// The text after `AI error: `.
     package let message: String
 
-    /// An error with its text.
+    /// Creates an error with its text.
     package init(_ message: String) {
         self.message = message
     }

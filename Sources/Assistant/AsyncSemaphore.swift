@@ -1,8 +1,8 @@
 import Synchronization
 
-/// Semaphore for asynchronous work: so many at a time, later ones wait in their order.
+/// Semaphore for asynchronous work: a limited number at a time; others wait in order of arrival.
 final class AsyncSemaphore: Sendable {
-    /// Error of a wait that was over before a place was free.
+    /// Error of a wait whose deadline passed before a place was free.
     struct TimedOut: Error {}
 
     private struct State {
@@ -13,10 +13,10 @@ final class AsyncSemaphore: Sendable {
 
     private let state: Mutex<State>
 
-    /// Makes a semaphore with free places.
+    /// Creates a semaphore with that many places.
     init(limit: Int) { state = Mutex(State(free: limit)) }
 
-    /// Takes a place; give it back with ``release()``.
+    /// Takes a place; ``release()`` gives it back.
     /// - Throws: ``TimedOut`` at the deadline, `CancellationError`.
     func acquire(until deadline: ContinuousClock.Instant) async throws {
         try Task.checkCancellation()
@@ -37,7 +37,7 @@ final class AsyncSemaphore: Sendable {
         try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { continuation in
                 let outcome: Result<Void, any Error>? = state.withLock { state in
-                    // The handler below may have run already, and found nothing to give up.
+                    // The cancellation handler below may have run already, and found nothing to cancel.
                     if Task.isCancelled { return .failure(CancellationError()) }
                     if ContinuousClock.now >= deadline { return .failure(TimedOut()) }
                     if state.free > 0 {
@@ -54,7 +54,7 @@ final class AsyncSemaphore: Sendable {
         }
     }
 
-    /// Gives a place back, to the task that has waited longest.
+    /// Gives a place to the task that has waited longest, or back.
     func release() {
         let next = state.withLock { state -> CheckedContinuation<Void, any Error>? in
             guard !state.waiting.isEmpty else {

@@ -1,15 +1,15 @@
 import JSON
 import MCP
 
-/// The OpenAI-compatible chat-completions protocol: what is sent, and what the answers mean. No I/O.
+/// The OpenAI-compatible chat-completions protocol: requests, and the meaning of responses. No I/O.
 enum ChatCompletion {
-    /// Notice at the end of a text that the model could not finish, so that a part is not taken for the whole.
+    /// Notice at the end of a text that the model could not finish, so that a part is not mistaken for the whole.
     static let truncationNotice = "\n\n[The answer was cut off: it reached the model's length limit.]"
 
     private static let refused = "the model refused: "
     private static let filtered = "the provider's content filter stopped the answer"
 
-    /// Indicates whether an error is the model's own decision, and not a failure.
+    /// Returns whether an error is a refusal by the model rather than a failure.
     static func isRefusal(_ error: AnswerError) -> Bool {
         error.message.hasPrefix(refused) || error.message == filtered
     }
@@ -44,7 +44,7 @@ enum ChatCompletion {
         ["role": "tool", "tool_call_id": .string(callID), "content": .string(content)]
     }
 
-    /// Most tool calls that one turn may hold.
+    /// Largest number of tool calls in one turn.
     static let maximumCalls = 128
 
     /// Returns the calls in a message: one made by ``assistant(_:)``, or a provider's.
@@ -54,7 +54,7 @@ enum ChatCompletion {
                 id: identifier(call["id"]), name: call["function"]?["name"]?.string ?? "",
                 arguments: ToolArguments.text(of: call["function"]?["arguments"]))
         }
-        // The form before there were several calls in a turn.
+        // The protocol's older form, with a single call in a turn.
         if calls.isEmpty, let call = message["function_call"], let name = call["name"]?.string {
             calls.append(ToolInvocation(id: "", name: name, arguments: ToolArguments.text(of: call["arguments"])))
         }
@@ -64,7 +64,7 @@ enum ChatCompletion {
     /// Returns a call's id, which some servers write as a number.
     static func identifier(_ value: JSONValue?) -> String { value?.string ?? value?.number?.text ?? "" }
 
-    /// Part of the protocol that some servers refuse a request for.
+    /// Part of the protocol because of which some servers refuse a request.
     enum Extra: Hashable, CaseIterable {
         /// Tools on offer.
         case tools
@@ -72,11 +72,11 @@ enum ChatCompletion {
         case streamUsage
         /// Answers in pieces.
         case streams
-        /// Answers that come whole.
+        /// Responses in one piece.
         case wholeAnswers
     }
 
-    /// The body of a request.
+    /// Returns the body of a request.
     static func request(
         _ request: ModelRequest, model: String, parameters: JSONObject = [:], streamed: Bool,
         without refused: Set<Extra> = []
@@ -146,7 +146,7 @@ enum ChatCompletion {
     }
 
     /// Returns a turn that has arrived completely.
-    /// - Throws: when it is none: empty, refused, filtered, failed.
+    /// - Throws: ``AnswerError`` when it is empty, refused, filtered or failed.
     static func reply(
         text: String, toolCalls: [ToolInvocation], finishReason: FinishReason?, refusal: String, usage: ModelUsage?
     ) throws(AnswerError) -> ModelReply {
@@ -173,7 +173,7 @@ enum ChatCompletion {
         return ModelReply(text: text + (finishReason?.notice ?? ""), usage: usage)
     }
 
-    /// Error for what is not an answer in the protocol's form.
+    /// Error for a response that is not in the protocol's form.
     static let unreadable = AnswerError("the provider's answer cannot be read")
     private static let noReason = "the provider reported an error"
 

@@ -14,11 +14,11 @@ struct ChatCompletionStream: Sendable {
 
     /// Text of the answer so far.
     private(set) var text = ""
-    /// Indicates whether the provider has said that the stream is complete.
+    /// True if the provider has said that the stream is complete.
     private(set) var isDone = false
-    /// Indicates whether the model has begun to say or to think anything: from here on silence is a pause, not a slow start.
+    /// True if the model has begun to say or to think anything: from here on silence is a pause, not a slow start.
     private(set) var hasBegun = false
-    /// Indicates whether the server sends reasoning in a field of its own.
+    /// True if the server sends reasoning in a field of its own.
     private(set) var separatesReasoning = false
 
     private var finishReason: FinishReason?
@@ -27,23 +27,23 @@ struct ChatCompletionStream: Sendable {
     private var filter: ReasoningFilter
     private var calls: [Call] = []
     private var joiner = SurrogateHalves.Joiner()
-    /// Indicates whether an event had a half of a surrogate pair; only then are private scalars what ``SurrogateHalves`` made.
+    /// True if an event had a half of a surrogate pair; only then are private scalars what ``SurrogateHalves`` made.
     private var hasHalves = false
     /// Pieces in which the text that was returned last had come.
     private(set) var pieces: [String] = []
     private var heldPieces: [String] = []
 
     /// Begins a turn.
-    /// - Parameter holdLimit: bytes held back that may turn out to be reasoning.
+    /// - Parameter holdLimit: Largest number of bytes that are held back because they may be reasoning.
     init(holdLimit: Int = 0) { filter = ReasoningFilter(holdLimit: holdLimit) }
 
-    /// Indicates whether text is held back that may be an answer.
+    /// True if text is held back that may be an answer.
     var isHolding: Bool { filter.isHolding }
-    /// Indicates whether reasoning without a beginning was held back, and taken out.
+    /// True if reasoning without a beginning was held back, and taken out.
     var tookOutReasoning: Bool { filter.foundUnopened }
 
     /// Takes one event's data; returns the text it adds, if any.
-    /// - Parameter event: the event's name.
+    /// - Parameter event: Name of the event.
     mutating func receive(_ data: String, event: String = "message") throws(AnswerError) -> String? {
         guard !isDone, let data = Self.content(of: data) else { return nil }
         if data == "[DONE]" {
@@ -92,7 +92,7 @@ struct ChatCompletionStream: Sendable {
     }
 
     /// Returns the turn when the response has ended; ``rest()`` comes before.
-    /// - Throws: when it ended before the provider said that it was complete, or without anything in it.
+    /// - Throws: ``AnswerError`` when it ended before the provider declared it complete, or is empty.
     func finish() throws(AnswerError) -> ModelReply {
         guard isDone || finishReason != nil else { throw AnswerError("the provider's answer ended early") }
         // Text that was passed on may have turned out to be reasoning.
@@ -110,7 +110,7 @@ struct ChatCompletionStream: Sendable {
 
     private mutating func said(_ text: String) -> String? {
         if !filter.isHolding {
-            // Many small pieces that waited together go on as one.
+            // Many small pieces that waited together are passed on as one.
             let isWhole =
                 heldPieces.count <= 64 && heldPieces.reduce(0) { $0 + $1.utf8.count } == text.utf8.count
             pieces = isWhole ? heldPieces.filter { !$0.isEmpty } : [text]
@@ -147,7 +147,7 @@ struct ChatCompletionStream: Sendable {
         // Calls in this event that have been begun or continued.
         var touched: Set<Int> = []
         for (position, entry) in entries.enumerated() {
-            // Where the index is left out, the place among several stands for it.
+            // Where the index is missing, the position among several calls stands for it.
             let index = entry["index"]?.int ?? (entries.count > 1 ? position : nil)
             let id = ChatCompletion.identifier(entry["id"])
             let name = entry["function"]?["name"]?.string ?? ""
@@ -161,12 +161,12 @@ struct ChatCompletionStream: Sendable {
         }
     }
 
-    /// Indicates whether an entry is a call of its own, and does not continue a known one.
+    /// Returns whether an entry is a call of its own, and does not continue a known one.
     private func begins(_ id: String, _ name: String, _ known: Call, isTouched: Bool) -> Bool {
         // Some servers number every call 0 but give each its own id.
         if !id.isEmpty, !known.id.isEmpty { return id != known.id }
         if name.isEmpty || known.name.isEmpty { return false }
-        // A name that comes again continues a call, unless that has all its arguments.
+        // A repeated name continues a call, unless that call has all its arguments.
         let isOther = name != known.name && (known.index == nil || !known.arguments.isEmpty)
         return isTouched || known.balance.isComplete || isOther
     }

@@ -5,7 +5,7 @@ import NIOCore
 
 /// One request and its response.
 extension ChatCompletionsProvider {
-    /// Makes the request that is sent.
+    /// Creates the request that is sent.
     func curlRequest(
         _ request: ModelRequest, streamed: Bool, without refused: Set<ChatCompletion.Extra>,
         until deadline: ContinuousClock.Instant
@@ -29,7 +29,7 @@ extension ChatCompletionsProvider {
             mode: streamed ? .streaming : .buffered, proxy: configuration.proxy?.value)
     }
 
-    /// Sends a request whose answer comes whole.
+    /// Sends a request for a response in one piece.
     func whole(
         _ request: CurlRequest, _ delivery: Delivery, _ start: ContinuousClock.Instant
     ) async throws -> ModelReply {
@@ -50,7 +50,7 @@ extension ChatCompletionsProvider {
 
     private func learn(from reply: ModelReply) { reasoning.withLock { $0.learn(reply, configuration) } }
 
-    /// Sends a request whose answer comes in pieces.
+    /// Sends a request for a streamed response.
     func streamed(
         _ request: CurlRequest, by beginning: ContinuousClock.Instant, _ delivery: Delivery,
         _ start: ContinuousClock.Instant
@@ -76,7 +76,7 @@ extension ChatCompletionsProvider {
         let isEvents =
             response.headers.first(name: "Content-Type")?.lowercased().hasPrefix("text/event-stream") ?? false
         guard isEvents, (200..<300).contains(response.status) else {
-            // An answer that comes whole though it was to be streamed, or does not say that it is a stream.
+            // The response comes in one piece although a stream was requested, or it is not declared as a stream.
             let body = try await response.body.collect(upTo: configuration.maxAnswer)
             let reply = try reply(response.status, response.headers, Array(body.readableBytesView))
             if !reply.text.isEmpty { await pass(reply.text, delivery, idle, start) }
@@ -98,7 +98,7 @@ extension ChatCompletionsProvider {
         return reply
     }
 
-    /// Hands the events of a response to a turn.
+    /// Passes the events of a response to a turn.
     private func consume(
         _ response: CurlStreamedResponse, _ turn: StreamedTurn, _ delivery: Delivery, _ idle: IdleTimeout
     ) async throws {
@@ -116,7 +116,7 @@ extension ChatCompletionsProvider {
                 case .work:
                     idle.heard()
                     guard ContinuousClock.now - lastSign >= signInterval else { continue }
-                    // It thinks, or writes what a tool is to be given.
+                    // The model is reasoning, or writing the arguments of a call.
                     idle.pause()
                     await delivery.sign()
                     idle.heard()
@@ -127,7 +127,7 @@ extension ChatCompletionsProvider {
             if isDone { break }
             await turn.watchHolding()
         }
-        // The last event may lack the blank line that ends it; half of one is not an event.
+        // The last event may lack its blank line; an incomplete one is not an event.
         for event in try parser.feed(Array("\n\n".utf8)) where event.hasData && !isDone {
             do {
                 _ = try await turn.receive(event)

@@ -20,14 +20,14 @@ final class ChatCompletionsProvider: LanguageModel {
     let idleTimeouts = IdleTimeouts()
     private let errorText: ErrorText
     private let sleep: @Sendable (Duration) async throws -> Void
-    /// Time between two signs to the caller that the model is at work, while it says nothing.
+    /// Time between two signs of life to the caller while the model sends nothing.
     let signInterval: Duration
-    /// Knowledge of how the model marks its reasoning.
+    /// Form in which the model marks its reasoning, as far as it is known.
     let reasoning: Mutex<ReasoningStyle>
     /// Parts of the protocol that the provider has refused.
     private let unsupported = Mutex<Set<ChatCompletion.Extra>>([])
 
-    /// A provider that sends its requests through the engine.
+    /// Creates a provider that sends its requests through the engine.
     init(
         configuration: ProviderConfiguration, engine: CurlEngine, metrics: AnswerMetrics, tracer: SpanExporter? = nil,
         logger: Logger, signInterval: Duration = .seconds(5),
@@ -53,8 +53,8 @@ final class ChatCompletionsProvider: LanguageModel {
         }
     }
 
-    /// The same, with the failure as it is.
-    /// - Parameter patience: the longest wait before asking again.
+    /// Answers with the failure in its original form.
+    /// - Parameter patience: Longest wait before a retry.
     func reply(to request: ModelRequest, patience: Duration, delivery: Delivery) async throws -> ModelReply {
         let limits = Limits(of: request, configuration, isStreamed: delivery.isWanted)
         var attempt = 0
@@ -71,7 +71,7 @@ final class ChatCompletionsProvider: LanguageModel {
     }
 
     /// Returns the pause before the request is sent again.
-    /// - Throws: the failure, when it must not be.
+    /// - Throws: The failure, when the request must not be repeated.
     @inline(never)
     private func pause(
         after failure: ProviderFailure, _ attempt: Int, _ patience: Duration, _ limits: Limits, _ delivery: Delivery
@@ -83,10 +83,10 @@ final class ChatCompletionsProvider: LanguageModel {
         return delay
     }
 
-    // The following stands apart from the functions that wait for the provider: all that such a function has ever used,
-    // it keeps until it is over.
+    // The following functions are separate from those that wait for the provider: an async function keeps all variables
+    // that it has ever used until it returns.
 
-    /// The failure without what callers must not see.
+    /// Returns the failure without the details that callers must not see.
     @inline(never)
     private func noted(_ failure: ProviderFailure) -> ProviderFailure {
         var failure = failure
@@ -99,7 +99,8 @@ final class ChatCompletionsProvider: LanguageModel {
         return failure
     }
 
-    /// 0.2 s, doubled each time up to 5 s, each drawn from its upper half so that callers do not come back together.
+    /// Returns the pause before an attempt: 0.2 s, doubled each time up to 5 s, with a random reduction by up to half
+    /// so that callers do not come back together.
     private static func backoff(_ attempt: Int) -> Duration {
         let ceiling = min(0.2 * Double(1 << min(attempt, 8)), 5)
         return .seconds(Double.random(in: ceiling / 2...ceiling))
@@ -114,7 +115,7 @@ final class ChatCompletionsProvider: LanguageModel {
         /// End of the wait for the beginning of a streamed reply.
         let beginning: ContinuousClock.Instant
 
-        /// Takes the nearest of the configuration's limits and the request's.
+        /// Takes the earliest of the configuration's limits and the request's.
         init(
             of request: ModelRequest, _ configuration: ProviderConfiguration, isStreamed: Bool,
             now: ContinuousClock.Instant = .now
@@ -159,7 +160,8 @@ final class ChatCompletionsProvider: LanguageModel {
             metadata: ["provider": "\(configuration.name)", "without": "\(suspects)"])
     }
 
-    /// Indicates whether the answer to a request comes in pieces: as the caller wants it, or as the provider can.
+    /// Returns whether the response to a request is streamed: if the caller wants it and the provider can, or if the
+    /// provider cannot otherwise.
     private static func isStreamed(_ delivery: Delivery, without refused: Set<ChatCompletion.Extra>) -> Bool {
         refused.contains(.wholeAnswers) || (delivery.isWanted && !refused.contains(.streams))
     }
@@ -207,7 +209,7 @@ final class ChatCompletionsProvider: LanguageModel {
             case let error as ProviderFailure: error
             case let error as CurlError: ProviderFailure(error)
             case let error as AnswerError: ProviderFailure(error)
-            // An event beyond the parser's limit.
+            // The event exceeds the parser's limit.
             default: ProviderFailure(.tooLarge, "the provider's answer is too large")
             }
         metrics.requests.with(configuration.name, failure.reason.rawValue).increment()

@@ -3,11 +3,11 @@ import MCP
 import MCPServer
 import Synchronization
 
-/// Asks the user before a tool changes something.
+/// Confirmation by the user before a tool changes something.
 final class Confirmations: Sendable {
     private static let remembered = 10_000
 
-    /// Tickets of confirmations that have been acted on, oldest first.
+    /// Tickets of confirmations that were used, oldest first.
     private let used = Mutex<(set: Set<String>, order: [String])>(([], []))
 
     /// Decision of the user on a call.
@@ -18,8 +18,8 @@ final class Confirmations: Sendable {
 
     static let cannotAsk = "refused: this tool changes data, and the user cannot be asked here to confirm it"
 
-    /// Asks about all the calls at once.
-    /// - Throws: `InputRequired`, to be let through; `CancellationError`.
+    /// Asks about all calls at once.
+    /// - Throws: `InputRequired`, to be passed on; `CancellationError`.
     func ask(
         _ calls: [(call: ToolInvocation, arguments: JSONObject)], _ progress: AgentProgress, _ context: ToolContext
     ) async throws -> [Verdict] {
@@ -44,7 +44,7 @@ final class Confirmations: Sendable {
         }
     }
 
-    /// Indicates whether a ticket is used for the first time.
+    /// Returns whether a ticket is used for the first time, and records the use.
     func redeem(_ ticket: String) -> Bool {
         used.withLock { used in
             guard used.set.insert(ticket).inserted else { return false }

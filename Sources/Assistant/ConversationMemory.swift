@@ -2,21 +2,21 @@ import Logging
 package import MCPServer
 package import Store
 
-/// Memory of a conversation: the earlier messages that a chat message is sent with.
+/// Memory of a conversation: the earlier messages that are sent with a chat message.
 package struct ConversationMemory: Sendable {
     let messages: any MessageStore
     let maximumExchanges: Int
-    /// Estimated.
+    /// Largest size in estimated tokens.
     let maximumTokens: Int
 
-    /// Recalls from a store of messages, up to both bounds.
+    /// Creates a memory that reads from a store of messages, up to both limits.
     package init(messages: any MessageStore, maximumExchanges: Int, maximumTokens: Int) {
         self.messages = messages
         self.maximumExchanges = maximumExchanges
         self.maximumTokens = maximumTokens
     }
 
-    /// The latest messages of the caller, oldest first; none for anonymous callers.
+    /// Returns the latest messages of the caller, oldest first; none for anonymous callers.
     package func recall(_ context: ToolContext) async -> [ConversationTurn] {
         guard let principal = context.principal, maximumExchanges > 0 else { return [] }
         do {
@@ -26,13 +26,13 @@ package struct ConversationMemory: Sendable {
                     [ConversationTurn(.user, exchange.message), ConversationTurn(.assistant, exchange.response)]
                 })
         } catch {
-            // A message without its past is worth more than no answer.
+            // The question is answered without its history rather than not at all.
             context.logger.error("messages not read", metadata: ["error": "\(error)"])
             return []
         }
     }
 
-    /// The latest of these turns that fit the budget, beginning with one of the user's.
+    /// Returns the latest of these turns that fit the limits, beginning with one of the user's.
     package func fit(_ turns: [ConversationTurn]) -> [ConversationTurn] {
         var tokens = 0
         var first = turns.endIndex

@@ -1,16 +1,17 @@
 import Synchronization
 
-/// Way of an answer's pieces to the caller. Remembers whether there was one: from then on nothing can be taken back.
+/// Delivery of an answer's pieces to the caller. It records whether a piece was delivered: then nothing can be taken
+/// back.
 final class Delivery: Sendable {
     private let onDelta: AnswerDelta?
     private let begun = Atomic(false)
 
-    /// Makes a delivery; nil: the caller wants the answer whole.
+    /// Creates a delivery; nil: the caller wants the answer in one piece.
     init(_ onDelta: AnswerDelta?) { self.onDelta = onDelta }
 
-    /// Indicates whether the caller wants pieces.
+    /// True if the caller wants pieces.
     var isWanted: Bool { onDelta != nil }
-    /// Indicates whether a piece has been passed on.
+    /// True if a piece has been passed on.
     var hasBegun: Bool { begun.load(ordering: .relaxed) }
 
     /// Passes a piece on.
@@ -20,6 +21,6 @@ final class Delivery: Sendable {
         await onDelta(text)
     }
 
-    /// Tells the caller that the work goes on.
+    /// Tells the caller that the work continues.
     func sign() async { await onDelta?("") }
 }

@@ -1,6 +1,6 @@
 package import Store
 
-/// Answers without a model: the best passages of the documents, quoted with their sources.
+/// Provider of answers without a model: the best passages of the documents, quoted with their sources.
 package struct DocumentAnswers: AnswerProvider {
     private static let maximumPassages = 3
     private static let maximumPassageLength = 600
@@ -8,7 +8,7 @@ package struct DocumentAnswers: AnswerProvider {
 
     let documents: any DocumentStore
 
-    /// Answers from a store's documents.
+    /// Creates a provider of answers from a store's documents.
     package init(documents: any DocumentStore) {
         self.documents = documents
     }

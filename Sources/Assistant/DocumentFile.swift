@@ -6,7 +6,7 @@ package struct DocumentFile: Sendable {
     package enum Format: String, CaseIterable, Sendable {
         case text, markdown, html
 
-        /// The format of a file with that name; nil for names that do not tell.
+        /// Determines the format of a file by its name; nil for an unknown extension.
         package init?(fileName: String) {
             switch URL(filePath: fileName).pathExtension.lowercased() {
             case "txt", "text", "": self = .text
@@ -29,15 +29,15 @@ package struct DocumentFile: Sendable {
         }
     }
 
-    /// A passage longer than this is divided, in characters.
+    /// Largest length of a passage, in characters; a longer one is divided.
     static let maximumPassageLength = 1200
 
-    /// The heading found in the file, else its name.
+    /// Heading found in the file, else its name.
     package let title: String
-    /// Paragraphs with blank lines between them, none of them long.
+    /// Paragraphs with blank lines between them, none longer than a passage.
     package let body: String
 
-    /// Reads a file's bytes.
+    /// Reads a document from a file's bytes.
     /// - Throws: ``Failure`` naming the file and the reason.
     package init(name: String, format: Format, bytes: [UInt8]) throws(Failure) {
         guard var text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
@@ -55,7 +55,7 @@ package struct DocumentFile: Sendable {
         body = passages.joined(separator: "\n\n")
     }
 
-    /// Paragraphs, the long ones divided between sentences, or at least between words.
+    /// Returns paragraphs; long ones are divided between sentences, or at least between words.
     package static func passages(of text: String) -> [String] {
         var passages: [String] = []
         var lines: [Substring] = []
@@ -92,7 +92,7 @@ package struct DocumentFile: Sendable {
     }
 }
 
-/// Markdown without what only says how it looks.
+/// Markdown without its formatting.
 enum MarkdownText {
     static func plain(_ markdown: String) -> (title: String?, text: String) {
         var title: String?
@@ -106,7 +106,7 @@ enum MarkdownText {
                 fence = content.prefix(3)
             } else if let heading = heading(content) {
                 if title == nil { title = heading }
-                // A passage of its own would be found without what it heads.
+                // A heading as a passage of its own would be found without the text below it.
                 lines += ["", heading]
             } else if isUnderline(content), let above = lines.last, !above.isEmpty {
                 if title == nil { title = above }
@@ -134,17 +134,17 @@ enum MarkdownText {
         line.count >= 3 && (line.allSatisfy { $0 == "=" } || line.allSatisfy { $0 == "-" })
     }
 
-    /// Links and images by their text, emphasis without its marks.
+    /// Returns links and images as their text, and emphasis without its marks.
     private static func inline(_ line: Substring) -> String {
         String(decoding: withoutLinks(Array(line.utf8)), as: UTF8.self)
             .replacing("**", with: "").replacing("__", with: "").replacing("`", with: "")
     }
 
-    /// Replaces `[label](target)` and `![label](target)` by their labels, in one walk.
+    /// Replaces `[label](target)` and `![label](target)` by their labels, in one pass.
     private static func withoutLinks(_ line: [UInt8]) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(line.count)
-        /// Place in `text` of the bracket that a label begins with.
+        /// Offset in `text` of the bracket that opens a label.
         var opening: Int?
         var position = 0
         while position < line.count {
@@ -167,7 +167,7 @@ enum MarkdownText {
         return text
     }
 
-    /// Returns the end of `(target)` or `(target "title")` behind a closing bracket. Longer ones are not links.
+    /// Returns the end of `(target)` or `(target "title")` after a closing bracket. Longer texts do not count as links.
     private static func targetEnd(after bracket: Int, in line: [UInt8]) -> Int? {
         let (longestTarget, longestTitle) = (2048, 1024)
         guard bracket + 1 < line.count, line[bracket + 1] == UInt8(ascii: "(") else { return nil }
@@ -185,7 +185,7 @@ enum MarkdownText {
     private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 }
 
-/// The text that a reader of an HTML page sees.
+/// Text of an HTML page as a reader sees it.
 enum HTMLText {
     private static let hidden: Set<String> = ["script", "style", "noscript", "template", "svg", "nav", "iframe"]
     private static let inline: Set<String> = [
@@ -234,7 +234,7 @@ enum HTMLText {
         return (title, paragraphs(text))
     }
 
-    /// White space means nothing in HTML but where an element breaks the line or the paragraph.
+    /// Returns paragraphs. White space has no meaning in HTML except where an element ends a line or a paragraph.
     private static func paragraphs(_ text: String) -> String {
         text.split(separator: "\u{2029}").map { block in
             block.split(separator: "\n").map { collapsed(String($0)) }.filter { !$0.isEmpty }.joined(separator: "\n")
@@ -251,7 +251,7 @@ enum HTMLText {
         var position = bytes.startIndex
         while let start = bytes[position...].firstIndex(of: mark[0]) {
             let candidate = bytes[start...].prefix(mark.count)
-            // Names of elements are ASCII letters, which differ from their capitals in this bit alone.
+            // Names of elements are ASCII letters, whose case is this one bit.
             if candidate.elementsEqual(mark, by: { $0 == $1 || $0 | 0x20 == $1 && $1 >= 0x61 }) {
                 return text[start...]
             }
@@ -260,7 +260,7 @@ enum HTMLText {
         return text[text.endIndex...]
     }
 
-    /// Line ends of the source are spaces here.
+    /// Returns text with its character references decoded; line ends of the source become spaces.
     private static func unescaped(_ text: Substring) -> String {
         var result = ""
         var rest = text
@@ -287,7 +287,7 @@ enum HTMLText {
 
     /// A tag, comment or declaration at the beginning of a text.
     private struct Tag {
-        /// In lower case; empty for what is no element.
+        /// Name in lower case; empty for a tag that is not an element.
         let name: String
         let isClosing: Bool
         let end: Substring.Index

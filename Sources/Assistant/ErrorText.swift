@@ -1,22 +1,22 @@
 import Foundation
 import JSONConfiguration
 
-/// Removal of secrets, addresses and credentials from a provider's own words, which callers get to read.
+/// Removal of secrets, addresses and credentials from a provider's error message, which callers can read.
 ///
-/// The text is bounded before it is looked at and walked once, so that the work is linear in what is shown.
+/// The text is cut before it is searched, and searched once, so that the work is linear in the text that is shown.
 struct ErrorText: Sendable {
-    /// Longest text that callers get, in characters.
+    /// Largest text that callers get, in characters.
     private static let maximumLength = 2000
-    /// Bytes of a message that are looked at; the rest is dropped.
+    /// Largest number of bytes of a message that are searched; the rest is dropped.
     private static let maximumExamined = 64 << 10
-    /// Bytes that are kept at most: characters can be made of any number of scalars.
+    /// Largest number of bytes that are kept: a character may consist of any number of scalars.
     private static let maximumKept = 4 * maximumLength
     private static let ellipsis = Array("…".utf8)
 
     /// UTF-8 of the texts to be removed, longest first.
     private let hidden: [[UInt8]]
 
-    /// Collects what must not be shown of a provider: its secrets and where it is.
+    /// Collects the texts to be removed for a provider: its secrets and its address.
     init(_ configuration: ProviderConfiguration) {
         // Very short names and keys are part of ordinary words: replacing them would garble the message.
         var hidden = configuration.secrets.filter { $0.count >= 4 }
@@ -28,7 +28,7 @@ struct ErrorText: Sendable {
             if authority.contains(where: { ".:".contains($0) }) { hidden.append(authority) }
             if host.contains(".") { hidden.append(host) }
         }
-        // The longest first: a part must not be taken out of the whole.
+        // The longest first: a part must not be replaced within the whole.
         self.hidden = hidden.map { Array($0.utf8) }.filter { !$0.isEmpty }.sorted { $0.count > $1.count }
     }
 
@@ -55,7 +55,7 @@ struct ErrorText: Sendable {
         return text.prefix(Self.maximumLength) + "…"
     }
 
-    /// Returns the end of a secret that begins at a position. The beginning of one that the cut divides counts too.
+    /// Returns the end of a secret that begins at a position. A secret divided by the cut counts too.
     private func secretEnd(at position: Int, in bytes: [UInt8], isCut: Bool) -> Int? {
         for secret in hidden where secret[0] == bytes[position] {
             let rest = bytes[position...].prefix(secret.count)
@@ -67,8 +67,8 @@ struct ErrorText: Sendable {
     }
 }
 
-/// Forms of credentials that are recognised without knowing them. Every search ends where the next one begins, so that
-/// a walk over a text stays linear.
+/// Forms of credentials that are recognised without knowing their value. Every search ends where the next one begins,
+/// so that a pass over a text stays linear.
 private enum Credentials {
     private static let prefixes = ["sk-", "pk-", "rk-", "key-"].map { Array($0.utf8) }
     private static let scheme = Array("bearer".utf8)

@@ -2,9 +2,9 @@
 enum FinishReason: Hashable, Sendable {
     /// The model said all that it wanted to say.
     case complete
-    /// The answer reached a limit of its length.
+    /// The answer reached a length limit.
     case lengthLimit
-    /// The provider ended the answer before its end.
+    /// The provider ended the answer early.
     case interrupted
     /// The provider's filter, or the model itself, stopped the answer.
     case filtered
@@ -15,7 +15,7 @@ enum FinishReason: Hashable, Sendable {
         "stop", "stop_sequence", "stop_token", "eos", "eos_token", "end_turn", "end", "complete", "completed",
         "finished", "done", "tool_calls", "tool_call", "tool_use", "function_call",
     ]
-    /// Parts of names, first match wins.
+    /// Parts of names; the first match counts.
     private static let parts: [(part: String, reason: FinishReason)] = [
         ("filter", .filtered), ("safety", .filtered), ("guardrail", .filtered), ("blocklist", .filtered),
         ("prohibited", .filtered), ("recitation", .filtered), ("spii", .filtered), ("toxic", .filtered),
@@ -27,8 +27,8 @@ enum FinishReason: Hashable, Sendable {
         ("incomplete", .interrupted), ("pause_turn", .interrupted),
     ]
 
-    /// Reads a reason; nil when there is none: absent, null, empty, not a text. A reason that is not known is taken for
-    /// a complete answer.
+    /// Reads a reason; nil when there is none: absent, null, empty, not a text. An unknown reason counts as a complete
+    /// answer.
     init?(_ value: String?) {
         let name = (value ?? "").prefix(64).lowercased().filter { !$0.isWhitespace }
         guard !name.isEmpty, name != "null", name != "none" else { return nil }
@@ -39,7 +39,7 @@ enum FinishReason: Hashable, Sendable {
         self = Self.parts.first { name.contains($0.part) }?.reason ?? .complete
     }
 
-    /// Text that follows an answer that is not whole, so that a part is not taken for all of it.
+    /// Text after an incomplete answer, so that a part is not mistaken for the whole.
     var notice: String {
         switch self {
         case .complete, .filtered, .failed: ""

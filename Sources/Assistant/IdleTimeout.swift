@@ -1,11 +1,11 @@
 import CurlTransport
 import Synchronization
 
-/// Idle timeout of a stream: ends its transfer when nothing has come for too long. Time during which the reader of the
-/// stream holds it up does not count.
+/// Idle timeout of a stream: ends its transfer when nothing has arrived for too long. Time during which the reader of
+/// the stream delays it does not count.
 final class IdleTimeout: Sendable {
     private struct State {
-        /// `nil` while the reader is busy.
+        /// Instant at which the pause is too long; nil while the reader is busy.
         var end: ContinuousClock.Instant?
         var transfer: CurlTransfer?
         var isOver = false
@@ -14,10 +14,10 @@ final class IdleTimeout: Sendable {
     private let limit: Duration
     private let state: Mutex<State>
 
-    /// Makes a timeout.
+    /// Creates a timeout.
     /// - Parameters:
-    ///   - first: longest time until the beginning.
-    ///   - later: longest pause after that.
+    ///   - first: Longest time until the beginning.
+    ///   - later: Longest pause after that.
     init(first: Duration, later: Duration, now: ContinuousClock.Instant = .now) {
         limit = later
         state = Mutex(State(end: now + first))
@@ -26,13 +26,13 @@ final class IdleTimeout: Sendable {
     /// Sets the transfer that is ended.
     func guards(_ transfer: CurlTransfer) { state.withLock { $0.transfer = transfer } }
 
-    /// Begins the next pause: something came.
+    /// Begins the next pause: something has arrived.
     func heard(_ now: ContinuousClock.Instant = .now) { state.withLock { $0.end = now + limit } }
 
-    /// Stops the clock while the reader passes on what came.
+    /// Stops the clock while the reader passes on what arrived.
     func pause() { state.withLock { $0.end = nil } }
 
-    /// Indicates whether a pause was too long; from then on for good.
+    /// True once a pause was too long.
     var isOver: Bool { state.withLock { $0.isOver } }
 
     /// Ends the transfer when the pause is over at an instant.
@@ -46,10 +46,10 @@ final class IdleTimeout: Sendable {
     }
 }
 
-/// Idle timeouts of all streams, checked by one task: hundreds of tasks that sleep would take as much memory as the
+/// Idle timeouts of all streams, checked by one task: hundreds of sleeping tasks would take as much memory as the
 /// streams themselves.
 final class IdleTimeouts: Sendable {
-    /// Time between two checks: so much later than at its end a pause may be noticed.
+    /// Time between two checks, and so the longest delay in noticing that a pause was too long.
     static let interval = Duration.milliseconds(50)
 
     private struct State {
@@ -59,7 +59,7 @@ final class IdleTimeouts: Sendable {
 
     private let state = Mutex(State())
 
-    /// Begins to check a timeout.
+    /// Starts checking a timeout.
     func add(_ timeout: IdleTimeout) {
         let mustCheck = state.withLock { state in
             state.timeouts[ObjectIdentifier(timeout)] = timeout
@@ -69,12 +69,12 @@ final class IdleTimeouts: Sendable {
         if mustCheck { Task { await check() } }
     }
 
-    /// Ends the checks of a timeout.
+    /// Stops checking a timeout.
     func remove(_ timeout: IdleTimeout) {
         state.withLock { _ = $0.timeouts.removeValue(forKey: ObjectIdentifier(timeout)) }
     }
 
-    /// Checks all timeouts until there is none.
+    /// Checks all timeouts until there are none left.
     private func check() async {
         while true {
             try? await Task.sleep(for: Self.interval)

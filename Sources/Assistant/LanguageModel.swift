@@ -1,17 +1,17 @@
 package import JSON
 
-/// A language model: takes a conversation, gives the next turn.
+/// A language model: takes a conversation, returns the next turn.
 package protocol LanguageModel: Sendable {
-    /// The model's next turn.
+    /// Returns the model's next turn.
     ///
-    /// - Parameter onDelta: given only when the text is wanted as it is written; the pieces together are the reply's
+    /// - Parameter onDelta: Present only when the text is wanted as it is written; the pieces together are the reply's
     ///   text.
-    /// - Throws: ``AnswerError``, or `CancellationError` when the caller left.
+    /// - Throws: ``AnswerError``, or `CancellationError` when the caller has left.
     func reply(to request: ModelRequest, onDelta: AnswerDelta?) async throws -> ModelReply
 }
 
 extension LanguageModel {
-    /// Answers a prompt that stands alone.
+    /// Answers a single prompt without a conversation.
     func answer(_ prompt: String, onDelta: AnswerDelta?) async throws -> String {
         try await reply(to: ModelRequest(messages: [ChatCompletion.user(prompt)]), onDelta: onDelta).text
     }
@@ -21,16 +21,16 @@ extension LanguageModel {
 package struct ModelRequest: Sendable {
     /// The conversation, in the form of the chat-completions protocol.
     package var messages: [JSONValue]
-    /// Tools on offer, in the form of the chat-completions protocol.
+    /// Offered tools, in the form of the chat-completions protocol.
     package var tools: [JSONValue]
-    /// False: the tools are only there to explain earlier messages; the model must answer in words.
+    /// False if the tools only explain earlier messages, so that the model must answer in words.
     package var mayCallTools: Bool
-    /// The reply must be whole by then.
+    /// Deadline of the complete reply.
     package var deadline: ContinuousClock.Instant?
-    /// A streamed reply must have begun by then.
+    /// Deadline of the beginning of a streamed reply.
     package var beginning: ContinuousClock.Instant?
 
-    /// A request; see the properties.
+    /// Creates a request.
     package init(
         messages: [JSONValue], tools: [JSONValue] = [], mayCallTools: Bool = true,
         deadline: ContinuousClock.Instant? = nil, beginning: ContinuousClock.Instant? = nil
@@ -42,7 +42,7 @@ package struct ModelRequest: Sendable {
         self.beginning = beginning
     }
 
-    /// Indicates whether nothing can come of it any more.
+    /// Returns whether a deadline of the request has passed.
     func isLate(_ now: ContinuousClock.Instant = .now) -> Bool {
         [deadline, beginning].contains { end in end.map { $0 <= now } ?? false }
     }
@@ -52,14 +52,14 @@ package struct ModelRequest: Sendable {
 package struct ModelReply: Hashable, Sendable {
     /// Text of the turn; empty only when tools are called.
     package var text: String
-    /// Calls that the model asks for, in its order.
+    /// Calls that the model requests, in its order.
     package var toolCalls: [ToolInvocation]
-    /// Tokens of the turn, where the provider counts them.
+    /// Numbers of tokens of the turn, where the provider counts them.
     package var usage: ModelUsage?
-    /// Indicates whether reasoning was taken out of the text that had an end and no beginning.
+    /// True if reasoning with an end but no beginning was removed from the text.
     var hadUnopenedReasoning = false
 
-    /// A turn; see the properties.
+    /// Creates a turn.
     package init(text: String, toolCalls: [ToolInvocation] = [], usage: ModelUsage? = nil) {
         self.text = text
         self.toolCalls = toolCalls
@@ -67,32 +67,32 @@ package struct ModelReply: Hashable, Sendable {
     }
 }
 
-/// A tool call that a model asks for. Nothing in it has been checked.
+/// A tool call that a model requests. Nothing in it has been checked.
 package struct ToolInvocation: Hashable, Sendable {
-    /// Names the call among those of the turn; empty when the provider gave none.
+    /// Identifier of the call among those of the turn; empty when the provider sent none.
     package var id: String
-    /// The tool's name.
+    /// Name of the tool.
     package var name: String
-    /// The arguments: JSON text, if the model kept to the rules.
+    /// Arguments: JSON text, unless the model made an error.
     package var arguments: String
 }
 
-/// Tokens of one turn, as a provider counted them.
+/// Numbers of tokens of one turn, as the provider counted them.
 package struct ModelUsage: Hashable, Sendable {
-    /// Largest count that is believed. Providers send any number; below this one, sums cannot overflow.
+    /// Largest accepted count. Providers may send any number; below this one, sums cannot overflow.
     package static let maximum = 1_000_000_000
 
-    /// Tokens read, from 0 to ``maximum``.
+    /// Number of tokens read, from 0 to ``maximum``.
     package let prompt: Int
-    /// Tokens written, from 0 to ``maximum``.
+    /// Number of tokens written, from 0 to ``maximum``.
     package let completion: Int
 
-    /// Makes a usage; counts outside the bounds are taken to the nearer one.
+    /// Creates a usage; counts outside the bounds are replaced by the nearest bound.
     package init(prompt: Int, completion: Int) {
         self.prompt = min(max(prompt, 0), Self.maximum)
         self.completion = min(max(completion, 0), Self.maximum)
     }
 
-    /// Tokens of the turn altogether.
+    /// Number of all tokens of the turn.
     var total: Int { prompt + completion }
 }

@@ -5,9 +5,10 @@ package import MCPServer
 package import ServiceRuntime
 package import Store
 
-/// Answers with a language model: with the documents' passages at hand, the conversation so far, and the caller's tools.
+/// Provider of answers by a language model, which gets passages of the documents, the conversation so far, and the
+/// caller's tools.
 package struct ModelAnswers: AnswerProvider {
-    /// The longest part of a passage that is given along, in characters.
+    /// Largest part of a passage that the model gets, in characters.
     private static let maximumPassageLength = 2000
 
     let model: any LanguageModel
@@ -17,8 +18,9 @@ package struct ModelAnswers: AnswerProvider {
     let logger: Logger
 
     /// - Parameters:
-    ///   - server: its tools are offered to the model, where the configuration wants it. It must outlive the answers.
-    ///   - withheld: tools that the model is not offered, whatever the configuration says.
+    ///   - server: Server whose tools are offered to the model, where the configuration wants it. It must outlive the
+    ///     answers.
+    ///   - withheld: Names of tools that are not offered to the model, whatever the configuration says.
     init(
         model: any LanguageModel, configuration: AgentConfiguration, documents: any DocumentStore, server: MCPServer,
         withheld: Set<String> = [], metrics: AnswerMetrics, logger: Logger
@@ -34,10 +36,11 @@ package struct ModelAnswers: AnswerProvider {
                 configuration: configuration, metrics: metrics) : nil
     }
 
-    /// Answers with the providers of a configuration.
+    /// Creates a provider of answers with the AI providers of a configuration.
     /// - Parameters:
-    ///   - server: its tools are offered to the model, where the configuration wants it. It must outlive the answers.
-    ///   - withheld: tools that the model is not offered, whatever the configuration says.
+    ///   - server: Server whose tools are offered to the model, where the configuration wants it. It must outlive the
+    ///     answers.
+    ///   - withheld: Names of tools that are not offered to the model, whatever the configuration says.
     package init(
         configuration: AnswerConfiguration, engine: CurlEngine, documents: any DocumentStore, server: MCPServer,
         withheld: Set<String>, metrics: AnswerMetrics, tracer: SpanExporter?, logger: Logger
@@ -57,7 +60,8 @@ package struct ModelAnswers: AnswerProvider {
         return try await model.reply(to: ModelRequest(messages: messages), onDelta: onDelta).text
     }
 
-    // Apart from what waits for the answer: whatever a function that waits has ever used, it keeps until it is over.
+    // Separate from the function that waits for the answer: an async function keeps all variables that it has ever used
+    // until it returns.
     @inline(never)
     private func messages(for question: Question, _ passages: [Passage]) -> [JSONValue] {
         let instructions = instructions(usesTools: loop != nil && question.context != nil, passages: passages)
@@ -68,7 +72,8 @@ package struct ModelAnswers: AnswerProvider {
         return messages
     }
 
-    /// The passages that fit the question; none when they cannot be had, as the model may know the answer without.
+    /// Returns the passages that match the question; none when they cannot be read, because the model may know the
+    /// answer without them.
     private func passages(for prompt: String) async -> [Passage] {
         guard configuration.passages > 0 else { return [] }
         do {
@@ -79,7 +84,7 @@ package struct ModelAnswers: AnswerProvider {
         }
     }
 
-    /// One system message: some servers take no second one.
+    /// Returns the instructions as one system message: some servers accept only one.
     private func instructions(usesTools: Bool, passages: [Passage]) -> String {
         var parts: [String] = []
         if !configuration.instructions.isEmpty { parts.append(configuration.instructions) }
@@ -95,7 +100,7 @@ package struct ModelAnswers: AnswerProvider {
             let lines = passages.map { passage -> String in
                 let text = passage.text
                 let cut = text.count > Self.maximumPassageLength ? text.prefix(Self.maximumPassageLength) + " …" : text
-                // As JSON, so that no passage can end its own quotation.
+                // As JSON, so that a passage cannot end its own quotation.
                 return JSONValue.object([
                     "title": .string(passage.title), "url": .string(passage.url), "text": .string(String(cut)),
                 ]).text
@@ -109,7 +114,7 @@ package struct ModelAnswers: AnswerProvider {
 }
 
 extension ProviderChain {
-    /// The configured providers, in their order.
+    /// Creates the chain of the configured providers, in their order.
     init(
         configuration: AnswerConfiguration, engine: CurlEngine, metrics: AnswerMetrics, tracer: SpanExporter? = nil,
         logger: Logger

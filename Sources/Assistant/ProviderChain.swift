@@ -1,6 +1,6 @@
 import Logging
 
-/// Chain of providers in order: the next one is asked when one gives nothing at all.
+/// Chain of providers in order: the next one is asked when one gives no answer at all.
 ///
 /// A provider that could not answer is ejected for a while: it is asked after the others, so that not every call waits
 /// for it in vain.
@@ -9,8 +9,8 @@ struct ProviderChain: LanguageModel {
     let logger: Logger
     private let ejection: ProviderEjection
 
-    /// Makes a chain.
-    /// - Parameter coolDown: time for which a provider that could not answer comes last; zero: it keeps its place.
+    /// Creates a chain.
+    /// - Parameter coolDown: Time for which a provider that could not answer comes last; zero: it keeps its place.
     init(
         providers: [ChatCompletionsProvider], coolDown: Duration = .seconds(30), logger: Logger,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
@@ -28,14 +28,14 @@ struct ProviderChain: LanguageModel {
             let isLast = place == order.count - 1
             let provider = providers[index]
             do {
-                // Where there is another provider, this one gets no long wait.
+                // Where there is another provider, this one is not waited for long.
                 let reply = try await provider.reply(
                     to: request, patience: isLast ? .seconds(60) : .seconds(1), delivery: delivery)
                 ejection.succeeded(index)
                 return reply
             } catch let failure as ProviderFailure {
                 failed = failure
-                // A call that had hardly any time left tells nothing.
+                // The failure of a call that had hardly any time left says nothing about the provider.
                 let isLate = request.isLate()
                 if failure.isProvidersFault, !(isLate && failure.reason == .timeout) {
                     ejection.failed(index, retryAfter: failure.retryAfter)

@@ -6,15 +6,15 @@ import Synchronization
 /// ready ─failed─▶ ejected ─the time is over: one call tries─▶ ejected ─succeeded─▶ ready
 /// ```
 final class ProviderEjection: Sendable {
-    /// Longest ejection: longer waits that a provider asks for may be a mistake.
+    /// Longest ejection: a longer wait that a provider demands may be a mistake.
     static let longest = Duration.seconds(300)
 
     private let coolDown: Duration
     private let now: @Sendable () -> ContinuousClock.Instant
-    /// End of each provider's ejection; nil: it is ready.
+    /// End of each provider's ejection; nil: it is not ejected.
     private let ends: Mutex<[ContinuousClock.Instant?]>
 
-    /// Makes the state of so many providers, all ready.
+    /// Creates the state of a number of providers, none of them ejected.
     init(count: Int, coolDown: Duration, now: @escaping @Sendable () -> ContinuousClock.Instant) {
         self.coolDown = coolDown
         self.now = now
@@ -31,7 +31,7 @@ final class ProviderEjection: Sendable {
                 if let end = ends[index], end > now {
                     ejected.append(index)
                 } else {
-                    // The first call after the end tries; the others need not wait for what comes of it.
+                    // The first call after the end tries the provider; others do not wait for its result.
                     if ends[index] != nil { ends[index] = now + coolDown }
                     ready.append(index)
                 }
@@ -44,7 +44,7 @@ final class ProviderEjection: Sendable {
     func succeeded(_ index: Int) { ends.withLock { $0[index] = nil } }
 
     /// Ejects a provider.
-    /// - Parameter retryAfter: time after which the provider wants to be asked again, if it said so.
+    /// - Parameter retryAfter: Time after which the provider asks to be contacted again, if it said so.
     func failed(_ index: Int, retryAfter: Duration?) {
         guard coolDown > .zero else { return }
         let time = max(coolDown, min(retryAfter ?? .zero, Self.longest))

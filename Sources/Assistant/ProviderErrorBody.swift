@@ -1,14 +1,14 @@
 import JSON
 
-/// Error messages in the bodies of providers' responses, in any of the forms that servers give them.
+/// Error messages in the bodies of providers' responses, in all known forms.
 enum ProviderErrorBody {
-    /// Levels of nesting that are looked into.
+    /// Largest depth of nesting that is searched.
     private static let maximumDepth = 6
-    /// Entries of a list that are shown.
+    /// Largest number of entries of a list that are shown.
     private static let maximumEntries = 4
-    /// Bytes of a text that is looked at.
+    /// Largest number of bytes of a text that are read.
     private static let maximumLength = 64 << 10
-    /// Members that hold a message, in the order in which they are believed.
+    /// Members that hold a message, in order of preference.
     private static let members = [
         "message", "msg", "detail", "error", "errors", "error_message", "errorMessage", "error_msg",
         "error_description", "description", "reason", "Message", "fault", "faultstring", "details", "title",

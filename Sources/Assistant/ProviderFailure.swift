@@ -2,9 +2,9 @@ import CurlTransport
 import Foundation
 import JSON
 
-/// Failure of one request to a provider, and what can be done about it.
+/// Failure of one request to a provider, and the possible reactions to it.
 struct ProviderFailure: Error {
-    /// A bounded set for metrics and logs.
+    /// Kind of failure; a bounded set for metrics and logs.
     enum Reason: String {
         case unreachable, timeout, status, rateLimited = "rate_limited", unreadable, refused, busy, tooLarge =
             "too_large"
@@ -12,18 +12,18 @@ struct ProviderFailure: Error {
     }
 
     let reason: Reason
-    /// Text for the caller; the provider's own words may still hold what must not be shown.
+    /// Text for the caller; the provider's own words in it may still contain secrets.
     var message: String
-    /// Indicates whether the same request may do better a little later.
+    /// True if a retry of the same request may succeed.
     var isRetryable = false
-    /// Time after which the provider wants to be asked again.
+    /// Time after which the provider asks to be contacted again.
     var retryAfter: Duration?
-    /// The status of the response, if there was one.
+    /// HTTP status of the response, if there was one.
     var status: Int?
-    /// Indicates whether another provider may answer where this one did not.
+    /// True if another provider may succeed.
     var mayFailOver = true
 
-    /// Indicates whether the next request is likely to fare no better: the provider is away, overloaded, or refuses us.
+    /// True if the next request is likely to fail too: the provider is unreachable, overloaded, or refuses this client.
     var isProvidersFault: Bool {
         switch reason {
         case .unreachable, .timeout, .rateLimited, .broken: mayFailOver
@@ -32,11 +32,11 @@ struct ProviderFailure: Error {
         }
     }
 
-    /// Nothing was asked of the provider, or nothing that it could have answered.
+    /// True if the failure says nothing about the provider: the request was not sent, or could not be answered.
     var saysNothing: Bool { reason == .busy || reason == .broken }
 
-    /// Returns the parts of the protocol that the provider may have refused the request for, by the words of its error.
-    /// - Parameter isStreamed: whether the answer was to come in pieces.
+    /// Returns the parts of the protocol that the provider may have refused, by the words of its error.
+    /// - Parameter isStreamed: True if a streamed response was requested.
     func suspects(in request: ModelRequest, isStreamed: Bool) -> Set<ChatCompletion.Extra> {
         guard reason == .status || reason == .unreadable else { return [] }
         guard [400, 403, 404, 405, 415, 422, 500, 501].contains(status ?? 400) else { return [] }
@@ -44,7 +44,8 @@ struct ProviderFailure: Error {
         let message = String(decoding: message.utf8.prefix(4096), as: UTF8.self).lowercased()
             .replacing("upstream", with: "")
         var suspects: Set<ChatCompletion.Extra> = []
-        // Once a tool has answered, the provider takes tools. Servers that fail speak of functions of their own.
+        // After a tool result the provider has shown that it accepts tools. Failing servers mention functions of their
+        // own.
         let isFirst = !request.messages.contains { $0["role"]?.string == "tool" }
         if !request.tools.isEmpty, isFirst,
             message.contains("tool") || message.contains(isServersFault ? "function call" : "function")
@@ -59,21 +60,21 @@ struct ProviderFailure: Error {
         return suspects
     }
 
-    /// Makes a failure.
+    /// Creates a failure.
     init(_ reason: Reason, _ message: String, isRetryable: Bool = false) {
         self.reason = reason
         self.message = message
         self.isRetryable = isRetryable
     }
 
-    /// A turn that arrived but is none. What a model refused is not asked elsewhere.
+    /// Creates the failure of a turn that is not an answer. A refusal by the model is not tried elsewhere.
     init(_ error: AnswerError) {
         let isRefusal = ChatCompletion.isRefusal(error)
         self.init(isRefusal ? .refused : .unreadable, error.message)
         mayFailOver = !isRefusal
     }
 
-    /// Makes the failure that a transfer's error stands for.
+    /// Creates the failure of a transfer.
     init(_ error: CurlError) {
         switch error.kind {
         case .timedOut:
@@ -91,7 +92,7 @@ struct ProviderFailure: Error {
         }
     }
 
-    /// A response with a status outside 200…299.
+    /// Creates the failure of a response with a status outside 200…299.
     init(status: Int, headers: CurlHeaders, body: [UInt8], now: Date) {
         let message = ProviderErrorBody.message(in: body) ?? "the provider answered with status \(status)"
         self.init(status == 429 ? .rateLimited : .status, message)
@@ -101,9 +102,9 @@ struct ProviderFailure: Error {
     }
 }
 
-/// The wait that a response asks for.
+/// Waiting time that a response demands.
 enum RetryAfter {
-    /// `Retry-After` in seconds or as a date (RFC 9110 §10.2.3), or `retry-after-ms`.
+    /// Returns the time in `Retry-After`, in seconds or as a date (RFC 9110 §10.2.3), or in `retry-after-ms`.
     static func delay(in headers: CurlHeaders, now: Date) -> Duration? {
         if let text = headers.first(name: "retry-after-ms"), let milliseconds = Double(text) {
             return duration(milliseconds / 1000)

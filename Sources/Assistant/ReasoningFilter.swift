@@ -1,8 +1,8 @@
-/// Separates a model's reasoning from its answer, where a server leaves it at the beginning of the text instead of in a
-/// field of its own: `<think>…</think>` and what other models write for it.
+/// Filter that separates a model's reasoning from its answer, where a server leaves it at the beginning of the text
+/// instead of in a field of its own: `<think>…</think>` and the marks of other models.
 ///
-/// Some servers send the end of the reasoning without its beginning, which stands in their prompt. Text is therefore
-/// held back up to a limit, until such an end is found. Each byte is looked at once, however small the pieces are.
+/// Some servers send the end of the reasoning without its beginning, which is in their prompt. Text is therefore held
+/// back up to a limit, until such an end is found. Each byte is searched once, however small the pieces are.
 struct ReasoningFilter {
     /// Marks that models put around their reasoning.
     private struct Marks {
@@ -24,46 +24,46 @@ struct ReasoningFilter {
     private static let longestMark = marks.map { max($0.opening.count, $0.closing.count) }.max() ?? 0
 
     private enum State {
-        /// So far only white space, or what could still become an opening mark.
+        /// Only white space so far, or the beginning of an opening mark.
         case undecided
-        /// Between the marks; the end is this one.
+        /// Between the marks; the value is the closing one.
         case reasoning(closing: [UInt8])
         /// After the reasoning; the white space that follows it is dropped.
         case afterReasoning
-        /// Without an opening mark, but an end may still come.
+        /// Without an opening mark, but a closing one may still come.
         case held
         case answer
     }
 
     private var state = State.undecided
     private var pending: [UInt8] = []
-    /// Bytes of `pending` that need not be looked at again.
+    /// Number of bytes of `pending` that have been searched.
     private var scanned = 0
     private let holdLimit: Int
 
-    /// Indicates whether reasoning was found that had an end and no beginning.
+    /// True if reasoning with an end but no beginning was found.
     private(set) var foundUnopened = false
-    /// Indicates whether reasoning was found between its marks.
+    /// True if reasoning between its marks was found.
     private(set) var foundOpened = false
 
-    /// Makes a filter.
-    /// - Parameter holdLimit: bytes of text without an opening mark that are held back at most; 0: none.
+    /// Creates a filter.
+    /// - Parameter holdLimit: Largest number of bytes of text without an opening mark that are held back; 0: none.
     init(holdLimit: Int = 0) { self.holdLimit = holdLimit }
 
-    /// Returns the answer in a whole text, and whether reasoning without a beginning was taken out of it.
+    /// Returns the answer in a complete text, and whether reasoning without a beginning was removed from it.
     static func answer(in text: String) -> (text: String, foundUnopened: Bool) {
         var filter = ReasoningFilter(holdLimit: .max)
         let answer = filter.feed(text) + filter.finish()
         return (answer, filter.foundUnopened)
     }
 
-    /// Indicates whether text is held back that may be an answer.
+    /// True if text is held back that may be an answer.
     var isHolding: Bool {
         if case .held = state { return !pending.isEmpty }
         return false
     }
 
-    /// Takes a piece of the text; returns what of it, and of what was held back, belongs to the answer.
+    /// Takes a piece of the text; returns the part of it, and of the text held back, that belongs to the answer.
     mutating func feed(_ piece: String) -> String {
         if case .answer = state { return piece }
         pending += piece.utf8
@@ -75,14 +75,14 @@ struct ReasoningFilter {
         return ""
     }
 
-    /// Returns what is held back and may be an answer; nothing is held back any more.
+    /// Returns the held back text that may be an answer, and holds nothing back any more.
     mutating func release() -> String {
         guard isHolding else { return "" }
         state = .answer
         return taken()
     }
 
-    /// Returns what is still held back when the text has ended. Reasoning without an end is not an answer.
+    /// Returns the text that is still held back at the end. Reasoning without an end is not an answer.
     mutating func finish() -> String {
         defer { state = .answer }
         switch state {
@@ -134,7 +134,7 @@ struct ReasoningFilter {
         if pending.count > holdLimit { state = .answer }
     }
 
-    /// Indicates whether a mark is spoken about: it stands behind a quotation mark or a backtick.
+    /// Returns whether a mark is only mentioned: it follows a quotation mark or a backtick.
     private func isQuoted(_ position: Int) -> Bool {
         position > 0 && "`'\"".utf8.contains(pending[position - 1])
     }
@@ -150,7 +150,7 @@ struct ReasoningFilter {
             if rest.count < closing.count, closing.starts(with: rest) { break }
             scanned += 1
         }
-        // What has been looked at is of no use any more.
+        // The bytes that were searched are not needed any more.
         drop(scanned)
     }
 

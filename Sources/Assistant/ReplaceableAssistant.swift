@@ -1,15 +1,15 @@
 import Synchronization
 
-/// Provider that a reload replaces; a question that is being answered keeps its own.
+/// Provider that a reload can replace; a question in progress keeps its own.
 package final class ReplaceableAssistant: AnswerProvider {
     private let provider: Mutex<any AnswerProvider>
 
-    /// Begins with a provider.
+    /// Creates it with a first provider.
     package init(_ provider: any AnswerProvider) {
         self.provider = Mutex(provider)
     }
 
-    /// Puts another provider in place.
+    /// Replaces the provider.
     package func replace(with provider: any AnswerProvider) {
         self.provider.withLock { $0 = provider }
     }

@@ -4,10 +4,10 @@ import ServiceRuntime
 
 extension SpanExporter {
     /// Records a request to an AI provider as a span of the tool that made it, with the attributes of OpenTelemetry's
-    /// conventions for generative AI. Nothing of what was asked or answered is in it.
+    /// conventions for generative AI. It contains nothing of the question or the answer.
     ///
     /// - Parameters:
-    ///   - error: What became of it, bounded; nil: an answer.
+    ///   - error: Kind of failure; a bounded set; nil: there was an answer.
     ///   - status: The provider's HTTP status, where that is the error.
     package func record(
         _ provider: ProviderConfiguration, from start: NIODeadline, usage: ModelUsage? = nil, error: String? = nil,

@@ -1,9 +1,11 @@
 import MCP
 import Synchronization
 
-/// A streamed turn on its way to the caller: collects its events, and passes on what is known to be part of the answer.
+/// A streamed turn on its way to the caller: collects its events, and passes on the text that is known to be part of
+/// the answer.
 ///
-/// The reader of the stream and the timer that ends the holding back both pass text on; a semaphore keeps it in order.
+/// The reader of the stream and the timer that releases held back text both pass text on; a semaphore keeps it in
+/// order.
 final class StreamedTurn: Sendable {
     /// Result of an event.
     enum Progress { case nothing, work, text, end }
@@ -16,10 +18,10 @@ final class StreamedTurn: Sendable {
     private let graceEnded: @Sendable () -> Void
     private let pass: @Sendable (String) async -> Void
 
-    /// Begins a turn.
+    /// Creates a turn.
     /// - Parameters:
-    ///   - pass: takes the pieces of the answer in their order.
-    ///   - graceEnded: is called when text was passed on because its time was over.
+    ///   - pass: Takes the pieces of the answer in order.
+    ///   - graceEnded: Called when text was passed on because its time was over.
     init(
         _ style: ReasoningStyle, grace: Duration, graceEnded: @escaping @Sendable () -> Void = {},
         pass: @escaping @Sendable (String) async -> Void
@@ -43,8 +45,8 @@ final class StreamedTurn: Sendable {
                 let text = try stream.receive(event.data, event: event.event)
                 if text != nil { return (stream.pieces, .text) }
                 if stream.isDone { return ([], .end) }
-                // Comments and empty events keep a connection open, but they are not an answer. Text that is held back
-                // for a moment is told soon enough.
+                // Comments and empty events keep a connection open, but they are not an answer. Text that is only held
+                // back for a moment is passed on soon enough.
                 let isTold = grace != nil && stream.isHolding
                 return ([], stream.hasBegun && !isTold ? .work : .nothing)
             }
@@ -53,7 +55,7 @@ final class StreamedTurn: Sendable {
         }
     }
 
-    /// Passes on what is held back when everything that has arrived has been taken, or starts the timer that does.
+    /// Passes on held back text when all that has arrived has been processed, or starts the timer that does.
     func watchHolding() async {
         guard let grace, stream.withLock({ $0.isHolding }) else { return }
         guard grace > .zero else { return await release() }
@@ -68,7 +70,7 @@ final class StreamedTurn: Sendable {
         }
     }
 
-    /// Passes on what is held back.
+    /// Passes on held back text.
     func release() async {
         try? await inOrder {
             let pieces = stream.withLock { stream in stream.release() == nil ? [] : stream.pieces }
@@ -76,8 +78,8 @@ final class StreamedTurn: Sendable {
         }
     }
 
-    /// Returns the turn when the stream has ended well.
-    /// - Throws: ``AnswerError`` when it is not whole, or empty.
+    /// Returns the turn when the stream has ended successfully.
+    /// - Throws: ``AnswerError`` when it is incomplete, or empty.
     func finish() async throws -> ModelReply {
         try await inOrder {
             let pieces = stream.withLock { stream in stream.rest() == nil ? [] : stream.pieces }
@@ -94,12 +96,12 @@ final class StreamedTurn: Sendable {
         }
     }
 
-    /// Passes on what is held back for the moment, as the stream has failed.
+    /// Passes on text that was held back for a moment, because the stream has failed.
     func fail() async {
         if grace != nil, !Task.isCancelled { await release() }
     }
 
-    /// Ends the timer.
+    /// Stops the timer.
     func stop() { timer.withLock { $0?.cancel() } }
 
     private func inOrder<Value>(_ body: () async throws -> Value) async throws -> Value {

@@ -1,8 +1,8 @@
-/// Halves of surrogate pairs, which some servers cut when they divide text into pieces: `"\ud83d"` in one event,
+/// Halves of surrogate pairs, which some servers separate when they divide text into pieces: `"\ud83d"` in one event,
 /// `"\ude00"` in the next.
 ///
-/// Text cannot hold a half. It is carried through the JSON reader as a scalar of a private plane, and joined or replaced
-/// afterwards.
+/// A Swift text cannot contain a half. It is passed through the JSON reader as a scalar of a private plane, and joined
+/// or replaced afterwards.
 enum SurrogateHalves {
     /// Scalar that stands for the first half, U+D800; the others follow it.
     private static let base: UInt32 = 0xF0000
@@ -35,11 +35,12 @@ enum SurrogateHalves {
         return copied == 0 ? nil : result + json[copied...]
     }
 
-    /// Joins the halves of marked pieces. What stays alone becomes U+FFFD.
+    /// Joiner of the halves of marked pieces. A half without its other one becomes U+FFFD.
     struct Joiner: Sendable {
         private var pending: UInt32?
 
-        /// Takes a marked piece; returns its text with the half that was pending. A half at its end waits for the next.
+        /// Takes a marked piece; returns its text with the half that was pending. A half at its end waits for the next
+        /// piece.
         mutating func feed(_ piece: String) -> String {
             var text = String.UnicodeScalarView()
             for scalar in piece.unicodeScalars {
@@ -61,13 +62,13 @@ enum SurrogateHalves {
             return String(text)
         }
 
-        /// Returns what stands for a half that waited in vain.
+        /// Returns the replacement for a half whose other one did not come.
         mutating func finish() -> String {
             defer { pending = nil }
             return pending == nil ? "" : "\u{FFFD}"
         }
 
-        /// Indicates whether a half waits for the other.
+        /// True if a half waits for the other.
         var isWaiting: Bool { pending != nil }
     }
 
@@ -76,7 +77,7 @@ enum SurrogateHalves {
         return UInt32(String(decoding: json[backslash + 2..<backslash + 6], as: UTF8.self), radix: 16)
     }
 
-    /// A scalar beyond the first plane as JSON writes it in ASCII.
+    /// Returns a scalar beyond the first plane as JSON writes it in ASCII.
     private static func escaped(_ scalar: UInt32) -> [UInt8] {
         let offset = scalar - 0x10000
         let units = [0xD800 + (offset >> 10), 0xDC00 + (offset & 0x3FF)]

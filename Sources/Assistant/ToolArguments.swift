@@ -2,11 +2,11 @@ import JSON
 
 /// Arguments of a tool call as models and servers write them: the text of a JSON object, or nearly.
 enum ToolArguments {
-    /// Encodings within one another that are undone.
+    /// Largest number of nested encodings that are decoded.
     private static let maximumEncodings = 3
 
-    /// Reads arguments. Nothing, `null` and an empty list mean none; text in text and a list of one object are undone.
-    /// Returns nil for anything else.
+    /// Reads arguments. Nothing, `null` and an empty list mean none; text within text and a list of one object are
+    /// decoded. Returns nil for anything else.
     static func object(_ text: String) -> JSONObject? {
         var text = unfenced(trimmed(text[...]))
         // Some servers begin with an empty object and send the arguments after it.
@@ -24,7 +24,7 @@ enum ToolArguments {
         return nil
     }
 
-    /// Returns the JSON text of arguments that can be read; others as they are.
+    /// Returns the JSON text of arguments that can be read; others unchanged.
     static func normalized(_ text: String) -> String {
         object(text).map { JSONValue.object($0).text } ?? text
     }
@@ -35,7 +35,7 @@ enum ToolArguments {
         return value.string ?? value.text
     }
 
-    /// Takes off the marks of a block of code.
+    /// Removes the marks of a code block.
     private static func unfenced(_ text: Substring) -> Substring {
         guard text.hasPrefix("```"), text.hasSuffix("```"), text.utf8.count >= 6 else { return text }
         let inner = text.dropFirst(3).dropLast(3)
@@ -52,14 +52,15 @@ enum ToolArguments {
     }
 }
 
-/// Balance of brackets in JSON text that comes in pieces: tells when an object or list is whole. Looks at each byte once.
+/// Balance of brackets in JSON text that comes in pieces: determines when an object or list is complete. Reads each
+/// byte once.
 struct JSONBalance: Sendable {
     private var depth = 0
     private var hasBegun = false
     private var isInString = false
     private var isEscaped = false
 
-    /// Indicates whether everything that was opened is closed.
+    /// True if everything that was opened is closed.
     var isComplete: Bool { hasBegun && depth == 0 }
 
     /// Takes the next piece.

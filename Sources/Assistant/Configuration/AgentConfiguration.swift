@@ -1,6 +1,6 @@
 package import JSONConfiguration
 
-/// Settings for questions to the model: the rest of the `ai` section.
+/// Settings for questions to the model: the other keys of the `ai` section.
 ///
 /// | key | default | meaning |
 /// |---|---|---|
@@ -31,9 +31,9 @@ package struct AgentConfiguration: Sendable {
     package var historyExchanges: Int
     /// Largest size of earlier exchanges, in estimated tokens.
     package var historyTokens: Int
-    /// Permission of the model to call tools.
+    /// True if the model may call tools.
     package var offersTools: Bool
-    /// Names of tools that the model is not offered.
+    /// Names of tools that are not offered to the model.
     package var excluded: Set<String>
     /// Handling of calls that change data.
     package var writes: Writes
@@ -41,11 +41,11 @@ package struct AgentConfiguration: Sendable {
     package var maxSteps: Int
     /// Largest number of tool calls for one answer.
     package var maxCalls: Int
-    /// Tokens for one answer.
+    /// Largest number of tokens for one answer.
     package var maxTokens: Int
-    /// Largest part of one tool's result that the model gets, in bytes.
+    /// Largest part of a tool's result that the model gets, in bytes.
     package var maxResult: Int
-    /// Time limit for an answer, without the time that users take to confirm. Of a streamed answer: the longest time
+    /// Time limit for an answer, without the time that users take to confirm. For a streamed answer: the longest time
     /// without anything new for its reader.
     package var timeout: Duration
     /// Time limit for a whole streamed answer.
@@ -56,7 +56,7 @@ package struct AgentConfiguration: Sendable {
         to the point. When you do not know, say so; do not invent records, names or addresses.
         """
 
-    /// Makes a configuration of standard values.
+    /// Creates a configuration with standard values.
     package init() {
         instructions = Self.standardInstructions
         passages = 4

@@ -1,8 +1,8 @@
 package import JSONConfiguration
 
-/// The `ai` section: an AI provider, others that stand in for it, and settings for questions to them.
+/// Settings of the `ai` section: an AI provider, its fallbacks, and settings for questions to them.
 ///
-/// The keys of the provider itself stand in the section: see ``ProviderConfiguration``; `AI_BASE_URL`, `AI_MODEL` and
+/// The section has the keys of the provider itself: see ``ProviderConfiguration``; `AI_BASE_URL`, `AI_MODEL` and
 /// `AI_API_KEY` (or `AI_API_KEY_FILE`) set the first three. Besides:
 ///
 /// | key | default | meaning |
@@ -18,12 +18,12 @@ package struct AnswerConfiguration: Sendable {
     /// Time for which a provider that failed is asked after the others; zero: it keeps its place.
     package var coolDown = Duration.seconds(30)
 
-    /// Makes a configuration of one provider, with standard values.
+    /// Creates a configuration of one provider, with standard values.
     package init(_ provider: ProviderConfiguration) {
         providers = [provider]
     }
 
-    /// Values that must not reach a log.
+    /// Values that must not appear in a log.
     package var secrets: [String] { providers.flatMap(\.secrets) }
 
     /// Reads the section; nil when it names no provider.

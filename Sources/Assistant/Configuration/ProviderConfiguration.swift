@@ -31,7 +31,7 @@ package struct ProviderConfiguration: Sendable {
 
     /// Name of the provider in logs and metrics.
     package var name: String
-    /// URL before `/chat/completions`; a query in it stays behind the path.
+    /// URL before `/chat/completions`; a query in it stays after the path.
     package var baseURL: String
     /// Name of the model.
     package var model: String
@@ -41,11 +41,11 @@ package struct ProviderConfiguration: Sendable {
     package var organization: String?
     /// Value of the header `OpenAI-Project`.
     package var project: String?
-    /// Further headers; they may hold keys.
+    /// Further headers; they may contain keys.
     package var headers: [(name: String, value: Secret)]
     /// Further members of each request.
     package var parameters: JSONObject
-    /// URL of an HTTP proxy; it may hold a password.
+    /// URL of an HTTP proxy; it may contain a password.
     package var proxy: Secret?
     /// Time limit for connecting.
     package var connectTimeout: Duration
@@ -53,7 +53,7 @@ package struct ProviderConfiguration: Sendable {
     package var firstTokenTimeout: Duration
     /// Longest pause of a streamed answer.
     package var idleTimeout: Duration
-    /// Time limit for a whole call with its retries; of a streamed answer, for its beginning.
+    /// Time limit for a whole call with its retries; for a streamed answer, until it begins.
     package var timeout: Duration
     /// Time limit for a whole call whose answer is streamed.
     package var streamTimeout: Duration
@@ -61,12 +61,12 @@ package struct ProviderConfiguration: Sendable {
     package var retries: Int
     /// Largest number of requests at a time.
     package var maxConcurrent: Int
-    /// Largest response in bytes.
+    /// Largest response, in bytes.
     package var maxAnswer: Int
     /// Form in which streams mark a model's reasoning.
     package var reasoning: Reasoning
 
-    /// Makes a provider with standard limits.
+    /// Creates a provider with standard limits.
     package init(name: String = "primary", baseURL: String, model: String, apiKey: Secret? = nil) {
         self.name = name
         self.baseURL = baseURL.hasSuffix("/") ? String(baseURL.dropLast()) : baseURL
@@ -77,7 +77,7 @@ package struct ProviderConfiguration: Sendable {
         connectTimeout = .seconds(5)
         firstTokenTimeout = .seconds(20)
         idleTimeout = .seconds(20)
-        // The gateway's shipped types give up after 30 s: until then the caller is told what was wrong.
+        // The gateway's shipped types time out after 30 s: before that the caller gets the provider's error.
         timeout = .seconds(25)
         streamTimeout = .seconds(570)
         retries = 2
@@ -95,12 +95,13 @@ package struct ProviderConfiguration: Sendable {
         return path + (path.hasSuffix("/chat/completions") ? "" : "/chat/completions") + query
     }
 
-    /// Values that must not reach a log or a caller.
+    /// Values that must not appear in a log or reach a caller.
     package var secrets: [String] {
         ([apiKey, proxy].compactMap(\.self) + headers.map(\.value)).map(\.value)
     }
 
-    /// Reads a section; nil when it names no provider. `environment`: whether the short `AI_…` variables belong to it.
+    /// Reads a section; nil when it names no provider. `environment` is true if the short `AI_…` variables belong to
+    /// it.
     package init?(_ reader: ConfigurationReader, name: String, environment: Bool) {
         let baseURL = reader.string(
             "baseURL", default: "",
@@ -161,7 +162,7 @@ package struct ProviderConfiguration: Sendable {
     }
 
     private func check(_ reader: ConfigurationReader) {
-        // Values that may hold credentials are not repeated.
+        // Values that may contain credentials are not repeated.
         if !Self.isWebAddress(baseURL) {
             reader.fail("baseURL", expected: "an http:// or https:// URL", found: "something else")
         }
