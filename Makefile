@@ -17,7 +17,7 @@ FILTER ?=
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
-SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/test deploy/local/packages deploy/local/run deploy/local/dev deploy/local/sbom Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
+SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/traps Tests/Lint/test deploy/local/packages deploy/local/run deploy/local/dev deploy/local/sbom Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
 
 .PHONY: help run dev test format lint sbom
 .DEFAULT_GOAL := help
@@ -78,6 +78,7 @@ format: ## Format the Swift sources in place
 lint: ## Check formatting, layout and scripts, change nothing
 	Tests/Lint/layout
 	Tests/Lint/comments
+	Tests/Lint/traps
 	Tests/Lint/test
 	swift format lint --strict --parallel --recursive $(SOURCES)
 	@for script in $(SCRIPTS); do bash -n $$script || exit 1; done

@@ -247,7 +247,7 @@ final class PostgreSQLConnection {
         guard bytes.count <= Int32.max, values.count <= 65_535 else {
             throw StoreError(.unsupported, "database: the values of a statement are larger than PostgreSQL takes")
         }
-        let lengths = encoded.map { Int32($0?.count ?? 0) }
+        let lengths = encoded.map { Int32(clamping: $0?.count ?? 0) }
         let formats = values.map(\.format)
         let sent = bytes.withUnsafeBytes { buffer in
             let base = buffer.baseAddress?.assumingMemoryBound(to: CChar.self)

@@ -99,7 +99,7 @@ final class PostgreSQLIndexes: Sendable {
                 try connection.script("ANALYZE \(table)")
                 return try connection.first(
                     "SELECT greatest(reltuples, 0)::bigint FROM pg_class WHERE oid = $1::regclass", [.text(table)]
-                ) { Int($0.integer(0)) } ?? 0
+                ) { $0.count(0) } ?? 0
             }
         }
         return IndexReport(rows: rows, changed: rows)
@@ -115,7 +115,7 @@ final class PostgreSQLIndexes: Sendable {
             // Rows in a phase that counts rows, otherwise blocks of the table.
             let byRows = row.integer(2) > 0
             return IndexProgress(
-                rows: Int(row.integer(byRows ? 1 : 3)), total: Int(row.integer(byRows ? 2 : 4)), step: row.text(0))
+                rows: row.count(byRows ? 1 : 3), total: row.count(byRows ? 2 : 4), step: row.text(0))
         }
     }
 }

@@ -49,7 +49,7 @@ extension PostgreSQLStore {
                 """
             ) { row in
                 DocumentEntry(
-                    id: row.integer(0), title: row.text(1), url: row.text(2), passages: Int(row.integer(3)))
+                    id: row.integer(0), title: row.text(1), url: row.text(2), passages: row.count(3))
             }
         }
     }
@@ -162,7 +162,7 @@ extension PostgreSQLStore {
                 "SELECT id, title, octet_length(body) FROM document WHERE id > $1 ORDER BY id LIMIT $2",
                 [.integer(id), .integer(Int64(limit))]
             ) { row in
-                DocumentSummary(id: row.integer(0), title: row.text(1), bytes: Int(row.integer(2)))
+                DocumentSummary(id: row.integer(0), title: row.text(1), bytes: row.count(2))
             }
         }
     }

@@ -67,7 +67,7 @@ struct PostgreSQLRow {
     /// Returns the text of a column; nil for NULL. `bytea` is in the server's `\x…` form.
     subscript(_ column: Int32) -> String? {
         guard PQgetisnull(result, row, column) == 0, let value = PQgetvalue(result, row, column) else { return nil }
-        let length = Int(PQgetlength(result, row, column))
+        let length = Int(clamping: PQgetlength(result, row, column))
         return value.withMemoryRebound(to: UInt8.self, capacity: length) {
             String(decoding: UnsafeBufferPointer(start: $0, count: length), as: UTF8.self)
         }
@@ -78,6 +78,9 @@ struct PostgreSQLRow {
 
     /// Returns the number in a column; 0 for NULL.
     func integer(_ column: Int32) -> Int64 { self[column].flatMap { Int64($0) } ?? 0 }
+
+    /// Returns a size that the database counted, at least 0.
+    func count(_ column: Int32) -> Int { Int(clamping: max(0, integer(column))) }
 
     /// Returns the instant of a column of milliseconds; nil for NULL.
     func instant(_ column: Int32) -> Date? {

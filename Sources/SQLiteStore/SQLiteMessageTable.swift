@@ -61,7 +61,8 @@ struct SQLiteMessageTable: Sendable {
             messages.append(
                 StoredMessage(
                     message: message, response: response,
-                    storedBytes: .init(message: row.count(2), response: row.count(3)), at: instant(row[4])))
+                    storedBytes: .init(message: row.count(2), response: row.count(3)),
+                    at: instant(row[4] as DatabaseValue)))
             last = order.position(of: row, at: 5)
         }
         return MessagePage(messages: messages, next: nil)

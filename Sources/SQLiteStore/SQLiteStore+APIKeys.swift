@@ -59,13 +59,11 @@ extension SQLiteStore {
 
 extension APIKey {
     fileprivate init(row: Row) {
-        func date(_ column: String) -> Date? {
-            (row[column] as Int64?).map { Date(milliseconds: $0) }
-        }
         self.init(
-            digest: [UInt8](row["digest"] as Data), name: row["name"], hint: row["hint"],
-            scopes: (row["scopes"] as String).split(separator: " ").map(String.init), userID: row["user_id"],
-            createdAt: Date(milliseconds: row["created_at"]), expiresAt: date("expires_at"),
-            revokedAt: date("revoked_at"), lastUsedAt: date("last_used_at"))
+            digest: [UInt8](row.bytes("digest")), name: row.text("name"), hint: row.text("hint"),
+            scopes: row.text("scopes").split(separator: " ").map(String.init),
+            userID: (row["user_id"] as DatabaseValue).isNull ? nil : row.text("user_id"),
+            createdAt: Date(milliseconds: row.integer("created_at")), expiresAt: row.instant("expires_at"),
+            revokedAt: row.instant("revoked_at"), lastUsedAt: row.instant("last_used_at"))
     }
 }

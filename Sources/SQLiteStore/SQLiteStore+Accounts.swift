@@ -87,9 +87,9 @@ extension SQLiteStore {
                 arguments: [accountID, now.milliseconds]
             ).map { row in
                 LoginSession(
-                    digest: [UInt8](row["digest"] as Data), accountID: accountID,
-                    createdAt: Date(milliseconds: row["created_at"]),
-                    expiresAt: Date(milliseconds: row["expires_at"]))
+                    digest: [UInt8](row.bytes("digest")), accountID: accountID,
+                    createdAt: Date(milliseconds: row.integer("created_at")),
+                    expiresAt: Date(milliseconds: row.integer("expires_at")))
             }
         }
     }
@@ -151,7 +151,7 @@ extension SQLiteStore {
 extension Account {
     fileprivate init(row: Row) {
         self.init(
-            id: row["id"], username: row["username"], alias: row["alias"], passwordHash: row["password_hash"],
-            isActive: row["is_active"])
+            id: row.integer("id"), username: row.text("username"), alias: row.text("alias"),
+            passwordHash: row.text("password_hash"), isActive: row.flag("is_active"))
     }
 }

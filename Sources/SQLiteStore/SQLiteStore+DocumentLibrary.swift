@@ -23,7 +23,11 @@ extension SQLiteStore: DocumentLibrary {
                     SELECT id, title, url, (SELECT COUNT(*) FROM passage WHERE document_id = document.id) AS passages
                     FROM document ORDER BY id
                     """
-            ).map { DocumentEntry(id: $0["id"], title: $0["title"], url: $0["url"], passages: $0["passages"]) }
+            ).map { row in
+                DocumentEntry(
+                    id: row.integer("id"), title: row.text("title"), url: row.text("url"),
+                    passages: row.count("passages"))
+            }
         }
     }
 

@@ -11,7 +11,7 @@ extension SQLiteStore {
                         WHERE id > ? ORDER BY id LIMIT ?
                         """),
                 arguments: [id, limit]
-            ).map { DocumentSummary(id: $0["id"], title: $0["title"], bytes: $0["bytes"]) }
+            ).map { DocumentSummary(id: $0.integer("id"), title: $0.text("title"), bytes: $0.count("bytes")) }
         }
     }
 
@@ -19,7 +19,7 @@ extension SQLiteStore {
         try await read { db in
             try Row.fetchOne(
                 db.cachedStatement(sql: "SELECT title, url, body FROM document WHERE id = ?"), arguments: [id]
-            ).map { Document(title: $0["title"], url: $0["url"], body: $0["body"]) }
+            ).map { Document(title: $0.text("title"), url: $0.text("url"), body: $0.text("body")) }
         }
     }
 }

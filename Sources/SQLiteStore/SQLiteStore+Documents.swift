@@ -61,15 +61,16 @@ extension SQLiteStore {
             arguments: [expression, limit]
         ).map { row in
             PassageCandidate(
-                id: row["id"], passage: Passage(title: row["title"], url: row["url"], text: row["text"]),
-                rank: row["fit"])
+                id: row.integer("id"),
+                passage: Passage(title: row.text("title"), url: row.text("url"), text: row.text("text")),
+                rank: (row["fit"] as DatabaseValue).real)
         }
     }
 
     package func documentTitles(limit: Int) async throws -> [SearchHit] {
         try await read { db in
             try Row.fetchAll(db, sql: "SELECT title, url FROM document ORDER BY id LIMIT ?", arguments: [limit])
-                .map { SearchHit(name: $0["title"], url: $0["url"]) }
+                .map { SearchHit(name: $0.text("title"), url: $0.text("url")) }
         }
     }
 }

@@ -17,7 +17,7 @@ extension SQLiteStore {
     ) async throws -> MessagePage {
         try await read { db in
             try Self.messageTable.page(user: userID, within: bounds, after: after, db) { value in
-                Date(milliseconds: Int64.fromDatabaseValue(value) ?? 0)
+                Date(milliseconds: value.integer)
             }
         }
     }

@@ -140,7 +140,7 @@ extension SQLiteStore {
             for row in try Row.fetchAll(db, sql: "SELECT id, title, text FROM passage") {
                 try db.execute(
                     sql: "UPDATE passage SET grams = ? WHERE id = ?",
-                    arguments: [grams(title: row["title"], text: row["text"]), row["id"] as Int64])
+                    arguments: [grams(title: row.text("title"), text: row.text("text")), row.integer("id")])
             }
             try createIndex(db, named: "passage_grams", table: "passage", columns: ["grams"], tokenizer: "ascii")
             try db.execute(sql: "INSERT INTO passage_grams(passage_grams) VALUES ('rebuild')")

@@ -56,7 +56,7 @@ extension SQLiteStore {
             let rows = try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments)
             let page = rows.prefix(request.limit)
             return SearchPage(
-                hits: page.map { SearchHit(name: VerbatimText.read($0[0]), url: $0[1]) },
+                hits: page.map { SearchHit(name: VerbatimText.read($0.bytes(0)), url: $0.text(1)) },
                 next: rows.count > page.count ? page.last.map { order.position(of: $0, at: 2) } : nil)
         }
     }

@@ -36,7 +36,7 @@ extension OAuthStore where Self: SQLDatabase {
             guard let row = try db.select("SELECT metadata, used_at FROM oauth_client WHERE id = $1", [.text(id)]).first
             else { return nil }
             // To the hour, so that a client in use costs one write an hour.
-            if at.milliseconds - row[1].number > 3_600_000 {
+            if row[1].number < at.milliseconds - 3_600_000 {
                 try db.change(
                     "UPDATE oauth_client SET used_at = $1 WHERE id = $2", [.integer(at.milliseconds), .text(id)])
             }

@@ -147,7 +147,7 @@ struct PostgreSQLModels: Sendable {
             if columns[table] == nil { names.append(table) }
             // An int2vector has its first element at index 0.
             columns[table, default: []].append(
-                .init(name: column, keyPosition: Int(row.integer(2)), isRequired: row.bool(4)))
+                .init(name: column, keyPosition: row.count(2), isRequired: row.bool(4)))
             if row.bool(3) { required[table, default: []].insert(column) }
         }
         return names.map { (ExternalTable(name: $0, columns: columns[$0] ?? []), required[$0] ?? []) }

@@ -27,14 +27,14 @@ struct ExternalIndexRecord: Sendable {
                     FROM side_index WHERE model = ?
                     """), arguments: [model])
         guard let row else { return nil }
-        generation = row[0]
-        building = row[1]
-        definition = row[2]
-        fingerprint = row[3]
-        rows = row[4]
-        lastID = row[5]
-        outdated = row[6]
-        checkedAt = Date(milliseconds: row[7])
+        generation = row.integer(0)
+        building = row.integer(1)
+        definition = row.text(2)
+        fingerprint = row.text(3)
+        rows = row.count(4)
+        lastID = row.integer(5)
+        outdated = row.count(6)
+        checkedAt = Date(milliseconds: row.integer(7))
     }
 
     /// Returns the name of a generation's full-text table.

@@ -59,7 +59,8 @@ struct ExternalIndexes: Sendable {
                 // Remains of a build whose process died.
                 if let record { try ExternalIndexRecord.drop(record.building, in: db) }
                 let generation =
-                    1 + (try Int64.fetchOne(db, sql: "SELECT max(max(generation), max(building)) FROM side_index") ?? 0)
+                    (try Int64.fetchOne(db, sql: "SELECT max(max(generation), max(building)) FROM side_index") ?? 0)
+                    &+ 1
                 try ExternalIndexRecord.create(generation, columns: source.columns.count, in: db)
                 try db.execute(
                     sql: "UPDATE side_index SET building = ? WHERE model = ?", arguments: [generation, source.model])
@@ -139,7 +140,9 @@ struct ExternalIndexes: Sendable {
                 known = try await state.read { db in
                     let stored = try Row.fetchCursor(
                         db, sql: "SELECT id, digest FROM \(digests) WHERE id > ? AND id <= ?", arguments: [last, end])
-                    return try Dictionary(uniqueKeysWithValues: stored.map { ($0[0], $0[1]) })
+                    var known: [Int64: Int64] = [:]
+                    while let row = try stored.next() { known[row.integer(0)] = row.integer(1) }
+                    return known
                 }
             }
             let places = rows.ids.indices.filter { known[rows.ids[$0]] != rows.digests[$0] }

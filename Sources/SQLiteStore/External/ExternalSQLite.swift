@@ -64,7 +64,7 @@ package final class ExternalSQLite: ExternalDatabase {
                 WHERE master.type IN ('table', 'view') ORDER BY master.name
                 """
         ).map { table in
-            let (name, hasRowID): (String, Bool) = (table[0], table[1])
+            let (name, hasRowID) = (table.text(0), table.flag(1))
             // Hidden 1 are a virtual table's arguments; 2 and 3 are generated columns.
             let columns = try Row.fetchAll(
                 db,
@@ -75,22 +75,22 @@ package final class ExternalSQLite: ExternalDatabase {
             return ExternalTable(
                 name: name,
                 columns: columns.map { row in
-                    let (key, hidden): (Int, Int) = (row["pk"], row["hidden"])
-                    let (required, hasDefault): (Bool, Bool) = (row["required"], row["has_default"])
+                    let (key, hidden) = (row.count("pk"), row.count("hidden"))
+                    let (required, hasDefault) = (row.flag("required"), row.flag("has_default"))
                     return ExternalTable.Column(
-                        name: row["name"], keyPosition: key,
+                        name: row.text("name"), keyPosition: key,
                         isRequired: required && !hasDefault && key == 0 && hidden == 0)
                 }, rowNumber: hasRowID ? rowNumber(columns) : nil)
         }
     }
 
     private static func rowNumber(_ columns: [Row]) -> ExternalTable.RowNumber? {
-        let key = columns.filter { $0["pk"] as Int > 0 }
-        if key.count == 1, (key[0]["type"] as String).uppercased() == "INTEGER" {
-            return ExternalTable.RowNumber(column: key[0]["name"], isKept: true)
+        let key = columns.filter { $0.count("pk") > 0 }
+        if key.count == 1, key[0].text("type").uppercased() == "INTEGER" {
+            return ExternalTable.RowNumber(column: key[0].text("name"), isKept: true)
         }
         // A column of that name hides the row number.
-        let taken = Set(columns.map { ($0["name"] as String).lowercased() })
+        let taken = Set(columns.map { $0.text("name").lowercased() })
         return ["rowid", "_rowid_", "oid"].first { !taken.contains($0) }
             .map { ExternalTable.RowNumber(column: $0, isKept: false) }
     }
