@@ -17,7 +17,7 @@ FILTER ?=
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
-SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/traps Tests/Lint/test deploy/local/packages deploy/local/run deploy/local/dev deploy/local/sbom Tests/Interop/run Tests/Deployment/run Tests/Operations/run Tests/Browser/run Benchmarks/run
+SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/traps Tests/Lint/test $(wildcard deploy/local/*) $(wildcard Tests/*/run) Benchmarks/run
 
 .PHONY: help run dev test format lint sbom
 .DEFAULT_GOAL := help
@@ -29,7 +29,7 @@ help: ## This list
 run: ## Build and run both processes on demo data; Ctrl-C stops them
 ifeq ($(origin BIN),file)
 	@deploy/local/packages build
-	swift build -c $(CONFIGURATION)
+	@deploy/local/build $(CONFIGURATION)
 endif
 	@deploy/local/run
 

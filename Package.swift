@@ -61,6 +61,8 @@ let package = Package(
         library("Observability", ["JSON", logging]),
         // The commit, for the executables alone: the next commit recompiles nothing else.
         .target(name: "CBuildCommit"),
+        // What `gateway init` writes: files that stand elsewhere in the package.
+        .target(name: "CCases"),
 
         // Transports.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
@@ -162,7 +164,8 @@ let package = Package(
         .executableTarget(
             name: "gateway",
             dependencies: [
-                "GatewayCore", "APIImport", "CurlTransport", "JSON", "ServiceRuntime", "CBuildCommit", arguments,
+                "GatewayCore", "APIImport", "CurlTransport", "JSON", "ServiceRuntime", "CBuildCommit", "CCases",
+                arguments,
             ],
             swiftSettings: settings),
         .executableTarget(

@@ -11,18 +11,32 @@ extension ConfigurationReader {
     }
 
     /// A string that may be absent.
-    package func optionalString(_ key: String, _ documentation: String, environment: String? = nil) -> String? {
-        describe(key, ["type": "string"], documentation, environment)
+    ///
+    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    package func optionalString(
+        _ key: String, _ documentation: String, example: String? = nil, environment: String? = nil
+    ) -> String? {
+        describe(key, Self.stringSchema(example), documentation, environment)
         return read(key, environment, expected: "a string", text: { $0 }, json: \.string)
     }
 
     /// A string that must be there; its absence is an error and gives an empty string.
-    package func requiredString(_ key: String, _ documentation: String, environment: String? = nil) -> String {
-        describe(key, ["type": "string"], documentation, environment)
+    ///
+    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    package func requiredString(
+        _ key: String, _ documentation: String, example: String? = nil, environment: String? = nil
+    ) -> String {
+        describe(key, Self.stringSchema(example), documentation, environment)
         required.append(key)
         if let value = read(key, environment, expected: "a string", text: { $0 }, json: \.string) { return value }
         if object[key] == nil, !context.describing { fail(key, expected: "a string", found: "nothing") }
         return ""
+    }
+
+    private static func stringSchema(_ example: String?) -> JSONObject {
+        var schema: JSONObject = ["type": "string"]
+        if let example { schema["examples"] = [.string(example)] }
+        return schema
     }
 
     /// A whole number within a range.
@@ -144,8 +158,10 @@ extension ConfigurationReader {
     }
 
     /// Any JSON value, as it stands in the file.
-    package func json(_ key: String, _ documentation: String) -> JSONValue? {
-        describe(key, [:], documentation, "")
+    ///
+    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    package func json(_ key: String, _ documentation: String, example: JSONValue? = nil) -> JSONValue? {
+        describe(key, example.map { ["examples": [$0]] } ?? [:], documentation, "")
         return context.overrides[dotted(key)] ?? object[key]
     }
 

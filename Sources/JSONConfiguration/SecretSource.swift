@@ -85,6 +85,7 @@ extension ConfigurationReader {
                 "type": "object", "properties": ["file": ["type": "string"]], "required": ["file"],
                 "additionalProperties": false,
             ],
-        ]
+        ],
+        "examples": [["file": "/etc/chat-gateway/credentials/key"]],
     ]
 }

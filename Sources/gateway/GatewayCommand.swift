@@ -12,7 +12,8 @@ struct GatewayCommand: AsyncParsableCommand {
         commandName: "gateway", abstract: "Turns chat payloads into MCP tool calls.",
         version: build.text(GatewayVersion.name),
         subcommands: [
-            ServeCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self, ImportCommand.self,
+            ServeCommand.self, InitCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self,
+            ImportCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 
@@ -55,8 +56,14 @@ struct GatewayCommand: AsyncParsableCommand {
 
 /// Where the configuration is.
 struct ConfigurationOption: ParsableArguments {
-    @Option(name: .customLong("config"), help: "The configuration file.")
-    var path = "gateway.json"
+    @Option(
+        name: .customLong("config"),
+        help: "The configuration file (default: gateway.json, else /etc/chat-gateway/gateway.json).")
+    var path: String?
+
+    func file(_ overrides: [String: JSONValue] = [:]) -> GatewayConfigurationFile {
+        GatewayConfigurationFile(path: path, overrides: overrides)
+    }
 }
 
 struct ServeCommand: AsyncParsableCommand {
@@ -82,8 +89,7 @@ struct ServeCommand: AsyncParsableCommand {
         if let admin { overrides["admin"] = .string(admin) }
         if let upstream { overrides["upstreams.tools.url"] = .string(upstream) }
         if let workers { overrides["workers"] = .number(workers) }
-        try await GatewayProcess.serve(
-            GatewayConfigurationFile(path: file.path, overrides: overrides), build: GatewayCommand.build)
+        try await GatewayProcess.serve(file.file(overrides), build: GatewayCommand.build)
     }
 }
 
@@ -95,12 +101,13 @@ struct CheckCommand: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
+        let file = file.file()
         let configuration: GatewayConfiguration
         do {
-            configuration = try GatewayConfigurationFile(path: file.path).load()
-        } catch let failure as GatewayConfigurationFile.Failure where failure.problems.count > 1 {
-            // Somebody is mending it: every mistake on a line of its own.
-            for problem in failure.problems { GatewayCommand.write("\(failure.path): \(problem)") }
+            configuration = try file.load()
+        } catch let failure as GatewayConfigurationFile.Failure {
+            // The file is being mended: more than the one line that the other commands print.
+            for line in failure.explanation { GatewayCommand.write(line) }
             throw ExitCode.failure
         }
         print("\(file.path): valid, \(configuration.chat.types.count) types")
@@ -127,7 +134,7 @@ struct RoutesCommand: AsyncParsableCommand {
     @OptionGroup var file: ConfigurationOption
 
     func run() async throws {
-        let configuration = try GatewayConfigurationFile(path: file.path).load()
+        let configuration = try file.file().load()
         let catalogs = await GatewayReport.catalogs(configuration)
         for line in GatewayReport.routes(configuration, catalogs: catalogs) { print(line) }
     }

@@ -11,7 +11,13 @@ struct CheckCommand: AsyncParsableCommand {
     @OptionGroup var settings: SettingsOptions
 
     func run() async throws {
-        let configuration = try settings.load()
+        let configuration: ToolServerConfiguration
+        do {
+            configuration = try settings.load()
+        } catch let complaint as ConfigurationComplaint {
+            for line in complaint.explanation { ToolServerCommand.complain(line) }
+            throw ExitCode.failure
+        }
         let lines = try await closing(settings.buildForChecking(configuration), { await $0.shutdown() }) {
             try await $0.check()
         }

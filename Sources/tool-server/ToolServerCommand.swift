@@ -56,7 +56,7 @@ struct ToolServerCommand: AsyncParsableCommand {
         "\(error)".split(whereSeparator: \.isNewline).joined(separator: " ")
     }
 
-    private static func complain(_ text: String) {
+    static func complain(_ text: String) {
         FileHandle.standardError.write(Data((text + "\n").utf8))
     }
 }
@@ -73,12 +73,25 @@ struct SettingsOptions: ParsableArguments {
     func load(_ overrides: [String: JSONValue] = [:]) throws -> ToolServerConfiguration {
         var overrides = overrides
         if let database { overrides["database"] = .string(database) }
-        let document = try config.map(ConfigurationFile.read) ?? .object([:])
+        let document: ConfigurationDocument?
+        do {
+            document = try config.map { path throws(ConfigurationDocument.Failure) in
+                try ConfigurationDocument(reading: path)
+            }
+        } catch {
+            let problem = ConfigurationProblem(text: error.description, advice: error.advice)
+            throw ConfigurationComplaint(file: config, problems: [problem])
+        }
         do {
             return try ToolServerConfiguration(
-                document: document, environment: ProcessInfo.processInfo.environment, overrides: overrides)
+                document: document?.value ?? .object([:]), environment: ProcessInfo.processInfo.environment,
+                overrides: overrides)
         } catch {
-            throw Complaint("\(config.map { "configuration \($0)" } ?? "configuration"): \(error)")
+            let schema: JSONValue = ["properties": ["toolServer": ToolServerConfiguration.schema()]]
+            let problems =
+                document.map { error.problems(in: $0, schema: schema) }
+                ?? error.errors.map { ConfigurationProblem(text: $0.description) }
+            throw ConfigurationComplaint(file: config, problems: problems)
         }
     }
 
@@ -92,6 +105,20 @@ struct SettingsOptions: ParsableArguments {
             configuration: configuration, store: await configuration.openStore(waiting: waiting), external: external,
             logger: logger, build: ToolServerCommand.build)
     }
+}
+
+/// Settings that cannot be used: one line for every command, more for `check`.
+struct ConfigurationComplaint: Error, CustomStringConvertible {
+    /// Path of the configuration file; nil: the environment and the command line alone.
+    let file: String?
+    let problems: [ConfigurationProblem]
+
+    private var place: String { file.map { "configuration \($0)" } ?? "configuration" }
+
+    var description: String { "\(place): \(problems.map(\.text).joined(separator: "; "))" }
+
+    /// Every problem with its place, an example and what the key means.
+    var explanation: [String] { problems.flatMap { $0.lines(path: place) } }
 }
 
 /// An error that is its own explanation.

@@ -24,9 +24,22 @@ extension EndToEnd {
                 make.output.contains("Ctrl-C") || make.exit != nil
             }
             try #require(isReady && make.exit == nil, "\(make.log)")
-            #expect(make.output.contains("alice"), "the demo users' passwords are shown when they are made")
-            let page = try #require(make.output.firstMatch(of: /http:\/\/127\.0\.0\.1:\d+\//)).output
-            #expect(page.count > 0)
+            let addresses = try make.output.matches(
+                of: /^  (.*?)  +(http:\/\/127\.0\.0\.1:\d+\/.*)$/.anchorsMatchLineEndings()
+            )
+            .map { (String($0.1), String($0.2)) }
+            #expect(addresses.map(\.0) == ["Page", "Chat API", "MCP", "Status page"])
+            for (name, url) in addresses where name.hasSuffix("age") {
+                let answer = try await HTTPTestClient(url).get("")
+                #expect(answer.status == 200 && answer.text.contains("<html"), "\(url)")
+            }
+            let login = try #require(make.output.firstMatch(of: /Logins +alice (\S+)\n +bob (\S+)\n/))
+            let page = try #require(addresses.first?.1)
+            let session = try await HTTPTestClient(page).post(
+                "auth/login", json: ["username": "alice", "password": .string(String(login.1))])
+            #expect(session.cookie("sessionid") != nil, "\(make.output)")
+            let kept = try FileManager.default.attributesOfItem(atPath: directory.path("demo/logins"))
+            #expect(kept[.posixPermissions] as? Int == 0o600)
 
             let line = try #require(make.output.split(separator: "\n").first { $0.contains("curl ") })
             let curl = try await ChildProcess.run(.init("sh", ["-c", String(line)]))
@@ -38,6 +51,46 @@ extension EndToEnd {
             _ = try await make.exit(within: .seconds(10))
             let gone = await eventually { started.allSatisfy { !Self.isRunning($0) } }
             #expect(gone, "\(make.log)")
+        }
+
+        /// A compiler that says what Swift's says; its first argument after `build` is not looked at.
+        private static let compiler = """
+            #!/bin/sh
+            echo "Fetching https://github.com/apple/swift-nio"
+            printf '[12/345] Compiling GatewayCore '; sleep 1.2; echo Gateway.swift
+            [ -z "$FAIL" ] || { echo "Gateway.swift:3:5: error: it does not compile"; exit 1; }
+            echo "Build complete! $*"
+            """
+
+        private func build(_ environment: [String: String]) async throws -> ChildProcess.Finished {
+            let directory = try TemporaryDirectory("build")
+            let compiler = try directory.write(Self.compiler, to: "swift")
+            try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: compiler)
+            let path = ProcessInfo.processInfo.environment["PATH"] ?? "/usr/bin:/bin"
+            let settings = ["PATH": directory.url.path + ":" + path, "PROGRESS_INTERVAL": "0"]
+            return try await ChildProcess.run(
+                .init(
+                    Checkout.path("deploy/local/build"), ["release", "--static-swift-stdlib"],
+                    environment: settings.merging(environment) { $1 }, directory: directory.url.path))
+        }
+
+        @Test func theBuildTellsWhatItDoesAndHowFarItIs() async throws {
+            let build = try await build([:])
+            #expect(build.succeeded, "\(build.error)")
+            let text = build.output
+            #expect(text.contains("Building gateway (release, 1 of 2)\n"))
+            #expect(text.contains("Building tool-server (release, 2 of 2)\n"))
+            #expect(text.contains("dependencies, Fetching https://github.com/apple/swift-nio\n"), "\(text)")
+            #expect(text.contains(": 12 of 345 steps, Compiling GatewayCore Gateway.swift\n"), "\(text)")
+            #expect(text.contains("  done in "))
+        }
+
+        @Test func aBuildThatFailsShowsItsErrors() async throws {
+            let build = try await build(["FAIL": "1"])
+            #expect(build.exit == .status(1))
+            #expect(build.errorLines.first == "Gateway.swift:3:5: error: it does not compile")
+            #expect(build.error.contains(".build/build.log"))
+            #expect(!build.output.contains("tool-server"))
         }
 
         private static func descendants(of process: Int32) -> [Int32] {

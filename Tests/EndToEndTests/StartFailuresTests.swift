@@ -84,11 +84,42 @@ extension EndToEnd {
                 """#, to: "two.json")
             let finished = try await ChildProcess.run(.init(BuiltProduct.gateway.path, ["check", "--config", path]))
             #expect(finished.exit == .status(1))
+            let lines = finished.errorLines
             #expect(
-                finished.errorLines == [
+                lines.filter { !$0.hasPrefix("    ") }.dropLast() == [
                     "\(path): chat.types.a.tool: expected a string, found 5",
                     #"\#(path): upstreams.tools.concurency: expected the key "concurrency", found an unknown key"#,
                 ])
+            #expect(
+                lines.dropLast().dropFirst().prefix(2) == [
+                    "    Line 2 of the file.", #"    Example: "tool": "search_projects""#,
+                ])
+            #expect(lines.contains(#"    Example: "concurrency": 1024"#), "\(lines)")
+            #expect(lines.last?.contains("2 problems. `gateway schema` describes every key") == true)
+        }
+
+        @Test func checkTellsWhereAFileWasLookedFor() async throws {
+            let directory = try TemporaryDirectory("config")
+            for arguments in [["check"], ["check", "--config", "gateway.json"]] {
+                let finished = try await ChildProcess.run(
+                    .init(BuiltProduct.gateway.path, arguments, directory: directory.url.path))
+                #expect(finished.exit == .status(1))
+                #expect(finished.error.contains("gateway.json: cannot be read (No such file or directory)"))
+                let whole = directory.url.resolvingSymlinksInPath().path + "/gateway.json"
+                #expect(finished.error.contains("looked for at \(whole)."), "\(finished.error)")
+                #expect(finished.error.contains("/etc/chat-gateway/gateway.json") == (arguments.count == 1))
+                #expect(finished.error.contains("gateway init"))
+            }
+        }
+
+        @Test func theToolServersCheckExplainsItsSection() async throws {
+            let directory = try TemporaryDirectory("config")
+            let path = try directory.write("{\"toolServer\": {\n\"port\": \"http\"}}", to: "gateway.json")
+            let finished = try await ChildProcess.run(.init(BuiltProduct.toolServer.path, ["check", "--config", path]))
+            #expect(finished.exit == .status(1))
+            #expect(finished.errorLines.first?.contains("toolServer.port: expected") == true, "\(finished.error)")
+            #expect(
+                finished.errorLines.dropFirst().prefix(2) == ["    Line 2 of the file.", "    Example: \"port\": 8001"])
         }
 
         @Test func aDatabaseThatCannotBeOpenedIsNamed() async throws {

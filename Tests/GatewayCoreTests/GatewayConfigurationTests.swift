@@ -169,7 +169,7 @@ import Testing
         defer { try? FileManager.default.removeItem(at: url) }
         let file = GatewayConfigurationFile(path: url.path, environment: [:])
         let error = #expect(throws: GatewayConfigurationFile.Failure.self) { try file.load() }
-        #expect(error?.description.contains("line 3: not JSON") == true)
+        #expect(error?.description.contains("not JSON at line 3, column 1") == true)
     }
 
     @Test func routesShowEveryType() throws {

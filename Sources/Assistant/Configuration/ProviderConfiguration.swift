@@ -115,8 +115,9 @@ package struct ProviderConfiguration: Sendable {
             "apiKey", "API key of the provider, sent as a bearer token.", environment: environment ? "AI_API_KEY" : nil)
         let name = reader.string("name", default: name, "Name of the provider in logs and metrics.")
         self.init(name: name, baseURL: baseURL, model: model, apiKey: apiKey)
-        organization = reader.optionalString("organization", "Value of the header OpenAI-Organization.")
-        project = reader.optionalString("project", "Value of the header OpenAI-Project.")
+        organization = reader.optionalString(
+            "organization", "Value of the header OpenAI-Organization.", example: "org-123")
+        project = reader.optionalString("project", "Value of the header OpenAI-Project.", example: "proj_123")
         headers = Self.headers(reader)
         parameters = Self.parameters(reader)
         proxy = reader.secret(
@@ -184,7 +185,8 @@ package struct ProviderConfiguration: Sendable {
     private static func headers(_ reader: ConfigurationReader) -> [(name: String, value: Secret)] {
         guard
             let json = reader.json(
-                "headers", "Further headers of each request: an object of strings, which are kept secret.")
+                "headers", "Further headers of each request: an object of strings, which are kept secret.",
+                example: ["X-Team": "support"])
         else { return [] }
         let headers = (json.object ?? [:]).compactMap { name, value -> (name: String, value: Secret)? in
             guard let text = value.string, text.utf8.allSatisfy({ (0x20...0x7E).contains($0) }),
@@ -200,7 +202,7 @@ package struct ProviderConfiguration: Sendable {
 
     private static func parameters(_ reader: ConfigurationReader) -> JSONObject {
         let documentation = "Further members of each request's body, such as {\"temperature\": 0.2}."
-        guard let json = reader.json("parameters", documentation) else { return [:] }
+        guard let json = reader.json("parameters", documentation, example: ["temperature": 0.2]) else { return [:] }
         let ours = ["model", "messages", "stream", "stream_options", "tools", "tool_choice"]
         guard let parameters = json.object, !ours.contains(where: { parameters[$0] != nil }) else {
             reader.fail(

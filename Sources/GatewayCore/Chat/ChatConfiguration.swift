@@ -99,7 +99,8 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
         tool =
             reader.optionalString(
                 "tool",
-                "Name of the tool that serves the type. Not needed while a chat backend serves it.") ?? ""
+                "Name of the tool that serves the type. Not needed while a chat backend serves it.",
+                example: "search_projects") ?? ""
         self.upstream = reader.string(
             "upstream", default: upstream,
             "Name of the upstream that has the tool. One of kind chat gets the payload unchanged where no tool is "
@@ -212,8 +213,8 @@ package struct ChatArgumentConfiguration: Hashable, Sendable {
             "from", default: target,
             "Name of the payload's field that the argument is taken from. Default: the argument's name.")
         trim = reader.bool("trim", default: false, "true: white space around a string is removed.")
-        defaultValue = reader.json("default", "Value of the argument when the field is missing.")
-        constant = reader.json("value", "Constant value of the argument; the payload is not read.")
+        defaultValue = reader.json("default", "Value of the argument when the field is missing.", example: "projects")
+        constant = reader.json("value", "Constant value of the argument; the payload is not read.", example: "projects")
         isRequired = reader.bool(
             "required", default: defaultValue == nil && constant == nil,
             "true: a missing field is an error (missing_field, 400).")
@@ -270,7 +271,9 @@ package struct ChatReplyConfiguration: Hashable, Sendable {
         shape = reader.choice(
             "shape", default: Shape.list, "list: the result is the list; wrapped: one value in a list.")
         path =
-            (reader.optionalString("path", "Path of the value in the structured result: names divided by dots.") ?? "")
+            (reader.optionalString(
+                "path", "Path of the value in the structured result: names divided by dots.", example: "data.items")
+            ?? "")
             .split(separator: ".").map(String.init)
         limit = reader.integer(
             "limit", default: 0, in: 0...1_000_000, "Largest number of replies; further ones are left out. 0: no limit."

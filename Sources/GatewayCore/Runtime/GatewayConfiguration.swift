@@ -187,7 +187,8 @@ package struct GatewayConfiguration: Sendable {
     private static func pageTexts(_ reader: ConfigurationReader) -> JSONObject {
         let json = reader.json(
             "pageTexts",
-            "Texts that replace those of the page, by name, and the page's lang and dir: an object of strings.")
+            "Texts that replace those of the page, by name, and the page's lang and dir: an object of strings.",
+            example: ["lang": "de", "send": "Senden"])
         guard let json else { return [:] }
         guard let texts = json.object, texts.allSatisfy({ $0.value.string != nil }), json.serialized.count <= 65_536
         else {

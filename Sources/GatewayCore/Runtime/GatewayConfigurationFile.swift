@@ -1,6 +1,6 @@
 import Foundation
 package import JSON
-import JSONConfiguration
+package import JSONConfiguration
 
 /// `gateway.json` on disk, with the values that the environment and the command line override.
 package struct GatewayConfigurationFile: Sendable {
@@ -13,18 +13,35 @@ package struct GatewayConfigurationFile: Sendable {
     package struct Failure: Error, CustomStringConvertible {
         /// Path of the file.
         package let path: String
-        /// Problems, at least one, each on a line of its own.
-        package let problems: [String]
+        /// Problems, at least one.
+        package let problems: [ConfigurationProblem]
 
-        package var description: String { "\(path): \(problems.joined(separator: "; "))" }
+        package var description: String { "\(path): \(problems.map(\.text).joined(separator: "; "))" }
+
+        /// Lines for whoever mends the file: every problem with its place, an example and what the key means.
+        package var explanation: [String] {
+            let count = problems.count == 1 ? "1 problem" : "\(problems.count) problems"
+            return problems.flatMap { $0.lines(path: path) }
+                + [
+                    "\(path): \(count). `gateway schema` describes every key, `gateway init` writes files to begin with."
+                ]
+        }
     }
 
-    /// - Parameter overrides: Values from the command line by dotted path.
+    /// Paths that are tried in turn where none is given: the working directory's, and that of the Debian package.
+    package static let standardPaths = ["gateway.json", "/etc/chat-gateway/gateway.json"]
+
+    private let isSearched: Bool
+
+    /// - Parameters:
+    ///   - path: Path of the file; nil: the first of ``standardPaths`` that exists.
+    ///   - overrides: Values from the command line by dotted path.
     package init(
-        path: String, environment: [String: String] = ProcessInfo.processInfo.environment,
+        path: String?, environment: [String: String] = ProcessInfo.processInfo.environment,
         overrides: [String: JSONValue] = [:]
     ) {
-        self.path = path
+        isSearched = path == nil
+        self.path = path ?? Self.standardPaths.first { access($0, F_OK) == 0 } ?? Self.standardPaths[0]
         self.environment = environment
         self.overrides = overrides
     }
@@ -34,36 +51,22 @@ package struct GatewayConfigurationFile: Sendable {
     /// - Throws: ``Failure``.
     @Sendable
     package func load() throws -> GatewayConfiguration {
-        let bytes = try Self.read(path)
-        let document: JSONValue
+        let document: ConfigurationDocument
         do {
-            document = try JSONValue(parsing: bytes)
+            document = try ConfigurationDocument(reading: path)
         } catch {
-            let line = bytes.prefix(error.offset).count { $0 == 0x0A } + 1
-            throw Failure(path: path, problems: ["line \(line): not JSON: \(error)"])
+            var advice = error.advice
+            if isSearched, access(path, F_OK) != 0, let other = Self.standardPaths.last {
+                advice.insert(
+                    "Without --config, \(other) is read where this one does not exist; it does not either.", at: 1)
+            }
+            let problem = ConfigurationProblem(text: error.description, advice: advice)
+            throw Failure(path: path, problems: [problem])
         }
         do {
-            return try GatewayConfiguration.read(document, environment: environment, overrides: overrides)
+            return try GatewayConfiguration.read(document.value, environment: environment, overrides: overrides)
         } catch let errors as ConfigurationErrors {
-            throw Failure(path: path, problems: errors.errors.map(\.description))
-        }
-    }
-
-    /// Reads a file with the system calls: Foundation does not report why a file cannot be read.
-    private static func read(_ path: String) throws -> [UInt8] {
-        func failure() -> Failure {
-            Failure(path: path, problems: ["cannot be read (\(String(cString: strerror(errno))))"])
-        }
-        guard let file = fopen(path, "r") else { throw failure() }
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16_384)
-        while true {
-            errno = 0
-            let count = fread(&buffer, 1, buffer.count, file)
-            bytes += buffer[..<count]
-            if ferror(file) != 0 { throw failure() }
-            if count < buffer.count { return bytes }
+            throw Failure(path: path, problems: errors.problems(in: document, schema: GatewayConfiguration.schema()))
         }
     }
 }

@@ -33,7 +33,7 @@ package enum GatewayReport {
                 let types = configuration.chat.types.filter { $0.upstream == upstream.name && !$0.tool.isEmpty }
                 let findings = upstream.tools.isEmpty ? [] : target.catalog.map { Drift.findings(types, $0) } ?? []
                 isGood = isGood && findings.isEmpty
-                lines += findings.map { "upstream \(upstream.name): \($0)" }
+                lines += report(findings, upstream)
                 if !upstream.tools.isEmpty {
                     let names = upstream.tools.map(\.name).joined(separator: ", ")
                     lines.append("upstream \(upstream.name): offers the tools \(names)")
@@ -49,7 +49,7 @@ package enum GatewayReport {
             case .success(let catalog):
                 let findings = Drift.findings(types, catalog)
                 isGood = isGood && findings.isEmpty
-                lines += findings.map { "upstream \(upstream.name): \($0)" }
+                lines += report(findings, upstream)
                 if findings.isEmpty {
                     lines.append(
                         "upstream \(upstream.name): \(types.count) types fit its \(catalog.entries.count) tools")
@@ -61,6 +61,7 @@ package enum GatewayReport {
                 }
             case .failure(let failure):
                 lines.append("upstream \(upstream.name): not compared, \(failure.summary)")
+                lines.append(advice(upstream))
             }
             await target.close(engine, within: .milliseconds(500))
         }
@@ -79,8 +80,23 @@ package enum GatewayReport {
         }
     }
 
+    /// Lists what does not fit, and what to do about it.
+    private static func report(_ findings: [DriftFinding], _ upstream: UpstreamConfiguration) -> [String] {
+        guard !findings.isEmpty else { return [] }
+        return findings.map { "upstream \(upstream.name): \($0)" } + [
+            "    Change chat.types.TYPE (tool, arguments) to fit the tools of \(upstream.name), or deploy the version of "
+                + "\(upstream.name) that has them."
+        ]
+    }
+
+    private static func advice(_ upstream: UpstreamConfiguration) -> String {
+        let place = upstream.command.map { "command: \($0.command)" } ?? "url: \(upstream.address.url)"
+        return "    With it running, this command also compares its tools. upstreams.\(upstream.name).\(place)"
+    }
+
     /// Describes the parts of a caller's request that are sent to an upstream, and the headers that the gateway adds.
     private static func forwarding(_ upstream: UpstreamConfiguration, _ configuration: GatewayConfiguration) -> String {
+        guard upstream.command == nil else { return "of a caller go there nothing: one process serves all callers" }
         let rules = upstream.forward(from: configuration.forward) ?? configuration.forward
         var parts: [String] = []
         if !rules.cookies.isEmpty { parts.append("the cookies " + rules.cookies.joined(separator: ", ")) }
@@ -99,7 +115,8 @@ package enum GatewayReport {
     private static func check(_ upstream: Upstream, _ engine: CurlEngine) async -> String {
         switch await tools(of: upstream, engine) {
         case .success: "upstream \(upstream.name): answers"
-        case .failure(let failure): "upstream \(upstream.name): does not answer, \(failure.summary)"
+        case .failure(let failure):
+            "upstream \(upstream.name): does not answer, \(failure.summary)\n\(advice(upstream.configuration))"
         }
     }
 

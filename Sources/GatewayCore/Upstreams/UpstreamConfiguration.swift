@@ -208,8 +208,10 @@ package struct FixedHeader: Hashable, Sendable {
 
 extension UpstreamConfiguration {
     private static func url(_ reader: ConfigurationReader, isOptional: Bool, _ documentation: String) -> String {
-        guard isOptional else { return reader.requiredString("url", documentation) }
-        if reader.optionalString("url", documentation) != nil {
+        guard isOptional else {
+            return reader.requiredString("url", documentation, example: "http://127.0.0.1:8001/mcp/")
+        }
+        if reader.optionalString("url", documentation, example: "http://127.0.0.1:8001/mcp/") != nil {
             reader.fail("url", expected: "either a url or a command", found: "both")
         }
         return ""
@@ -217,12 +219,14 @@ extension UpstreamConfiguration {
 
     private static func command(_ reader: ConfigurationReader) -> StdioUpstream.Command? {
         let command = reader.optionalString(
-            "command", "Path or name of a stdio server that the gateway starts and ends, in place of url.")
+            "command", "Path or name of a stdio server that the gateway starts and ends, in place of url.",
+            example: "mcp-server-files")
         let arguments = reader.strings("args", default: [], "Arguments of the command.")
         let environment = reader.json(
-            "env", "Variables of the server's environment beside PATH, HOME and LANG: an object of strings.")
+            "env", "Variables of the server's environment beside PATH, HOME and LANG: an object of strings.",
+            example: ["LOG_LEVEL": "warning"])
         let directory = reader.optionalString(
-            "directory", "Working directory of the server; the gateway's own if not set.")
+            "directory", "Working directory of the server; the gateway's own if not set.", example: "/srv/files")
         let variables = (environment?.object ?? [:]).compactMap { key, value in value.string.map { (key, $0) } }
         if let environment, environment.object?.count != variables.count {
             reader.fail("env", expected: "an object of strings", found: "something else")
@@ -243,7 +247,8 @@ extension UpstreamConfiguration {
         guard
             let name = reader.optionalString(
                 "protocolVersion",
-                "The only protocol revision in which the server is spoken to, one of \(names); not set: negotiated.")
+                "The only protocol revision in which the server is spoken to, one of \(names); not set: negotiated.",
+                example: "2025-06-18")
         else { return nil }
         guard let version = MCPVersion(rawValue: name) else {
             reader.fail("protocolVersion", expected: "one of \(names)", found: "\"\(name)\"")

@@ -25,9 +25,12 @@ package struct UpstreamTLSConfiguration: Hashable, Sendable {
     init(_ reader: ConfigurationReader) {
         caFile = reader.optionalString(
             "caFile",
-            "PEM file of the certificate authorities that are trusted, instead of the system's.")
-        certificateFile = reader.optionalString("certificateFile", "PEM file of the gateway's client certificate.")
-        keyFile = reader.optionalString("keyFile", "PEM file of the client certificate's private key.")
+            "PEM file of the certificate authorities that are trusted, instead of the system's.",
+            example: "/etc/ssl/certs/company.pem")
+        certificateFile = reader.optionalString(
+            "certificateFile", "PEM file of the gateway's client certificate.", example: "/etc/chat-gateway/client.pem")
+        keyFile = reader.optionalString(
+            "keyFile", "PEM file of the client certificate's private key.", example: "/etc/chat-gateway/client-key.pem")
         verify = reader.bool(
             "verify", default: true, "false: the server's certificate is not verified. For tests only.")
         pinnedKeys = reader.strings(

@@ -36,7 +36,8 @@ package struct AccessConfiguration: Sendable {
         requiresAuthentication = reader.bool(
             "requireAuthentication", default: false, "true: anonymous callers are refused with 401.")
         let url = reader.optionalString(
-            "publicURL", "URL of the MCP endpoint as clients reach it, such as https://chat.example/mcp.")
+            "publicURL", "URL of the MCP endpoint as clients reach it, such as https://chat.example/mcp.",
+            example: "https://chat.example/mcp")
         publicURL = url.flatMap(PublicURL.init)
         if let url, publicURL == nil {
             reader.fail("publicURL", expected: "an http or https URL without query and fragment", found: "\"\(url)\"")

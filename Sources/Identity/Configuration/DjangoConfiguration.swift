@@ -44,7 +44,8 @@ package struct DjangoConfiguration: Sendable {
                 sessions: sessions, users: users.string("table", default: "auth_user", "Name of the table."),
                 id: users.string("id", default: "id", "Column of the primary key."),
                 username: users.string("username", default: "username", "Column of the user name."),
-                alias: users.optionalString("alias", "Column of the name shown to others; absent: no such name."),
+                alias: users.optionalString(
+                    "alias", "Column of the name shown to others; absent: no such name.", example: "alias"),
                 active: users.string("active", default: "is_active", "Boolean column: true for users that may log in."),
                 password: users.string("password", default: "password", "Column of the encoded password."))
         }

@@ -88,11 +88,14 @@ package struct JWTConfiguration: Sendable {
         issuer = reader.string("issuer", default: "", "Required value of the claim iss.")
         audience = Set(reader.strings("audience", default: [], "Audiences, one of which the claim aud has to contain."))
         let url = reader.optionalString(
-            "jwksURL", "URL of the issuer's JSON Web Key Set; https unless the host is this machine.")
-        let file = reader.optionalString("jwksFile", "Path of a file with the issuer's JSON Web Key Set.")
+            "jwksURL", "URL of the issuer's JSON Web Key Set; https unless the host is this machine.",
+            example: "https://id.example/keys")
+        let file = reader.optionalString(
+            "jwksFile", "Path of a file with the issuer's JSON Web Key Set.", example: "/etc/chat-gateway/jwks.json")
         keys = url.map(Keys.url) ?? .file(file ?? "")
         caFile = reader.optionalString(
-            "caFile", "Path of a PEM file with the certificate authorities trusted for jwksURL.")
+            "caFile", "Path of a PEM file with the certificate authorities trusted for jwksURL.",
+            example: "/etc/ssl/certs/company.pem")
         let names = reader.strings("algorithms", default: ["RS256", "ES256"], "Accepted signature algorithms.")
         algorithms = Set(names)
         leeway = reader.duration(
@@ -101,13 +104,15 @@ package struct JWTConfiguration: Sendable {
         requiredClaims = reader.strings(
             "requiredClaims", default: [], "Names of further claims that a token must have.")
         scopeClaim = reader.optionalString(
-            "scope", "Claim with the scopes, a space-separated text or a list; absent: scope, else scp.")
+            "scope", "Claim with the scopes, a space-separated text or a list; absent: scope, else scp.",
+            example: "scope")
         userClaim = reader.string("user", default: "sub", "Claim that names the user.")
         users = reader.choice(
             "users", default: Users.token,
             "Users that the name stands for: token (users of the issuer) or directory (users of builtin and django).")
-        nameClaim = reader.optionalString("name", "Claim with the user's name for people; absent: the claim of user.")
-        aliasClaim = reader.optionalString("alias", "Claim with the name shown to others.")
+        nameClaim = reader.optionalString(
+            "name", "Claim with the user's name for people; absent: the claim of user.", example: "preferred_username")
+        aliasClaim = reader.optionalString("alias", "Claim with the name shown to others.", example: "nickname")
         refresh = reader.duration(
             "refresh", default: .seconds(30), in: .seconds(1) ... .seconds(3600),
             "Shortest time between two readings of the keys.")

@@ -36,9 +36,11 @@ package struct TrustedHeaderConfiguration: Sendable {
     /// Reads the section.
     package init(_ reader: ConfigurationReader, isUsed: Bool) {
         header = reader.string("header", default: "X-Auth-User", "Header with the user's name.")
-        aliasHeader = reader.optionalString("aliasHeader", "Header with the name shown to others.")
+        aliasHeader = reader.optionalString(
+            "aliasHeader", "Header with the name shown to others.", example: "X-Remote-Alias")
         scopesHeader = reader.optionalString(
-            "scopesHeader", "Header with the user's scopes, separated by spaces; absent: users have all scopes.")
+            "scopesHeader", "Header with the user's scopes, separated by spaces; absent: users have all scopes.",
+            example: "X-Remote-Scopes")
         secretHeader = reader.string("secretHeader", default: "X-Auth-Secret", "Header with the secret.")
         secret = reader.secret("secret", "Secret that proves that the proxy wrote the headers.")
         let texts = reader.strings(

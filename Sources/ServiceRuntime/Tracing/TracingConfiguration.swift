@@ -47,12 +47,13 @@ package struct TracingConfiguration: Hashable, Sendable {
         let endpoint = reader.optionalString(
             "endpoint",
             "URL of the OTLP/HTTP collector, such as http://127.0.0.1:4318; absent: no traces are recorded.",
+            example: "http://127.0.0.1:4318",
             environment: "OTEL_EXPORTER_OTLP_ENDPOINT")
         let headers = reader.secret(
             "headers", "Header fields of requests to the collector: NAME=VALUE,NAME=VALUE.",
             environment: "OTEL_EXPORTER_OTLP_HEADERS")
         serviceName = reader.optionalString(
-            "serviceName", "Name of this service in traces.", environment: "OTEL_SERVICE_NAME")
+            "serviceName", "Name of this service in traces.", example: "chat-gateway", environment: "OTEL_SERVICE_NAME")
         sampleRatio = reader.number(
             "sampleRatio", default: 1, in: 0...1, "Share of the traces that begin here that is recorded, from 0 to 1.")
         parentBased = reader.bool(

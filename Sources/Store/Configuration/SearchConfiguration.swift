@@ -58,7 +58,7 @@ extension ExternalModel {
     /// Reads a model of the section `search.models`.
     package init(key: String, _ reader: ConfigurationReader) {
         self.key = key
-        table = reader.requiredString("table", "Name of the table or view.")
+        table = reader.requiredString("table", "Name of the table or view.", example: "psm_project")
         columns = reader.strings("columns", default: [], "Columns that search_any searches.")
         if columns.isEmpty { reader.fail("columns", expected: "at least one column", found: "none") }
         let display = reader.string(
@@ -69,7 +69,9 @@ extension ExternalModel {
             reader.fail("display", expected: "a column or a template with {column}", found: "\"\(display)\"")
         }
         url = Self.template(
-            reader.requiredString("url", "URL of a row, with {column} for its values, such as /project/{id}/."), "url",
+            reader.requiredString(
+                "url", "URL of a row, with {column} for its values, such as /project/{id}/.",
+                example: "/psm/project/{id}/"), "url",
             reader, bareIsColumn: false)
         order = reader.strings(
             "order", default: [], "Columns that rows are ordered by, -column for descending. Default: the primary key."
@@ -81,7 +83,8 @@ extension ExternalModel {
         identity = reader.strings(
             "key", default: [], "Columns that identify a row, for paging. Default: the primary key.")
         filter = Self.filter(reader)
-        let owner = reader.optionalString("owner", "Column of the owner's user id, for visibility owner.")
+        let owner = reader.optionalString(
+            "owner", "Column of the owner's user id, for visibility owner.", example: "user_id")
         switch reader.choice(
             "visibility", default: VisibilityName.anonymous,
             "Callers that find rows: anonymous (all), authenticated, or the row's owner. Callers without an account on the "
@@ -108,7 +111,8 @@ extension ExternalModel {
     private static func filter(_ reader: ConfigurationReader) -> [FilterTerm] {
         guard
             let value = reader.json(
-                "filter", "Conditions of rows: a column with a value, a list of values, or null.")
+                "filter", "Conditions of rows: a column with a value, a list of values, or null.",
+                example: ["state": ["open", "active"], "deleted_at": .null])
         else { return [] }
         guard let object = value.object else {
             reader.fail("filter", expected: "an object of column and value", found: String(value.text.prefix(80)))

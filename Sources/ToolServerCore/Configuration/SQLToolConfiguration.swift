@@ -49,9 +49,13 @@ package struct SQLToolConfiguration: Sendable {
     /// Reads one entry. Errors are recorded in the reader.
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
-        let sql = reader.requiredString("statement", "SQL statement that only reads; parameters are written :name.")
-        title = reader.optionalString("title", "Title of the tool for people. Default: the tool's name.")
-        description = reader.optionalString("description", "Description of the tool for models.")
+        let sql = reader.requiredString(
+            "statement", "SQL statement that only reads; parameters are written :name.",
+            example: "SELECT id, name FROM psm_project WHERE owner_id = :owner")
+        title = reader.optionalString(
+            "title", "Title of the tool for people. Default: the tool's name.", example: "Projects of an owner")
+        description = reader.optionalString(
+            "description", "Description of the tool for models.", example: "Finds the projects of an owner.")
         arguments = reader.map(
             "arguments", "Arguments, by the name of the statement's parameter.", of: "argument"
         ) { Argument(name: $0, $1) }.map(\.value)
@@ -91,7 +95,9 @@ package struct SQLToolConfiguration: Sendable {
 
     private static func columns(_ reader: ConfigurationReader) -> [StatementColumn] {
         let text = "Result columns and their types; absent: those of the statement."
-        guard let declared = reader.json("columns", text), !declared.isNull else { return [] }
+        guard let declared = reader.json("columns", text, example: ["id": "integer", "name": "string"]),
+            !declared.isNull
+        else { return [] }
         let columns = (declared.object ?? [:]).compactMap { name, type in
             type.string.flatMap(StatementType.init).map { StatementColumn(name: name, type: $0) }
         }
@@ -120,10 +126,11 @@ extension SQLToolConfiguration.Argument {
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
         type = reader.choice("type", default: StatementType.string, "Type of the argument.")
-        description = reader.optionalString("description", "Description of the argument for models.")
+        description = reader.optionalString(
+            "description", "Description of the argument for models.", example: "Finds the projects of an owner.")
         choices = reader.strings("enum", default: [], "Accepted values of a string; absent: any.")
         isOptional = reader.bool("optional", default: false, "true: the argument may be absent; NULL is bound then.")
-        defaultValue = reader.json("default", "Value that is bound when the argument is absent.")
+        defaultValue = reader.json("default", "Value that is bound when the argument is absent.", example: 10)
         if !choices.isEmpty, type != .string {
             reader.fail("enum", expected: "no enum, as the type is \(type.rawValue)", found: "one")
         }

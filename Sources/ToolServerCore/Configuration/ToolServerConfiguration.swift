@@ -168,7 +168,8 @@ package struct ToolServerConfiguration: Sendable {
             "Database: a path, sqlite:PATH, :memory: or postgres://USER@HOST:PORT/NAME.")
         self.database = Self.location(database, "database", reader)
         let state = reader.optionalString(
-            "stateDatabase", "Database of the server's own tables when database names an external one.")
+            "stateDatabase", "Database of the server's own tables when database names an external one.",
+            example: "/var/lib/chat-tool-server/state.sqlite")
         stateDatabase = state.map { Self.location($0, "stateDatabase", reader) }
         databaseWait = reader.bool(
             "databaseWait", default: false,

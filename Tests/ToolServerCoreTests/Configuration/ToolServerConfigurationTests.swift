@@ -71,20 +71,4 @@ import Testing
         }
         #expect(error?.description.contains("hunter2") == false)
     }
-
-    @Test func filesThatCannotBeUsedAreNamed() throws {
-        let files = try TemporaryDatabase()
-        let missing = files.directory + "/missing.json"
-        #expect(throws: ConfigurationFile.Failure.self) { try ConfigurationFile.read(missing) }
-        do { _ = try ConfigurationFile.read(missing) } catch {
-            #expect("\(error)" == "configuration \(missing): No such file or directory")
-        }
-        let broken = files.directory + "/broken.json"
-        try Data("{\n  \"a\": 1,\n  oops\n}".utf8).write(to: URL(fileURLWithPath: broken))
-        do {
-            _ = try ConfigurationFile.read(broken)
-            Issue.record("accepted")
-        } catch { #expect("\(error)".contains("configuration \(broken): not JSON at line 3, column 3")) }
-        #expect(throws: ConfigurationFile.Failure.self) { try ConfigurationFile.read(files.directory) }
-    }
 }

@@ -9,7 +9,7 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader) {
         upstream = reader.requiredString(
-            "upstream", "Name of an upstream of kind chat, which gets the payload unchanged.")
+            "upstream", "Name of an upstream of kind chat, which gets the payload unchanged.", example: "old")
         timeout = reader.duration(
             "timeout", default: .seconds(30), in: .milliseconds(1)...(.seconds(3600)),
             "Time limit from the request's first byte to the answer; beyond it the answer is 504.")
@@ -41,8 +41,8 @@ package struct CanaryConfiguration: Hashable, Sendable {
 
     init(_ reader: ConfigurationReader) {
         upstream = reader.requiredString(
-            "upstream", "Name of the upstream that serves the callers outside of the share.")
-        tool = reader.optionalString("tool", migrationToolDocumentation)
+            "upstream", "Name of the upstream that serves the callers outside of the share.", example: "old")
+        tool = reader.optionalString("tool", migrationToolDocumentation, example: "search_projects")
         percent = reader.number(
             "percent", default: 0, in: 0...100, "Percentage of the callers that get the type's own upstream.")
         seed = reader.string(
@@ -77,8 +77,8 @@ package struct ShadowConfiguration: Hashable, Sendable {
     package let force: Bool
 
     init(_ reader: ConfigurationReader) {
-        upstream = reader.requiredString("upstream", "Name of the upstream that answers the client.")
-        tool = reader.optionalString("tool", migrationToolDocumentation)
+        upstream = reader.requiredString("upstream", "Name of the upstream that answers the client.", example: "old")
+        tool = reader.optionalString("tool", migrationToolDocumentation, example: "search_projects")
         percent = reader.number(
             "percent", default: 100, in: 0...100, "Percentage of the requests that are sent to both and compared.")
         concurrency = reader.integer(

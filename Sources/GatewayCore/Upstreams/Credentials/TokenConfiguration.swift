@@ -51,20 +51,26 @@ package struct TokenConfiguration: Hashable, Sendable {
     init(_ grant: Grant, _ reader: ConfigurationReader) {
         self.grant = grant
         issuer = reader.optionalString(
-            "issuer", "URL of the authorization server, whose metadata names the token endpoint.")
-        tokenURL = reader.optionalString("tokenURL", "URL of the token endpoint, instead of an issuer.")
-        clientID = reader.requiredString("clientID", "The gateway's client identifier at the authorization server.")
+            "issuer", "URL of the authorization server, whose metadata names the token endpoint.",
+            example: "https://id.example")
+        tokenURL = reader.optionalString(
+            "tokenURL", "URL of the token endpoint, instead of an issuer.", example: "https://id.example/token")
+        clientID = reader.requiredString(
+            "clientID", "The gateway's client identifier at the authorization server.", example: "gateway")
         authentication = reader.choice(
             "authentication", default: Authentication.basic,
             "How the secret is sent. basic: HTTP Basic; post: in the request's form.")
         secret = reader.secretSource("secret", "The client's secret.")
         privateKey = reader.secretSource(
             "privateKey", "PEM private key (P-256, P-384 or RSA) that signs a client assertion, instead of a secret.")
-        keyID = reader.optionalString("keyID", "Identifier of the private key, sent as kid.")
-        scope = reader.optionalString("scope", "Scope that is asked for.")
-        resource = reader.optionalString("resource", "Resource that the token is for (RFC 8707).")
+        keyID = reader.optionalString("keyID", "Identifier of the private key, sent as kid.", example: "2026-01")
+        scope = reader.optionalString("scope", "Scope that is asked for.", example: "orders:read")
+        resource = reader.optionalString(
+            "resource", "Resource that the token is for (RFC 8707).", example: "https://crm.example/mcp")
         audience =
-            grant == .exchange ? reader.optionalString("audience", "Audience that the token is for (RFC 8693).") : nil
+            grant == .exchange
+            ? reader.optionalString(
+                "audience", "Audience that the token is for (RFC 8693).", example: "https://crm.example") : nil
         for (key, url) in [("issuer", issuer), ("tokenURL", tokenURL)] {
             if let url, !Self.isAcceptable(url) {
                 reader.fail(key, expected: "an https URL, or an http URL of this machine", found: "\"\(url)\"")

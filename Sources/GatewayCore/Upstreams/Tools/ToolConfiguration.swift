@@ -50,11 +50,16 @@ package struct ToolConfiguration: Hashable, Sendable {
     }
 
     init(_ name: String, kind: UpstreamConfiguration.Kind, _ reader: ConfigurationReader) {
-        let schema = reader.json("inputSchema", "JSON Schema of the tool's arguments. Default: no arguments.")
-        let output = reader.json("outputSchema", "JSON Schema of the tool's structured result.")
+        let schema = reader.json(
+            "inputSchema", "JSON Schema of the tool's arguments. Default: no arguments.",
+            example: ["type": "object", "properties": ["id": ["type": "integer"]], "required": ["id"]])
+        let output = reader.json(
+            "outputSchema", "JSON Schema of the tool's structured result.",
+            example: ["type": "object", "properties": ["total": ["type": "number"]]])
         definition = ToolDefinition(
-            name: name, title: reader.optionalString("title", "Title of the tool, for people."),
-            description: reader.optionalString("description", "Description of the tool, for models."),
+            name: name, title: reader.optionalString("title", "Title of the tool, for people.", example: "Order"),
+            description: reader.optionalString(
+                "description", "Description of the tool, for models.", example: "Reads an order by its number."),
             inputSchema: schema ?? ToolDefinition.emptyInputSchema, outputSchema: output,
             annotations: reader.optionalSection("annotations", "Hints about the tool's behaviour.", Self.annotations))
         let timeout = reader.duration(
@@ -91,7 +96,7 @@ package struct ToolConfiguration: Hashable, Sendable {
             return reader.isPresent(key) ? value : nil
         }
         return ToolAnnotations(
-            title: reader.optionalString("title", "Title of the tool, for people."),
+            title: reader.optionalString("title", "Title of the tool, for people.", example: "Order"),
             readOnlyHint: hint("readOnlyHint", "Whether the tool changes nothing, so that a call may be sent again."),
             destructiveHint: hint("destructiveHint", "Whether the tool may destroy something."),
             idempotentHint: hint(
@@ -103,7 +108,8 @@ package struct ToolConfiguration: Hashable, Sendable {
         _ name: String, _ properties: JSONObject, _ reader: ConfigurationReader
     ) -> ChatBinding {
         let type = reader.string("type", default: name, "Type of the payload. Default: the tool's name.")
-        let json = reader.json("fields", "Fields of the payload by argument, where their names differ.")
+        let json = reader.json(
+            "fields", "Fields of the payload by argument, where their names differ.", example: ["prompt": "message"])
         var fields: [String: String] = [:]
         for (argument, field) in json?.object ?? [:] { fields[argument] = field.string ?? "" }
         if json != nil, json?.object == nil || fields.values.contains("") {
@@ -164,7 +170,8 @@ extension RequestTemplate {
                 "method", expected: "one of " + Self.methods.joined(separator: ", "), found: "\"\(method)\"")
         }
         let path = reader.requiredString(
-            "path", "Path behind that of the URL; {argument} stands for one segment or a part.")
+            "path", "Path behind that of the URL; {argument} stands for one segment or a part.", example: "/orders/{id}"
+        )
         segments = Self.segments(path, reader)
         query = Self.fields("query", "Parameters of the query by name; {argument} stands for an argument.", reader)
         headers = Self.fields("headers", "Headers by name; {argument} stands for an argument.", reader)
@@ -179,7 +186,8 @@ extension RequestTemplate {
             if case .text(let text) = type { text.lowercased().hasPrefix("application/x-www-form-urlencoded") } else {
                 false
             }
-        let json = reader.json("body", "JSON body; \"{argument}\" stands for the argument's value.")
+        let json = reader.json(
+            "body", "JSON body; \"{argument}\" stands for the argument's value.", example: ["lines": "{lines}"])
         var problem: Template.Problem?
         body = json.flatMap { json in
             do throws(Template.Problem) {
