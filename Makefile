@@ -13,13 +13,15 @@ CONFIG ?= gateway.json
 DATABASE ?= .build/demo/chat.sqlite
 # For a part of the tests: make test FILTER=EndToEnd
 FILTER ?=
+# How a release is built, wherever one is: `make run`, the packages, the benchmark.
+RELEASE_FLAGS ?= --static-swift-stdlib
 
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
-SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/traps Tests/Lint/test $(wildcard deploy/local/*) $(wildcard Tests/*/run) Benchmarks/run
+SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/traps Tests/Lint/test $(wildcard deploy/local/*) deploy/debian/pack $(wildcard deploy/debian/*.p*) $(wildcard Tests/*/run) Benchmarks/run
 
-.PHONY: help run dev test format lint sbom
+.PHONY: help run dev deb tarball test format lint sbom
 .DEFAULT_GOAL := help
 
 help: ## This list
@@ -53,6 +55,7 @@ else
 	Tests/Interop/run
 	BIN=.build/debug Tests/Deployment/run
 	Tests/Operations/run
+	BIN=.build/debug Tests/Packages/run
 	BIN=.build/debug Tests/Browser/run
 endif
 
@@ -70,6 +73,21 @@ endif
 # The executables that were built last.
 sbom: ## Print the software bill of materials (CycloneDX) of the built executables
 	@deploy/local/sbom $(BIN)
+
+# Debian packages and a tarball, in .build/packages; see deploy/debian/pack for its settings.
+deb: ## Build release, make the Debian packages
+ifeq ($(origin BIN),file)
+	@deploy/local/packages deb
+	@deploy/local/build release $(RELEASE_FLAGS)
+endif
+	@deploy/debian/pack deb
+
+tarball: ## Build release, make a tarball that runs from any directory
+ifeq ($(origin BIN),file)
+	@deploy/local/packages deb
+	@deploy/local/build release $(RELEASE_FLAGS)
+endif
+	@deploy/debian/pack tarball
 
 format: ## Format the Swift sources in place
 	swift format --in-place --parallel --recursive $(SOURCES)

@@ -43,8 +43,9 @@ struct DocumentPath {
                 }
                 return true
             }
-        } else if value.kind == .array, path.first == "[", let end = path.firstIndex(of: "]") {
-            let wanted = Int(path[path.index(after: path.startIndex)..<end])
+        } else if value.kind == .array, path.first == "[", let end = path.firstIndex(of: "]"),
+            let wanted = Int(path.dropFirst()[..<end])
+        {
             var index = 0
             JSONScanner.elements(of: value, in: bytes) { element in
                 if index == wanted { found = (String(path[...end]), element, element.lowerBound) }

@@ -48,6 +48,7 @@ struct ConfigurationCase: ExpressibleByArgument {
 
     static var demo: ConfigurationCase { all[0] }
     static var allValueStrings: [String] { all.map(\.defaultValueDescription) }
+    static var defaultCompletionKind: CompletionKind { .list(allValueStrings) }
 
     private init(embedded: configuration_case) {
         self.embedded = embedded

@@ -21,7 +21,8 @@ import threading
 import services
 from services import NotifySocket, Service
 
-UNITS = pathlib.Path("/etc/systemd/system")
+# The administrator's units win over a package's.
+UNITS = [pathlib.Path("/etc/systemd/system"), pathlib.Path("/usr/lib/systemd/system")]
 CONTROL = "/run/sandbox.socket"
 
 # What the commands call; everything else of them is the machine's own.
@@ -75,7 +76,8 @@ class Unit(dict):
     def __init__(self, name):
         super().__init__()
         self.name = name
-        for path in [UNITS / name, *sorted((UNITS / f"{name}.d").glob("*.conf"))]:
+        file = next(place / name for place in UNITS if (place / name).exists())
+        for path in [file, *sorted(drop for place in UNITS for drop in (place / f"{name}.d").glob("*.conf"))]:
             section = None
             for line in path.read_text().splitlines():
                 if match := re.fullmatch(r"\[(\w+)\]", line):
@@ -121,7 +123,20 @@ class Manager:
                 self.reload_nginx()
                 continue
             name = unit if "." in unit else unit + ".service"
-            {"enable": self.start, "start": self.start, "restart": self.restart, "reload": self.reload}[verb](name)
+            {"enable": self.start, "start": self.start, "restart": self.restart, "reload": self.reload,
+             "disable": self.end, "stop": self.end, "try-restart": self.try_restart}[verb](name)
+
+    def end(self, name):
+        if name.endswith(".socket"):
+            for held in self.sockets.pop(name.removesuffix(".socket"), {}).values():
+                held.close()
+        elif name in self.running:
+            unit, service, _ = self.running.pop(name)
+            assert service.stop(int(unit.values("Service", "TimeoutStopSec")[0])) == 0
+
+    def try_restart(self, name):
+        if name in self.running:
+            self.restart(name)
 
     def start(self, name):
         if name.endswith(".socket"):
@@ -134,8 +149,11 @@ class Manager:
             self.sockets[name.removesuffix(".socket")] = {unit.values("Socket", "FileDescriptorName")[0]: held}
             return
         unit, stem = Unit(name), name.removesuffix(".service")
+        user = next(iter(unit.values("Service", "User")), None)
         state = pathlib.Path("/var/lib", *unit.values("Service", "StateDirectory")[:1])
         state.mkdir(exist_ok=True)
+        if user and unit.values("Service", "StateDirectory"):
+            shutil.chown(state, user, user)
         credentials = pathlib.Path("/run/credentials", name)
         credentials.mkdir(parents=True, exist_ok=True)
         for entry in unit.values("Service", "LoadCredential"):
@@ -157,7 +175,7 @@ class Manager:
                    for word in shlex.split(unit.values("Service", "ExecStart")[0])]
         notify = NotifySocket()
         service = Service(stem, *command[1:], executable=command[0], sockets=self.sockets.get(stem), notify=notify,
-                          environment=environment)
+                          environment=environment, user=user)
         self.running[name] = (unit, service, notify)
         try:
             notify.wait("READY", limit=20)
@@ -205,4 +223,5 @@ def main():
     sys.exit(done.returncode)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -19,13 +19,18 @@ PRODUCTS = pathlib.Path(os.environ.get("PRODUCTS", ROOT / ".build" / "debug"))
 
 # LISTEN_PID names the process that is started, so that process has to write it itself.
 ACTIVATE = """
-import os, sys
+import os, pwd, sys
 descriptors = [int(number) for number in sys.argv[1].split(",") if number]
 for place, descriptor in enumerate(descriptors):
     os.dup2(descriptor, 3 + place)
 if descriptors:
     os.environ["LISTEN_PID"] = os.environ["WATCHDOG_PID"] = str(os.getpid())
-os.execv(sys.argv[2], sys.argv[2:])
+if sys.argv[2]:
+    user = pwd.getpwnam(sys.argv[2])
+    os.setgroups([])
+    os.setgid(user.pw_gid)
+    os.setuid(user.pw_uid)
+os.execv(sys.argv[3], sys.argv[3:])
 """
 
 
@@ -74,9 +79,10 @@ class NotifySocket:
 
 
 class Service(LoggedProcess):
-    """One of our executables. `sockets` are its listening sockets by name, in the order of the descriptors."""
+    """One of our executables. `sockets` are its listening sockets by name, in the order of the descriptors; `user` is who
+    runs it, None: who runs the tests."""
 
-    def __init__(self, name, *arguments, sockets=None, notify=None, environment=None, executable=None):
+    def __init__(self, name, *arguments, sockets=None, notify=None, environment=None, executable=None, user=None):
         sockets = sockets or {}
         variables = {key: value for key, value in os.environ.items()
                      if not key.startswith(("GATEWAY_", "TOOL_SERVER_", "AI_", "OTEL_", "LISTEN_", "NOTIFY_"))}
@@ -88,8 +94,8 @@ class Service(LoggedProcess):
         numbers = [held.fileno() for held in sockets.values()]
         super().__init__(
             name,
-            [sys.executable, "-S", "-c", ACTIVATE, ",".join(map(str, numbers)), str(executable or PRODUCTS / name),
-             *arguments],
+            [sys.executable, "-S", "-c", ACTIVATE, ",".join(map(str, numbers)), user or "",
+             str(executable or PRODUCTS / name), *arguments],
             env=variables, pass_fds=numbers)
 
     @property
