@@ -15,17 +15,20 @@ DATABASE ?= .build/demo/chat.sqlite
 FILTER ?=
 # How a release is built, wherever one is: `make run`, the packages, the benchmark.
 RELEASE_FLAGS ?= --static-swift-stdlib
+# For the fuzzer: seconds for each entry, and which.
+SECONDS_EACH ?= 3600
+ENTRIES ?=
 
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
-SCRIPTS = .ci/run Tests/Lint/layout Tests/Lint/comments Tests/Lint/traps Tests/Lint/test $(wildcard deploy/local/*) deploy/debian/pack $(wildcard deploy/debian/*.p*) $(wildcard Tests/*/run) Benchmarks/run
+SCRIPTS = $(shell grep -lsE '^\#!(/usr/bin/env bash|/bin/sh|/bin/bash)' .ci/* deploy/local/* deploy/debian/* Tests/Lint/* Tests/*/run Benchmarks/run Benchmarks/*/run)
 
-.PHONY: help run dev deb tarball test format lint sbom
+.PHONY: help run dev deb tarball test fuzz format lint sbom
 .DEFAULT_GOAL := help
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18 $(if $(wildcard Benchmarks/Package.swift),,| grep -v 'make bench')
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22 $(if $(wildcard Benchmarks/Package.swift),,| grep -v 'make bench')
 
 # Installs what is missing, builds, seeds demo data, starts both processes, prints the page's URL and a line to try.
 run: ## Build and run both processes on demo data; Ctrl-C stops them
@@ -69,6 +72,11 @@ bench: ## Build release, run the side-by-side benchmark, print a table
 	swift build -c release --package-path Benchmarks
 	Benchmarks/run
 endif
+
+# An hour for each entry: make fuzz SECONDS_EACH=60 ENTRIES="json sse" for less.
+fuzz: ## Fuzz the parsers with libFuzzer and the address sanitizer
+	@deploy/local/packages build
+	SECONDS_EACH=$(SECONDS_EACH) Tests/Fuzz/run $(ENTRIES)
 
 # The executables that were built last.
 sbom: ## Print the software bill of materials (CycloneDX) of the built executables

@@ -197,6 +197,15 @@ let package = Package(
                 "ToolServerCore", "MCPServer", "MCP", "JSON", "JSONConfiguration", "Observability", logging,
             ],
             path: "Tests/ConfirmingServer", swiftSettings: settings),
+        // Parsers with entries for the fuzzer. Empty in release builds.
+        .target(
+            name: "FuzzEntries",
+            dependencies: [
+                "JSON", "JSONSchema", "MCP", "MCPServer", "HTTPSyntax", "HTTPServer", "CurlTransport", "GatewayCore",
+                "Assistant", "Identity", "OAuthServer", "APIImport", crypto, nio("NIOCore"),
+            ],
+            path: "Tests/FuzzEntries", swiftSettings: settings),
+        .testTarget(name: "FuzzTests", dependencies: ["FuzzEntries", "TestSupport"], swiftSettings: settings),
         .executableTarget(
             name: "Microbenchmarks", dependencies: ["GatewayCore", "JSON", "MCP", nio("NIOCore")],
             path: "Benchmarks/Microbenchmarks", swiftSettings: settings),
@@ -258,3 +267,11 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx20
 )
+
+// `make fuzz` alone builds it: libFuzzer brings the main function.
+if Context.environment["FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "Fuzzer", dependencies: ["FuzzEntries"], path: "Tests/Fuzzer",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+}
