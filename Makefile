@@ -71,6 +71,13 @@ bench: ## Build release, run the side-by-side benchmark, print a table
 	swift build -c release --static-swift-stdlib --product Microbenchmarks
 	swift build -c release --package-path Benchmarks
 	Benchmarks/run
+
+.PHONY: bench-peers
+bench-peers: ## Measure MCP gateways beside one another, print a table
+	@deploy/local/packages bench
+	swift build -c release --static-swift-stdlib --product gateway
+	swift build -c release --package-path Benchmarks --product FixedUpstream
+	Benchmarks/peers/run
 endif
 
 # An hour for each entry: make fuzz SECONDS_EACH=60 ENTRIES="json sse" for less.

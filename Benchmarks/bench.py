@@ -86,6 +86,10 @@ def resident_bytes(pid, key="VmRSS"):
 class Proxy:
     """One proxy under test: how it is started, and where and what is posted to it."""
 
+    headers = {"Content-Type": "application/json", "Accept": "application/json", "Cookie": COOKIE}
+    # What of the answers counts as an error beside wrk's own, in Lua.
+    script = "function wrong() return 0 end\n"
+
     def __init__(self, name, command, port, path, body, environment=None, directory=None, admin=None):
         self.name, self.port, self.path, self.body, self.admin = name, port, path, body, admin
         self.log = tempfile.TemporaryFile()
@@ -103,9 +107,7 @@ class Proxy:
                 break
             try:
                 request = urllib.request.Request(
-                    f"http://127.0.0.1:{self.port}{self.path}", data=self.body.encode(),
-                    headers={"Content-Type": "application/json", "Cookie": COOKIE,
-                             "Accept": "application/json, text/event-stream"})
+                    f"http://127.0.0.1:{self.port}{self.path}", data=self.body.encode(), headers=self.headers)
                 with urllib.request.urlopen(request, timeout=5) as response:
                     answer = response.read().decode()
                 if "Urgent Migration Q2" in answer:
@@ -139,14 +141,14 @@ class Proxy:
         with open(script, "w") as lua:
             lua.write('wrk.method = "POST"\n')
             lua.write(f"wrk.body = {json.dumps(self.body)}\n")
-            lua.write('wrk.headers["Content-Type"] = "application/json"\n')
-            lua.write('wrk.headers["Accept"] = "application/json"\n')
-            lua.write(f'wrk.headers["Cookie"] = "{COOKIE}"\n')
+            for name, value in self.headers.items():
+                lua.write(f"wrk.headers[{json.dumps(name)}] = {json.dumps(value)}\n")
+            lua.write(self.script)
             lua.write('done = function(summary, latency, requests)\n'
                       '  io.write(string.format("RESULT %d %d %d %d %d\\n", summary.requests, summary.duration,'
                       ' latency:percentile(50), latency:percentile(99),'
                       ' summary.errors.status + summary.errors.connect + summary.errors.read'
-                      ' + summary.errors.write + summary.errors.timeout))\nend\n')
+                      ' + summary.errors.write + summary.errors.timeout + wrong()))\nend\n')
         before = cpu_seconds(self.process.pid)
         run = subprocess.run(
             ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", "-s", script,
