@@ -13,8 +13,6 @@ CONFIG ?= gateway.json
 DATABASE ?= .build/demo/chat.sqlite
 # For a part of the tests: make test FILTER=EndToEnd
 FILTER ?=
-# How a release is built, wherever one is: `make run`, the packages, the benchmark.
-RELEASE_FLAGS ?= --static-swift-stdlib
 # For the fuzzer: seconds for each entry, and which.
 SECONDS_EACH ?= 3600
 ENTRIES ?=
@@ -22,7 +20,7 @@ ENTRIES ?=
 export BIN LISTEN ADMIN TOOLS_PORT TOOLS_ADMIN CONFIG DATABASE
 
 SOURCES = Sources Tests Benchmarks/Sources Benchmarks/Microbenchmarks Package.swift Benchmarks/Package.swift
-SCRIPTS = $(shell grep -lsE '^\#!(/usr/bin/env bash|/bin/sh|/bin/bash)' .ci/* deploy/local/* deploy/debian/* Tests/Lint/* Tests/*/run Benchmarks/run Benchmarks/*/run)
+SCRIPTS = $(shell grep -lsE '^\#!(/usr/bin/env bash|/bin/sh|/bin/bash)' .ci/* deploy/build deploy/local/* deploy/debian/* Tests/Lint/* Tests/*/run Benchmarks/run Benchmarks/*/run)
 
 .PHONY: help run dev deb tarball test fuzz format lint sbom
 .DEFAULT_GOAL := help
@@ -67,15 +65,15 @@ ifneq ($(wildcard Benchmarks/Package.swift),)
 .PHONY: bench
 bench: ## Build release, run the side-by-side benchmark, print a table
 	@deploy/local/packages bench
-	swift build -c release --static-swift-stdlib --product gateway
-	swift build -c release --static-swift-stdlib --product Microbenchmarks
+	deploy/build --product gateway
+	deploy/build --product Microbenchmarks
 	swift build -c release --package-path Benchmarks
 	Benchmarks/run
 
 .PHONY: bench-peers
 bench-peers: ## Measure MCP gateways beside one another, print a table
 	@deploy/local/packages bench
-	swift build -c release --static-swift-stdlib --product gateway
+	deploy/build --product gateway
 	swift build -c release --package-path Benchmarks --product FixedUpstream
 	Benchmarks/peers/run
 endif
@@ -93,14 +91,14 @@ sbom: ## Print the software bill of materials (CycloneDX) of the built executabl
 deb: ## Build release, make the Debian packages
 ifeq ($(origin BIN),file)
 	@deploy/local/packages deb
-	@deploy/local/build release $(RELEASE_FLAGS)
+	@deploy/local/build release
 endif
 	@deploy/debian/pack deb
 
 tarball: ## Build release, make a tarball that runs from any directory
 ifeq ($(origin BIN),file)
 	@deploy/local/packages deb
-	@deploy/local/build release $(RELEASE_FLAGS)
+	@deploy/local/build release
 endif
 	@deploy/debian/pack tarball
 

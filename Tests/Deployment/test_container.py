@@ -37,10 +37,10 @@ def test_the_commit_reaches_the_compiler(tmp_path, commit, wanted):
     swift.chmod(0o755)
     for name in ("mkdir", "cp"):
         (tmp_path / name).symlink_to("/bin/true")
-    subprocess.run(["sh", "-ec", command], check=True, cwd=tmp_path, env={
+    subprocess.run(["sh", "-ec", command], check=True, cwd=ROOT, env={
         "PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "BUILD_COMMIT": commit})
     calls = (tmp_path / "log").read_text().splitlines()
-    assert calls == [" ".join([f"build -c release --product {name}", *wanted]) for name in ("gateway", "tool-server")]
+    assert calls == [" ".join([f"build -c release --static-swift-stdlib --product {name}", *wanted]) for name in ("gateway", "tool-server")]
     for service in ("gateway", "tool-server"):
         assert COMPOSE["services"][service]["build"]["args"] == {"BUILD_COMMIT": "${BUILD_COMMIT:-}"}
 

@@ -56,6 +56,7 @@ extension EndToEnd {
         /// A compiler that says what Swift's says; its first argument after `build` is not looked at.
         private static let compiler = """
             #!/bin/sh
+            echo "Computing $*"
             echo "Fetching https://github.com/apple/swift-nio"
             printf '[12/345] Compiling GatewayCore '; sleep 1.2; echo Gateway.swift
             [ -z "$FAIL" ] || { echo "Gateway.swift:3:5: error: it does not compile"; exit 1; }
@@ -70,7 +71,7 @@ extension EndToEnd {
             let settings = ["PATH": directory.url.path + ":" + path, "PROGRESS_INTERVAL": "0"]
             return try await ChildProcess.run(
                 .init(
-                    Checkout.path("deploy/local/build"), ["release", "--static-swift-stdlib"],
+                    Checkout.path("deploy/local/build"), ["release"],
                     environment: settings.merging(environment) { $1 }, directory: directory.url.path))
         }
 
@@ -83,6 +84,8 @@ extension EndToEnd {
             #expect(text.contains("dependencies, Fetching https://github.com/apple/swift-nio\n"), "\(text)")
             #expect(text.contains(": 12 of 345 steps, Compiling GatewayCore Gateway.swift\n"), "\(text)")
             #expect(text.contains("  done in "))
+            // As what is packed and what is measured.
+            #expect(text.contains("Computing build -c release --static-swift-stdlib --product gateway\n"), "\(text)")
         }
 
         @Test func aBuildThatFailsShowsItsErrors() async throws {
