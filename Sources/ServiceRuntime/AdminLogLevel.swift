@@ -1,5 +1,6 @@
 package import JSON
 package import Logging
+package import Observability
 
 /// `/loglevel` of an admin listener: GET tells the level in force, PUT with a level's name as the body changes it until
 /// the next reload or restart. Changes are logged at notice.
@@ -16,16 +17,12 @@ package struct AdminLogLevel: Sendable {
         package let allow: String?
     }
 
-    private let get: @Sendable () -> Logger.Level
-    private let set: @Sendable (Logger.Level) -> Void
+    private let log: LogOutput?
     private let logger: Logger
 
-    /// Reads and sets the level with two closures.
-    package init(
-        get: @escaping @Sendable () -> Logger.Level, set: @escaping @Sendable (Logger.Level) -> Void, logger: Logger
-    ) {
-        self.get = get
-        self.set = set
+    /// - Parameter log: Destination of the process's log, whose level it is; nil: there is none, and the level stays.
+    package init(_ log: LogOutput?, logger: Logger) {
+        self.log = log
         self.logger = logger
     }
 
@@ -33,25 +30,26 @@ package struct AdminLogLevel: Sendable {
     package func answer(_ method: String, body: String) -> Answer {
         switch method {
         case "GET", "HEAD":
-            return current
+            return answer
         case "PUT":
             let name = body.trimmed(of: [" ", "\t", "\r", "\n", "\""])
             guard let level = Logger.Level(rawValue: name) else {
                 let known = Logger.Level.allCases.map(\.rawValue).joined(separator: ", ")
                 return Answer(status: 400, body: ["error": .string("Expected one of \(known)")], allow: nil)
             }
-            let old = get()
-            set(level)
+            let old = current
+            log?.level = level
             logger.notice(
                 "log level changed",
                 metadata: ["log.level": "\(level.rawValue)", "log.level.before": "\(old.rawValue)"])
-            return current
+            return answer
         default:
             return Answer(status: 405, body: ["error": "Method not allowed"], allow: "GET, HEAD, PUT")
         }
     }
 
-    private var current: Answer { Answer(status: 200, body: ["level": .string(get().rawValue)], allow: nil) }
+    private var current: Logger.Level { log?.level ?? .info }
+    private var answer: Answer { Answer(status: 200, body: ["level": .string(current.rawValue)], allow: nil) }
 }
 
 extension String {

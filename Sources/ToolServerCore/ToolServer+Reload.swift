@@ -21,8 +21,8 @@ extension ToolServer {
             logger.error("reload failed", metadata: ["problem": "\(error)"])
             return false
         }
-        for secret in new.ai?.secrets ?? [] { process.redact(secret) }
-        process.setLogLevel(new.logLevel)
+        for secret in new.ai?.secrets ?? [] { process.log?.redact(secret) }
+        process.log?.level = new.logLevel
         server.replaceRules(new.access.tools, documents: store, registry: search)
         replaceAnswers?(new.ai)
         if let verificationKeys {

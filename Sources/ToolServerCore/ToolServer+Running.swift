@@ -40,7 +40,8 @@ extension ToolServer {
                 let connections = DescriptorLimit.raise(
                     connections: configuration.limits.maxConnections, others: 1024,
                     key: "toolServer.limits.maxConnections", logger: logger)
-                let service = httpService(group: group, sockets: process.sockets.main, connections: connections)
+                let service = httpService(
+                    group: group, sockets: process.sockets.main, connections: connections, log: process.log)
                 do {
                     try await service.http.start()
                 } catch {
@@ -80,6 +81,7 @@ extension ToolServer {
         }
         metrics.registry.addProcessMetrics()
         metrics.registry.addBuildInfo("tool_server", process.build)
+        metrics.registry.addLogMetrics(process.log, prefix: "tool_server")
         metrics.reloads.inForce()
         let loops = LoopWatch(group: group, lag: metrics.loopLag.with())
         loops.start()
@@ -177,8 +179,9 @@ extension ToolServer {
     ///   - sockets: Inherited sockets, used instead of the configured address; empty: there are none.
     ///   - connections: Largest number of connections, in place of the configured one where the descriptor limit is
     ///     lower.
+    ///   - log: Destination of the access log; nil: there is none.
     func httpService(
-        group: any EventLoopGroup, sockets: [HTTPListenAddress] = [], connections: Int? = nil
+        group: any EventLoopGroup, sockets: [HTTPListenAddress] = [], connections: Int? = nil, log: LogOutput? = nil
     ) -> HTTPService {
         var http = HTTPServerConfiguration(
             addresses: sockets.isEmpty ? [.hostPort(configuration.host, configuration.port)] : sockets)
@@ -217,8 +220,11 @@ extension ToolServer {
             metrics: metrics, logger: logger)
         let metrics = metrics
         let bodyLimit = configuration.limits.maxBody
-        let server = HTTPServer(configuration: http, group: group, logger: logger) { _ in
-            ObservedRequestHandler(bodyLimit: bodyLimit, site: site, metrics: metrics, logger: logger) {
+        let accessLogs = AccessLogs(log, group)
+        let server = HTTPServer(configuration: http, group: group, logger: logger) { eventLoop in
+            ObservedRequestHandler(
+                bodyLimit: bodyLimit, site: site, metrics: metrics, accessLog: accessLogs.log(of: eventLoop)
+            ) {
                 await routes.respond($0, $1, requestID: $2)
             }
         }
@@ -254,7 +260,7 @@ extension ToolServer {
         let readiness = Readiness(store: store, external: external, state: state, logger: logger)
         let endpoints = AdminEndpoints(
             name: Self.implementation.name, build: process.build, metrics: metrics.registry,
-            logLevel: AdminLogLevel(get: process.logLevel, set: process.setLogLevel, logger: logger), site: { site },
+            logLevel: AdminLogLevel(process.log, logger: logger), site: { site },
             readiness: { await readiness.document() })
         let server = HTTPServer(configuration: http, group: group, logger: logger) { _ in endpoints.handler() }
         return HTTPService(http: server, limit: .seconds(1))

@@ -1,5 +1,5 @@
 package import HTTPServer
-package import Logging
+package import Observability
 package import ServiceRuntime
 
 /// Dependencies of a tool-server on its process; the defaults fit tests.
@@ -10,12 +10,8 @@ package struct ToolServerProcess: Sendable {
     package var notifier: SystemdNotifier
     /// Reads the configuration again, for a reload; nil: SIGHUP changes nothing.
     package var load: (@Sendable () throws -> ToolServerConfiguration)?
-    /// Returns the log level in force.
-    package var logLevel: @Sendable () -> Logger.Level
-    /// Sets the log level.
-    package var setLogLevel: @Sendable (Logger.Level) -> Void
-    /// Registers a secret for redaction in the log.
-    package var redact: @Sendable (String) -> Void
+    /// Destination of the process's log; nil: there is no access log, and no level to set.
+    package var log: LogOutput?
     /// Version and commit of the executable.
     package var build: BuildVersion
 
@@ -23,16 +19,12 @@ package struct ToolServerProcess: Sendable {
     package init(
         sockets: InheritedSockets = InheritedSockets(), notifier: SystemdNotifier = SystemdNotifier(environment: [:]),
         load: (@Sendable () throws -> ToolServerConfiguration)? = nil,
-        logLevel: @escaping @Sendable () -> Logger.Level = { .info },
-        setLogLevel: @escaping @Sendable (Logger.Level) -> Void = { _ in },
-        redact: @escaping @Sendable (String) -> Void = { _ in }, build: BuildVersion = BuildVersion()
+        log: LogOutput? = nil, build: BuildVersion = BuildVersion()
     ) {
         self.sockets = sockets
         self.notifier = notifier
         self.load = load
-        self.logLevel = logLevel
-        self.setLogLevel = setLogLevel
-        self.redact = redact
+        self.log = log
         self.build = build
     }
 }

@@ -21,6 +21,7 @@ struct GatewayCommand: AsyncParsableCommand {
 
     /// Failures are one line on standard error and exit code 1; wrong usage is exit code 2.
     static func main() async {
+        StandardDescriptors.complete()
         do {
             var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {

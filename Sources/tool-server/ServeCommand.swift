@@ -56,7 +56,6 @@ struct ServeCommand: AsyncParsableCommand {
         try await settings.build(configuration, logger: logger, waiting: true).run(
             ToolServerProcess(
                 sockets: InheritedSockets(sockets), notifier: notifier, load: { try settings.load(values) },
-                logLevel: { output.level }, setLogLevel: { output.level = $0 }, redact: { output.redact($0) },
-                build: ToolServerCommand.build))
+                log: output, build: ToolServerCommand.build))
     }
 }

@@ -25,6 +25,7 @@ struct ToolServerCommand: AsyncParsableCommand {
     static let build = BuildVersion(commit: String(cString: build_commit()))
 
     static func main() async {
+        StandardDescriptors.complete()
         do {
             var command = try parseAsRoot()
             if var command = command as? any AsyncParsableCommand {
@@ -133,7 +134,7 @@ struct Complaint: Error, CustomStringConvertible {
 /// Logging of the process: JSON lines on standard error.
 enum ProcessLog {
     static func start(_ configuration: ToolServerConfiguration) -> (logger: Logger, output: LogOutput) {
-        let output = LogOutput(level: configuration.logLevel)
+        let output = LogOutput.standardError(level: configuration.logLevel)
         for secret in configuration.ai?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.tracing?.secrets ?? [] { output.redact(secret) }
         for secret in configuration.django.secrets { output.redact(secret) }

@@ -16,12 +16,12 @@ enum ConfirmingServer {
         let configuration = try ToolServerConfiguration(
             document: .object([:]), environment: environment,
             overrides: ["transport": "http", "port": 0, "database": ":memory:"])
-        let output = LogOutput(level: .info)
+        let output = LogOutput.standardError(level: .info)
         LoggingSystem.bootstrap { JSONLogHandler(label: $0, output: output) }
         let toolServer = try buildToolServer(
             configuration: configuration, logger: Logger(label: "confirming-server"))
         try toolServer.server.register(tool: NoteTool(file: environment["NOTES"] ?? "/dev/null"))
-        try await toolServer.run()
+        try await toolServer.run(ToolServerProcess(log: output))
     }
 }
 

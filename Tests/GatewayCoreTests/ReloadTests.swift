@@ -176,6 +176,7 @@ import Testing
         #expect(try await test.chat(#"{"message":"x"}"#).status == 200)
         #expect(try await test.chat("{\"message\":\"\(String(repeating: "x", count: 2000))\"}").status == 413)
         await test.stop()
+        output.flush()
         try log.fileHandleForWriting.close()
         let lines = try (try log.fileHandleForReading.readToEnd() ?? Data()).split(separator: 10)
             .map { try JSONValue(parsing: Array($0)) }.filter { $0["message"] == "change needs a restart" }

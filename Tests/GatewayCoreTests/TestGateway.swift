@@ -29,12 +29,7 @@ struct TestGateway: Sendable {
         let gateway = try await buildGateway(
             try load(),
             dependencies: GatewayDependencies(
-                makeLogger: { label in
-                    Logger(label: label) { label in
-                        output.map { JSONLogHandler(label: label, output: $0) as any LogHandler }
-                            ?? SwiftLogNoOpLogHandler()
-                    }
-                }, metrics: metrics, load: load))
+                log: output, metrics: metrics, load: load))
         let addresses = try await gateway.start()
         return TestGateway(
             gateway: gateway, port: addresses.main.first?.port ?? 0, adminPort: addresses.admin.first?.port ?? 0,

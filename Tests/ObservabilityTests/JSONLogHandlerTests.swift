@@ -10,7 +10,8 @@ import Testing
     private func lines(level: Logger.Level = .info, _ body: (Logger, LogOutput) -> Void) throws -> [JSONValue] {
         let pipe = Pipe()
         let output = LogOutput(fileDescriptor: pipe.fileHandleForWriting.fileDescriptor, level: level)
-        body(Logger(label: "test") { JSONLogHandler(label: $0, output: output) }, output)
+        body(output.logger("test"), output)
+        output.flush()
         try pipe.fileHandleForWriting.close()
         let text = try #require(try pipe.fileHandleForReading.readToEnd())
         return try text.split(separator: 10).map { try JSONValue(parsing: Array($0)) }

@@ -1,6 +1,5 @@
 import HTTPServer
 import HTTPSyntax
-import Logging
 import MCP
 import MCPClient
 import NIOCore
@@ -19,7 +18,7 @@ class GatewayExchange {
     let facts: RequestFacts
     private(set) var label: GatewayErrorLabel?
     /// Details of the error for the log; never sent to the client.
-    private var errorDetail: String?
+    private(set) var errorDetail: String?
     /// Record of the upstream's part, once an upstream has been asked.
     var upstream: UpstreamRecord?
     /// Kind of the upstream that serves the request, where it may be one of several.
@@ -208,7 +207,7 @@ class GatewayExchange {
         release()
         measure(summary)
         if let trace, trace.isSampled { worker.tracer?.record(self, trace, summary) }
-        if settings.accessLog { log(summary) }
+        if settings.accessLog { worker.accessLog?.write { line in write(summary, to: &line) } }
     }
 
     private func measure(_ summary: HTTPExchangeSummary) {
@@ -238,47 +237,6 @@ class GatewayExchange {
         if let replays = upstream?.replays, replays > 0, let name = upstream?.name {
             worker.metrics.replays.with(name).increment(by: UInt64(replays))
         }
-    }
-
-    private func log(_ summary: HTTPExchangeSummary) {
-        var metadata: Logger.Metadata = [
-            "http.method": "\(exchange.head.method.rawValue.prefix(32))", "http.path": "\(exchange.path.prefix(256))",
-            "http.status": .stringConvertible(summary.status), "http.request_id": .string(facts.requestID),
-            "http.request_bytes": .stringConvertible(summary.requestBytes),
-            "http.response_bytes": .stringConvertible(summary.responseBytes),
-            "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route),
-        ]
-        if let address = clientAddress { metadata["client.address"] = .string("\(address)") }
-        if let type {
-            metadata["type"] = .string(type.name)
-            metadata["tool"] = .string(type.tool)
-        }
-        if let side { metadata["chat.route"] = .string(side.rawValue) }
-        if let label { metadata["error.label"] = .string(label.rawValue) }
-        if let errorDetail { metadata["error.detail"] = .string(String(errorDetail.prefix(256))) }
-        if let trace {
-            metadata["trace.id"] = .string(trace.traceID)
-            metadata["span.id"] = .string(trace.spanIDText)
-        } else if let traceparent = facts.traceparent, let trace = TraceContext(traceparent: traceparent) {
-            metadata["trace.id"] = .string(trace.traceID)
-        }
-        if let upstream {
-            metadata["upstream"] = .string(upstream.name)
-            if let era = upstream.era { metadata["upstream.era"] = .string(era == .modern ? "modern" : "legacy") }
-            if let reused = upstream.sessionReused { metadata["session.reused"] = .stringConvertible(reused) }
-            metadata["upstream.replays"] = .stringConvertible(upstream.replays)
-            if let timings = upstream.timings {
-                for (key, phase) in [
-                    ("queue.ms", timings.queue), ("session.ms", timings.session), ("connect.ms", timings.connect),
-                    ("first_byte.ms", timings.firstByte), ("upstream.ms", timings.upstream),
-                ] {
-                    metadata[key] = .stringConvertible(phase.milliseconds)
-                }
-            } else if let duration = upstream.duration {
-                metadata["upstream.ms"] = .stringConvertible(duration.milliseconds)
-            }
-        }
-        worker.accessLogger.info("request", metadata: metadata)
     }
 }
 

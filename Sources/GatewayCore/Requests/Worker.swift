@@ -1,6 +1,7 @@
 import CurlTransport
 import Logging
 import NIOCore
+import Observability
 import ServiceRuntime
 
 /// State that all requests of one event loop share: the loop, its transport, the instruments and the counters. A
@@ -10,7 +11,8 @@ final class Worker {
     let engine: CurlEngine
     let metrics: GatewayMetrics
     let logger: Logger
-    let accessLogger: Logger
+    /// Access log of this event loop; nil where the process logs nothing.
+    let accessLog: AccessLog?
     /// Exporter of spans; nil while tracing is off.
     let tracer: SpanExporter?
     /// Partitions of callers seen recently.
@@ -24,13 +26,13 @@ final class Worker {
 
     init(
         eventLoop: any EventLoop, engine: CurlEngine, metrics: GatewayMetrics, tracer: SpanExporter?, logger: Logger,
-        accessLogger: Logger
+        accessLog: AccessLog?
     ) {
         self.eventLoop = eventLoop
         self.engine = engine
         self.metrics = metrics
         self.tracer = tracer
         self.logger = logger
-        self.accessLogger = accessLogger
+        self.accessLog = accessLog
     }
 }

@@ -11,6 +11,7 @@ extension Gateway {
         let main = main
         registry.addProcessMetrics()
         registry.addBuildInfo("gateway", dependencies.build)
+        registry.addLogMetrics(dependencies.log, prefix: "gateway")
         registry.sampled("gateway_connections", help: "Open connections of clients.") {
             [MetricSample(Double(main.statistics.connections))]
         }

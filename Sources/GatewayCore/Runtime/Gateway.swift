@@ -3,6 +3,7 @@ import HTTPServer
 import Logging
 package import NIOCore
 import NIOPosix
+import Observability
 import ServiceRuntime
 import Synchronization
 
@@ -11,12 +12,12 @@ import Synchronization
 package func buildGateway(
     _ configuration: GatewayConfiguration, dependencies: GatewayDependencies
 ) async throws -> Gateway {
-    let logger = dependencies.makeLogger("gateway")
+    let logger = dependencies.logger("gateway")
     let metrics = GatewayMetrics(dependencies.metrics)
     let status = GatewayStatus()
     let snapshot = GatewaySnapshot(
         configuration, version: 1, listeners: GatewayListeners(configuration, dependencies.sockets), previous: nil,
-        metrics: metrics, logger: dependencies.makeLogger("gateway.mcp"), redact: dependencies.redact)
+        metrics: metrics, logger: dependencies.logger("gateway.mcp"), redact: dependencies.redact)
     let tracer = configuration.tracing.map {
         SpanExporter(
             $0, name: GatewayVersion.name, prefix: "gateway", build: dependencies.build, metrics: dependencies.metrics,
@@ -29,13 +30,13 @@ package func buildGateway(
         let engine = CurlEngine(
             label: "curl-\(index)",
             configuration: CurlEngineConfiguration(maxConnectionsPerHost: configuration.limits.upstreamConnections),
-            eventLoop: eventLoop, logger: dependencies.makeLogger("gateway.curl"))
+            eventLoop: eventLoop, logger: dependencies.logger("gateway.curl"))
         engines.append(engine)
-        let accessLogger = dependencies.makeLogger("gateway.access")
+        let accessLog = dependencies.log.map { AccessLog(label: "gateway.access", output: $0) }
         let handler = try await eventLoop.submit {
             let worker = Worker(
                 eventLoop: eventLoop, engine: engine, metrics: metrics, tracer: tracer, logger: logger,
-                accessLogger: accessLogger)
+                accessLog: accessLog)
             return NIOLoopBound(GatewayHandler(worker, snapshot), eventLoop: eventLoop)
         }.get()
         workers.append((eventLoop, handler))
@@ -102,8 +103,7 @@ package final class Gateway: Sendable {
         } else {
             let endpoints = AdminEndpoints(
                 name: GatewayVersion.name, build: dependencies.build, metrics: metrics.registry,
-                logLevel: AdminLogLevel(
-                    get: dependencies.logLevel, set: dependencies.setLogLevel, logger: logger),
+                logLevel: AdminLogLevel(dependencies.log, logger: logger),
                 site: { adminSite.current }, readiness: { status.readiness },
                 further: { [history] in history.answer($0) ?? PageFiles.statusPage($0) })
             var server = HTTPServerConfiguration(addresses: snapshot.listeners.admin, name: "admin")
@@ -129,7 +129,7 @@ package final class Gateway: Sendable {
     /// - Throws: `HTTPListenError` when an address cannot be bound; then none of them is left listening.
     package func start() async throws -> GatewayAddresses {
         let snapshot = snapshot
-        dependencies.setLogLevel(snapshot.configuration.logLevel)
+        dependencies.log?.level = snapshot.configuration.logLevel
         status.configured(version: snapshot.version, upstreams: snapshot.configuration.upstreams.map(\.name), kept: [])
         metrics.configurationVersion.with().set(Double(snapshot.version))
         metrics.reloads.inForce()
@@ -179,12 +179,12 @@ package final class Gateway: Sendable {
             configuration.workers = old.configuration.workers
             state.snapshot = GatewaySnapshot(
                 configuration, version: old.version + 1, listeners: old.listeners, previous: old, metrics: metrics,
-                logger: dependencies.makeLogger("gateway.mcp"), redact: dependencies.redact)
+                logger: dependencies.logger("gateway.mcp"), redact: dependencies.redact)
             return (old, state.snapshot)
         }
         guard let (old, new) = change else { return false }
         warnOfFixedSettings(old.configuration, configuration)
-        dependencies.setLogLevel(new.configuration.logLevel)
+        dependencies.log?.level = new.configuration.logLevel
         adminSite.replace(with: new.adminSite)
         let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0 === upstream } }.map(\.name)
         status.configured(
@@ -256,7 +256,7 @@ package final class Gateway: Sendable {
             return same
                 ?? MCPEndpointService(
                     endpoint, upstreams: snapshot.upstreams, workers: workers, keys: configuration.sessionKeys,
-                    logger: dependencies.makeLogger("gateway.mcp"))
+                    logger: dependencies.logger("gateway.mcp"))
         }
         state.withLock { $0.endpoints = endpoints }
         for handler in workers.all {

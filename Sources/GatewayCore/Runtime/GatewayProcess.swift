@@ -20,7 +20,7 @@ package enum GatewayProcess {
         sockets.claim()
         let notifier = SystemdNotifier()
         notifier.claim()
-        let output = LogOutput(level: configuration.logLevel)
+        let output = LogOutput.standardError(level: configuration.logLevel)
         for secret in configuration.secrets { output.redact(secret.value) }
         // Installed before anything is served, so that no signal finds the process half-started.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
@@ -30,22 +30,17 @@ package enum GatewayProcess {
         let connections = DescriptorLimit.raise(
             connections: limits.connections, others: limits.concurrentRequests + limits.uploads + 512,
             key: "limits.connections",
-            logger: Logger(label: "gateway") { JSONLogHandler(label: $0, output: output) })
+            logger: output.logger("gateway"))
         let gateway = try await buildGateway(
             configuration,
             dependencies: GatewayDependencies(
-                makeLogger: { label in Logger(label: label) { JSONLogHandler(label: $0, output: output) } },
-                load: file.load, sockets: InheritedSockets(sockets), logLevel: { output.level },
-                setLogLevel: { output.level = $0 }, build: build, redact: { output.redact($0) },
+                log: output, load: file.load, sockets: InheritedSockets(sockets), build: build,
                 connections: connections))
         _ = try await gateway.start()
         notifier.send(.ready)
-        let watchdog = Watchdog(
-            notifier: notifier,
-            logger: Logger(label: "gateway") {
-                JSONLogHandler(label: $0, output: output)
-            }
-        ) { gateway.isAnswering(within: $0) }
+        let watchdog = Watchdog(notifier: notifier, logger: output.logger("gateway")) {
+            gateway.isAnswering(within: $0)
+        }
         let watching = Task { await watchdog.run() }
         let (stop, stopping) = AsyncStream<Void>.makeStream()
         let watcher = Task { await watch(signals, gateway, notifier, stopping) }

@@ -1,8 +1,6 @@
 import HTTPServer
 import HTTPSyntax
-import JSON
 import JSONConfiguration
-import Logging
 import NIOCore
 import NIOHTTP1
 import Observability
@@ -14,17 +12,18 @@ final class ObservedRequestHandler: HTTPRequestHandler {
     private let bodyLimit: Int
     private let site: SiteRule
     private let metrics: ToolServerMetrics
-    private let logger: Logger
+    private let accessLog: AccessLog?
     private let respond: Respond
 
     /// - Parameter site: Rule for accepting `Host` and `Origin` of every request.
     init(
-        bodyLimit: Int, site: SiteRule, metrics: ToolServerMetrics, logger: Logger, respond: @escaping Respond
+        bodyLimit: Int, site: SiteRule, metrics: ToolServerMetrics, accessLog: AccessLog?,
+        respond: @escaping Respond
     ) {
         self.bodyLimit = bodyLimit
         self.site = site
         self.metrics = metrics
-        self.logger = logger
+        self.accessLog = accessLog
         self.respond = respond
     }
 
@@ -44,7 +43,7 @@ final class ObservedRequestHandler: HTTPRequestHandler {
         _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
     ) -> AsyncHTTPHandler {
         let metrics = metrics
-        let logger = logger
+        let accessLog = accessLog
         let site = site
         return AsyncHTTPHandler(
             bodyLimit: bodyLimit, failureHeaders: ["X-Request-Id": requestID], site: { site },
@@ -53,33 +52,42 @@ final class ObservedRequestHandler: HTTPRequestHandler {
                 let route = Route(path: path)
                 metrics.requests.with(route.label, String(summary.status)).increment()
                 metrics.requestDuration.with(route.label).observe(summary.duration)
-                // The keys are those of the gateway's access log.
-                var metadata: Logger.Metadata = [
-                    "http.request_id": .string(requestID),
-                    "http.method": .string(String(head.method.rawValue.prefix(32))),
-                    "http.path": .string(String(path).printable), "http.status": .stringConvertible(summary.status),
-                    "http.request_bytes": .stringConvertible(summary.requestBytes),
-                    "http.response_bytes": .stringConvertible(summary.responseBytes),
-                    "duration_ms": .stringConvertible(summary.duration.milliseconds), "route": .string(route.label),
-                ]
-                if let address = address?.ipAddress { metadata["client.address"] = .string(address) }
-                if let traceparent = head.headers.first(name: "traceparent"),
-                    let trace = TraceContext(traceparent: traceparent)
-                {
-                    metadata["trace.id"] = .string(trace.traceID)
-                }
-                if summary.status == 403, site.refusal(of: head, from: address) != nil {
-                    metadata["error.label"] = "forbidden_origin"
-                }
                 // A gateway lists the tools every few seconds as a health check. The server has compared the header
                 // with the body, so that no other method is hidden behind it.
                 let isProbe = summary.status == 200 && head.headers["Mcp-Method"] == ["tools/list"]
-                logger.log(level: isProbe ? .debug : .info, "request", metadata: metadata)
+                // The keys are those of the gateway's access log.
+                accessLog?.write(level: isProbe ? .debug : .info) { line in
+                    if let address = address?.ipAddress { line.add("client.address", address) }
+                    line.add("duration_ms", milliseconds: summary.duration)
+                    if summary.status == 403, site.refusal(of: head, from: address) != nil {
+                        line.add("error.label", "forbidden_origin")
+                    }
+                    line.add(
+                        method: head.method.rawValue, path: path, requestBytes: summary.requestBytes,
+                        requestID: requestID, responseBytes: summary.responseBytes, status: summary.status)
+                    line.add("route", route.label)
+                    if let trace = head.headers.first(name: "traceparent").flatMap({ TraceContext(traceparent: $0) }) {
+                        line.add("trace.id", hexadecimal: trace.traceHigh, trace.traceLow)
+                    }
+                }
             }, respond)
     }
 }
 
-extension Duration {
-    /// Milliseconds with three decimal places.
-    fileprivate var milliseconds: Double { (self / .microseconds(1)).rounded() / 1000 }
+/// Access logs of a group's event loops.
+struct AccessLogs {
+    private let byLoop: [ObjectIdentifier: AccessLog]
+
+    /// - Parameter output: Destination of their lines; nil: there are no access logs.
+    init(_ output: LogOutput?, _ group: any EventLoopGroup) {
+        guard let output else {
+            byLoop = [:]
+            return
+        }
+        let logs = group.makeIterator().map { (ObjectIdentifier($0), AccessLog(label: "tool-server", output: output)) }
+        byLoop = Dictionary(logs) { first, _ in first }
+    }
+
+    /// Returns the access log of a loop of the group.
+    func log(of eventLoop: any EventLoop) -> AccessLog? { byLoop[ObjectIdentifier(eventLoop)] }
 }

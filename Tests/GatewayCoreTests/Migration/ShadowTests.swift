@@ -182,6 +182,7 @@ import Testing
         for _ in 0..<total { #expect(try await test.chat(payload).text.contains("old secret")) }
         #expect(await eventually { test.metrics.exposition().contains(result("differ") + " \(total)\n") })
         await test.stop()
+        output.flush()
         try log.fileHandleForWriting.close()
         let text = String(decoding: try log.fileHandleForReading.readToEnd() ?? Data(), as: UTF8.self)
         let lines = text.split(separator: "\n").filter { $0.contains("shadow differs") }
