@@ -7,8 +7,8 @@ package import JSON
 /// `contains`, `minContains`, `maxContains`, `minItems`, `maxItems`, `uniqueItems`, `minimum`, `maximum`,
 /// `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`, `pattern`, `allOf`, `anyOf`, `oneOf`,
 /// `not`, `if`/`then`/`else`, `$ref`, `$dynamicRef` (as `$ref`), `$anchor`, `$id` inside the document; and of draft 7
-/// `definitions`, `dependencies`, and `items` as an array with `additionalItems`. `format` and everything unknown are
-/// annotations.
+/// `definitions`, `dependencies`, and `items` as an array with `additionalItems`. `format` is an annotation, but for the
+/// formats `date` and `date-time` of a schema that is compiled to assert them; everything unknown is one.
 ///
 /// Bounds: one `JSONSchemaBudget` of steps and bytes for reading a schema with its patterns, and one for checking a
 /// value; 20,000 subschemas, 512 levels of evaluation, 20 reported violations. A schema beyond its budget does not
@@ -29,20 +29,24 @@ package struct JSONSchema: Sendable {
 
     /// Compiles a whole document.
     ///
+    /// - Parameter assertsDates: Whether strings must have the form that `format` names, `date` or `date-time` (RFC 3339);
+    ///   false, as the specification has it, for schemas of other servers.
     /// - Throws: `JSONSchemaError` for a schema that is not valid, refers outside itself, or is beyond the budget.
-    package init(_ schema: JSONValue) throws(JSONSchemaError) {
+    package init(_ schema: JSONValue, assertsDates: Bool = false) throws(JSONSchemaError) {
         var budget = JSONSchemaBudget.compilation
-        try self.init(schema, budget: &budget)
+        try self.init(schema, assertsDates: assertsDates, budget: &budget)
     }
 
     /// Compiles one of many schemas that have a budget in common. Each takes at most `JSONSchemaBudget.compilation`.
     ///
     /// - Throws: `JSONSchemaError`, also when the budget in common is spent.
-    package init(_ schema: JSONValue, sharing budget: inout JSONSchemaBudget) throws(JSONSchemaError) {
+    package init(
+        _ schema: JSONValue, assertsDates: Bool = false, sharing budget: inout JSONSchemaBudget
+    ) throws(JSONSchemaError) {
         let granted = budget.share(atMost: .compilation)
         var share = granted
         defer { budget.settle(share, of: granted) }
-        try self.init(schema, budget: &share)
+        try self.init(schema, assertsDates: assertsDates, budget: &share)
     }
 
     /// Compiles the schema at a JSON pointer of `document`, with the whole document to refer to.
@@ -55,9 +59,9 @@ package struct JSONSchema: Sendable {
     }
 
     private init(
-        _ document: JSONValue, at pointer: String = "#", budget: inout JSONSchemaBudget
+        _ document: JSONValue, at pointer: String = "#", assertsDates: Bool = false, budget: inout JSONSchemaBudget
     ) throws(JSONSchemaError) {
-        var compiler = try JSONSchemaCompiler(root: document, budget: budget)
+        var compiler = try JSONSchemaCompiler(root: document, assertsDates: assertsDates, budget: budget)
         defer { budget = compiler.budget }
         try compiler.compile(startingAt: pointer)
         source = document

@@ -17,6 +17,7 @@ enum JSONSchemaAssertion: Sendable {
     case minLength(Int)
     case maxLength(Int)
     case pattern(JSONSchemaPattern)
+    case format(JSONSchemaDateFormat)
 
     case items(prefix: [Int], rest: Int?)
     case contains(Int, minimum: Int, maximum: Int?)

@@ -11,12 +11,14 @@ struct JSONSchemaCompiler {
     private(set) var unchecked: [String] = []
     private(set) var budget: JSONSchemaBudget
 
+    private let assertsDates: Bool
     private var pending: [(node: Int, place: Int)] = []
     /// Place → node.
     private var compiled: [Int: Int] = [:]
     private var places: JSONSchemaPlaces
 
-    init(root: JSONValue, budget: JSONSchemaBudget) throws(JSONSchemaError) {
+    init(root: JSONValue, assertsDates: Bool = false, budget: JSONSchemaBudget) throws(JSONSchemaError) {
+        self.assertsDates = assertsDates
         self.budget = budget
         places = try JSONSchemaPlaces(root, &self.budget)
     }
@@ -116,6 +118,9 @@ struct JSONSchemaCompiler {
         if let count = try keywords.count("maxLength") { list.append(.maxLength(count)) }
         if let text = try keywords.string("pattern"), let pattern = try pattern(text, keywords, "pattern") {
             list.append(.pattern(pattern))
+        }
+        if assertsDates, let format = keywords.object["format"]?.string.flatMap(JSONSchemaDateFormat.init) {
+            list.append(.format(format))
         }
     }
 

@@ -212,6 +212,9 @@ struct JSONSchemaEvaluation {
             guard !matches(pattern, string), !gaveUp else { return }
             let source = JSONSchemaText.cut(pattern.source)
             fail("pattern", "expected text that matches \(source), found \(Self.brief(.string(string)))")
+        case .format(let format):
+            guard !format.matches(string) else { return }
+            fail("format", "expected \(format.expectation), found \(Self.brief(.string(string)))")
         default:
             return
         }

@@ -71,10 +71,11 @@ package struct ToolCatalog: Sendable {
     /// - Parameters:
     ///   - tools: As listed. Of a name that comes twice the first counts.
     ///   - warnings: About the list as a whole.
+    ///   - assertsDates: Whether the formats `date` and `date-time` of the input schemas are checked, as for tools of our own.
     ///   - budget: The work that all input schemas may cause; those that come later are not compiled.
     package init(
         tools: [ToolDefinition], era: MCPEra, lifetime: Duration? = nil, warnings: [Warning] = [],
-        budget: JSONSchemaBudget = .catalog
+        assertsDates: Bool = false, budget: JSONSchemaBudget = .catalog
     ) {
         var budget = budget
         var entries: [Entry] = []
@@ -92,7 +93,7 @@ package struct ToolCatalog: Sendable {
             }
             var schema: JSONSchema?
             do throws(JSONSchemaError) {
-                schema = try JSONSchema(tool.inputSchema, sharing: &budget)
+                schema = try JSONSchema(tool.inputSchema, assertsDates: assertsDates, sharing: &budget)
             } catch {
                 warnings.append(Warning(.unchecked, tool: tool.name, reason: error.description))
             }

@@ -128,7 +128,8 @@ package final class MCPServer: Sendable {
         let registered: RegisteredTool
         do {
             registered = RegisteredTool(
-                tool: tool, definition: definition, input: try JSONSchema(definition.inputSchema),
+                tool: tool, definition: definition,
+                input: try JSONSchema(definition.inputSchema, assertsDates: true),
                 output: try definition.outputSchema.map { try JSONSchema($0) },
                 mirror: try ToolHeaderParameters(inputSchema: definition.inputSchema), access: access)
         } catch {
