@@ -56,6 +56,31 @@ extension ConfigurationReader {
             json: { $0.int.flatMap(within) }) ?? value
     }
 
+    /// A whole number within a range that may be absent.
+    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    package func optionalInteger(
+        _ key: String, in range: ClosedRange<Int>, _ documentation: String, example: Int, environment: String? = nil
+    ) -> Int? {
+        let schema: JSONObject = [
+            "type": "integer", "minimum": .number(range.lowerBound), "maximum": .number(range.upperBound),
+            "examples": [.number(example)],
+        ]
+        describe(key, schema, documentation, environment)
+        let within = { (number: Int) in range.contains(number) ? number : nil }
+        return read(
+            key, environment, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
+            text: { Int($0).flatMap(within) }, json: { $0.int.flatMap(within) })
+    }
+
+    /// A number, as it is written, that may be absent.
+    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    package func optionalNumber(
+        _ key: String, _ documentation: String, example: JSONNumber, environment: String? = nil
+    ) -> JSONNumber? {
+        describe(key, ["type": "number", "examples": [.number(example)]], documentation, environment)
+        return read(key, environment, expected: "a number", text: { JSONNumber($0) }, json: \.number)
+    }
+
     /// A number within a range.
     package func number(
         _ key: String, default value: Double, in range: ClosedRange<Double>, _ documentation: String,
@@ -137,6 +162,25 @@ extension ConfigurationReader {
         return read(
             key, environment, expected: expected, text: { Choice(rawValue: $0) },
             json: { $0.string.flatMap { Choice(rawValue: $0) } }) ?? value
+    }
+
+    /// One of an enumeration's names; nil where the key is absent.
+    package func optionalChoice<Choice: RawRepresentable & CaseIterable>(
+        _ key: String, _ documentation: String, environment: String? = nil
+    ) -> Choice? where Choice.RawValue == String {
+        let names = Choice.allCases.map(\.rawValue)
+        describe(key, ["type": "string", "enum": .array(names.map { .string($0) })], documentation, environment)
+        let expected = "one of " + names.map { "\"\($0)\"" }.joined(separator: ", ")
+        return read(
+            key, environment, expected: expected, text: { Choice(rawValue: $0) },
+            json: { $0.string.flatMap { Choice(rawValue: $0) } })
+    }
+
+    /// A list of values of any kind; nil where the key is absent. No environment variable stands for it.
+    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    package func values(_ key: String, _ documentation: String, example: [JSONValue]) -> [JSONValue]? {
+        describe(key, ["type": "array", "examples": [.array(example)]], documentation, "")
+        return read(key, "", expected: "an array", text: { _ in nil }, json: \.array)
     }
 
     /// A list of strings; an environment variable separates them with commas.

@@ -29,6 +29,8 @@ package enum MCPMeta {
     package static let status = ownPrefix + "status"
     /// In a progress notification: the tool that is being called on the way to the answer.
     package static let tool = ownPrefix + "tool"
+    /// In the result of `get_user_info`: what the caller's credential says besides its name, `scopes` and `claims`.
+    package static let caller = ownPrefix + "caller"
 }
 
 /// The request metadata of 2026-07-28 (base protocol, `_meta`).

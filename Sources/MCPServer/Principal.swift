@@ -1,3 +1,5 @@
+package import JSON
+
 /// The user on whose behalf a request runs. `nil` in its place everywhere means an anonymous caller.
 package struct Principal: Hashable, Sendable {
     /// Stable key of the user: the same for every credential of one user, so that a refreshed token keeps its sessions.
@@ -10,19 +12,29 @@ package struct Principal: Hashable, Sendable {
     package let hasAllScopes: Bool
     /// Further facts from the identity provider, such as `alias`.
     package let attributes: [String: String]
+    /// Claims of the token that proved the identity, as its issuer signed them; empty for other credentials.
+    package let claims: JSONObject
     /// True if a cookie, which browsers send by themselves, proved the identity.
     package let isCookie: Bool
 
     /// Describes a user.
     package init(
         id: String, name: String, scopes: Set<String> = [], hasAllScopes: Bool = false,
-        attributes: [String: String] = [:], isCookie: Bool = false
+        attributes: [String: String] = [:], claims: JSONObject = [:], isCookie: Bool = false
     ) {
         self.id = id
         self.name = name
         self.scopes = scopes
         self.hasAllScopes = hasAllScopes
         self.attributes = attributes
+        self.claims = claims
         self.isCookie = isCookie
+    }
+
+    /// The same user with the claims of a token.
+    package func with(claims: JSONObject) -> Principal {
+        Principal(
+            id: id, name: name, scopes: scopes, hasAllScopes: hasAllScopes, attributes: attributes, claims: claims,
+            isCookie: isCookie)
     }
 }

@@ -4,34 +4,40 @@ package import Store
 struct PostgreSQLStatements: Sendable {
     let pool: PostgreSQLPool
 
-    func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
+    func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn] {
         do {
-            return try pool.runBlocking { try Self.columns(of: statement, $0) }
+            return try pool.runBlocking { try Self.columns(of: statement, session, $0) }
         } catch let failure as PostgreSQLFailure {
             throw Self.refusal(describing: failure)
         }
     }
 
-    func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+    func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn] {
         do {
-            return try await pool.run { try Self.columns(of: statement, $0) }
+            return try await pool.run { try Self.columns(of: statement, session, $0) }
         } catch let failure as PostgreSQLFailure {
             throw Self.refusal(describing: failure)
         }
     }
 
     private static func columns(
-        of statement: ReadOnlyStatement, _ connection: PostgreSQLConnection
+        of statement: ReadOnlyStatement, _ session: [String], _ connection: PostgreSQLConnection
     ) throws -> [StatementColumn] {
         // In the form in which it is written, for a meaningful error of the server.
-        let columns = try connection.describe(text(statement))
+        let columns = try connection.describe(text(statement.text))
         // As a subquery: there it cannot be a statement that changes rows. Run with a limit of zero rows, because the
         // server checks for writes and locks only when a statement starts.
         do {
             let values = statement.parameters.map { _ in PostgreSQLValue.null } + [.integer(0)]
-            try connection.transaction(readOnly: true) { _ = try connection.execute(wrapped(statement), values) }
+            try connection.transaction(readOnly: true) {
+                try connection.set(session.map { SessionVariable(name: $0, value: "") })
+                _ = try connection.execute(wrapped(statement), values)
+            }
         } catch let failure as PostgreSQLFailure where ["25006", "42601", "0A000"].contains(failure.code) {
             throw StatementRefusal.writes
+        } catch let failure as PostgreSQLFailure where !session.isEmpty && failure.code.hasPrefix("22") {
+            // A policy reads the variable as a number, say, which an empty text is not. That the statement only reads is seen
+            // to by its transaction, whatever it does.
         }
         return columns.map { StatementColumn(name: $0.name, type: type($0.type)) }
     }
@@ -41,7 +47,8 @@ struct PostgreSQLStatements: Sendable {
     }
 
     func run(
-        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
+        timeout: Duration
     ) async throws -> StatementRows {
         let wrapped = Self.wrapped(statement)
         let values = arguments.map(PostgreSQLValue.init) + [.integer(Int64(limit) + 1)]
@@ -49,6 +56,7 @@ struct PostgreSQLStatements: Sendable {
             return try await pool.run { connection in
                 var rows: [[StoreValue]] = []
                 try connection.transaction(readOnly: true, statementTimeout: timeout) {
+                    try connection.set(session)
                     _ = try connection.execute(wrapped, values) { row in
                         rows.append((0..<row.count).map { Self.value(row, $0) })
                     }
@@ -63,18 +71,39 @@ struct PostgreSQLStatements: Sendable {
         }
     }
 
-    private static func text(_ statement: ReadOnlyStatement) -> String {
-        statement.text { "$\($0 + 1)\(cast(statement.types[$0]))" }
+    func bypassesRowSecurity() async throws -> Bool {
+        try await PostgreSQLStore.translating {
+            try await pool.run { connection in
+                try connection.first(
+                    "SELECT rolsuper OR rolbypassrls FROM pg_roles WHERE rolname = current_user"
+                ) { $0.bool(0) } ?? false
+            }
+        }
+    }
+
+    /// The text with PostgreSQL's placeholders; a list is the text of a JSON array.
+    static func text(_ statement: StatementText) -> String {
+        statement.text { number in
+            let type = statement.types[number]
+            guard type?.isList == true else { return "$\(number + 1)\(cast(type))" }
+            let elements = "jsonb_array_elements_text($\(number + 1)::jsonb) AS elements (element)"
+            return "SELECT element\(cast(type)) FROM \(elements)"
+        }
     }
 
     private static func wrapped(_ statement: ReadOnlyStatement) -> String {
         // On lines of its own, because the text may end with a comment.
-        "SELECT * FROM (\n\(text(statement))\n) AS statement LIMIT $\(statement.parameters.count + 1)::bigint"
+        "SELECT * FROM (\n\(text(statement.text))\n) AS statement LIMIT $\(statement.parameters.count + 1)::bigint"
     }
 
-    private static func cast(_ type: StatementType?) -> String {
-        switch type {
-        case .string: "::text"
+    private static func cast(_ type: StatementParameterType?) -> String {
+        switch type?.type {
+        case .string:
+            switch type?.moment {
+            case .date: "::date"
+            case .instant: "::timestamptz"
+            case nil: "::text"
+            }
         case .integer: "::bigint"
         case .number: "::double precision"
         case .boolean: "::boolean"
@@ -135,21 +164,36 @@ extension PostgreSQLValue {
     }
 }
 
+extension PostgreSQLConnection {
+    /// Sets variables until the transaction at hand ends.
+    func set(_ variables: [SessionVariable]) throws {
+        guard !variables.isEmpty else { return }
+        try execute(
+            "SELECT set_config(name, value, true) FROM unnest($1::text[], $2::text[]) AS variables (name, value)",
+            [.texts(variables.map(\.name)), .texts(variables.map(\.value))])
+    }
+}
+
 extension PostgreSQLStore {
-    package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
-        try PostgreSQLStatements(pool: pool).describe(statement)
+    package func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn] {
+        try PostgreSQLStatements(pool: pool).describe(statement, session: session)
     }
 
-    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+    package func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn] {
         try await prepare()
-        return try await PostgreSQLStatements(pool: pool).columns(of: statement)
+        return try await PostgreSQLStatements(pool: pool).columns(of: statement, session: session)
     }
 
     package func run(
-        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
+        timeout: Duration
     ) async throws -> StatementRows {
         try await prepare()
         return try await PostgreSQLStatements(pool: pool)
-            .run(statement, arguments: arguments, limit: limit, timeout: timeout)
+            .run(statement, arguments: arguments, session: session, limit: limit, timeout: timeout)
+    }
+
+    package func bypassesRowSecurity() async throws -> Bool {
+        try await PostgreSQLStatements(pool: pool).bypassesRowSecurity()
     }
 }

@@ -57,9 +57,17 @@ struct SQLiteStatements: Sendable {
     }
 
     private static func prepare(_ statement: ReadOnlyStatement, in db: Database) throws -> Statement {
-        let prepared = try db.cachedStatement(sql: statement.text { "?\($0 + 1)" })
+        let prepared = try db.cachedStatement(sql: text(statement.text))
         guard prepared.isReadonly else { throw StatementRefusal.writes }
         return prepared
+    }
+
+    /// The text with SQLite's placeholders; a list is the text of a JSON array.
+    static func text(_ statement: StatementText) -> String {
+        statement.text { number in
+            statement.types[number]?.isList == true
+                ? "SELECT value FROM json_each(?\(number + 1))" : "?\(number + 1)"
+        }
     }
 
     private static func rows(
@@ -136,6 +144,11 @@ struct SQLiteStatements: Sendable {
         return nil
     }
 
+    /// Refuses session variables, which SQLite does not have.
+    static func checkSession(_ names: [String]) throws(StatementRefusal) {
+        guard names.isEmpty else { throw .rejected("SQLite has no session variables") }
+    }
+
     /// Returns the refusal for an error that the statement itself causes; any other error is translated.
     private static func refusal(_ error: any Error) -> any Error {
         guard let failure = error as? DatabaseError else { return error }
@@ -149,35 +162,47 @@ struct SQLiteStatements: Sendable {
 }
 
 extension SQLiteStore {
-    package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
-        try SQLiteStatements(reader: database).describe(statement)
+    package func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn] {
+        try SQLiteStatements.checkSession(session)
+        return try SQLiteStatements(reader: database).describe(statement)
     }
 
-    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
-        try await SQLiteStatements(reader: database).columns(of: statement)
+    package func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn] {
+        try SQLiteStatements.checkSession(session)
+        return try await SQLiteStatements(reader: database).columns(of: statement)
     }
 
     package func run(
-        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
+        timeout: Duration
     ) async throws -> StatementRows {
-        try await SQLiteStatements(reader: database)
+        try SQLiteStatements.checkSession(session.map(\.name))
+        return try await SQLiteStatements(reader: database)
             .run(statement, arguments: arguments, limit: limit, timeout: timeout)
     }
+
+    package func bypassesRowSecurity() async throws -> Bool { false }
 }
 
 extension ExternalSQLite {
-    package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
-        try SQLiteStatements(reader: connections.reader()).describe(statement)
+    package func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn] {
+        try SQLiteStatements.checkSession(session)
+        return try SQLiteStatements(reader: connections.reader()).describe(statement)
     }
 
-    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
-        try await SQLiteStatements(reader: connections.reader()).columns(of: statement)
+    package func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn] {
+        try SQLiteStatements.checkSession(session)
+        return try await SQLiteStatements(reader: connections.reader()).columns(of: statement)
     }
 
     package func run(
-        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
+        timeout: Duration
     ) async throws -> StatementRows {
-        try await SQLiteStatements(reader: connections.reader()).run(
-            statement, arguments: arguments, limit: limit, timeout: timeout)
+        try SQLiteStatements.checkSession(session.map(\.name))
+        return try await SQLiteStatements(reader: connections.reader())
+            .run(statement, arguments: arguments, limit: limit, timeout: timeout)
     }
+
+    package func bypassesRowSecurity() async throws -> Bool { false }
 }

@@ -1,25 +1,62 @@
 /// Execution of configured statements, which may only read.
 package protocol StatementRunner: Sendable {
     /// Compiles a statement without running it. Blocks; for start-up and `check`.
+    /// - Parameter session: Names of the variables that are set where the statement runs.
     /// - Returns: Its result columns in order.
     /// - Throws: ``StatementRefusal`` when the database rejects it, or when it would write; ``StoreError`` when the
     ///   database is unavailable.
-    func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn]
+    func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn]
 
     /// Returns the same columns without blocking, for a server in operation.
-    func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn]
+    func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn]
 
     /// Runs a statement. It cannot write.
     ///
     /// - Parameters:
     ///   - arguments: One value for each of the statement's parameters, in their order.
+    ///   - session: Variables of the statement's transaction, for the database's own rules.
     ///   - limit: Largest number of rows.
     ///   - timeout: Time after which the query is interrupted.
     /// - Throws: ``StatementRefusal``; ``StoreError``, of kind `timeout` when it took too long; `CancellationError` when
     ///   the task was cancelled.
     func run(
-        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
+        timeout: Duration
     ) async throws -> StatementRows
+
+    /// Whether the database's rules for rows do not count for the role that statements run as.
+    /// - Throws: ``StoreError``.
+    func bypassesRowSecurity() async throws -> Bool
+}
+
+extension StatementRunner {
+    /// Compiles a statement that needs no session variables.
+    /// - Throws: as the requirement.
+    package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
+        try describe(statement, session: [])
+    }
+
+    /// Runs a statement without session variables.
+    /// - Throws: as the requirement.
+    package func run(
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+    ) async throws -> StatementRows {
+        try await run(statement, arguments: arguments, session: [], limit: limit, timeout: timeout)
+    }
+}
+
+/// A variable that is set for the length of a transaction (PostgreSQL's `set_config(name, value, true)`).
+package struct SessionVariable: Hashable, Sendable {
+    /// Name with a dot, as the database's rules read it by `current_setting`.
+    package let name: String
+    /// Text without NUL.
+    package let value: String
+
+    /// A variable; see the properties.
+    package init(name: String, value: String) {
+        self.name = name
+        self.value = value
+    }
 }
 
 /// Type of an argument or a result column.
@@ -73,44 +110,24 @@ package enum StatementRefusal: Error, Hashable, Sendable, CustomStringConvertibl
     }
 }
 
-/// One SQL statement with named parameters (`:name`), not yet compared with a database.
-///
-/// Values never become part of the text: an engine's placeholders replace the names.
+/// One SQL statement that reads, not yet compared with a database.
 package struct ReadOnlyStatement: Hashable, Sendable {
-    /// A piece of the text.
-    package enum Part: Hashable, Sendable {
-        case text(String)
-        /// A parameter, by its number from 0.
-        case parameter(Int)
-    }
+    /// The statement's text and parameters.
+    package let text: StatementText
 
-    /// Names of the parameters in order of first appearance, each once, without the colon.
-    package let parameters: [String]
-    /// Types that the configuration declares, by parameter; nil where it declares none.
-    package let types: [StatementType?]
-    /// Text and parameters, in their order.
-    package let parts: [Part]
-
-    /// Divides a statement into its text and its parameters.
-    /// - Parameter types: Declared types by parameter name.
-    /// - Throws: ``StatementRefusal`` for an empty text, several statements, NUL, text that does not end, or a
-    ///   parameter in another form than `:name`.
-    package init(parsing sql: String, types: [String: StatementType] = [:]) throws(StatementRefusal) {
-        var scanner = StatementScanner(sql)
-        try scanner.scan()
-        parameters = scanner.parameters
-        parts = scanner.parts
-        self.types = scanner.parameters.map { types[$0] }
-    }
-
-    /// Returns the text with an engine's placeholders.
-    /// - Parameter placeholder: Returns the placeholder for a parameter's number from 0: `?1`, or `$1::bigint`.
-    package func text(placeholder: (Int) -> String) -> String {
-        parts.reduce(into: "") { text, part in
-            switch part {
-            case .text(let piece): text += piece
-            case .parameter(let number): text += placeholder(number)
-            }
+    /// Reads a statement.
+    /// - Parameter types: declared types by parameter name.
+    /// - Throws: ``StatementRefusal`` for what ``StatementText`` refuses, and for a statement that begins with another word
+    ///   than SELECT, WITH or VALUES.
+    package init(parsing sql: String, types: [String: StatementParameterType] = [:]) throws(StatementRefusal) {
+        text = try StatementText(parsing: sql, types: types)
+        // Statements that neither read nor count as writing (BEGIN, ATTACH, PRAGMA, SET) are left out by their first word.
+        let verb = text.verb
+        guard ["SELECT", "WITH", "VALUES"].contains(verb) else {
+            throw .malformed("a statement begins with SELECT, WITH or VALUES, found \(verb.prefix(40))")
         }
     }
+
+    /// Names of the parameters in order of first appearance.
+    package var parameters: [String] { text.parameters }
 }

@@ -3,8 +3,12 @@ struct StatementScanner {
     private let scalars: [Unicode.Scalar]
     private var position = 0
     private var piece = String.UnicodeScalarView()
-    private(set) var parts: [ReadOnlyStatement.Part] = []
+    private(set) var parts: [StatementText.Part] = []
     private(set) var parameters: [String] = []
+    /// Words in upper case and single marks, outside of comments. A literal is `'`, a parameter `:`, a quoted name
+    /// `"name"`, whatever its quotes were. Brackets quote names for SQLite and hold expressions for PostgreSQL: what they
+    /// hold counts as words as well.
+    private(set) var tokens: [String] = []
 
     init(_ sql: String) {
         scalars = Array(sql.unicodeScalars)
@@ -30,18 +34,6 @@ struct StatementScanner {
         }
         if isEmpty { throw .malformed("the statement is empty") }
         finishPiece()
-        try checkVerb()
-    }
-
-    /// Rejects statements that neither read nor count as writing (BEGIN, ATTACH, PRAGMA, SET), by their first word.
-    private func checkVerb() throws(StatementRefusal) {
-        guard case .text(let text)? = parts.first else { throw .malformed("the statement begins with a parameter") }
-        let word = text.unicodeScalars.drop { $0.properties.isWhitespace || $0 == "(" }.prefix(
-            while: Self.continuesName)
-        let verb = String(word).uppercased()
-        guard ["SELECT", "WITH", "VALUES"].contains(verb) else {
-            throw .malformed("a statement begins with SELECT, WITH or VALUES, found \(verb.prefix(40))")
-        }
     }
 
     private mutating func token(_ scalar: Unicode.Scalar, isComment: Bool) throws(StatementRefusal) {
@@ -56,8 +48,20 @@ struct StatementScanner {
                 throw .malformed("parameters are written :name, found \(scalar)")
             }
             take()
-        default: take()
+        case _ where Self.startsName(scalar): word()
+        default:
+            if !scalar.properties.isWhitespace { tokens.append(String(scalar)) }
+            take()
         }
+    }
+
+    private mutating func word() {
+        var word = String.UnicodeScalarView()
+        while let scalar = peek(), Self.continuesName(scalar) || scalar == "$" {
+            word.append(scalar)
+            take()
+        }
+        tokens.append(String(word).uppercased())
     }
 
     /// Skips a comment. Comments are left out of the text, because an engine's placeholders might be read as such in
@@ -88,25 +92,38 @@ struct StatementScanner {
             throw .malformed("escape strings (E'…') are not taken; write the characters themselves")
         }
         take()
+        var name = String.UnicodeScalarView()
         while true {
             guard let scalar = peek() else { throw .malformed("a quoted text does not end") }
             take()
             if scalar == quote {
-                if peek() == quote { take() } else { return }
+                guard peek() == quote else { break }
+                take()
             }
+            name.append(scalar)
         }
+        tokens.append(quote == "'" ? "'" : "\"\(String(name))\"")
     }
 
     private mutating func bracketed() throws(StatementRefusal) {
+        let start = position
         while let scalar = peek() {
-            take()
-            if scalar == "]" { return }
+            if Self.startsName(scalar) {
+                word()
+            } else {
+                take()
+                if scalar == "]" {
+                    tokens.append("\"\(String(String.UnicodeScalarView(scalars[start + 1..<position - 1])))\"")
+                    return
+                }
+            }
         }
         throw .malformed("a quoted name does not end")
     }
 
     private mutating func colon() throws(StatementRefusal) {
         if peek(1) == ":" {
+            tokens.append("::")
             take()
             take()
             return
@@ -126,6 +143,7 @@ struct StatementScanner {
         let number = parameters.firstIndex(of: text) ?? parameters.count
         if number == parameters.count { parameters.append(text) }
         parts.append(.parameter(number))
+        tokens.append(":")
     }
 
     /// Reads a dollar quote of PostgreSQL; rejects parameters in the engines' own form.
@@ -140,6 +158,7 @@ struct StatementScanner {
         while position + tag.count <= scalars.count {
             if Array(scalars[position..<position + tag.count]) == tag {
                 for _ in tag { take() }
+                tokens.append("'")
                 return
             }
             take()

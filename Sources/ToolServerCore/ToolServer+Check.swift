@@ -29,6 +29,14 @@ extension ToolServer {
         }
         // A statement that does not fit has already failed when the server was built.
         for tool in configuration.sqlTools { lines.append("tool \(tool.name): ok") }
+        if configuration.sqlTools.contains(where: { !$0.session.isEmpty }) {
+            let runner: any StatementRunner = external ?? store
+            if try await runner.bypassesRowSecurity() {
+                lines.append(
+                    "warning: the database's role is a superuser or has BYPASSRLS, so its row-level security does not "
+                        + "count for tools with session")
+            }
+        }
         lines += configuration.externalTables.summary
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
         return lines

@@ -256,7 +256,7 @@ package struct GatewayConfiguration: Sendable {
             for tool in upstream.tools where tool.needsCaller && (caller == nil || caller?.upstream == upstream.name) {
                 reader.fail(
                     "upstreams.\(upstream.name).tools.\(tool.name)",
-                    expected: "a section caller that asks another upstream", found: "{caller.id} or {caller.name}")
+                    expected: "a section caller that asks another upstream", found: "{\(tool.callerFacts[0])}")
             }
         }
         if let unknown = chat.unknownTypes { check(unknown.upstream, "chat.unknownTypes.upstream", is: .chat) }

@@ -28,11 +28,13 @@ final class GatewayHandler: HTTPRequestHandler {
             }
             upstreams = balancers
             if let caller = snapshot.configuration.caller {
+                let names = Set(balancers.flatMap { $0.upstream.tools.values.flatMap(\.callerFacts) })
                 let known = previous?.upstreams.lazy.compactMap(\.callers).first { directory in
-                    directory.configuration == caller && balancers.contains { $0 === directory.balancer }
+                    directory.configuration == caller && directory.names == names
+                        && balancers.contains { $0 === directory.balancer }
                 }
                 let asked = balancers.first { $0.upstream.name == caller.upstream }
-                let directory = known ?? asked.map { CallerDirectory(caller, $0) }
+                let directory = known ?? asked.map { CallerDirectory(caller, $0, names: names) }
                 for balancer in balancers where balancer.upstream.tools.values.contains(where: \.needsCaller) {
                     balancer.callers = directory
                 }

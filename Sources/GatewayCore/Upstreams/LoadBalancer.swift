@@ -56,10 +56,15 @@ final class LoadBalancer {
     func call(_ call: UpstreamCall, of caller: any Caller, for receiver: any CallReceiver) -> (any RunningCall)? {
         var call = call
         if case .tool(var tool) = call {
+            if let violation = upstream.violation(ofArgumentsOf: tool) {
+                let text = "Invalid arguments: \(violation)"
+                receiver.callEnded(.result(MCPCallResult(ToolResultWriter.text(text, isError: true))))
+                return nil
+            }
             tool.credentials = caller.credentials(for: upstream)
             call = .tool(tool)
         }
-        if case .tool(let tool) = call, upstream.tools[tool.tool]?.needsCaller == true {
+        if case .tool(let tool) = call, let facts = upstream.tools[tool.tool]?.callerFacts, !facts.isEmpty {
             guard let callers else {
                 receiver.callEnded(.refused(GatewayError(.internal, detail: "no section caller")))
                 return nil
@@ -67,7 +72,7 @@ final class LoadBalancer {
             let identified = IdentifiedCall(callers, eventLoop: eventLoop, receiver: receiver) { [self] call in
                 authorize(call, for: receiver)
             }
-            identified.identify(tool, of: caller)
+            identified.identify(tool, of: caller, for: facts)
             return identified
         }
         return authorize(call, for: receiver)

@@ -47,7 +47,7 @@ package final class Upstream: Sendable {
         tools = Dictionary(configuration.tools.map { ($0.name, $0) }) { first, _ in first }
         listed = Mutex(
             configuration.kind == .mcp
-                ? nil : ToolCatalog(tools: configuration.tools.map(\.definition), era: .legacy))
+                ? nil : ToolCatalog(tools: configuration.tools.map(\.definition), era: .legacy, assertsDates: true))
         rules = self.forward.map { ForwardRules($0) }
         credentials = UpstreamCredentials(configuration, redact: redact)
         self.responseLimit = responseLimit

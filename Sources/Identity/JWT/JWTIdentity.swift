@@ -96,12 +96,12 @@ package struct JWTIdentity: TokenProvider {
             guard let record, record.isActive else {
                 throw TokenFault("The token's user is unknown or disabled", record == nil ? .unknown : .disabled)
             }
-            return record.principal(.only(scopes), isCookie: false)
+            return record.principal(.only(scopes), isCookie: false).with(claims: claims)
         case .token:
             func shown(_ claim: String?) -> String? { claim.flatMap { claims[$0]?.string }?.printable }
             return Principal(
                 id: Self.principalPrefix + user, name: shown(configuration.nameClaim) ?? user, scopes: scopes,
-                attributes: ["alias": shown(configuration.aliasClaim) ?? ""])
+                attributes: ["alias": shown(configuration.aliasClaim) ?? ""], claims: claims)
         }
     }
 

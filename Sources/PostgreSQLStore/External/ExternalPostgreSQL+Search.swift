@@ -56,21 +56,26 @@ extension ExternalPostgreSQL {
         }
     }
 
-    package func describe(_ statement: ReadOnlyStatement) throws -> [StatementColumn] {
-        try PostgreSQLStatements(pool: reader).describe(statement)
+    package func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn] {
+        try PostgreSQLStatements(pool: reader).describe(statement, session: session)
     }
 
-    package func columns(of statement: ReadOnlyStatement) async throws -> [StatementColumn] {
+    package func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn] {
         _ = try await models()
-        return try await PostgreSQLStatements(pool: reader).columns(of: statement)
+        return try await PostgreSQLStatements(pool: reader).columns(of: statement, session: session)
     }
 
     package func run(
-        _ statement: ReadOnlyStatement, arguments: [StoreValue], limit: Int, timeout: Duration
+        _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
+        timeout: Duration
     ) async throws -> StatementRows {
         _ = try await models()
         return try await PostgreSQLStatements(pool: reader)
-            .run(statement, arguments: arguments, limit: limit, timeout: timeout)
+            .run(statement, arguments: arguments, session: session, limit: limit, timeout: timeout)
+    }
+
+    package func bypassesRowSecurity() async throws -> Bool {
+        try await PostgreSQLStatements(pool: reader).bypassesRowSecurity()
     }
 }
 

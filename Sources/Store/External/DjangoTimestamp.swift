@@ -69,6 +69,19 @@ package enum DjangoTimestamp {
         return Date(timeIntervalSince1970: Double(seconds) + fraction)
     }
 
+    /// The text in UTC, to the microsecond, of an instant that RFC 3339 allows; nil for anything else, and for an instant
+    /// outside of the years 1 to 9999.
+    package static func normalized(_ text: String) -> String? {
+        var text = text.uppercased()
+        if let point = text.firstIndex(of: ".") {
+            // What is finer than the databases' instants is left out.
+            let end = text[text.index(after: point)...].firstIndex { !$0.isNumber } ?? text.endIndex
+            text = "\(text[..<point])\(text[point..<end].prefix(7))\(text[end...])"
+        }
+        guard let date = date(text), writable.contains(date.timeIntervalSince1970) else { return nil }
+        return self.text(date)
+    }
+
     private static func floorDivision(_ value: Int64, _ divisor: Int64) -> (Int64, Int64) {
         let (quotient, remainder) = value.quotientAndRemainder(dividingBy: divisor)
         return remainder < 0 ? (quotient - 1, remainder + divisor) : (quotient, remainder)

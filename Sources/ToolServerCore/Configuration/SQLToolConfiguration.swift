@@ -13,29 +13,11 @@ import Store
 /// | `columns` | object | the statement's | result column → `string`, `integer`, `number`, `boolean` |
 /// | `limit` | integer | 100 | most rows answered |
 /// | `timeout` | duration | 5 s | after which the database is told to stop |
+/// | `session` | object | – | PostgreSQL: variable of the transaction → ``CallerSource`` |
 ///
 /// A server that starts without its database (`databaseWait`) describes only columns that are declared; the statement
 /// is compared with the database before it is run for the first time.
 package struct SQLToolConfiguration: Sendable {
-    /// An argument of the tool, bound to the parameter of the same name.
-    ///
-    /// | key | type | default | meaning |
-    /// |---|---|---|---|
-    /// | `type` | `string`, `integer`, `number`, `boolean` | `string` | what is accepted |
-    /// | `description` | string | – | what models read |
-    /// | `enum` | list of strings | – | the only values of a string |
-    /// | `optional` | boolean | false | may be left out: NULL then |
-    /// | `default` | of `type` | – | what is bound when it is left out |
-    package struct Argument: Sendable {
-        let name: String
-        let type: StatementType
-        let description: String?
-        /// Allowed values; empty: any text.
-        let choices: [String]
-        let isOptional: Bool
-        let defaultValue: JSONValue?
-    }
-
     let name: String
     let statement: ReadOnlyStatement?
     let title: String?
@@ -45,6 +27,8 @@ package struct SQLToolConfiguration: Sendable {
     let columns: [StatementColumn]
     let limit: Int
     let timeout: Duration
+    /// Variables of the transaction and what they say of the caller.
+    let session: [(name: String, source: CallerSource)]
 
     /// Reads one entry. Errors are recorded in the reader.
     init(name: String, _ reader: ConfigurationReader) {
@@ -66,7 +50,8 @@ package struct SQLToolConfiguration: Sendable {
         timeout = reader.duration(
             "timeout", default: .seconds(5), in: .milliseconds(1) ... .seconds(600),
             "Time limit of the statement; then the call fails.")
-        let types = Dictionary(arguments.map { ($0.name, $0.type) }, uniquingKeysWith: { $1 })
+        session = Self.session(reader)
+        let types = Dictionary(arguments.map { ($0.name, $0.parameterType) }, uniquingKeysWith: { $1 })
         do {
             statement = try reader.isPresent("statement") ? ReadOnlyStatement(parsing: sql, types: types) : nil
         } catch {
@@ -91,6 +76,48 @@ package struct SQLToolConfiguration: Sendable {
                 expected: known.isEmpty ? "no arguments, as the statement has none" : "a parameter: \(known)",
                 found: ":\(argument.name.printable)")
         }
+    }
+
+    /// Whether the statement needs to know who is asking.
+    var needsCaller: Bool { !session.isEmpty || arguments.contains { $0.source != nil } }
+
+    private static func session(_ reader: ConfigurationReader) -> [(name: String, source: CallerSource)] {
+        let json = reader.json(
+            "session",
+            "Variables that are set in the statement's transaction, so that PostgreSQL's row-level security knows who is "
+                + "asking: name with a dot, such as app.user_id, and where the value comes from (caller.id, caller.name, "
+                + "caller.scopes or claim:/POINTER). Anonymous callers are refused.",
+            example: ["app.user_id": "caller.id"])
+        guard let json, !json.isNull else { return [] }
+        guard let object = json.object else {
+            reader.fail("session", expected: "an object of variable and source", found: String(json.text.prefix(80)))
+            return []
+        }
+        return object.compactMap { name, value in
+            guard let source = value.string.flatMap(CallerSource.init), isVariable(name) else {
+                reader.fail(
+                    "session.\(name.printable)",
+                    expected: "a name such as app.user_id and one of \(CallerSource.expectation)",
+                    found: String(value.text.prefix(80)))
+                return nil
+            }
+            return (name, source)
+        }
+    }
+
+    /// A variable of PostgreSQL that is nobody's setting: those have no dot.
+    private static func isVariable(_ name: String) -> Bool {
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count > 1 && name.utf8.count <= 120
+            && parts.allSatisfy { part in
+                part.utf8.first.map { $0 == 0x5F || ($0 | 0x20) >= 0x61 && ($0 | 0x20) <= 0x7A } == true
+                    && part.utf8.allSatisfy { byte in
+                        switch byte {
+                        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x5F: true
+                        default: false
+                        }
+                    }
+            }
     }
 
     private static func columns(_ reader: ConfigurationReader) -> [StatementColumn] {
@@ -119,48 +146,5 @@ package struct SQLToolConfiguration: Sendable {
                 default: false
                 }
             }
-    }
-}
-
-extension SQLToolConfiguration.Argument {
-    init(name: String, _ reader: ConfigurationReader) {
-        self.name = name
-        type = reader.choice("type", default: StatementType.string, "Type of the argument.")
-        description = reader.optionalString(
-            "description", "Description of the argument for models.", example: "Finds the projects of an owner.")
-        choices = reader.strings("enum", default: [], "Accepted values of a string; absent: any.")
-        isOptional = reader.bool("optional", default: false, "true: the argument may be absent; NULL is bound then.")
-        defaultValue = reader.json("default", "Value that is bound when the argument is absent.", example: 10)
-        if !choices.isEmpty, type != .string {
-            reader.fail("enum", expected: "no enum, as the type is \(type.rawValue)", found: "one")
-        }
-        if let defaultValue, Self.value(defaultValue, of: type) == nil {
-            reader.fail("default", expected: type.rawValue, found: String(defaultValue.text.prefix(80)))
-        } else if let text = defaultValue?.string, !choices.isEmpty, !choices.contains(text) {
-            reader.fail("default", expected: "one of " + choices.joined(separator: ", "), found: "\"\(text)\"")
-        }
-    }
-
-    /// True if callers must pass the argument.
-    var isRequired: Bool { !isOptional && defaultValue == nil }
-
-    /// Returns the bound value for a JSON value; nil when it is not of the type.
-    static func value(_ json: JSONValue, of type: StatementType) -> StoreValue? {
-        switch (type, json) {
-        case (.string, .string(let text)): .text(text)
-        case (.integer, .number(let number)): number.int.map { .integer(Int64($0)) }
-        case (.number, .number(let number)): number.double.isFinite ? .real(number.double) : nil
-        case (.boolean, .bool(let flag)): .boolean(flag)
-        default: nil
-        }
-    }
-
-    var schema: JSONValue {
-        var schema: JSONObject = [:]
-        schema["description"] = description.map { .string($0) }
-        schema["type"] = .string(type.rawValue)
-        if !choices.isEmpty { schema["enum"] = .array(choices.map { .string($0) }) }
-        schema["default"] = defaultValue
-        return .object(schema)
     }
 }

@@ -244,6 +244,7 @@ package struct ToolServerConfiguration: Sendable {
             AnswerConfiguration($0)
         }
         checkForeign(reader)
+        checkStatements(reader)
         if identity.contains(.jwt), access.publicURL == nil {
             reader.fail(
                 "publicURL", expected: "the MCP endpoint as clients reach it, as tokens are issued for it",
@@ -296,6 +297,15 @@ package struct ToolServerConfiguration: Sendable {
             reader.fail("stateDatabase", expected: "another database than database", found: "the same")
         }
         if database == .memory { reader.fail("database", expected: "an existing database", found: ":memory:") }
+    }
+
+    private func checkStatements(_ reader: ConfigurationReader) {
+        for tool in sqlTools where !tool.session.isEmpty {
+            if case .postgreSQL = database { continue }
+            reader.fail(
+                "sqlTools.\(tool.name).session", expected: "no session variables, as the database is SQLite",
+                found: "some")
+        }
     }
 
     private static func identity(_ reader: ConfigurationReader) -> [Identity] {

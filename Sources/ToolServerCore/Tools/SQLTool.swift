@@ -25,7 +25,8 @@ struct SQLTool: Tool {
         }
         var known: [StatementColumn]?
         do {
-            known = try configuration.columns(found: try runner.describe(statement))
+            known = try configuration.columns(
+                found: try runner.describe(statement, session: configuration.session.map(\.name)))
         } catch let refusal as StatementRefusal {
             throw configuration.refusal("statement", "a statement that the database takes", refusal.description)
         } catch let error as StoreError
@@ -41,16 +42,19 @@ struct SQLTool: Tool {
     }
 
     func call(_ arguments: JSONObject, context: ToolContext) async throws -> CallToolResult {
-        let values = try configuration.bound(arguments, in: statement)
+        let values = try configuration.bound(arguments, in: statement.text, for: context.principal)
+        let session = try configuration.sessionVariables(for: context.principal)
         let (columns, found) = try await ToolError.translating(context) {
             () async throws -> ([StatementColumn], StatementRows) in
             do {
                 // Checked first: a statement that would write is not run at all.
                 let columns = try await learnt.columns {
-                    try configuration.columns(found: try await runner.columns(of: statement))
+                    try configuration.columns(
+                        found: try await runner.columns(of: statement, session: configuration.session.map(\.name)))
                 }
                 let rows = try await runner.run(
-                    statement, arguments: values, limit: configuration.limit, timeout: configuration.timeout)
+                    statement, arguments: values, session: session, limit: configuration.limit,
+                    timeout: configuration.timeout)
                 return (columns, rows)
             } catch let error where error is StatementRefusal || error is ConfigurationErrors {
                 // A table or column has been dropped, or the statement cannot use a value; names are only logged.
@@ -83,7 +87,9 @@ struct SQLTool: Tool {
         _ configuration: SQLToolConfiguration, _ columns: [StatementColumn]
     ) -> ToolDefinition {
         var properties: JSONObject = [:]
-        for argument in configuration.arguments { properties[argument.name] = argument.schema }
+        for argument in configuration.arguments where argument.source == nil {
+            properties[argument.name] = argument.schema
+        }
         let required = configuration.arguments.filter(\.isRequired).map { JSONValue.string($0.name) }
         var input: JSONObject = ["type": "object", "properties": .object(properties), "additionalProperties": false]
         if !required.isEmpty { input["required"] = .array(required) }
@@ -152,25 +158,6 @@ extension SQLToolConfiguration {
         }
         let declared = Dictionary(columns.map { ($0.name, $0.type) }, uniquingKeysWith: { $1 })
         return found.map { StatementColumn(name: $0.name, type: declared[$0.name] ?? $0.type) }
-    }
-
-    /// Returns the values that are bound to the statement's parameters.
-    /// - Throws: ``ToolError`` for a number that does not fit into a 64-bit integer.
-    func bound(_ given: JSONObject, in statement: ReadOnlyStatement) throws(ToolError) -> [StoreValue] {
-        var values: [StoreValue] = []
-        for name in statement.parameters {
-            guard let argument = arguments.first(where: { $0.name == name }),
-                let json = given[name] ?? argument.defaultValue
-            else {
-                values.append(.null)
-                continue
-            }
-            guard let value = Argument.value(json, of: argument.type) else {
-                throw ToolError("Invalid arguments: \(name): out of range", status: 400)
-            }
-            values.append(value)
-        }
-        return values
     }
 }
 

@@ -22,6 +22,18 @@ struct UserInfoTool: TypedTool {
         guard let principal = context.principal else { throw ToolError.notAuthenticated }
         return Results(User(username: principal.name, alias: principal.attributes["alias"] ?? ""))
     }
+
+    /// The same with what the caller's own credential says besides, for a gateway whose tools send it on.
+    func call(_ arguments: JSONObject, context: ToolContext) async throws -> CallToolResult {
+        var result = CallToolResult.structured(try JSONValue(encoding: await call(NoArguments(), context: context)))
+        if let principal = context.principal {
+            var facts: JSONObject = [:]
+            if !principal.scopes.isEmpty { facts["scopes"] = .array(principal.scopes.sorted().map { .string($0) }) }
+            if !principal.claims.isEmpty { facts["claims"] = .object(principal.claims) }
+            if !facts.isEmpty { result.meta[MCPMeta.caller] = .object(facts) }
+        }
+        return result
+    }
 }
 
 /// Tool `chat_history`: returns the caller's own stored messages.

@@ -172,6 +172,44 @@ import Testing
         #expect(throws: (any Error).self) { try RequestTemplateTests.configuration(.object(merged), kind: "chat") }
     }
 
+    // MARK: Bounds
+
+    @Test func argumentsBeyondTheirBoundsReachNoAPI() async throws {
+        let tool: JSONObject = [
+            "path": "/{n}/{day}",
+            "inputSchema": [
+                "type": "object", "required": ["n", "day"],
+                "properties": [
+                    "n": ["type": "integer", "minimum": 1, "maximum": 9], "day": ["type": "string", "format": "date"],
+                ],
+            ],
+        ]
+        let changes: JSONObject = ["mcp": ["endpoints": ["/mcp/": ["upstreams": ["api": [:]]]]]]
+        try await with("http", tool, type: ["arguments": ["n": [:], "day": [:]]], changes: changes) { _ in
+            .json("1")
+        } _: { (test, server) async throws in
+            let fitting = #"{"n":9,"day":"2026-02-28"}"#
+            for (arguments, word) in [
+                (#"{"n":10,"day":"2026-02-28"}"#, "n: expected at most 9"),
+                (#"{"n":9,"day":"2026-02-29"}"#, "day: expected a date"), (#"{"n":9}"#, "'day'"),
+                (#"{"n":"9","day":"2026-02-28"}"#, "n: expected integer"),
+            ] {
+                let chat = try await test.chat(arguments)
+                // A field that is missing has the type's own text.
+                #expect(chat.status == 400 && (chat.text.contains(word) || word == "'day'"), "\(chat.text)")
+                let plain = try await test.send(
+                    "POST", "/mcp/find", headers: [(name: "Content-Type", value: "application/json")], body: arguments)
+                #expect(plain.text.contains(word), "\(plain.text)")
+            }
+            #expect(!server.requests.contains { $0.path.hasPrefix("/base/9/") || $0.path.hasPrefix("/base/10/") })
+            #expect(try await test.chat(fitting).text == #"{"type":"find","replies":[1]}"#)
+            let plain = try await test.send(
+                "POST", "/mcp/find", headers: [(name: "Content-Type", value: "application/json")], body: fitting)
+            #expect(plain.text == #"{"results":1}"#)
+            #expect(server.requests.filter { $0.path == "/base/9/2026-02-28" }.count == 2)
+        }
+    }
+
     // MARK: Who calls
 
     @Test func theAPIIsToldWhoCalls() async throws {
@@ -207,6 +245,50 @@ import Testing
             #expect(try await status(nil) == 400)
             #expect(try await status("bob") == 400)
             #expect(try await status("away") == 503)
+            #expect(server.requests.filter { $0.path.hasPrefix("/base/of/") }.count == 2)
+        }
+    }
+
+    @Test func theAPIIsToldWhatTheCallersCredentialSays() async throws {
+        let people = try await FakeToolServer { call in
+            let person: JSONObject = ["username": "ann", "alias": "A"]
+            let facts: JSONObject = ["scopes": ["read", "write"], "claims": ["org": ["tenant": 7]]]
+            // Our own tool-server's way, another tool's, and somebody without claims.
+            return switch call.request.header("Cookie") {
+            case "sessionid=own":
+                .result([
+                    "content": [], "structuredContent": ["results": .object(person)],
+                    "_meta": ["dev.chatgateway/caller": .object(facts)],
+                ])
+            case "sessionid=other": .results(.object(person.merging(facts)))
+            default: .results(.object(person))
+            }
+        }
+        defer { people.stop() }
+        let changes: JSONObject = [
+            "caller": ["upstream": "people"],
+            "upstreams": [
+                "people": [
+                    "url": .string(people.url + "/mcp/"), "trusted": true, "era": "legacy", "probeInterval": "60s",
+                ]
+            ],
+        ]
+        let tool: JSONObject = [
+            "path": "/of/{claim:/org/tenant}", "method": "POST", "query": ["scope": "{caller.scopes}"],
+            "body": ["who": "{caller.id}", "tenant": "{claim:/org/tenant}"],
+        ]
+        try await with("http", tool, changes: changes) { request in
+            .json(request.text)
+        } _: { (test, server) async throws in
+            for user in ["own", "other"] {
+                let answer = try await test.chat(
+                    #"{"q":"x","claim:/org/tenant":8}"#, headers: [(name: "Cookie", value: "sessionid=\(user)")])
+                #expect(answer.text == #"{"type":"find","replies":[{"who":"ann","tenant":7}]}"#)
+            }
+            #expect(server.requests.filter { $0.path == "/base/of/7?scope=read&scope=write" }.count == 2)
+            let none = try await test.chat(#"{"q":"x"}"#, headers: [(name: "Cookie", value: "sessionid=none")])
+            #expect(none.status == 400 && none.text == #"{"error":"The caller has no claim:/org/tenant"}"#)
+            #expect(try await test.chat(#"{"q":"x"}"#).status == 400)
             #expect(server.requests.filter { $0.path.hasPrefix("/base/of/") }.count == 2)
         }
     }

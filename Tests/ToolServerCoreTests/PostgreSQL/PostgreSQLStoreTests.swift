@@ -196,7 +196,7 @@ import Testing
         let store = try await PostgreSQLStore.new()
         let statement = try ReadOnlyStatement(
             parsing: "SELECT id, name AS title, 1.5::float8 AS share, true AS flag FROM project WHERE id = :x -- end",
-            types: ["x": .integer])
+            types: ["x": StatementParameterType(.integer)])
         #expect(
             try store.describe(statement) == [
                 StatementColumn(name: "id", type: .integer), StatementColumn(name: "title", type: .string),
@@ -237,7 +237,8 @@ import Testing
         let types: [String: StatementType] = [
             "a": .string, "b": .integer, "c": .number, "d": .string, "e": .string, "f": .boolean,
         ]
-        let statement = try ReadOnlyStatement(parsing: "SELECT :a, :b, :c, :d, :e, :f", types: types)
+        let statement = try ReadOnlyStatement(
+            parsing: "SELECT :a, :b, :c, :d, :e, :f", types: types.mapValues { StatementParameterType($0) })
         let rows = try await store.run(statement, arguments: values, limit: 5, timeout: .seconds(5))
         #expect(rows == StatementRows(rows: [values], truncated: false))
         let three = try ReadOnlyStatement(parsing: "VALUES (1), (2), (3)")
@@ -254,7 +255,7 @@ import Testing
             try await store.run(slow, arguments: [], limit: 1, timeout: .milliseconds(20))
         }
         #expect(error?.kind == .timeout)
-        let divided = try ReadOnlyStatement(parsing: "SELECT 1 / :x", types: ["x": .integer])
+        let divided = try ReadOnlyStatement(parsing: "SELECT 1 / :x", types: ["x": StatementParameterType(.integer)])
         let refusal = await #expect(throws: StatementRefusal.self) {
             try await store.run(divided, arguments: [.integer(0)], limit: 1, timeout: .seconds(5))
         }

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct StatementTests {
     private func text(_ sql: String) throws -> String {
-        try ReadOnlyStatement(parsing: sql).text { "?\($0 + 1)" }
+        try ReadOnlyStatement(parsing: sql).text.text { "?\($0 + 1)" }
     }
 
     @Test(arguments: [
@@ -40,6 +40,22 @@ import Testing
     ])
     func whatIsNotOneReadingStatementIsRefused(sql: String) {
         #expect(throws: StatementRefusal.self) { try ReadOnlyStatement(parsing: sql) }
+    }
+
+    @Test(arguments: [
+        ("SELECT 1 WHERE 1 IN (:a)", true), ("SELECT 1 WHERE x.\"y\"in( :a )", true),
+        ("SELECT 1 WHERE f(1)NOT IN /* x */ (:a)", true), ("SELECT :a", false), ("SELECT (:a)", false),
+        ("SELECT 1 WHERE 1 = ANY (:a)", false), ("SELECT 1 WHERE 1 IN (2, :a)", false),
+        ("SELECT 1 WHERE 1 IN (:a, 2)", false), ("SELECT margin (:a)", false), ("SELECT \"in\" (:a)", false),
+        ("SELECT 'in (' || :a || ')'", false), ("SELECT 1 WHERE 1 IN (:a) OR :a", false),
+    ])
+    func aListStandsInParenthesesOfItsOwn(sql: String, isAllowed: Bool) throws {
+        let types = ["a": StatementParameterType(.integer, isList: true)]
+        if isAllowed {
+            #expect(try ReadOnlyStatement(parsing: sql, types: types).parameters == ["a"])
+        } else {
+            #expect(throws: StatementRefusal.self) { try ReadOnlyStatement(parsing: sql, types: types) }
+        }
     }
 
     @Test func columnsAndTheirTypesComeFromTheStatement() throws {

@@ -1,9 +1,13 @@
 import JSON
 import JSONConfiguration
+import MCP
 import MCPClient
 import NIOCore
 
 /// Source of a caller's identity: `upstream`, `tool`, `id` and `name` (fields of the tool's result), `ttl`.
+///
+/// Scopes and claims stand in the `_meta` of our tool-server's `get_user_info`; of another tool, in the fields `scopes` and
+/// `claims` of its result.
 package struct CallerConfiguration: Hashable, Sendable {
     /// Upstream that is asked.
     package let upstream: String
@@ -31,24 +35,64 @@ package struct CallerConfiguration: Hashable, Sendable {
     }
 }
 
-/// Identity of a caller, as its upstream reports it.
+/// Identity of a caller, as its upstream reports it: the facts that templates refer to, by their names there.
 struct CallerIdentity: Hashable, Sendable {
-    let id: String
-    let name: String
+    /// A fact that a tool's request needs and the caller's credential does not say.
+    struct MissingFact: Error {
+        let name: String
+    }
 
-    /// Names of the identity's fields in templates.
-    static let names: Set<String> = ["caller.id", "caller.name"]
+    static let idName = "caller.id"
+    private static let callerName = "caller.name"
+    private static let scopesName = "caller.scopes"
+    private static let claimPrefix = "claim:"
 
-    /// Returns the arguments with the fields that templates refer to. They are added last: of duplicate names the last
-    /// counts, so that a caller cannot set them.
-    func added(to arguments: ByteBuffer) -> ByteBuffer {
+    private let facts: [String: JSONValue]
+
+    /// Returns whether a template's name stands for a fact of the caller: `caller.id`, `caller.name`, `caller.scopes`, or
+    /// `claim:` and a JSON pointer.
+    static func isFact(_ name: String) -> Bool {
+        [idName, callerName, scopesName].contains(name) || name.hasPrefix(claimPrefix + "/")
+    }
+
+    /// Takes the facts of these names from what a tool says of its caller.
+    ///
+    /// - Parameters:
+    ///   - person: The result of the tool.
+    ///   - credential: Its scopes and claims, where they stand apart from the result.
+    /// - Returns: Nil where the tool names nobody.
+    init?(_ names: Set<String>, person: JSONValue?, credential: JSONValue?, _ configuration: CallerConfiguration) {
+        guard let id = person?[configuration.id]?.string, !id.isEmpty else { return nil }
+        let credential = credential ?? person
+        var facts: [String: JSONValue] = [:]
+        for name in names {
+            switch name {
+            case Self.idName: facts[name] = .string(id)
+            case Self.callerName: facts[name] = .string(person?[configuration.name]?.string ?? "")
+            // A credential without scopes has none, which is said by an empty list.
+            case Self.scopesName: facts[name] = credential?["scopes"] ?? []
+            default:
+                let pointer = String(name.dropFirst(Self.claimPrefix.count))
+                let claim = credential?["claims"].flatMap { JSONPointer.value(at: pointer, in: $0) }
+                if let claim, !claim.isNull { facts[name] = claim }
+            }
+        }
+        self.facts = facts
+    }
+
+    /// Returns the arguments with the facts that a tool's templates refer to. What the caller itself says under these names
+    /// comes first, and of a name that comes twice the last counts.
+    func added(to arguments: ByteBuffer, _ names: [String]) throws(MissingFact) -> ByteBuffer {
         var text = Array(arguments.readableBytesView)
         while let last = text.last, last != UInt8(ascii: "}") { text.removeLast() }
         _ = text.popLast()
-        let isEmpty = text.last { $0 > 0x20 } == UInt8(ascii: "{")
-        text += Array((isEmpty ? "" : ",").utf8) + Array(#""caller.id":"#.utf8) + JSONText.quoted(id)
-        text += Array(#","caller.name":"#.utf8) + JSONText.quoted(name) + Array("}".utf8)
-        return ByteBuffer(bytes: text)
+        var isEmpty = text.last { $0 > 0x20 } == UInt8(ascii: "{")
+        for name in names {
+            guard let fact = facts[name] else { throw MissingFact(name: name) }
+            text += Array((isEmpty ? "" : ",").utf8) + JSONText.quoted(name) + Array(":".utf8) + fact.serialized
+            isEmpty = false
+        }
+        return ByteBuffer(bytes: text + [UInt8(ascii: "}")])
     }
 }
 
@@ -70,13 +114,16 @@ final class CallerDirectory {
 
     let configuration: CallerConfiguration
     let balancer: LoadBalancer
+    /// The facts that tools need; others are forgotten.
+    let names: Set<String>
     private var entries: [CredentialPartition: Entry] = [:]
 
     /// Largest number of callers that are remembered.
     private static let limit = 10_000
     private static let timeout = TimeAmount.seconds(10)
 
-    init(_ configuration: CallerConfiguration, _ balancer: LoadBalancer) {
+    init(_ configuration: CallerConfiguration, _ balancer: LoadBalancer, names: Set<String>) {
+        self.names = names
         self.configuration = configuration
         self.balancer = balancer
     }
@@ -138,8 +185,9 @@ final class CallerDirectory {
             let document = tree["structuredContent"] ?? Self.document(inText: tree)
             let results = document?["results"] ?? document?["result"] ?? document
             let person = results?.array?.first ?? results
-            guard let id = person?[configuration.id]?.string, !id.isEmpty else { return .anonymous }
-            return .known(CallerIdentity(id: id, name: person?[configuration.name]?.string ?? ""))
+            let credential = tree["_meta"]?[MCPMeta.caller]
+            return CallerIdentity(names, person: person, credential: credential, configuration)
+                .map { .known($0) } ?? .anonymous
         }
     }
 
@@ -177,7 +225,8 @@ final class IdentifiedCall: RunningCall {
         self.start = start
     }
 
-    func identify(_ call: MCPToolCall, of caller: any Caller) {
+    /// - Parameter names: The facts that the call's request needs.
+    func identify(_ call: MCPToolCall, of caller: any Caller, for names: [String]) {
         callers.identify(caller) { [self] answer in
             guard isWaiting else { return }
             isWaiting = false
@@ -185,7 +234,12 @@ final class IdentifiedCall: RunningCall {
             switch answer {
             case .known(let identity):
                 var call = call
-                call.arguments = identity.added(to: call.arguments)
+                do throws(CallerIdentity.MissingFact) {
+                    call.arguments = try identity.added(to: call.arguments, names)
+                } catch {
+                    let text = "The caller has no \(error.name)"
+                    return end(.result(MCPCallResult(ToolResultWriter.text(text, isError: true))))
+                }
                 receiver = nil
                 running = start(.tool(call))
             case .anonymous:

@@ -5,7 +5,7 @@ import NIOCore
 struct Template: Hashable, Sendable {
     enum Part: Hashable, Sendable {
         case text(String)
-        /// An argument; `caller.id` and `caller.name` stand for the caller's identity.
+        /// An argument, or a fact of the caller's identity (``CallerIdentity``).
         case argument(String)
     }
 

@@ -43,11 +43,10 @@ package struct ToolConfiguration: Hashable, Sendable {
     var isIdempotent: Bool {
         definition.annotations?.readOnlyHint == true || definition.annotations?.idempotentHint == true
     }
+    /// Facts of the caller's identity in the request, by their names in its templates.
+    let callerFacts: [String]
     /// True if the request identifies the caller.
-    var needsCaller: Bool {
-        guard case .http(let template) = binding else { return false }
-        return !template.arguments.isDisjoint(with: CallerIdentity.names)
-    }
+    var needsCaller: Bool { !callerFacts.isEmpty }
 
     init(_ name: String, kind: UpstreamConfiguration.Kind, _ reader: ConfigurationReader) {
         let schema = reader.json(
@@ -74,6 +73,7 @@ package struct ToolConfiguration: Hashable, Sendable {
             }
             (path, limit) = (Self.path(result), 0)
             binding = .chat(Self.chatBinding(name, properties, reader))
+            callerFacts = []
         } else {
             (path, limit) = reader.section("result", "Place of the result in the API's answer.") { reader in
                 (
@@ -83,7 +83,9 @@ package struct ToolConfiguration: Hashable, Sendable {
                         "limit", default: 0, in: 0...1_000_000, "Elements of a list that are kept; 0: all of them.")
                 )
             }
-            binding = .http(RequestTemplate(properties, reader))
+            let template = RequestTemplate(properties, reader)
+            binding = .http(template)
+            callerFacts = template.arguments.filter(CallerIdentity.isFact).sorted()
         }
         check(properties, schema: schema, reader)
     }
@@ -137,10 +139,10 @@ package struct ToolConfiguration: Hashable, Sendable {
             }
         }
         guard case .http(let template) = binding else { return }
-        for name in template.arguments.sorted() where properties[name] == nil && !CallerIdentity.names.contains(name) {
+        for name in template.arguments.sorted() where properties[name] == nil && !CallerIdentity.isFact(name) {
             reader.fail(nil, expected: "templates that refer to properties of inputSchema", found: "\"{\(name)}\"")
         }
-        for name in CallerIdentity.names where properties[name] != nil {
+        for name in properties.keys where CallerIdentity.isFact(name) {
             reader.fail("inputSchema.properties.\(name)", expected: "another name", found: "a reserved one")
         }
         for field in template.query {
@@ -210,8 +212,8 @@ extension RequestTemplate {
             return []
         }
         var segments: [Template] = []
-        for segment in path.dropFirst().split(separator: "/", omittingEmptySubsequences: false) {
-            guard let template = template(String(segment), "path", reader) else { continue }
+        for segment in divided(path.dropFirst()) {
+            guard let template = template(segment, "path", reader) else { continue }
             for case .text(let text) in template.parts where !isPathText(text) {
                 reader.fail("path", expected: "characters of a path (RFC 3986)", found: "\"\(text)\"")
             }
@@ -219,6 +221,23 @@ extension RequestTemplate {
                 reader.fail("path", expected: "a path without . and ..", found: "\"\(path)\"")
             }
             segments.append(template)
+        }
+        return segments
+    }
+
+    /// The segments of a path; a slash within braces belongs to a name.
+    private static func divided(_ path: Substring) -> [String] {
+        var segments = [""]
+        var isName = false
+        for character in path {
+            if character == "/", !isName {
+                segments.append("")
+                continue
+            }
+            // Of two braces the first stands for the second.
+            if character == "{" { isName = !isName }
+            if character == "}" { isName = false }
+            segments[segments.count - 1].append(character)
         }
         return segments
     }
