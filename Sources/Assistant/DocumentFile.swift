@@ -144,6 +144,7 @@ enum MarkdownText {
     private static func withoutLinks(_ line: [UInt8]) -> [UInt8] {
         var text: [UInt8] = []
         text.reserveCapacity(line.count)
+        var targets = LinkTargets(line)
         /// Offset in `text` of the bracket that opens a label.
         var opening: Int?
         var position = 0
@@ -152,7 +153,7 @@ enum MarkdownText {
             if byte == UInt8(ascii: "["), opening == nil {
                 opening = text.count
             } else if byte == UInt8(ascii: "]") {
-                if let start = opening, let end = targetEnd(after: position, in: line) {
+                if let start = opening, let end = targets.end(after: position) {
                     let isImage = start > 0 && text[start - 1] == UInt8(ascii: "!")
                     text.removeSubrange((isImage ? start - 1 : start)...start)
                     opening = nil
@@ -166,15 +167,38 @@ enum MarkdownText {
         }
         return text
     }
+}
+
+/// Finder of the targets of a line's links, from the left to the right; it looks at no byte twice for the same purpose.
+private struct LinkTargets {
+    private static let (longestTarget, longestTitle) = (2048, 1024)
+
+    private let line: [UInt8]
+    /// Offset before which, from the last bracket on, no target ends.
+    private var clear = 0
+    /// The end of the last target that has a title, and the end of the link there, if it is one.
+    private var titled: (target: Int, link: Int?)?
+
+    init(_ line: [UInt8]) { self.line = line }
 
     /// Returns the end of `(target)` or `(target "title")` after a closing bracket. Longer texts do not count as links.
-    private static func targetEnd(after bracket: Int, in line: [UInt8]) -> Int? {
-        let (longestTarget, longestTitle) = (2048, 1024)
+    mutating func end(after bracket: Int) -> Int? {
         guard bracket + 1 < line.count, line[bracket + 1] == UInt8(ascii: "(") else { return nil }
-        let target = line[(bracket + 2)...].prefix(longestTarget)
-        guard let end = target.firstIndex(where: { $0 == UInt8(ascii: ")") || isBlank($0) }) else { return nil }
+        let limit = min(bracket + 2 + Self.longestTarget, line.count)
+        let start = max(bracket + 2, clear)
+        guard start < limit else { return nil }
+        guard let end = line[start..<limit].firstIndex(where: { $0 == UInt8(ascii: ")") || Self.isBlank($0) }) else {
+            clear = limit
+            return nil
+        }
+        clear = end
         if line[end] == UInt8(ascii: ")") { return end + 1 }
-        let title = line[end...].prefix(longestTitle).drop(while: isBlank)
+        if titled?.target != end { titled = (end, linkEnd(afterTarget: end)) }
+        return titled?.link
+    }
+
+    private func linkEnd(afterTarget end: Int) -> Int? {
+        let title = line[end...].prefix(Self.longestTitle).drop(while: Self.isBlank)
         guard title.first == UInt8(ascii: "\""),
             let quote = title.dropFirst().firstIndex(of: UInt8(ascii: "\"")),
             quote + 1 < line.count, line[quote + 1] == UInt8(ascii: ")")
