@@ -19,11 +19,28 @@ extension StringProtocol {
         if utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A }) { return String(self) }
         var text = ""
         for scalar in unicodeScalars {
-            switch scalar.properties.generalCategory {
-            case .control where scalar == "\t" || scalar == "\n": text.unicodeScalars.append(scalar)
-            case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate:
+            if scalar != "\t", scalar != "\n", scalar.isHidden {
                 text += "\\u{\(String(scalar.value, radix: 16, uppercase: true))}"
-            default: text.unicodeScalars.append(scalar)
+            } else {
+                text.unicodeScalars.append(scalar)
+            }
+        }
+        return text
+    }
+
+    /// JSON text of the same value in which code points that do not show as themselves are escaped as JSON has it, so that
+    /// whoever reads it sees all that a machine reads. The text must be JSON.
+    package var escapedJSON: String {
+        var text = ""
+        for scalar in unicodeScalars {
+            // Variation selectors and fillers are marks and letters, and show nothing either.
+            guard scalar != "\n", scalar.isHidden || scalar.properties.isDefaultIgnorableCodePoint else {
+                text.unicodeScalars.append(scalar)
+                continue
+            }
+            for unit in String(scalar).utf16 {
+                let digits = String(unit, radix: 16)
+                text += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
             }
         }
         return text
@@ -31,4 +48,15 @@ extension StringProtocol {
 
     /// True if some code point is a control character.
     package var hasControlCharacters: Bool { unicodeScalars.contains { $0.properties.generalCategory == .control } }
+}
+
+extension Unicode.Scalar {
+    /// Whether the code point does not show as itself: control characters, those that turn the direction of what follows,
+    /// other invisible ones, line separators, and those that Unicode gives no meaning.
+    fileprivate var isHidden: Bool {
+        switch properties.generalCategory {
+        case .control, .format, .lineSeparator, .paragraphSeparator, .unassigned, .privateUse, .surrogate: true
+        default: false
+        }
+    }
 }
