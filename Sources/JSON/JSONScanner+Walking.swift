@@ -32,6 +32,24 @@ extension JSONScanner {
         }
     }
 
+    /// Returns the place behind the last element of an array that is to be cut after so many elements; nil for an array that
+    /// has no more than that, for another value, and for 0, which means no limit.
+    package static func end(
+        of array: JSONSlice, cutAfter limit: Int, in bytes: UnsafeRawBufferPointer
+    ) -> Int? {
+        guard limit > 0 else { return nil }
+        var count = 0
+        var end: Int?
+        var isLonger = false
+        elements(of: array, in: bytes) { element in
+            count += 1
+            if count == limit { end = element.upperBound }
+            isLonger = count > limit
+            return !isLonger
+        }
+        return isLonger ? end : nil
+    }
+
     /// The last member of `object` whose unescaped key is `key`; nil too when `object` is no object.
     package static func member(_ key: String, of object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
         var key = key

@@ -158,7 +158,7 @@ package enum ChatReply {
         var buffer = ByteBufferAllocator().buffer(capacity: type.replyHead.count + value.count + 4)
         buffer.writeBytes(type.replyHead)
         if value.kind == .array {
-            let end = rule.limit == 0 ? nil : self.end(of: value, elements: rule.limit, in: bytes)
+            let end = JSONScanner.end(of: value, cutAfter: rule.limit, in: bytes)
             if let end {
                 buffer.writeBytes(UnsafeRawBufferPointer(rebasing: bytes[value.lowerBound..<end]))
                 buffer.writeInteger(UInt8(ascii: "]"))
@@ -174,21 +174,6 @@ package enum ChatReply {
         }
         buffer.writeInteger(UInt8(ascii: "}"))
         return buffer
-    }
-
-    /// Returns the offset where the last element within the limit ends; nil when the array is not longer than the
-    /// limit.
-    private static func end(of array: JSONSlice, elements limit: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
-        var count = 0
-        var end: Int?
-        var isLonger = false
-        JSONScanner.elements(of: array, in: bytes) { element in
-            count += 1
-            if count == limit { end = element.upperBound }
-            isLonger = count > limit
-            return !isLonger
-        }
-        return isLonger ? end : nil
     }
 
     // MARK: Errors

@@ -34,7 +34,7 @@ enum ToolResultWriter {
                 }
                 value = next
             }
-            let end = cut(value, limit, in: bytes)
+            let end = JSONScanner.end(of: value, cutAfter: limit, in: bytes)
             var json = Array(bytes[value.lowerBound..<(end ?? value.upperBound)])
             if end != nil { json.append(UInt8(ascii: "]")) }
             return structured(json[...], wraps: alwaysWraps || value.kind != .object)
@@ -78,21 +78,6 @@ enum ToolResultWriter {
         out.writeBytes(content)
         out.writeStaticString("}")
         return out
-    }
-
-    /// Returns the end of the last element within the limit; nil when the list is not longer than the limit.
-    private static func cut(_ array: JSONSlice, _ limit: Int, in bytes: UnsafeRawBufferPointer) -> Int? {
-        guard limit > 0, array.kind == .array else { return nil }
-        var count = 0
-        var end: Int?
-        var isLonger = false
-        JSONScanner.elements(of: array, in: bytes) { element in
-            count += 1
-            if count == limit { end = element.upperBound }
-            isLonger = count > limit
-            return !isLonger
-        }
-        return isLonger ? end : nil
     }
 
     /// Kind of a body by its media type.
