@@ -97,7 +97,7 @@ let package = Package(
         library(
             "MCPServerHTTP",
             [
-                "JSONConfiguration", "MCPServer", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOCore"),
+                "JSONConfiguration", "MCP", "MCPServer", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOCore"),
                 nio("NIOHTTP1"),
             ]),
 
@@ -164,7 +164,7 @@ let package = Package(
         .executableTarget(
             name: "gateway",
             dependencies: [
-                "GatewayCore", "APIImport", "CurlTransport", "JSON", "ServiceRuntime", "CBuildCommit", "CCases",
+                "GatewayCore", "APIImport", "CurlTransport", "JSON", "MCP", "ServiceRuntime", "CBuildCommit", "CCases",
                 arguments,
             ],
             swiftSettings: settings),
@@ -260,7 +260,7 @@ let package = Package(
             name: "EndToEndTests",
             dependencies: [
                 "TestSupport", "JSON", "JSONSchema", "CurlTransport", "gateway", "tool-server", nio("NIOCore"),
-                nio("NIOHTTP1"),
+                nio("NIOHTTP1"), crypto,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings),

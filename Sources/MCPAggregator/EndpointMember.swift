@@ -4,6 +4,8 @@ package struct EndpointMember: Sendable {
     package let upstream: any EndpointUpstream
     /// Text in front of the names of the upstream's tools and prompts; empty: none.
     package let prefix: String
+    /// Rule for definitions of tools that may be shown; nil: all may.
+    let review: (any ToolReview)?
     private let allow: [NamePattern]
     private let deny: [NamePattern]
 
@@ -12,9 +14,14 @@ package struct EndpointMember: Sendable {
     /// - Parameters:
     ///   - allow: Patterns of the upstream's own tool names that are shown; `*` matches any run of characters.
     ///   - deny: Patterns of tool names that are hidden; they win over `allow`.
-    package init(_ upstream: any EndpointUpstream, prefix: String = "", allow: [String] = ["*"], deny: [String] = []) {
+    ///   - review: Hides tools by their definitions; nil: none.
+    package init(
+        _ upstream: any EndpointUpstream, prefix: String = "", allow: [String] = ["*"], deny: [String] = [],
+        review: (any ToolReview)? = nil
+    ) {
         self.upstream = upstream
         self.prefix = prefix
+        self.review = review
         self.allow = allow.map(NamePattern.init)
         self.deny = deny.map(NamePattern.init)
     }

@@ -104,10 +104,8 @@ extension EndpointRouter {
             return !state.hasListened[index]
         }
         guard !isFirst else { return }
-        Task {
-            await lists[index].expire()
-            for change in [ServerChange.tools, .prompts, .resources] { announce(change) }
-        }
+        lists[index].expire()
+        for change in [ServerChange.tools, .prompts, .resources] { announce(change) }
     }
 
     private func changed(
@@ -123,10 +121,8 @@ extension EndpointRouter {
             return announce(.resource(uri: uri))
         default: return
         }
-        Task {
-            // Clients ask for the list as soon as they hear of the change.
-            await lists[index].expire()
-            announce(change)
-        }
+        // Clients ask for the list as soon as they hear of the change.
+        lists[index].expire()
+        announce(change)
     }
 }

@@ -51,8 +51,12 @@ package final class EndpointRouter: RequestForwarder {
         var isPrepared = false
         /// Input schemas with `x-mcp-header` annotations, by the endpoint's name of the tool.
         var annotatedSchemas: [String: JSONValue] = [:]
+        /// Lists that were merged lately, the last one last.
+        var merged: [OfferingKind: [MergedList]] = [:]
         /// Names that an earlier upstream has too, as last listed.
         var shadowed: [ShadowedName] = []
+        /// Tools as last listed in the endpoint's own name.
+        var listing = EndpointListing.none
         /// Resources whose updates clients want, by upstream.
         var watched: [[String]]
         /// Wake the tasks that listen to the upstreams, when other resources are to be watched.
@@ -66,8 +70,9 @@ package final class EndpointRouter: RequestForwarder {
 
     /// A name that is hidden because an earlier upstream has it too.
     package struct ShadowedName: Hashable, Sendable {
-        /// Kind of entry, such as `tool`.
+        /// Kind of entry, such as `tools`.
         package let kind: String
+        /// Name under which the endpoint has the other entry.
         package let name: String
         /// Name of the upstream.
         package let upstream: String
@@ -84,7 +89,7 @@ package final class EndpointRouter: RequestForwarder {
             var listLimits = MemberLists.Limits()
             listLimits.patience = limits.patience
             listLimits.stale = limits.stale
-            return MemberLists(member.upstream, limits: listLimits, logger: logger)
+            return MemberLists(member.upstream, review: member.review, limits: listLimits, logger: logger)
         }
         held = HeldCalls(limit: limits.heldCalls, lifetime: limits.questionTimeout)
         state = Mutex(
@@ -100,6 +105,9 @@ package final class EndpointRouter: RequestForwarder {
 
     /// Number of requests under way.
     package var requestsUnderWay: Int { underWay.load(ordering: .relaxed) }
+
+    /// Number of questions of legacy servers that wait for clients of 2026-07-28.
+    package var heldQuestions: Int { held.count }
 
     // MARK: Capabilities
 
@@ -118,7 +126,10 @@ package final class EndpointRouter: RequestForwarder {
     }
 
     package var instructions: String? {
-        let texts = state.withLock { $0.descriptions.compactMap { $0?.instructions } }.filter { !$0.isEmpty }
+        // A model reads instructions as it reads definitions: those of an upstream under review are left out.
+        let texts = zip(members, state.withLock { $0.descriptions }).compactMap { member, description in
+            member.review?.isActive == true ? nil : description?.instructions
+        }.filter { !$0.isEmpty }
         return texts.isEmpty ? nil : texts.joined(separator: "\n\n")
     }
 

@@ -17,6 +17,9 @@ package protocol EndpointUpstream: Sendable {
     /// server has it, so that the server offers what it offers such a client.
     func revision(for client: MCPVersion) async -> MCPVersion
 
+    /// Returns the same without waiting; nil where the server has not said yet which revisions it speaks.
+    func knownRevision(for client: MCPVersion) -> MCPVersion?
+
     /// Sends a request and returns its result as the server sent it, `input_required` ones included.
     ///
     /// Cancelling the task cancels the request at the server.
@@ -33,6 +36,10 @@ package protocol EndpointUpstream: Sendable {
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws
+}
+
+extension EndpointUpstream {
+    package func knownRevision(for client: MCPVersion) -> MCPVersion? { nil }
 }
 
 /// The sender of a request, reduced to what the upstreams receive of it.

@@ -3,6 +3,7 @@ import Logging
 import MCP
 import MCPClient
 import MCPServer
+import Synchronization
 
 /// A list that a server offers.
 enum OfferingKind: CaseIterable, Sendable {
@@ -46,19 +47,24 @@ enum OfferingKind: CaseIterable, Sendable {
     }
 }
 
-/// A list of one upstream as it was last read.
-struct MemberList: Sendable {
+/// A list of one upstream as it was read. Immutable: a list that is read anew is another object.
+final class MemberList: Sendable {
     /// Entries as the server sent them, in its order.
-    var entries: [JSONValue]
+    let entries: [JSONValue]
     /// How long and by whom clients may reuse it.
-    var cache: CacheHint
+    let cache: CacheHint
+
+    init(entries: [JSONValue], cache: CacheHint) {
+        self.entries = entries
+        self.cache = cache
+    }
 }
 
 /// The lists of one upstream, cached for each caller that the upstream can tell apart.
 ///
 /// An expired list is read again by one request for all who wait. Who waits for a silent server longer than `patience`
 /// gets the list as it was, as long as it is not older than `stale`.
-actor MemberLists {
+final class MemberLists: Sendable {
     struct Limits: Sendable {
         /// Longest wait of a request for a list.
         var patience: Duration = .seconds(2)
@@ -81,28 +87,47 @@ actor MemberLists {
     }
 
     private struct Cached {
-        var list: MemberList
-        var read: ContinuousClock.Instant
+        let list: MemberList
+        let read: ContinuousClock.Instant
         var expires: ContinuousClock.Instant
     }
 
+    private struct State {
+        var cache: [Key: Cached] = [:]
+        var reads: [Key: Task<MemberList?, Never>] = [:]
+        /// Counts the changes that the server announced: a read that began before one is not kept as fresh.
+        var generation = 0
+        /// Counts the changes of what the review lets pass: a read that began before one is not kept at all.
+        var reviews = 0
+        /// Why the last read of a list failed; nil when it succeeded.
+        var failure: String?
+    }
+
     private let upstream: any EndpointUpstream
+    private let reader: OfferingReader
+    private let review: (any ToolReview)?
     private let limits: Limits
     private let logger: Logger
     private let now: @Sendable () -> ContinuousClock.Instant
-    private var cache: [Key: Cached] = [:]
-    private var reads: [Key: Task<MemberList?, Never>] = [:]
-    /// Counts the changes that the server announced: a read that began before one is not kept as fresh.
-    private var generation = 0
+    private let state = Mutex(State())
 
     init(
-        _ upstream: any EndpointUpstream, limits: Limits, logger: Logger,
+        _ upstream: any EndpointUpstream, review: (any ToolReview)? = nil, limits: Limits, logger: Logger,
         now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
     ) {
         self.upstream = upstream
+        self.review = review
+        reader = OfferingReader(upstream: upstream, limits: limits, logger: logger)
         self.limits = limits
         self.logger = logger
         self.now = now
+    }
+
+    /// Returns a list that is valid now, without waiting for anything; nil where one has to be read.
+    func valid(_ kind: OfferingKind, _ caller: EndpointCaller, for version: MCPVersion) -> MemberList? {
+        guard let revision = upstream.knownRevision(for: version) else { return nil }
+        let key = Key(partition: caller.credentials(upstream.name).partition, revision: revision, kind: kind)
+        return state.withLock { valid(key, nil, $0) }
     }
 
     /// Returns a list as that caller sees it; nil when the upstream is away and its entries are too old to be shown.
@@ -112,94 +137,118 @@ actor MemberLists {
         _ kind: OfferingKind, _ caller: EndpointCaller, for version: MCPVersion = .latestModern,
         maximumAge: Duration? = nil
     ) async -> MemberList? {
-        let revision = await upstream.revision(for: version)
-        let key = Key(partition: caller.credentials(upstream.name).partition, revision: revision, kind: kind)
-        if let cached = cache[key], now() < cached.expires {
-            guard let maximumAge, now() - cached.read > maximumAge else { return cached.list }
+        let key = await key(kind, caller, version)
+        let read = state.withLock { state -> Task<MemberList?, Never>? in
+            if valid(key, maximumAge, state) != nil { return nil }
+            return state.reads[key] ?? begin(key, caller, version, &state)
         }
-        let read = reads[key] ?? begin(key, caller, version)
-        if let list = await Self.first(of: read, within: limits.patience) { return list }
-        guard let cached = cache[key], now() - cached.read < limits.stale else { return nil }
-        return cached.list
+        if let read, let list = await Self.first(of: read, within: limits.patience) { return list }
+        return state.withLock { shown(key, $0) }
     }
+
+    /// Returns whether there is a list that may be shown to that caller, without reading one.
+    func isKnown(_ kind: OfferingKind, _ caller: EndpointCaller, for version: MCPVersion) async -> Bool {
+        let key = await key(kind, caller, version)
+        return state.withLock { shown(key, $0) != nil }
+    }
+
+    /// Why the last read of a list failed; nil when it succeeded.
+    var failure: String? { state.withLock { $0.failure } }
 
     /// Marks every list as expired: the server said that one has changed.
     func expire() {
-        generation += 1
-        for key in cache.keys { cache[key]?.expires = now() }
+        let now = now()
+        state.withLock { state in
+            state.generation += 1
+            for key in state.cache.keys { state.cache[key]?.expires = now }
+        }
+    }
+
+    /// Forgets every list: the review lets other tools pass than before.
+    func forget() {
+        state.withLock { state in
+            state.generation += 1
+            state.reviews += 1
+            state.cache = [:]
+            state.reads = [:]
+        }
+    }
+
+    // MARK: The cache
+
+    private func key(_ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion) async -> Key {
+        let revision = await upstream.revision(for: version)
+        return Key(partition: caller.credentials(upstream.name).partition, revision: revision, kind: kind)
+    }
+
+    private func valid(_ key: Key, _ maximumAge: Duration?, _ state: State) -> MemberList? {
+        let now = now()
+        guard let cached = state.cache[key], now < cached.expires else { return nil }
+        if let maximumAge, now - cached.read > maximumAge { return nil }
+        return cached.list
+    }
+
+    /// A valid list, or one of an upstream that is away as long as it may be shown.
+    private func shown(_ key: Key, _ state: State) -> MemberList? {
+        guard let cached = state.cache[key] else { return nil }
+        let now = now()
+        return now < cached.expires || now - cached.read < limits.stale ? cached.list : nil
     }
 
     // MARK: Reading
 
-    private func begin(_ key: Key, _ caller: EndpointCaller, _ version: MCPVersion) -> Task<MemberList?, Never> {
-        let began = generation
+    private func begin(
+        _ key: Key, _ caller: EndpointCaller, _ version: MCPVersion, _ state: inout State
+    ) -> Task<MemberList?, Never> {
+        let (generation, reviews) = (state.generation, state.reviews)
         let task = Task { () -> MemberList? in
-            let list = await read(key.kind, caller, version)
-            finish(key, list, began)
+            let list = await read(key, caller, version)
+            self.state.withLock { state in
+                if state.reviews == reviews { finish(key, list, generation, &state) }
+            }
             return list
         }
-        reads[key] = task
+        state.reads[key] = task
         return task
     }
 
-    private func finish(_ key: Key, _ list: MemberList?, _ began: Int) {
-        reads[key] = nil
+    private func finish(_ key: Key, _ list: MemberList?, _ generation: Int, _ state: inout State) {
+        state.reads[key] = nil
         guard let list else { return }
-        if cache[key] == nil, cache.count >= limits.callers * OfferingKind.allCases.count,
-            let oldest = cache.min(by: { $0.value.read < $1.value.read })?.key
+        if state.cache[key] == nil, state.cache.count >= limits.callers * OfferingKind.allCases.count,
+            let oldest = state.cache.min(by: { $0.value.read < $1.value.read })?.key
         {
-            cache[oldest] = nil
+            state.cache[oldest] = nil
         }
         // A server's zero would mean reading the list with every request.
         let lifetime = max(Duration.milliseconds(list.cache.ttlMilliseconds), Duration.seconds(1))
-        let isCurrent = began == generation
-        cache[key] = Cached(list: list, read: now(), expires: isCurrent ? now() + lifetime : now())
+        let now = now()
+        let isCurrent = generation == state.generation
+        state.cache[key] = Cached(list: list, read: now, expires: isCurrent ? now + lifetime : now)
     }
 
-    private func read(_ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion) async -> MemberList? {
+    private func read(_ key: Key, _ caller: EndpointCaller, _ version: MCPVersion) async -> MemberList? {
         do {
-            let description = try await upstream.describe(caller)
-            guard kind.isOffered(by: description.capabilities) else {
-                return MemberList(entries: [], cache: hint(nil))
+            var list = try await reader.read(key.kind, caller, version)
+            if key.kind == .tools, let review {
+                let admitted = review.admitted(
+                    list.entries, version: key.revision, isOwn: key.partition == .anonymous)
+                list = MemberList(entries: admitted, cache: list.cache)
             }
-            return try await pages(kind, caller, version)
+            state.withLock { $0.failure = nil }
+            return list
         } catch {
-            logger.warning(
-                "list of an upstream cannot be read",
-                metadata: ["upstream": "\(upstream.name)", "mcp.method": "\(kind.method)", "error": "\(error)"])
+            let failure = "\(error)"
+            let isKnown = state.withLock { state in
+                defer { state.failure = failure }
+                return state.failure == failure
+            }
+            // An upstream that is away is asked again and again.
+            logger.log(
+                level: isKnown ? .debug : .warning, "list of an upstream cannot be read",
+                metadata: ["upstream": "\(upstream.name)", "mcp.method": "\(key.kind.method)", "error": "\(error)"])
             return nil
         }
-    }
-
-    private func pages(
-        _ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion
-    ) async throws -> MemberList {
-        var entries: [JSONValue] = []
-        var cache: CacheHint?
-        var seen: Set<[UInt8]> = []
-        var params: JSONObject = [:]
-        while true {
-            let answer = try await upstream.send(
-                UpstreamRequest(method: kind.method, params: params, caller: caller, version: version))
-            cache = cache ?? CacheHint(result: answer.result)
-            entries += (answer.result[kind.key]?.array ?? []).filter { $0[kind.identifier]?.string != nil }
-            guard let cursor = answer.result["nextCursor"]?.string else { break }
-            // An empty cursor is the end for legacy servers; a cursor that comes again would come for ever.
-            if answer.era == .legacy, cursor.isEmpty { break }
-            guard seen.insert(Array(cursor.utf8)).inserted, seen.count < limits.pages, entries.count < limits.entries
-            else {
-                logger.warning(
-                    "list of an upstream is cut",
-                    metadata: ["upstream": "\(upstream.name)", "mcp.method": "\(kind.method)"])
-                break
-            }
-            params = ["cursor": .string(cursor)]
-        }
-        return MemberList(entries: Array(entries.prefix(limits.entries)), cache: hint(cache))
-    }
-
-    private func hint(_ given: CacheHint?) -> CacheHint {
-        given ?? CacheHint(ttlMilliseconds: Int(limits.lifetime.components.seconds) * 1000, scope: .private)
     }
 
     /// Waits for a task, but no longer than that; the task goes on.

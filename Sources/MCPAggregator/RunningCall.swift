@@ -21,7 +21,6 @@ final class RunningCall: Sendable {
         var events: [Event] = []
         var waiter: CheckedContinuation<Event, Never>?
         var task: Task<Void, Never>?
-        var isCancelled = false
     }
 
     /// Events that wait at most; progress and log messages beyond it are dropped.
@@ -57,11 +56,7 @@ final class RunningCall: Sendable {
 
     /// Gives the request up: the upstream is told, and whoever waits learns that the request was cancelled.
     func cancel() {
-        let task = state.withLock { state in
-            state.isCancelled = true
-            return state.task
-        }
-        task?.cancel()
+        state.withLock { $0.task }?.cancel()
     }
 
     /// Adds an event.

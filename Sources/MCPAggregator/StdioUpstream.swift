@@ -7,9 +7,8 @@ import Synchronization
 
 /// An MCP server that the gateway starts, talks to over its standard input and output, and ends.
 ///
-/// One process serves all callers. It is started by the first request, and started again after an exit, at once the first
-/// time and with growing pauses while it keeps exiting. A question of the server is put to the client of the request that
-/// is under way; with several under way nobody can tell whose question it is, and it is declined.
+/// One process serves all callers, or each caller has one of its own. The endpoint itself and callers without credentials
+/// share one.
 package final class StdioUpstream: EndpointUpstream {
     /// The command line and the surroundings of a server.
     package struct Command: Hashable, Sendable {
@@ -33,184 +32,124 @@ package final class StdioUpstream: EndpointUpstream {
         }
     }
 
-    private struct State {
-        var client: StdioMCPClient?
-        /// Exits in a row after short lives.
-        var exits = 0
-        var started: ContinuousClock.Instant?
-        var isClosed = false
-        /// Requests under way, by number.
-        var flights: [UInt64: UpstreamRequest] = [:]
-        var nextFlight: UInt64 = 0
-        /// Take the notifications of the server.
-        var listeners: [UInt64: @Sendable (JSONRPCNotification) -> Void] = [:]
+    /// Bounds of the processes of callers of which each has its own.
+    package struct PerCaller: Hashable, Sendable {
+        /// Processes at a time, the shared one of anonymous callers apart.
+        package var processes: Int
+        /// Time after which a process that nobody uses is ended.
+        package var idle: Duration
+
+        /// Sets the bounds.
+        package init(processes: Int, idle: Duration) {
+            self.processes = processes
+            self.idle = idle
+        }
+    }
+
+    /// Numbers about the processes of a server.
+    package struct Statistics: Hashable, Sendable {
+        /// Processes that run.
+        package let running: Int
+        /// Processes that were started, again after an exit included.
+        package let starts: Int
+        /// Processes that were started again after an exit.
+        package let restarts: Int
+        /// Processes of a caller that were ended to make room for another caller's.
+        package let evictions: Int
     }
 
     package let name: String
-    private let command: Command
-    private let configuration: StdioMCPClient.Configuration
-    private let clientInfo: Implementation
-    private let timeout: Duration
-    private let logger: Logger
-    private let now: @Sendable () -> ContinuousClock.Instant
-    private let state = Mutex(State())
+    /// The process of everybody; of anonymous callers where others have their own.
+    private let shared: StdioServer
+    /// Nil: all callers share one process.
+    private let processes: StdioProcesses?
+    private let counters: Counters
+    /// Revision that the program speaks; nil until it has said so.
+    private let version = Mutex<MCPVersion?>(nil)
 
-    /// Shortest and longest pause before a server that has exited is started again.
-    private static let pauses = (shortest: Duration.milliseconds(250), longest: Duration.seconds(30))
-    /// A server that has run for so long has not failed to start.
-    private static let longLife = Duration.seconds(60)
+    private final class Counters: Sendable {
+        let starts = Atomic<Int>(0)
+        let restarts = Atomic<Int>(0)
+    }
 
     /// Describes a server; it is not started yet.
     ///
     /// - Parameters:
+    ///   - version: The only revision in which it is spoken to; nil: negotiated.
     ///   - timeout: Longest request.
     ///   - responseLimit: Bytes of a message of the server.
+    ///   - perCaller: Bounds of the processes where each caller has one of its own; nil: all share one.
     package init(
-        name: String, _ command: Command, clientInfo: Implementation, timeout: Duration = .seconds(300),
-        responseLimit: Int = 16 * 1024 * 1024, logger: Logger,
-        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+        name: String, _ command: Command, clientInfo: Implementation, version: MCPVersion? = nil,
+        timeout: Duration = .seconds(300), responseLimit: Int = 16 * 1024 * 1024, perCaller: PerCaller? = nil,
+        logger: Logger, now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
     ) {
         self.name = name
-        self.command = command
-        configuration = StdioMCPClient.Configuration(maximumLineBytes: responseLimit)
-        self.clientInfo = clientInfo
-        self.timeout = timeout
-        self.logger = logger
-        self.now = now
+        var configuration = StdioMCPClient.Configuration(maximumLineBytes: responseLimit)
+        if let version {
+            configuration.era = version.era == .modern ? .modern : .legacy
+            if version.era == .legacy { configuration.legacyVersion = version }
+        }
+        let counters = Counters()
+        self.counters = counters
+        let settings = StdioServer.Settings(
+            name: name, command: command, clientInfo: clientInfo, configuration: configuration, timeout: timeout,
+            logger: logger, now: now,
+            onStart: { isRestart in
+                counters.starts.add(1, ordering: .relaxed)
+                if isRestart { counters.restarts.add(1, ordering: .relaxed) }
+            })
+        shared = StdioServer(settings)
+        processes = perCaller.map { StdioProcesses(settings, $0) }
+    }
+
+    /// Numbers for the metrics.
+    package var statistics: Statistics {
+        Statistics(
+            running: (shared.isRunning ? 1 : 0) + (processes?.running ?? 0),
+            starts: counters.starts.load(ordering: .relaxed), restarts: counters.restarts.load(ordering: .relaxed),
+            evictions: processes?.evictions ?? 0)
     }
 
     package func revision(for client: MCPVersion) async -> MCPVersion {
-        // One process is spoken to in one revision.
-        (try? await describe(.anonymous).version) ?? .latestModern
+        if let known = knownRevision(for: client) { return known }
+        // All processes are of one program, which is spoken to in one revision.
+        guard let version = try? await shared.describe().version else { return .latestModern }
+        self.version.withLock { $0 = version }
+        return version
     }
 
+    package func knownRevision(for client: MCPVersion) -> MCPVersion? { version.withLock { $0 } }
+
     package func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
-        do {
-            let description = try await running().connect()
-            return UpstreamDescription(
-                version: description.version, capabilities: description.capabilities,
-                instructions: description.instructions)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
-        }
+        try await with(caller) { try await $0.describe() }
     }
 
     package func send(_ request: UpstreamRequest) async throws -> UpstreamResult {
-        let client = try running()
-        let flight = state.withLock { state in
-            state.nextFlight += 1
-            state.flights[state.nextFlight] = request
-            return state.nextFlight
-        }
-        defer { state.withLock { _ = $0.flights.removeValue(forKey: flight) } }
-        do {
-            let answer = try await client.send(
-                request.method, params: request.params.isEmpty ? nil : request.params,
-                capabilities: ClientCapabilities(request.features.json), timeout: timeout,
-                traceparent: request.traceparent, onProgress: request.onProgress)
-            return UpstreamResult(answer.result, era: answer.era)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
-        }
+        try await with(request.caller) { try await $0.send(request) }
     }
 
     package func listen(
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {
-        let client = try running()
-        let token = state.withLock { state in
-            state.nextFlight += 1
-            state.listeners[state.nextFlight] = onNotification
-            return state.nextFlight
-        }
-        defer { state.withLock { _ = $0.listeners.removeValue(forKey: token) } }
-        do {
-            try await client.listen(to: filter, onOpen: onOpen)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
-        }
+        // What a caller's own process tells is that caller's alone.
+        try await shared.listen(to: filter, onOpen: onOpen, onNotification: onNotification)
     }
 
-    /// Ends the server: closes its input, waits, then insists.
+    /// Ends all processes: closes their input, waits, then insists.
     package func close() async {
-        let client = state.withLock { state in
-            state.isClosed = true
-            return state.client.take()
-        }
-        await client?.close()
+        async let shared: Void = shared.close()
+        await processes?.close()
+        await shared
     }
 
-    // MARK: The process
-
-    /// Returns the server's client, and starts the server if it does not run.
-    ///
-    /// - Throws: ``EndpointFailure`` when it cannot be started, or while the pause after an exit lasts.
-    private func running() throws -> StdioMCPClient {
-        try state.withLock { state in
-            if let client = state.client, !client.hasEnded { return client }
-            guard !state.isClosed else { throw Self.unreachable("the gateway is stopping") }
-            let now = now()
-            if let started = state.started, state.client != nil {
-                if now - started >= Self.longLife { state.exits = 0 }
-                let pause = state.exits == 0 ? .zero : Self.pause(after: state.exits)
-                guard now - started >= pause else { throw Self.unreachable("the server has exited") }
-                state.exits += 1
-                logger.warning(
-                    "stdio server has exited, starting it again",
-                    metadata: ["upstream": "\(name)", "exits": .stringConvertible(state.exits)])
-            }
-            state.started = now
-            do {
-                let client = try start()
-                state.client = client
-                return client
-            } catch {
-                logger.warning(
-                    "stdio server cannot be started", metadata: ["upstream": "\(name)", "error": "\(error)"])
-                throw Self.unreachable("the server cannot be started")
-            }
-        }
-    }
-
-    private static func pause(after exits: Int) -> Duration {
-        min(pauses.shortest * (1 << min(exits, 10)), pauses.longest)
-    }
-
-    private static func unreachable(_ detail: String) -> EndpointFailure {
-        EndpointFailure(label: "upstream_unreachable", executed: "no", detail: detail)
-    }
-
-    private func start() throws -> StdioMCPClient {
-        let features: ClientFeatures = [.roots, .sampling, .elicitation, .elicitationURL]
-        var handlers = MCPClientHandlers(onNotification: { [weak self] in self?.notified($0) })
-        handlers.onRequest = { [weak self] in await self?.answer($0) ?? Declined.answer(to: $0) }
-        handlers.declared = ClientCapabilities(features.json)
-        return try StdioMCPClient(
-            command: command.command, arguments: command.arguments, environment: .isolated(command.environment),
-            directory: command.directory,
-            onErrorOutput: { [logger, name] line in
-                logger.info("stdio server wrote", metadata: ["upstream": "\(name)", "line": "\(line)"])
-            }, clientInfo: clientInfo, handlers: handlers, configuration: configuration, logger: logger)
-    }
-
-    /// The only request under way; nil when there is none or more than one.
-    private var onlyFlight: UpstreamRequest? {
-        state.withLock { $0.flights.count == 1 ? $0.flights.values.first : nil }
-    }
-
-    private func answer(_ question: JSONRPCRequest) async -> Result<JSONValue, JSONRPCError> {
-        guard let flight = onlyFlight else { return Declined.answer(to: question) }
-        return await withCheckedContinuation { continuation in
-            flight.onQuestion(question) { continuation.resume(returning: $0) }
-        }
-    }
-
-    private func notified(_ notification: JSONRPCNotification) {
-        if notification.method == MCPMethod.message {
-            onlyFlight?.onNotification(notification)
-        } else {
-            for listener in state.withLock({ Array($0.listeners.values) }) { listener(notification) }
-        }
+    private func with<Value: Sendable>(
+        _ caller: EndpointCaller, _ body: (StdioServer) async throws -> Value
+    ) async throws -> Value {
+        guard let processes else { return try await body(shared) }
+        let partition = caller.credentials(name).partition
+        guard partition != .anonymous else { return try await body(shared) }
+        return try await processes.with(partition, body)
     }
 }

@@ -44,7 +44,8 @@ final class CatalogLoader {
         case .invalid: fail(MCPCallFailure(kind: .invalid, executed: .yes, detail: "tools/list without tools"))
         case .end:
             let catalog = ToolCatalog(
-                tools: pages.tools, era: result.era, lifetime: pages.lifetime, warnings: pages.warnings)
+                tools: pages.tools, sources: pages.sources, era: result.era, lifetime: pages.lifetime,
+                warnings: pages.warnings)
             caller.upstream.catalogLoaded(catalog, credentials: credentials, now: .now())
             completion(.success(catalog))
         }

@@ -24,6 +24,8 @@ struct CatalogPages {
     }
 
     private(set) var tools: [ToolDefinition] = []
+    /// The tools word for word.
+    private(set) var sources: [JSONValue] = []
     private(set) var lifetime: Duration?
     private(set) var warnings: [ToolCatalog.Warning] = []
     private let limits: Limits
@@ -68,9 +70,12 @@ struct CatalogPages {
             } else if bytes > limits.bytes {
                 _ = cut("it is larger than \(limits.bytes) bytes")
                 isWhole = false
-            } else if let tool = try? ToolDefinition(json: JSONValue(element, in: buffer)) {
+            } else {
+                let source = JSONValue(element, in: buffer)
                 // One tool that makes no sense must not hide the others.
+                guard let tool = try? ToolDefinition(json: source) else { return isWhole }
                 tools.append(tool)
+                sources.append(source)
             }
             return isWhole
         }

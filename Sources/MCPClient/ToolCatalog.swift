@@ -1,4 +1,4 @@
-import JSON
+package import JSON
 package import JSONSchema
 package import MCP
 
@@ -10,6 +10,8 @@ package struct ToolCatalog: Sendable {
     package final class Entry: Sendable {
         /// The tool as the server lists it.
         package let definition: ToolDefinition
+        /// The definition word for word, with what this side does not know of.
+        package let source: JSONValue
         /// Compiled input schema; nil when it cannot be compiled. Then the tool is called with unchecked arguments, and
         /// the upstream alone validates.
         package let inputSchema: JSONSchema?
@@ -18,8 +20,11 @@ package struct ToolCatalog: Sendable {
         /// Arguments to mirror into `Mcp-Param-*` headers, modern only.
         let mirrored: ToolHeaderParameters
 
-        init(definition: ToolDefinition, inputSchema: JSONSchema?, mirrored: ToolHeaderParameters) {
+        init(
+            definition: ToolDefinition, source: JSONValue, inputSchema: JSONSchema?, mirrored: ToolHeaderParameters
+        ) {
             self.definition = definition
+            self.source = source
             self.inputSchema = inputSchema
             let hints = definition.annotations
             mayRunTwice = hints?.readOnlyHint == true || hints?.idempotentHint == true
@@ -70,18 +75,19 @@ package struct ToolCatalog: Sendable {
 
     /// - Parameters:
     ///   - tools: As listed. Of a name that comes twice the first counts.
+    ///   - sources: The same word for word, where they come from a server.
     ///   - warnings: About the list as a whole.
     ///   - assertsDates: Whether the formats `date` and `date-time` of the input schemas are checked, as for tools of our own.
     ///   - budget: The work that all input schemas may cause; those that come later are not compiled.
     package init(
-        tools: [ToolDefinition], era: MCPEra, lifetime: Duration? = nil, warnings: [Warning] = [],
-        assertsDates: Bool = false, budget: JSONSchemaBudget = .catalog
+        tools: [ToolDefinition], sources: [JSONValue] = [], era: MCPEra, lifetime: Duration? = nil,
+        warnings: [Warning] = [], assertsDates: Bool = false, budget: JSONSchemaBudget = .catalog
     ) {
         var budget = budget
         var entries: [Entry] = []
         var warnings = warnings
         var positions: [ExactString: Int] = [:]
-        for tool in tools where positions[ExactString(tool.name)] == nil {
+        for (index, tool) in tools.enumerated() where positions[ExactString(tool.name)] == nil {
             var mirrored = ToolHeaderParameters.none
             if era == .modern {
                 do throws(ToolHeaderParameters.InvalidAnnotation) {
@@ -98,12 +104,27 @@ package struct ToolCatalog: Sendable {
                 warnings.append(Warning(.unchecked, tool: tool.name, reason: error.description))
             }
             positions[ExactString(tool.name)] = entries.count
-            entries.append(Entry(definition: tool, inputSchema: schema, mirrored: mirrored))
+            let source = sources.indices.contains(index) ? sources[index] : tool.json(for: .latestModern)
+            entries.append(Entry(definition: tool, source: source, inputSchema: schema, mirrored: mirrored))
         }
         self.entries = entries
         self.warnings = Array(warnings.prefix(Self.maximumWarnings))
         self.positions = positions
         self.lifetime = lifetime
+    }
+
+    private init(_ entries: [Entry], of other: ToolCatalog) {
+        self.entries = entries
+        warnings = other.warnings
+        lifetime = other.lifetime
+        positions = Dictionary(
+            entries.enumerated().map { (ExactString($1.definition.name), $0) }
+        ) { first, _ in first }
+    }
+
+    /// Returns the catalog with those of its tools that fulfil a condition.
+    package func filter(_ isIncluded: (Entry) -> Bool) -> ToolCatalog {
+        ToolCatalog(entries.filter(isIncluded), of: self)
     }
 
     /// The tool of that name, byte by byte.

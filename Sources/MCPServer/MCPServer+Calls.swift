@@ -57,7 +57,13 @@ extension MCPServer {
             let call = JSONRPCRequest(
                 id: .string("plain"), method: MCPMethod.toolsCall,
                 params: ["name": .string(name), "arguments": .object(arguments)])
-            return try CallToolResult(json: .object(try await forwarder.result(of: call, context: context)))
+            do {
+                return try CallToolResult(json: .object(try await forwarder.result(of: call, context: context)))
+            } catch let error as JSONRPCError
+                where error.message == ToolCallRefusal.unknownTool(name).description && error.data == nil
+            {
+                throw ToolCallRefusal.unknownTool(name)
+            }
         }
         guard let tool = tool(name, for: principal, in: version) else { throw ToolCallRefusal.unknownTool(name) }
         if let refusal = tool.access.refusal(of: principal) { throw refusal }

@@ -5,6 +5,7 @@ import Identity
 import JSONConfiguration
 import Logging
 import MCPServer
+import MCPServerHTTP
 import NIOCore
 import NIOPosix
 import Observability
@@ -195,7 +196,7 @@ extension ToolServer {
         configuration.site.warn(of: listeners, named: http.name, key: "toolServer.allowedHosts", logger)
         let site = configuration.site.rule(for: listeners, ambientFields: ambientHeaders)
         let challenge = configuration.challenge
-        let dialect = CommandDialect(server: server, challenge: challenge, logger: logger)
+        let dialect = CommandDialect(server: server) { challenge.header(for: $0) }
         let streamable = StreamableHTTP(
             server: server,
             configuration: StreamableHTTPConfiguration(

@@ -13,7 +13,7 @@ struct GatewayCommand: AsyncParsableCommand {
         version: build.text(GatewayVersion.name),
         subcommands: [
             ServeCommand.self, InitCommand.self, CheckCommand.self, SchemaCommand.self, RoutesCommand.self,
-            ImportCommand.self,
+            ToolsCommand.self, PinCommand.self, ImportCommand.self,
         ],
         defaultSubcommand: ServeCommand.self)
 

@@ -8,7 +8,7 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from services import ROOT
+from services import BIN, ROOT, Gateway, eventually
 
 PICTURES = ROOT / ".build/screenshots"
 SIZES = {"phone": (360, 740), "tablet": (820, 1180), "desktop": (1440, 900)}
@@ -142,6 +142,31 @@ def test_texts_can_be_replaced_one_by_one(page):
 def test_colours_can_be_replaced(page):
     page.driver.execute_script("document.querySelector('mcp-chat').style.setProperty('--mcp-chat-accent', 'rgb(1, 2, 3)')")
     assert page.js("return getComputedStyle(find('button[type=submit]')).backgroundColor") == "rgb(1, 2, 3)"
+
+
+def test_operators_see_endpoints_with_their_upstreams_and_tools(driver, stack, tmp_path):
+    gateway = Gateway(tmp_path, stack.upstream.url, {
+        "upstreams": {"tools": {"url": stack.upstream.url, "trusted": True},
+                      "local": {"command": str(BIN / "tool-server"), "args": ["--database", str(stack.upstream.database)]}},
+        "mcp": {"endpoints": {"/mcp/": {"upstreams": {"tools": {"deny": ["chat"]}, "local": {"prefix": "local_"}}}}}})
+    try:
+        driver.get(gateway.admin + "/status")
+        rows = ("return [...document.querySelectorAll('#endpoints tr')].map((row) => [...row.children]"
+                ".map((cell) => cell.textContent))")
+        shown = eventually(lambda: (found := driver.execute_script(rows)) and len(found) == 2 and "local_echo" in
+                           found[1][2] and found, "no tools of both upstreams", gateway.service.log)
+        assert [row[:2] for row in shown] == [["/mcp/", "tools"], ["/mcp/", "local (local_)"]]
+        assert "search_any" in shown[0][2] and ", chat," not in shown[0][2]
+        assert driver.execute_script("return !document.querySelector('#endpoints-section').hidden")
+        # An open list stays open when the numbers change.
+        driver.execute_script("document.querySelector('#endpoints details').open = true; "
+                              "window.drawn = document.querySelector('#endpoints tr')")
+        eventually(lambda: driver.execute_script("return window.drawn !== document.querySelector('#endpoints tr')"),
+                   "the table is not drawn again", gateway.service.log)
+        assert driver.execute_script("return document.querySelector('#endpoints details').open")
+        assert axe(driver) == []
+    finally:
+        gateway.stop()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -49,7 +49,7 @@ struct EndpointStack {
 
     init(
         _ upstreams: [(name: String, version: MCPVersion, server: MCPServer)], prefixes: [String: String] = [:],
-        deny: [String: [String]] = [:], limits: EndpointLimits = EndpointLimits()
+        deny: [String: [String]] = [:], limits: EndpointLimits = EndpointLimits(patience: .seconds(60))
     ) async throws {
         eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         engine = CurlEngine(label: "test", eventLoop: eventLoop, logger: quiet)

@@ -45,6 +45,7 @@ final class ScriptedUpstream: EndpointUpstream {
     }
 
     func revision(for client: MCPVersion) async -> MCPVersion { version }
+    func knownRevision(for client: MCPVersion) -> MCPVersion? { version }
 
     func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
         try checkAway()

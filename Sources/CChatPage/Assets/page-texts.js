@@ -12,6 +12,7 @@ const english = {
     'types.default': 'default',
     'types.unknown': 'Its tool is not known: the upstream cannot be reached.',
     'types.tool': 'Tool',
+    'types.upstream': 'from {upstream}',
     'types.readOnly': 'read-only',
     'time.began': 'until the stream began',
     'time.stream': 'stream',

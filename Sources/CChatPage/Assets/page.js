@@ -43,7 +43,7 @@ function typeForm(type) {
     const title = element('summary', {}, element('code', {}, type.name), element('span', {}, texts.name('type', type.name)));
     if (type.isDefault) title.append(element('span', { className: 'tag' }, texts.get('types.default')));
     const about = element('p', { className: 'hint', dir: 'auto' }, type.description || texts.get('types.unknown'));
-    const tool = type.tool ? element('p', { className: 'hint' }, `${texts.get('types.tool')} `, element('code', {}, type.tool.name), type.tool.readOnly ? `, ${texts.get('types.readOnly')}` : '') : '';
+    const tool = type.tool ? element('p', { className: 'hint' }, `${texts.get('types.tool')} `, element('code', {}, type.tool.name), ` ${texts.get('types.upstream', { upstream: type.tool.upstream })}`, type.tool.readOnly ? `, ${texts.get('types.readOnly')}` : '') : '';
     return element('details', { className: 'type' }, title, about, tool, form);
 }
 

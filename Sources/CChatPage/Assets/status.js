@@ -218,7 +218,7 @@ function take(now, before) {
 
 const typesOf = (sample) => [...new Set(sample.all('gateway_request_duration_seconds_count').map(({ labels }) => labels.type))];
 
-function show(readiness, now) {
+function show(readiness, endpoints, now) {
     const elapsed = previous ? now.time - previous.time : 0;
     const since = (name, labels) => now.sum(name, labels) - (previous?.sum(name, labels) ?? now.sum(name, labels));
     const perSecond = (name, labels) => (elapsed > 0 ? Math.max(0, since(name, labels)) / elapsed : 0);
@@ -245,6 +245,8 @@ function show(readiness, now) {
         chart('Errors per second, by label', linesOf('error '), perSecondText),
         chart('Calls under way, by upstream', linesOf('upstream '), (value) => number.format(value)),
     );
+    byId('endpoints-section').hidden = endpoints.length === 0;
+    fill('endpoints', endpoints.flatMap((endpoint) => showEndpoint(endpoint, now)), 7, 'None.');
     fill('types', typesOf(now).map((type) => showType(type, now, perSecond)), 6, 'None.');
     fill('errors', showErrors(now), 6, 'None.');
 }
@@ -255,13 +257,38 @@ function showUpstream(name, upstream, now) {
     const state = node('span', { className: good ? 'good' : 'bad' }, good ? 'reachable' : upstream.problem ?? 'not reached yet');
     const phase = now.all('gateway_upstream_breaker_state', labels)[0]?.value ?? 0;
     const breaker = node('span', { className: phase > 0 ? 'bad' : '' }, ['closed', 'half-open', 'open'][phase] ?? '–');
-    const drift = upstream.drift.length === 0
+    const drift = (upstream.drift ?? []).length === 0
         ? 'none'
         : node('ul', {}, ...upstream.drift.map(({ message }) => node('li', {}, message)));
     return row(
         name, state, now.sum('gateway_sessions', labels), now.sum('gateway_handshakes_total', labels),
         now.sum('gateway_upstream_replays_total', labels), breaker, drift,
     );
+}
+
+/** Lists of tools that are open: they stay so when the table is drawn anew. */
+const opened = new Set();
+
+function toolList(key, names) {
+    const list = node('details', { open: opened.has(key) }, node('summary', {}, number.format(names.length)), node('p', {}, names.join(', ') || 'None.'));
+    list.addEventListener('toggle', () => (list.open ? opened.add(key) : opened.delete(key)));
+    return list;
+}
+
+/** A row for each upstream of an endpoint; the endpoint's own numbers stand in the first. */
+function showEndpoint(endpoint, now) {
+    return endpoint.upstreams.map((upstream, index) => {
+        const labels = { endpoint: endpoint.path, upstream: upstream.name };
+        const requests = now.all('gateway_endpoint_requests_total', labels);
+        const count = (list) => list.reduce((sum, { value }) => sum + value, 0);
+        const failed = requests.filter(({ labels: { outcome } }) => !['ok', 'input_required', 'cancelled'].includes(outcome));
+        const tools = toolList(JSON.stringify(labels), upstream.tools);
+        return row(
+            endpoint.path, upstream.prefix ? `${upstream.name} (${upstream.prefix})` : upstream.name,
+            upstream.problem ? node('span', { className: 'bad' }, upstream.problem) : tools, count(requests), count(failed),
+            index === 0 ? endpoint.sessions : '', index === 0 ? endpoint.heldQuestions : '',
+        );
+    });
 }
 
 function showType(type, now, perSecond) {
@@ -293,10 +320,10 @@ function showErrors(now) {
 
 async function poll() {
     try {
-        const [ready, metrics] = await Promise.all([fetch('readyz', { cache: 'no-store' }), fetch('metrics', { cache: 'no-store' })]);
+        const [ready, metrics, state] = await Promise.all(['readyz', 'metrics', 'status/endpoints'].map((path) => fetch(path, { cache: 'no-store' })));
         const sample = new Sample(await metrics.text(), clock());
         first ??= sample;
-        show(await ready.json(), sample);
+        show(await ready.json(), (await state.json()).endpoints, sample);
         previous = sample;
         byId('problem').textContent = '';
         document.title = `${ready.ok ? '' : '⚠ '}Status · Chat gateway`;

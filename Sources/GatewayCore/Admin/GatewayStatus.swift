@@ -10,7 +10,7 @@ package final class GatewayStatus: Sendable {
         package var isReachable = false
         /// Reason why the upstream cannot be reached; nil while it can, and before the first check.
         package var problem: String?
-        /// Differences between the configuration and the upstream's tools.
+        /// Differences between the configuration or the lock file and the upstream's tools.
         package var drift: [DriftFinding] = []
         var kind = UpstreamConfiguration.Kind.mcp
         /// Outcomes of the calls of each of its servers.
@@ -37,6 +37,8 @@ package final class GatewayStatus: Sendable {
     private struct State {
         var upstreams: [String: UpstreamStatus] = [:]
         var order: [String] = []
+        /// Names that MCP endpoints hide because they come twice, by the endpoint's path and the upstream.
+        var shadowed: [String: [String: [DriftFinding]]] = [:]
         var configurationVersion = 0
         var configurationProblem: String?
         var isDraining = false
@@ -55,6 +57,32 @@ package final class GatewayStatus: Sendable {
     func update(_ upstream: String, _ status: UpstreamStatus) {
         // A check that was under way when a reload removed the upstream must not bring it back.
         state.withLock { if $0.order.contains(upstream) { $0.upstreams[upstream] = status } }
+    }
+
+    /// Takes note of the names that an endpoint hides because they come twice, by upstream.
+    ///
+    /// - Returns: Those that were not known.
+    func update(shadowed: [String: [DriftFinding]], ofEndpoint path: String) -> [(upstream: String, DriftFinding)] {
+        let before = state.withLock { state in
+            defer { state.shadowed[path] = shadowed }
+            return state.shadowed[path] ?? [:]
+        }
+        return shadowed.flatMap { upstream, findings in
+            findings.filter { before[upstream]?.contains($0) != true }.map { (upstream, $0) }
+        }
+    }
+
+    /// Forgets the endpoints that are not among these.
+    func keep(endpoints paths: [String]) {
+        state.withLock { state in state.shadowed = state.shadowed.filter { paths.contains($0.key) } }
+    }
+
+    /// Returns everything in which an upstream differs from what is configured and pinned.
+    package func drift(of upstream: String) -> [DriftFinding] { state.withLock { Self.drift(of: upstream, $0) } }
+
+    private static func drift(of upstream: String, _ state: State) -> [DriftFinding] {
+        let shadowed = state.shadowed.sorted { $0.key < $1.key }.flatMap { $0.value[upstream] ?? [] }
+        return (state.upstreams[upstream]?.drift ?? []) + shadowed
     }
 
     /// - Parameter kept: Upstreams whose settings are unchanged. The status of all others is reset.
@@ -91,7 +119,8 @@ package final class GatewayStatus: Sendable {
             if status.kind != .mcp { object["kind"] = .string(status.kind.rawValue) }
             if let problem = status.problem ?? status.failing { object["problem"] = .string(problem) }
             if status.kind == .mcp { object["failing"] = .bool(status.failing != nil) }
-            if status.kind == .mcp { object["drift"] = .array(status.drift.map(\.json)) }
+            let drift = Self.drift(of: name, state)
+            if status.kind == .mcp || !drift.isEmpty { object["drift"] = .array(drift.map(\.json)) }
             upstreams[name] = .object(object)
         }
         var document: JSONObject = ["status": .string(isReady ? "ready" : "not ready")]

@@ -18,7 +18,7 @@ final class UpstreamProber: Sendable {
     private let metrics: GatewayMetrics
     private let logger: Logger
     private let check: Check
-    private let changed: @Sendable () -> Void
+    private let changed: @Sendable (Upstream) -> Void
 
     /// Pause before an unreachable upstream is probed again.
     static let impatience: Duration = .milliseconds(250)
@@ -28,7 +28,7 @@ final class UpstreamProber: Sendable {
     ///   - changed: Called when an upstream's tools became known or may have changed.
     init(
         _ upstreams: [Upstream], types: [ChatTypeConfiguration], status: GatewayStatus, metrics: GatewayMetrics,
-        logger: Logger, check: @escaping Check, changed: @escaping @Sendable () -> Void
+        logger: Logger, check: @escaping Check, changed: @escaping @Sendable (Upstream) -> Void
     ) {
         self.upstreams = upstreams
         self.types = types
@@ -111,24 +111,24 @@ final class UpstreamProber: Sendable {
         var now = before ?? GatewayStatus.UpstreamStatus()
         now.kind = upstream.kind
         now.health = upstream.servers.compactMap(\.client?.health)
+        // What an unanswered check does not say is as it was.
+        var drift = now.drift.filter { $0.type != nil }
         switch result {
         case .success(let catalog):
             now.isReachable = true
             now.problem = nil
             if upstream.kind == .mcp {
                 upstream.note(catalog)
-                now.drift = Drift.findings(types.filter { $0.upstream == upstream.name }, catalog)
+                drift = Drift.findings(types.filter { $0.upstream == upstream.name }, catalog)
             }
         case .failure(let failure):
             now.isReachable = Self.isReachable(result)
             now.problem = failure.summary
         }
+        now.drift = drift + upstream.pinning.hidden.map { DriftFinding($0) }
         status.update(upstream.name, now)
         metrics.reachable.with(upstream.name).set(now.isReachable ? 1 : 0)
-        if upstream.kind == .mcp {
-            metrics.drift.with(upstream.name).set(Double(now.drift.count))
-            if case .success = result { changed() }
-        }
+        if case .success = result { changed(upstream) }
         log(before, now, upstream)
         return now
     }
@@ -149,11 +149,10 @@ final class UpstreamProber: Sendable {
         _ before: GatewayStatus.UpstreamStatus?, _ now: GatewayStatus.UpstreamStatus, _ upstream: Upstream
     ) {
         logReachability(before, now, upstream.name)
-        if before?.drift ?? [] != now.drift {
-            for finding in now.drift {
-                logger.warning(
-                    "drift", metadata: ["upstream": "\(upstream.name)", "drift.finding": "\(finding.description)"])
-            }
+        let known = Set(before?.drift ?? [])
+        for finding in now.drift where !known.contains(finding) && !finding.isLogged {
+            logger.warning(
+                "drift", metadata: ["upstream": "\(upstream.name)", "drift.finding": "\(finding.description)"])
         }
     }
 }

@@ -1,8 +1,9 @@
 package import JSON
 import MCP
+import MCPAggregator
 package import MCPClient
 
-/// A difference between a configured type and the upstream's current tools.
+/// A difference between what is configured or pinned and the upstream's current tools.
 package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
     /// Kind of difference.
     package enum Kind: String, Sendable {
@@ -14,16 +15,24 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         case notReadOnly = "not_read_only"
         /// The tool's input schema cannot be used, so that its arguments are not checked.
         case uncheckedArguments = "unchecked_arguments"
+        /// The tool was never pinned, so that it is hidden.
+        case unpinnedTool = "unpinned_tool"
+        /// The tool's definition has changed since it was pinned, so that it is hidden.
+        case changedTool = "changed_tool"
+        /// An endpoint has an entry of that name from an earlier upstream, so that this one is hidden.
+        case shadowedName = "shadowed_name"
     }
 
     /// Kind of difference.
     package let kind: Kind
-    /// Chat type.
-    package let type: String
-    /// Tool that the type calls.
+    /// Chat type; nil where the difference does not concern one.
+    package let type: String?
+    /// Tool concerned; the entry for a name that comes twice.
     package let tool: String
     /// Argument concerned; nil for the tool as a whole.
     package let argument: String?
+    /// Path of the MCP endpoint and the list in which the name comes twice.
+    private let place: (endpoint: String, list: String)?
     private let explanation: String
 
     fileprivate init(_ kind: Kind, _ type: ChatTypeConfiguration, _ argument: String?, _ explanation: String) {
@@ -32,15 +41,61 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         self.tool = type.tool
         self.argument = argument
         self.explanation = explanation
+        place = nil
     }
 
-    package var description: String { "\(type): \(explanation)" }
+    private init(_ kind: Kind, tool: String, place: (endpoint: String, list: String)?, _ explanation: String) {
+        self.kind = kind
+        type = nil
+        self.tool = tool
+        argument = nil
+        self.place = place
+        self.explanation = explanation
+    }
+
+    /// Describes a tool that is hidden until it is pinned.
+    init(_ hidden: ToolPinning.HiddenTool) {
+        let tool = hidden.tool.text
+        let text =
+            hidden.isNew
+            ? "the tool \"\(tool.printable)\" was never pinned, so that it is hidden"
+            : "the definition of the tool \"\(tool.printable)\" has changed since it was pinned, so that it is hidden"
+        self.init(hidden.isNew ? .unpinnedTool : .changedTool, tool: tool, place: nil, text)
+    }
+
+    /// Describes an entry that is hidden because an earlier upstream of the endpoint has one of its name.
+    init(shadowed: EndpointRouter.ShadowedName, ofEndpoint path: String) {
+        self.init(
+            .shadowedName, tool: shadowed.name, place: (path, shadowed.kind),
+            "\(path) lists another \"\(shadowed.name.printable)\" among its \(shadowed.kind), so that this one is hidden"
+        )
+    }
+
+    package var description: String { type.map { "\($0): \(explanation)" } ?? explanation }
+
+    package static func == (left: DriftFinding, right: DriftFinding) -> Bool {
+        left.kind == right.kind && left.tool == right.tool && left.description == right.description
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(kind)
+        hasher.combine(description)
+    }
+
+    /// Whether the log has a line for it already.
+    var isLogged: Bool { kind == .unpinnedTool || kind == .changedTool }
 
     /// JSON form.
     package var json: JSONValue {
-        var object: JSONObject = [
-            "kind": .string(kind.rawValue), "type": .string(type), "tool": .string(tool),
-        ]
+        var object: JSONObject = ["kind": .string(kind.rawValue)]
+        if let type { object["type"] = .string(type) }
+        if let place {
+            object["endpoint"] = .string(place.endpoint)
+            object["list"] = .string(place.list)
+            object["name"] = .string(tool)
+        } else {
+            object["tool"] = .string(tool)
+        }
         if let argument { object["argument"] = .string(argument) }
         object["message"] = .string(description)
         return .object(object)

@@ -71,9 +71,15 @@ final class BalancedUpstream: EndpointUpstream {
     }
 
     func revision(for client: MCPVersion) async -> MCPVersion {
+        if let known = knownRevision(for: client) { return known }
+        _ = try? await describe(.anonymous)
+        return knownRevision(for: client) ?? .latestModern
+    }
+
+    func knownRevision(for client: MCPVersion) -> MCPVersion? {
         guard upstream.kind == .mcp else { return .latestModern }
-        if spoken.withLock({ $0 == nil }) { _ = try? await describe(.anonymous) }
-        guard let (settled, supported) = spoken.withLock({ $0 }) else { return .latestModern }
+        if let only = upstream.configuration.protocolVersion { return only }
+        guard let (settled, supported) = spoken.withLock({ $0 }) else { return nil }
         if supported.contains(client) { return client }
         // A legacy server negotiates: it is asked for the client's own revision.
         return settled.era == .legacy && client.era == .legacy ? client : settled
@@ -112,11 +118,13 @@ final class BalancedUpstream: EndpointUpstream {
             return
         }
         let engine = try await workers.engine(ofWorker: 0)
+        let eventLoop = workers.eventLoops[0]
         do {
-            try await MCPLink(upstream: client, engine: engine, eventLoop: workers.eventLoops[0]).listen(
-                to: filter, credentials: try await ownCredentials(engine, workers.eventLoops[0]), timeout: .seconds(10),
-                onOpen: onOpen,
-                onNotification: onNotification)
+            let listener = MCPClient(
+                upstream: client, engine: engine, eventLoop: eventLoop,
+                credentials: try await ownCredentials(engine, eventLoop),
+                handlers: MCPClientHandlers(onNotification: onNotification), timeout: .seconds(10))
+            try await listener.listen(to: filter, onOpen: onOpen)
         } catch let failure as MCPCallFailure {
             throw Self.error(UpstreamFailure(failure), rpcError: failure.rpcError)
         }

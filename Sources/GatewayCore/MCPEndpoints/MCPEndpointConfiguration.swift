@@ -5,15 +5,19 @@ import JSONConfiguration
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `endpoints` | map | empty | ``MCPEndpointConfiguration`` by path |
+/// | `lock` | path | none | the same as the top-level `lock` |
 package struct MCPConfiguration: Hashable, Sendable {
     /// Endpoints in the order of the file.
     package let endpoints: [MCPEndpointConfiguration]
+    /// Path of the lock file; nil: none.
+    package let lock: String?
 
     init(_ reader: ConfigurationReader) {
         endpoints = reader.map("endpoints", "MCP endpoints over one or more upstreams, by path.", of: "path") {
             path, reader in
             MCPEndpointConfiguration(path: path, reader)
         }.map(\.value)
+        lock = reader.optionalString("lock", "The same as the top-level key lock.")
     }
 }
 
@@ -43,6 +47,13 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
         /// Patterns of the tool names that are hidden.
         package let deny: [String]
 
+        init(upstream: String, allow: [String], deny: [String]) {
+            self.upstream = upstream
+            prefix = ""
+            self.allow = allow
+            self.deny = deny
+        }
+
         init(upstream: String, _ reader: ConfigurationReader) {
             self.upstream = upstream
             prefix = reader.string(
@@ -71,6 +82,15 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
     package let timeout: Duration
     /// Time that a client has to answer a legacy server's question.
     package let questionTimeout: Duration
+
+    /// Describes an endpoint over one upstream, with the defaults.
+    init(path: String, upstream: String, allow: [String], deny: [String]) {
+        self.path = path
+        members = [Member(upstream: upstream, allow: allow, deny: deny)]
+        stale = .seconds(300)
+        timeout = .seconds(300)
+        questionTimeout = .seconds(120)
+    }
 
     init(path: String, _ reader: ConfigurationReader) {
         self.path = path

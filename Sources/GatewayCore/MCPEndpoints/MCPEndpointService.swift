@@ -8,6 +8,7 @@ import MCPClient
 import MCPServer
 import MCPServerHTTP
 import NIOCore
+import Synchronization
 
 /// One MCP endpoint of the gateway: the merged server, its sessions, and the task that follows the upstreams' changes.
 /// Shared by all workers.
@@ -15,6 +16,7 @@ final class MCPEndpointService: Sendable {
     let configuration: MCPEndpointConfiguration
     let router: EndpointRouter
     let streamable: StreamableHTTP
+    let dialect: CommandDialect
     let server: MCPServer
     /// Key of the hashes that identify callers; the same for every gateway with the same session key.
     private let callerKey: SymmetricKey
@@ -22,26 +24,17 @@ final class MCPEndpointService: Sendable {
     /// All upstreams of the configuration.
     private let all: [Upstream]
     private let following: Task<Void, Never>
+    private let isSurveying = Atomic<Bool>(false)
 
     init(
         _ configuration: MCPEndpointConfiguration, upstreams: [Upstream], workers: any UpstreamWorkers,
-        keys: SessionKeysConfiguration, logger: Logger
+        keys: SessionKeysConfiguration, metrics: EndpointMetrics, logger: Logger
     ) {
         self.configuration = configuration
-        let named = configuration.members.compactMap { member in
-            upstreams.first { $0.name == member.upstream }.map { (member: member, upstream: $0) }
-        }
-        self.upstreams = named.map(\.upstream)
+        self.upstreams = configuration.members.compactMap { member in upstreams.first { $0.name == member.upstream } }
         all = upstreams
-        var limits = EndpointLimits()
-        limits.stale = configuration.stale
-        limits.questionTimeout = configuration.questionTimeout
         let router = EndpointRouter(
-            named.map { member, upstream in
-                EndpointMember(
-                    upstream.stdio ?? BalancedUpstream(upstream, workers: workers, timeout: configuration.timeout),
-                    prefix: member.prefix, allow: member.allow, deny: member.deny)
-            }, limits: limits, logger: logger)
+            configuration, upstreams: upstreams, workers: workers, observer: metrics, logger: logger)
         self.router = router
         var serverConfiguration = MCPServerConfiguration()
         var transport = StreamableHTTPConfiguration()
@@ -54,6 +47,7 @@ final class MCPEndpointService: Sendable {
             info: Implementation(name: GatewayVersion.name, version: GatewayVersion.number),
             configuration: serverConfiguration, forwarder: router, logger: logger)
         self.server = server
+        dialect = CommandDialect(server: server)
         streamable = StreamableHTTP(server: server, configuration: transport)
         following = Task { [weak server] in
             await router.followChanges { [weak server] change in server?.announce(change) }
@@ -63,6 +57,25 @@ final class MCPEndpointService: Sendable {
     /// Returns whether the endpoint was made with these very upstreams, not with equal ones.
     func isServed(by upstreams: [Upstream]) -> Bool {
         all.count == upstreams.count && zip(all, upstreams).allSatisfy { $0 === $1 }
+    }
+
+    /// Returns whether an upstream is behind the endpoint.
+    func offers(_ upstream: Upstream) -> Bool { upstreams.contains { $0 === upstream } }
+
+    /// Lists tools and prompts in the endpoint's own name, unless that is under way.
+    ///
+    /// - Returns: False if it was under way.
+    func survey() async -> Bool {
+        guard !isSurveying.exchange(true, ordering: .acquiring) else { return false }
+        await router.survey()
+        isSurveying.store(false, ordering: .releasing)
+        return true
+    }
+
+    /// Lists the tools anew and tells the clients: other ones are pinned.
+    func pinned() {
+        router.forgetLists()
+        server.announce(.tools)
     }
 
     /// Waits for the requests under way, at most for the limit, and then ends every stream, so that clients which only
@@ -104,5 +117,42 @@ final class MCPEndpointService: Sendable {
         let id = identity.finalize().map { String(format: "%02x", $0) }.joined()
         let principal = isAnonymous ? nil : Principal(id: id, name: id)
         return (EndpointCaller { [credentials] in credentials[$0] ?? .anonymous }, principal)
+    }
+}
+
+extension EndpointRouter {
+    /// Makes the router of an endpoint.
+    ///
+    /// - Parameters:
+    ///   - upstreams: All upstreams of the configuration.
+    ///   - patience: Longest wait of a list for a silent upstream; nil: the default.
+    ///   - observer: Takes note of the requests to the upstreams.
+    convenience init(
+        _ configuration: MCPEndpointConfiguration, upstreams: [Upstream], workers: any UpstreamWorkers,
+        patience: Duration? = nil, observer: (any EndpointObserver)? = nil, logger: Logger
+    ) {
+        var limits = EndpointLimits()
+        limits.stale = configuration.stale
+        limits.questionTimeout = configuration.questionTimeout
+        if let patience { limits.patience = patience }
+        let members = configuration.members.compactMap { member in
+            upstreams.first { $0.name == member.upstream }.map { upstream in
+                let plain = upstream.member(for: workers, timeout: configuration.timeout)
+                return EndpointMember(
+                    observer.map { ObservedUpstream(plain, observer: $0) } ?? plain, prefix: member.prefix,
+                    allow: member.allow, deny: member.deny,
+                    review: upstream.configuration.isPinnable ? upstream.pinning : nil)
+            }
+        }
+        self.init(members, limits: limits, logger: logger)
+    }
+}
+
+extension Upstream {
+    /// Returns the upstream as endpoints use it.
+    ///
+    /// - Parameter timeout: Longest silence of the upstream during a request.
+    func member(for workers: any UpstreamWorkers, timeout: Duration) -> any EndpointUpstream {
+        stdio ?? BalancedUpstream(self, workers: workers, timeout: timeout)
     }
 }

@@ -1,3 +1,4 @@
+import JSON
 import JSONConfiguration
 
 /// Requests that go to an upstream unchanged: `enabled` (default true), `upstream` (default `tools`, else the only MCP server), `timeout`
@@ -35,4 +36,27 @@ package struct PassThroughConfiguration: Hashable, Sendable {
 struct PassThroughTarget: Sendable {
     let upstream: Upstream
     let configuration: PassThroughConfiguration
+
+    /// The rules for which tools may be called and listed; nil: all may, and no body is looked at.
+    var tools: PassThroughTools? {
+        let pinning = upstream.pinning.isActive ? upstream.pinning : nil
+        guard configuration.tools != nil || pinning != nil else { return nil }
+        return PassThroughTools(allowlist: configuration.tools, pinning: pinning)
+    }
+}
+
+/// The tools that the pass-through hides: by name, and by definitions that are not pinned.
+struct PassThroughTools: Sendable {
+    /// Names that may be called; nil: all.
+    let allowlist: ToolAllowlist?
+    /// Definitions that may be shown; nil: all.
+    let pinning: ToolPinning?
+
+    /// Returns whether a tool may be called.
+    func allowsCall(of name: String) -> Bool {
+        allowlist?.allows(name) != false && pinning?.allowsCall(of: name) != false
+    }
+
+    /// Returns whether a definition may be listed.
+    func allows(_ definition: JSONValue) -> Bool { pinning?.allows(definition) != false }
 }

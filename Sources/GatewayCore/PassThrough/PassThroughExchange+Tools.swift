@@ -9,7 +9,7 @@ import NIOHTTP1
 extension PassThroughExchange {
     /// True if the body must be read before it is sent on.
     var inspectsBody: Bool {
-        prefix == .mcp && (target?.configuration.tools != nil || settings.limiter != nil)
+        prefix == .mcp && (target?.tools != nil || settings.limiter != nil)
     }
 
     /// Continues with the whole body (nil: there is none) if the request calls no hidden tool and its calls are within
@@ -48,7 +48,7 @@ extension PassThroughExchange {
     /// Returns the requests in a body; nil, and answered, when it must not be sent on.
     private func readable(_ body: ByteBuffer, _ inPath: [String]) -> ToolCallInspection.Finding? {
         let finding = body.withUnsafeReadableBytes { ToolCallInspection.look($0, isEndpoint: inPath.isEmpty) }
-        guard target?.configuration.tools != nil else {
+        guard target?.tools != nil else {
             // The upstream answers a malformed body.
             return finding ?? ToolCallInspection.Finding(requests: [.init()], isBatch: false)
         }
@@ -88,7 +88,7 @@ extension PassThroughExchange {
     }
 
     private func isHidden(_ tool: String) -> Bool {
-        target?.configuration.tools?.allows(tool) == false
+        target?.tools?.allowsCall(of: tool) == false
     }
 
     /// Names of tools in headers. Modern clients repeat the name there; a server that trusts the header instead of the
@@ -100,7 +100,8 @@ extension PassThroughExchange {
     }
 
     private static func unknown(_ noun: String, _ name: String) -> GatewayError {
-        GatewayError(.notFound, text: "Unknown \(noun): \(name.printable)", detail: "not in passthrough.tools")
+        GatewayError(
+            .notFound, text: "Unknown \(noun): \(name.printable)", detail: "not in passthrough.tools, or not pinned")
     }
 
     /// Answers every request of a body with one error: messages by their ids, a command with 404 or 400.

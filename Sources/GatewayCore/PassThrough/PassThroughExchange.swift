@@ -300,7 +300,7 @@ extension PassThroughExchange: CurlTransferReceiver {
     /// Returns the filter for a response. Event streams may carry a list at any time, other responses only where one
     /// was requested.
     private func filter(for headers: HTTPHeaders) -> ToolListFilter? {
-        guard prefix == .mcp, let tools = target?.configuration.tools else { return nil }
+        guard prefix == .mcp, let tools = target?.tools else { return nil }
         let isStream = headers["Content-Type"].contains { HTTPSyntax.hasPrefix($0, "text/event-stream") }
         guard isStream || listsTools else { return nil }
         return ToolListFilter(

@@ -4,7 +4,7 @@ import NIOCore
 /// Filter that removes hidden tools from the lists in an upstream's response: results of `tools/list`, alone or in a
 /// batch, as a JSON document or as events of a stream. Everything else passes byte for byte.
 struct ToolListFilter {
-    private let tools: ToolAllowlist
+    private let tools: PassThroughTools
     private let isEventStream: Bool
     private let limit: Int
     /// Bytes that are held back: the document, or the incomplete event.
@@ -13,7 +13,7 @@ struct ToolListFilter {
     private var isAfterCarriageReturn = false
 
     /// - Parameter limit: Largest size of a document or an event, in bytes.
-    init(_ tools: ToolAllowlist, isEventStream: Bool, limit: Int) {
+    init(_ tools: PassThroughTools, isEventStream: Bool, limit: Int) {
         self.tools = tools
         self.isEventStream = isEventStream
         self.limit = limit
@@ -91,18 +91,18 @@ struct ToolListFilter {
                 lists = Self.lists(in: root, bytes)
             }
             var output: [UInt8] = []
-            var (end, hasHidden) = (0, false)
+            var (end, differs) = (0, false)
             for list in lists {
                 let all = Self.elements(of: list, bytes)
-                let kept = all.filter { isVisible($0, bytes) }
-                hasHidden = hasHidden || kept.count < all.count
+                let kept = all.compactMap { visible($0, bytes) }
+                differs = differs || tools.pinning != nil || kept.count < all.count
                 output += bytes[end..<list.lowerBound]
                 output.append(UInt8(ascii: "["))
-                output += kept.map { Array(bytes[$0.range]) }.joined(separator: [UInt8(ascii: ",")])
+                output += kept.joined(separator: [UInt8(ascii: ",")])
                 output.append(UInt8(ascii: "]"))
                 end = list.upperBound
             }
-            return hasHidden ? output + bytes[end...] : nil
+            return differs ? output + bytes[end...] : nil
         }
     }
 
@@ -132,11 +132,21 @@ struct ToolListFilter {
         return elements
     }
 
+    /// Returns a tool's definition as it goes on; nil for a hidden one. What was compared with a pinned definition goes on
+    /// as it was read: of a member that comes twice, a client must not take the other one.
+    private func visible(_ tool: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> [UInt8]? {
+        guard isVisible(tool, bytes) else { return nil }
+        guard tools.pinning != nil else { return Array(bytes[tool.range]) }
+        let definition = JSONValue(tool, in: bytes)
+        return tools.allows(definition) ? definition.serialized : nil
+    }
+
     private func isVisible(_ tool: JSONSlice, _ bytes: UnsafeRawBufferPointer) -> Bool {
         var isVisible = true
         JSONScanner.members(of: tool, in: bytes) { member in
             guard JSONText.string(member.key, in: bytes) == "name" else { return true }
-            isVisible = member.value.kind == .string && tools.allows(JSONText.string(member.value, in: bytes))
+            let name = member.value.kind == .string ? JSONText.string(member.value, in: bytes) : nil
+            isVisible = name.map { tools.allowlist?.allows($0) != false } ?? false
             return isVisible
         }
         return isVisible

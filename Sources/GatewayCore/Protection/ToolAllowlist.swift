@@ -4,8 +4,8 @@ package import MCPAggregator
 /// Tools that may be called through the pass-through: `allow` (default `["*"]`) and `deny` (default none), names with
 /// `*` for any run of characters. `deny` wins. The types of `/api/chat/` are not affected.
 package struct ToolAllowlist: Hashable, Sendable {
-    private let allow: [NamePattern]
-    private let deny: [NamePattern]
+    let allow: [NamePattern]
+    let deny: [NamePattern]
     /// Largest length of a name, in bytes; a longer one is refused without matching the patterns.
     static let longestName = 512
 

@@ -17,8 +17,6 @@ package final class GatewayMetrics: Sendable {
     let replays: MetricFamily<Counter>
     /// Reachability by upstream: 1 while the last check succeeded.
     let reachable: MetricFamily<Gauge>
-    /// Findings of the last comparison with an upstream's tools, by upstream.
-    let drift: MetricFamily<Gauge>
     /// Refused credentials by route and reason: the gateway's own 401 and 403, or the upstream's.
     let refusedCredentials: MetricFamily<Counter>
     /// Refused requests by limit.
@@ -34,6 +32,10 @@ package final class GatewayMetrics: Sendable {
     /// Compared responses that differ, by type and kind of difference.
     let shadowDifferences: MetricFamily<Counter>
     let loopLag: MetricFamily<Histogram>
+    /// By endpoint, upstream, method and outcome.
+    let endpointRequests: MetricFamily<Counter>
+    /// By endpoint, upstream and method.
+    let endpointDurations: MetricFamily<Histogram>
 
     /// Registers the metrics.
     package init(_ registry: MetricsRegistry) {
@@ -55,9 +57,6 @@ package final class GatewayMetrics: Sendable {
             "gateway_upstream_replays_total", help: "Calls that were sent again.", labels: ["upstream"])
         reachable = registry.gauge(
             "gateway_upstream_reachable", help: "1 while the last check of the upstream succeeded.",
-            labels: ["upstream"])
-        drift = registry.gauge(
-            "gateway_drift_findings", help: "Differences between the configured types and the upstream's tools.",
             labels: ["upstream"])
         refusedCredentials = registry.counter(
             "gateway_refused_credentials_total",
@@ -81,6 +80,13 @@ package final class GatewayMetrics: Sendable {
             labels: ["type", "kind"])
         configurationVersion = registry.gauge(
             "gateway_configuration_version", help: "How many configurations have been in force.")
+        endpointRequests = registry.counter(
+            "gateway_endpoint_requests_total",
+            help: "Requests of an MCP endpoint to its upstreams by method and outcome, its own lists included.",
+            labels: ["endpoint", "upstream", "method", "outcome"])
+        endpointDurations = registry.histogram(
+            "gateway_endpoint_request_duration_seconds", help: "Their time, from the sending to the whole result.",
+            labels: ["endpoint", "upstream", "method"])
         loopLag = registry.histogram(
             "gateway_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
     }

@@ -43,6 +43,7 @@ extension Gateway {
         }
         addSessionMetrics(registry)
         addLoadMetrics(registry)
+        addEndpointMetrics()
     }
 
     private func addLoadMetrics(_ registry: MetricsRegistry) {
@@ -55,6 +56,25 @@ extension Gateway {
             let own = configuration.upstreams.compactMap { $0.tls?.certificateFile }
             return Set(configuration.certificates + own).sorted().map { file in
                 MetricSample(CertificateExpiry.earliest(in: file) ?? 0, labels: [file])
+            }
+        }
+        let status = status
+        registry.sampled(
+            "gateway_drift_findings",
+            help: "Differences between the configured types or the pinned tools and the upstream's tools.",
+            labels: ["upstream"]
+        ) { [weak self] in
+            (self?.snapshot.upstreams ?? []).map {
+                MetricSample(Double(status.drift(of: $0.name).count), labels: [$0.name])
+            }
+        }
+        registry.sampled(
+            "gateway_hidden_tools",
+            help: "Tools of an upstream that are hidden because their definitions are new or have changed.",
+            labels: ["upstream"]
+        ) { [weak self] in
+            (self?.snapshot.upstreams ?? []).filter(\.configuration.isPinnable).map {
+                MetricSample(Double($0.pinning.hidden.count), labels: [$0.name])
             }
         }
         registry.sampled("gateway_upstream_calls_in_flight", help: "Calls under way.", labels: ["upstream"]) {

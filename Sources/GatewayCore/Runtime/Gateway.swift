@@ -48,7 +48,7 @@ package func buildGateway(
 
 /// A gateway: two listeners, the workers behind them, and the checks of the upstreams.
 package final class Gateway: Sendable {
-    private struct State {
+    struct State {
         var snapshot: GatewaySnapshot
         var prober: Task<Void, Never>?
         /// Task that sends spans.
@@ -56,8 +56,6 @@ package final class Gateway: Sendable {
         /// Task that takes samples for the status page.
         var sampling: Task<Void, Never>?
         var isDraining = false
-        /// MCP endpoints in force.
-        var endpoints: [MCPEndpointService] = []
     }
 
     /// State that the health checks report.
@@ -65,16 +63,18 @@ package final class Gateway: Sendable {
     let dependencies: GatewayDependencies
     private let group: MultiThreadedEventLoopGroup
     let engines: [CurlEngine]
-    private let workers: Workers
+    let workers: Workers
     let metrics: GatewayMetrics
-    private let logger: Logger
+    let logger: Logger
+    /// MCP endpoints in force.
+    let endpoints = EndpointTable()
     private let history = StatusHistory()
     let main: HTTPServer
     private let admin: HTTPServer?
     private let adminSite: ReloadedSiteRule
     private let loops: LoopWatch
     private let tracer: SpanExporter?
-    private let state: Mutex<State>
+    let state: Mutex<State>
 
     init(
         snapshot: GatewaySnapshot, dependencies: GatewayDependencies, group: MultiThreadedEventLoopGroup,
@@ -101,14 +101,16 @@ package final class Gateway: Sendable {
         if snapshot.listeners.admin.isEmpty {
             admin = nil
         } else {
-            let endpoints = AdminEndpoints(
+            let site = AdminEndpoints(
                 name: GatewayVersion.name, build: dependencies.build, metrics: metrics.registry,
                 logLevel: AdminLogLevel(dependencies.log, logger: logger),
                 site: { adminSite.current }, readiness: { status.readiness },
-                further: { [history] in history.answer($0) ?? PageFiles.statusPage($0) })
+                further: { [history, endpoints] head in
+                    history.answer(head) ?? Self.answer(head, endpoints.states) ?? PageFiles.statusPage(head)
+                })
             var server = HTTPServerConfiguration(addresses: snapshot.listeners.admin, name: "admin")
             server.maximumConnections = 256
-            admin = HTTPServer(configuration: server, group: group, logger: logger) { _ in endpoints.handler() }
+            admin = HTTPServer(configuration: server, group: group, logger: logger) { _ in site.handler() }
         }
         addMetrics()
     }
@@ -145,6 +147,7 @@ package final class Gateway: Sendable {
         }
         snapshot.listeners.warn(snapshot.configuration.site, logger)
         loops.start()
+        _ = pinTools(of: snapshot)
         await installEndpoints(snapshot, previous: nil)
         if let tracer { state.withLock { $0.exporting = Task { await tracer.run() } } }
         if admin != nil {
@@ -189,8 +192,10 @@ package final class Gateway: Sendable {
         let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0 === upstream } }.map(\.name)
         status.configured(
             version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept))
+        let pinned = pinTools(of: new)
         await workers.install(new)
         await installEndpoints(new, previous: old)
+        announce(pinned)
         watch(new)
         closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0 === upstream } })
         metrics.configurationVersion.with().set(Double(new.version))
@@ -211,7 +216,7 @@ package final class Gateway: Sendable {
         status.drain()
         let drain = snapshot.configuration.drain
         if drain.delay > .zero { try? await Task.sleep(for: drain.delay) }
-        let endpoints = state.withLock { $0.endpoints }
+        let endpoints = endpoints.all
         async let drained: Void = Self.drain(endpoints, within: drain.timeout)
         await main.drain(within: drain.timeout)
         await drained
@@ -238,33 +243,6 @@ package final class Gateway: Sendable {
         try? await group.shutdownGracefully()
     }
 
-    // MARK: MCP endpoints
-
-    private static func drain(_ endpoints: [MCPEndpointService], within limit: Duration) async {
-        await withTaskGroup(of: Void.self) { group in
-            for endpoint in endpoints { group.addTask { await endpoint.drain(within: limit) } }
-        }
-    }
-
-    /// Serves the MCP endpoints of a configuration. Endpoints with unchanged configuration and upstreams continue.
-    private func installEndpoints(_ snapshot: GatewaySnapshot, previous: GatewaySnapshot?) async {
-        let configuration = snapshot.configuration
-        let known = state.withLock { $0.endpoints }
-        let keepsKeys = previous?.configuration.sessionKeys == configuration.sessionKeys
-        let endpoints = (configuration.mcp?.endpoints ?? []).map { endpoint in
-            let same = known.first { $0.configuration == endpoint && $0.isServed(by: snapshot.upstreams) && keepsKeys }
-            return same
-                ?? MCPEndpointService(
-                    endpoint, upstreams: snapshot.upstreams, workers: workers, keys: configuration.sessionKeys,
-                    logger: dependencies.logger("gateway.mcp"))
-        }
-        state.withLock { $0.endpoints = endpoints }
-        for handler in workers.all {
-            try? await handler.eventLoop.submit { handler.value.install(endpoints) }.get()
-        }
-        for old in known where !endpoints.contains(where: { $0 === old }) { old.close() }
-    }
-
     // MARK: Upstreams
 
     private func watch(_ snapshot: GatewaySnapshot) {
@@ -272,7 +250,10 @@ package final class Gateway: Sendable {
         let prober = UpstreamProber(
             snapshot.upstreams, types: snapshot.configuration.chat.types, status: status, metrics: metrics,
             logger: logger, check: { await workers.check($0, server: $1) },
-            changed: { workers.forEach { $0.takeCatalogs() } })
+            changed: { [weak self] upstream in
+                if upstream.kind == .mcp { workers.forEach { $0.takeCatalogs() } }
+                self?.survey(upstream)
+            })
         let task = Task { await prober.run() }
         let previous = state.withLock { state in
             let previous = state.prober

@@ -21,6 +21,7 @@ package import ServiceRuntime
 /// | `upstreams` | map | – | ``UpstreamConfiguration`` |
 /// | `forward` | section | – | ``ForwardConfiguration`` |
 /// | `mcp` | section | none | ``MCPConfiguration`` |
+/// | `lock` | path | none | the lock file, relative to the configuration file, in which the tools of upstreams that are not trusted are pinned |
 /// | `sessionKey`, `previousSessionKeys` | text, list | none | ``SessionKeysConfiguration`` |
 /// | `passthrough` | section | – | ``PassThroughConfiguration`` |
 /// | `allowedHosts`, `allowedOrigins`, `trustedProxies` | | | ``SiteConfiguration`` |
@@ -60,6 +61,10 @@ package struct GatewayConfiguration: Sendable {
     package var passthrough: PassThroughConfiguration
     /// MCP endpoints that the gateway serves itself; nil: none.
     package var mcp: MCPConfiguration?
+    /// Path of the lock file as the configuration has it; nil: no tool is hidden until it is pinned.
+    package var lockFile: String?
+    /// The content of the lock file, which ``GatewayConfigurationFile`` reads.
+    package var lock: ToolLock?
     /// Keys that seal the identifiers of sessions.
     package var sessionKeys: SessionKeysConfiguration
     /// Hosts that the tool-server's section of the same file allows; nil where it does not set them.
@@ -133,6 +138,14 @@ package struct GatewayConfiguration: Sendable {
             "mcp",
             "MCP endpoints that the gateway serves itself, instead of passing /mcp/ through."
         ) { MCPConfiguration($0) }
+        let lock = reader.optionalString(
+            "lock",
+            "Path, relative to this file, of the lock file that `gateway pin` writes. With it, a tool of an upstream that "
+                + "is not trusted is hidden from lists and calls while its definition is not the pinned one.")
+        lockFile = lock ?? mcp?.lock
+        if let lock, let other = mcp?.lock, lock != other {
+            reader.fail("mcp.lock", expected: "\"\(lock)\", as lock has it, or nothing", found: "\"\(other)\"")
+        }
         sessionKeys = SessionKeysConfiguration(reader)
         passthrough = reader.section("passthrough", "Requests that are passed to an upstream unchanged.") {
             PassThroughConfiguration($0, upstream: Self.candidate(servers))

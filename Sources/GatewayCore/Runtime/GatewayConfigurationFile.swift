@@ -46,11 +46,49 @@ package struct GatewayConfigurationFile: Sendable {
         self.overrides = overrides
     }
 
-    /// Reads and checks the file.
+    /// Reads and checks the file, and the lock file that it names.
     ///
     /// - Throws: ``Failure``.
     @Sendable
     package func load() throws -> GatewayConfiguration {
+        var configuration = try loadWithoutLock()
+        guard let name = configuration.lockFile else { return configuration }
+        do {
+            configuration.lock = try Self.lock(lockPath(name))
+        } catch {
+            throw Failure(
+                path: path,
+                problems: [
+                    ConfigurationProblem(
+                        text: "lock: expected a file that `gateway pin` has written, found \(error)",
+                        advice: ["`gateway pin --config \(path)` writes it from the tools that the upstreams have now."])
+                ])
+        }
+        return configuration
+    }
+
+    /// Returns the path of a lock file that the configuration names.
+    package func lockPath(_ name: String) -> String {
+        guard !name.hasPrefix("/"), let slash = path.lastIndex(of: "/") else { return name }
+        return path[...slash] + name
+    }
+
+    /// Reads a lock file.
+    ///
+    /// - Throws: ``Failure``.
+    package static func lock(_ path: String) throws -> ToolLock {
+        let bytes = try read(path, upTo: ToolLock.maximumBytes)
+        do {
+            return try ToolLock(parsing: bytes)
+        } catch {
+            throw Failure(path: path, problems: [ConfigurationProblem(text: error.description)])
+        }
+    }
+
+    /// Reads and checks the file alone: for the command that writes the lock file.
+    ///
+    /// - Throws: ``Failure``.
+    package func loadWithoutLock() throws -> GatewayConfiguration {
         let document: ConfigurationDocument
         do {
             document = try ConfigurationDocument(reading: path)
@@ -67,6 +105,26 @@ package struct GatewayConfigurationFile: Sendable {
             return try GatewayConfiguration.read(document.value, environment: environment, overrides: overrides)
         } catch let errors as ConfigurationErrors {
             throw Failure(path: path, problems: errors.problems(in: document, schema: GatewayConfiguration.schema()))
+        }
+    }
+
+    /// Reads the lock file with the system calls: Foundation does not report why a file cannot be read.
+    private static func read(_ path: String, upTo limit: Int) throws -> [UInt8] {
+        func failure(_ text: String) -> Failure {
+            Failure(path: path, problems: [ConfigurationProblem(text: text)])
+        }
+        func unreadable() -> Failure { failure("cannot be read (\(String(cString: strerror(errno))))") }
+        guard let file = fopen(path, "r") else { throw unreadable() }
+        defer { fclose(file) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16_384)
+        while true {
+            errno = 0
+            let count = fread(&buffer, 1, buffer.count, file)
+            bytes += buffer[..<count]
+            if ferror(file) != 0 { throw unreadable() }
+            if bytes.count > limit { throw failure("larger than \(limit >> 20) MiB") }
+            if count < buffer.count { return bytes }
         }
     }
 }

@@ -1,10 +1,7 @@
-import CurlTransport
 import HTTPSyntax
 import JSON
-import Logging
+import MCPAggregator
 package import MCPClient
-import NIOCore
-import NIOPosix
 
 /// Reports about a configuration, for the commands.
 package enum GatewayReport {
@@ -12,61 +9,75 @@ package enum GatewayReport {
     package struct Check: Sendable {
         /// Lines for people.
         package let lines: [String]
-        /// False when a tool of a reachable upstream does not fit its type.
+        /// False when a tool of a reachable upstream does not fit its type or its pinned definition, or a name comes twice.
         package let isGood: Bool
     }
 
-    /// Compares a valid configuration with the tools of the upstreams that can be reached.
+    /// Compares a valid configuration with the tools of the upstreams that can be reached, and with those that are pinned.
     package static func check(_ configuration: GatewayConfiguration) async -> Check {
-        var logger = Logger(label: "gateway.check")
-        logger.logLevel = .critical
-        let engine = CurlEngine(label: "check", logger: logger)
-        var lines: [String] = []
-        var isGood = true
-        let limit = configuration.limits.upstreamResponse
-        for upstream in configuration.upstreams {
-            let target = Upstream(
-                upstream, responseLimit: limit, forward: configuration.forward, logger: logger)
-            lines.append("upstream \(upstream.name): \(forwarding(upstream, configuration))")
-            if upstream.kind != .mcp {
-                lines.append(await check(target, engine))
-                let types = configuration.chat.types.filter { $0.upstream == upstream.name && !$0.tool.isEmpty }
-                let findings = upstream.tools.isEmpty ? [] : target.catalog.map { Drift.findings(types, $0) } ?? []
-                isGood = isGood && findings.isEmpty
-                lines += report(findings, upstream)
-                if !upstream.tools.isEmpty {
-                    let names = upstream.tools.map(\.name).joined(separator: ", ")
-                    lines.append("upstream \(upstream.name): offers the tools \(names)")
-                }
-                continue
-            }
-            let types = configuration.chat.types.filter { $0.upstream == upstream.name }
-            if let problem = hostProblem(of: target, configuration) {
-                isGood = false
-                lines.append("upstream \(upstream.name): \(problem)")
-            }
-            switch await tools(of: target, engine) {
-            case .success(let catalog):
-                let findings = Drift.findings(types, catalog)
-                isGood = isGood && findings.isEmpty
-                lines += report(findings, upstream)
-                if findings.isEmpty {
-                    lines.append(
-                        "upstream \(upstream.name): \(types.count) types fit its \(catalog.entries.count) tools")
-                }
-                if configuration.chat.tools?.upstream == upstream.name {
-                    let names = ToolTypes.make(configuration.chat, [upstream.name: catalog]).map(\.name)
-                    let list = names.isEmpty ? "none" : names.joined(separator: ", ")
-                    lines.append("upstream \(upstream.name): types from its tools: \(list)")
-                }
+        let upstreams = CommandUpstreams(configuration, for: "check")
+        // Before the upstreams: a list of an endpoint may show what is not pinned.
+        var endpoints: [Check] = []
+        for endpoint in configuration.mcp?.endpoints ?? [] { endpoints.append(await check(endpoint, upstreams)) }
+        var checks: [Check] = []
+        for upstream in upstreams.all { checks.append(await check(upstream, configuration, upstreams)) }
+        await upstreams.close()
+        checks += endpoints
+        return Check(lines: checks.flatMap(\.lines), isGood: checks.allSatisfy(\.isGood))
+    }
+
+    private static func check(
+        _ upstream: Upstream, _ configuration: GatewayConfiguration, _ upstreams: CommandUpstreams
+    ) async -> Check {
+        var lines = [forwarding(upstream.configuration, configuration)]
+        var findings: [DriftFinding] = []
+        var advice: [String] = []
+        let types = configuration.chat.types.filter { $0.upstream == upstream.name && !$0.tool.isEmpty }
+        let hostProblem = hostProblem(of: upstream, configuration)
+        if let hostProblem { lines.append(hostProblem) }
+        let result = await upstreams.tools(of: upstream)
+        if upstream.kind != .mcp {
+            switch result {
+            case .success: lines.append("answers")
             case .failure(let failure):
-                lines.append("upstream \(upstream.name): not compared, \(failure.summary)")
-                lines.append(advice(upstream))
+                lines.append("does not answer, \(failure.summary)")
+                advice.append(Self.advice(upstream.configuration))
             }
-            await target.close(engine, within: .milliseconds(500))
+            let tools = upstream.configuration.tools
+            if !tools.isEmpty, let catalog = upstream.catalog { findings = Drift.findings(types, catalog) }
+            if !findings.isEmpty { advice.append(driftAdvice(upstream.name)) }
+            lines += findings.map(\.description)
+            if !tools.isEmpty { lines.append("offers the tools " + tools.map(\.name).joined(separator: ", ")) }
+        } else if case .success(let catalog) = result {
+            upstream.note(catalog)
+            findings = Drift.findings(types, catalog)
+            if !findings.isEmpty { advice.append(driftAdvice(upstream.name)) }
+            findings += upstream.pinning.hidden.map { DriftFinding($0) }
+            lines += findings.map(\.description)
+            if findings.isEmpty { lines.append("\(types.count) types fit its \(catalog.entries.count) tools") }
+            if configuration.chat.tools?.upstream == upstream.name, let catalog = upstream.catalog {
+                let names = ToolTypes.make(configuration.chat, [upstream.name: catalog]).map(\.name)
+                lines.append("types from its tools: " + (names.isEmpty ? "none" : names.joined(separator: ", ")))
+            }
+        } else if case .failure(let failure) = result {
+            lines.append("not compared, \(failure.summary)")
+            advice.append(Self.advice(upstream.configuration))
         }
-        await engine.shutdown()
-        return Check(lines: lines, isGood: isGood)
+        return Check(
+            lines: lines.map { "upstream \(upstream.name): \($0)" } + advice,
+            isGood: findings.isEmpty && hostProblem == nil)
+    }
+
+    /// Finds the names that come twice on an endpoint.
+    private static func check(_ endpoint: MCPEndpointConfiguration, _ upstreams: CommandUpstreams) async -> Check {
+        let router = upstreams.router(endpoint)
+        await router.survey()
+        let listing = router.lastListing
+        var lines = ["endpoint \(endpoint.path): lists \(listing.tools.count) tools"]
+        lines += listing.missing.map { "endpoint \(endpoint.path): without those of \($0.upstream), \($0.problem)" }
+        let shadowed = router.shadowedNames
+        lines += shadowed.map { "upstream \($0.upstream): \(DriftFinding(shadowed: $0, ofEndpoint: endpoint.path))" }
+        return Check(lines: lines, isGood: shadowed.isEmpty)
     }
 
     /// Returns why the tool-server of the same file would refuse all calls of the gateway; nil when it would not.
@@ -80,13 +91,9 @@ package enum GatewayReport {
         }
     }
 
-    /// Lists what does not fit, and what to do about it.
-    private static func report(_ findings: [DriftFinding], _ upstream: UpstreamConfiguration) -> [String] {
-        guard !findings.isEmpty else { return [] }
-        return findings.map { "upstream \(upstream.name): \($0)" } + [
-            "    Change chat.types.TYPE (tool, arguments) to fit the tools of \(upstream.name), or deploy the version of "
-                + "\(upstream.name) that has them."
-        ]
+    private static func driftAdvice(_ name: String) -> String {
+        "    Change chat.types.TYPE (tool, arguments) to fit the tools of \(name), or deploy the version of \(name) that "
+            + "has them."
     }
 
     private static func advice(_ upstream: UpstreamConfiguration) -> String {
@@ -96,7 +103,10 @@ package enum GatewayReport {
 
     /// Describes the parts of a caller's request that are sent to an upstream, and the headers that the gateway adds.
     private static func forwarding(_ upstream: UpstreamConfiguration, _ configuration: GatewayConfiguration) -> String {
-        guard upstream.command == nil else { return "of a caller go there nothing: one process serves all callers" }
+        if upstream.command != nil {
+            let own = upstream.perCaller.map { ", and each has a process of its own, \($0.processes) at most" }
+            return "of a caller go there nothing" + (own ?? ": one process serves all callers")
+        }
         let rules = upstream.forward(from: configuration.forward) ?? configuration.forward
         var parts: [String] = []
         if !rules.cookies.isEmpty { parts.append("the cookies " + rules.cookies.joined(separator: ", ")) }
@@ -112,42 +122,20 @@ package enum GatewayReport {
         return text
     }
 
-    private static func check(_ upstream: Upstream, _ engine: CurlEngine) async -> String {
-        switch await tools(of: upstream, engine) {
-        case .success: "upstream \(upstream.name): answers"
-        case .failure(let failure):
-            "upstream \(upstream.name): does not answer, \(failure.summary)\n\(advice(upstream.configuration))"
-        }
-    }
-
-    private static func tools(of upstream: Upstream, _ engine: CurlEngine) async -> Result<ToolCatalog, UpstreamFailure>
-    {
-        let eventLoop = MultiThreadedEventLoopGroup.singleton.any()
-        return await withCheckedContinuation { continuation in
-            eventLoop.execute {
-                let endpoint = upstream.makeEndpoint(server: 0, engine: engine, eventLoop: eventLoop)
-                upstream.check(endpoint, engine: engine, eventLoop: eventLoop, deadline: .now() + .seconds(5)) {
-                    continuation.resume(returning: $0)
-                }
-            }
-        }
-    }
-
     /// Returns the tools of the upstream whose tools become types, if it is configured and reachable.
     package static func catalogs(_ configuration: GatewayConfiguration) async -> [String: ToolCatalog] {
         guard let name = configuration.chat.tools?.upstream,
-            let upstream = configuration.upstreams.first(where: { $0.name == name })
+            configuration.upstreams.contains(where: { $0.name == name })
         else { return [:] }
-        var logger = Logger(label: "gateway.routes")
-        logger.logLevel = .critical
-        let engine = CurlEngine(label: "routes", logger: logger)
-        let target = Upstream(
-            upstream, responseLimit: configuration.limits.upstreamResponse, forward: configuration.forward,
-            logger: logger)
-        let tools = await tools(of: target, engine)
-        await target.close(engine, within: .milliseconds(500))
-        await engine.shutdown()
-        return (try? tools.get()).map { [name: $0] } ?? [:]
+        let upstreams = CommandUpstreams(configuration, for: "routes")
+        var catalogs: [String: ToolCatalog] = [:]
+        if let upstream = upstreams.all.first(where: { $0.name == name }),
+            case .success(let catalog) = await upstreams.tools(of: upstream)
+        {
+            catalogs[name] = upstream.pinning.admitted(catalog)
+        }
+        await upstreams.close()
+        return catalogs
     }
 
     /// Returns the table of `routes`: type, tool, arguments, timeout, destination.
@@ -178,10 +166,16 @@ package enum GatewayReport {
         if let unknown = chat.unknownTypes {
             rows.append(["any other", "-", "-", seconds(unknown.timeout), place(unknown.upstream, configuration)])
         }
-        let widths = (0..<5).map { column in rows.map { $0[column].count }.max() ?? 0 }
+        return table(rows)
+    }
+
+    /// Returns lines in which each column but the last is as wide as its widest cell.
+    static func table(_ rows: [[String]]) -> [String] {
+        let columns = rows.first?.count ?? 0
+        let widths = (0..<columns).map { column in rows.map { $0[column].count }.max() ?? 0 }
         return rows.map { row in
             let cells = row.enumerated().map { column, cell in
-                column == 4 ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
+                column == columns - 1 ? cell : cell + String(repeating: " ", count: widths[column] - cell.count)
             }
             return cells.joined(separator: "  ")
         }

@@ -56,6 +56,10 @@ final class LoadBalancer {
     func call(_ call: UpstreamCall, of caller: any Caller, for receiver: any CallReceiver) -> (any RunningCall)? {
         var call = call
         if case .tool(var tool) = call {
+            guard upstream.pinning.allowsCall(of: tool.tool) else {
+                receiver.callEnded(.refused(Self.hidden))
+                return nil
+            }
             if let violation = upstream.violation(ofArgumentsOf: tool) {
                 let text = "Invalid arguments: \(violation)"
                 receiver.callEnded(.result(MCPCallResult(ToolResultWriter.text(text, isError: true))))
@@ -260,6 +264,10 @@ final class LoadBalancer {
 
     private static func overloaded(_ detail: String) -> GatewayError {
         GatewayError(.overloaded, detail: detail)
+    }
+
+    private static var hidden: GatewayError {
+        GatewayError(.upstreamRejected, detail: "the tool is hidden until it is pinned")
     }
 
     private static var unreachable: GatewayError {

@@ -4,7 +4,7 @@ import MCPAggregator
 import MCPClient
 import NIOCore
 
-/// An MCP server that the gateway has started, as one worker calls it. All workers share its process.
+/// An MCP server that the gateway has started, as one worker calls it. All workers share its processes.
 final class StdioEndpoint: Endpoint {
     private let server: StdioUpstream
     private let eventLoop: any EventLoop
@@ -25,9 +25,10 @@ final class StdioEndpoint: Endpoint {
             return EndedCall()
         }
         let arguments = call.arguments.withUnsafeReadableBytes { try? JSONValue(parsing: $0) }
+        let credentials = call.credentials
         let request = UpstreamRequest(
             method: MCPMethod.toolsCall, params: ["name": .string(call.tool), "arguments": arguments ?? [:]],
-            caller: .anonymous, traceparent: call.traceparent,
+            caller: EndpointCaller { _ in credentials }, traceparent: call.traceparent,
             onProgress: call.onProgress.map { onProgress in
                 let bound = NIOLoopBound(onProgress, eventLoop: eventLoop)
                 return { [eventLoop] step in eventLoop.execute { bound.value(step) } }
@@ -53,17 +54,19 @@ final class StdioEndpoint: Endpoint {
     }
 
     private static func tools(of server: StdioUpstream) async throws -> ToolCatalog {
-        var tools: [ToolDefinition] = []
+        var tools: [(definition: ToolDefinition, source: JSONValue)] = []
         var params: JSONObject = [:]
         for _ in 0..<maximumPages {
             let page = try await server.send(
                 UpstreamRequest(method: MCPMethod.toolsList, params: params, caller: .anonymous))
-            tools += (page.result["tools"]?.array ?? []).compactMap { try? ToolDefinition(json: $0) }
+            tools += (page.result["tools"]?.array ?? []).compactMap { source in
+                (try? ToolDefinition(json: source)).map { ($0, source) }
+            }
             guard let cursor = page.result["nextCursor"]?.string, .string(cursor) != params["cursor"] else { break }
             params = ["cursor": .string(cursor)]
         }
         // Over stdio there are no headers, so that no tool is dropped for its header annotations.
-        return ToolCatalog(tools: tools, era: .legacy)
+        return ToolCatalog(tools: tools.map(\.definition), sources: tools.map(\.source), era: .legacy)
     }
 
     /// Runs an operation with a time limit.
@@ -111,6 +114,8 @@ extension UpstreamFailure {
             self.init(
                 MCPCallFailure(
                     kind: .rejected, rpcError: error, executed: .unknown, detail: "JSON-RPC error \(error.code)"))
+        case let failure as EndpointFailure where failure.label == GatewayErrorLabel.overloaded.rawValue:
+            self.init(refusal: GatewayError(.overloaded, detail: failure.detail))
         case let failure as EndpointFailure:
             let kind: MCPCallFailure.Kind =
                 switch failure.label {

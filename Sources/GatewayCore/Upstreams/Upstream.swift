@@ -1,4 +1,5 @@
 package import CurlTransport
+import JSON
 package import Logging
 import MCP
 import MCPAggregator
@@ -27,6 +28,8 @@ package final class Upstream: Sendable {
     let credentials: UpstreamCredentials?
     /// Configured tools of an upstream that does not speak MCP.
     let tools: [String: ToolConfiguration]
+    /// The tools that are hidden until they are pinned.
+    package let pinning: ToolPinning
     private let listed: Mutex<ToolCatalog?>
 
     /// Name in the configuration.
@@ -43,6 +46,7 @@ package final class Upstream: Sendable {
         redact: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        pinning = ToolPinning(upstream: configuration.name, logger: logger)
         self.forward = configuration.forward(from: forward)
         tools = Dictionary(configuration.tools.map { ($0.name, $0) }) { first, _ in first }
         listed = Mutex(
@@ -57,7 +61,8 @@ package final class Upstream: Sendable {
             StdioUpstream(
                 name: configuration.name, command,
                 clientInfo: Implementation(name: GatewayVersion.name, version: GatewayVersion.number),
-                responseLimit: responseLimit, logger: logger)
+                version: configuration.protocolVersion, responseLimit: responseLimit,
+                perCaller: configuration.perCaller, logger: logger)
         }
         servers = configuration.addresses.map { address in
             guard configuration.kind == .mcp, configuration.command == nil else {
@@ -102,8 +107,20 @@ package final class Upstream: Sendable {
     /// The tools as last listed; nil before the first list.
     package var catalog: ToolCatalog? { listed.withLock { $0 } }
 
-    /// Stores the tools that a check has listed.
-    func note(_ catalog: ToolCatalog) { listed.withLock { $0 = catalog } }
+    /// Takes over the tools that a check has listed, as far as they are not hidden.
+    func note(_ catalog: ToolCatalog) {
+        let admitted = pinning.admitted(catalog)
+        listed.withLock { $0 = admitted }
+    }
+
+    /// Takes over what a lock file says of the upstream's tools.
+    ///
+    /// - Parameter lock: nil: none of its tools is hidden.
+    /// - Returns: False if that is what was in force before.
+    func pin(_ lock: ToolLock?) -> Bool {
+        guard configuration.isPinnable else { return false }
+        return pinning.replace(with: lock.map { $0.upstreams[ExactString(name)] ?? [:] })
+    }
 
     /// Index of the first server that the checks do not consider down; it holds the sessions that the gateway only
     /// passes through.

@@ -13,6 +13,9 @@ import NIOCore
 /// | `url` | URL | – | `http://…`, `https://…` or `unix:/path/to/socket` |
 /// | `command`, `args` | string, list | none | a stdio server that the gateway starts, in place of `url` |
 /// | `env`, `directory` | map, path | none | its variables beside `PATH`, `HOME` and `LANG`; its working directory |
+/// | `perCaller` | boolean | false | each caller with credentials has a process of its own |
+/// | `processes` | integer | 16 | `perCaller`: such processes at a time |
+/// | `processIdle` | duration | 10 min | `perCaller`: after which an unused process is ended |
 /// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
 /// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
 /// | `trusted` | boolean | false | the server is ours: annotations are believed, the top-level `forward` applies |
@@ -53,6 +56,8 @@ package struct UpstreamConfiguration: Hashable, Sendable {
     package let isTrusted: Bool
     /// Command of a stdio server that the gateway starts; nil for a server with an address.
     package let command: StdioUpstream.Command?
+    /// Bounds of the processes where each caller has one of its own; nil: all callers share one.
+    package let perCaller: StdioUpstream.PerCaller?
     /// Forwarding rules of its own; a list that they omit is empty. Nil: the rules for all upstreams.
     package let forward: ForwardConfiguration?
     /// Fixed headers.
@@ -90,6 +95,7 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             "Protocol of the server. mcp: MCP; chat: the old chat API; http: an HTTP API.")
         self.kind = kind
         command = Self.command(reader)
+        perCaller = Self.perCaller(reader, hasCommand: command != nil)
         let url = Self.url(
             reader, isOptional: command != nil,
             "URL of the server: http://HOST[:PORT]/PATH, https://… or unix:/path/to/socket.")
@@ -242,6 +248,27 @@ extension UpstreamConfiguration {
             environment: Dictionary(variables) { _, last in last }, directory: directory)
     }
 
+    private static func perCaller(_ reader: ConfigurationReader, hasCommand: Bool) -> StdioUpstream.PerCaller? {
+        let isOn = reader.bool(
+            "perCaller", default: false,
+            "Whether each caller with credentials has a process of the server of its own, so that nothing that the server "
+                + "remembers of one caller reaches another. Callers without credentials share one.")
+        let processes = reader.integer(
+            "processes", default: 16, in: 1...10_000,
+            "Processes of callers at a time, with perCaller. For one more, the unused one that was used longest ago is "
+                + "ended; if all are busy, the request fails as overloaded.")
+        let idle = reader.duration(
+            "processIdle", default: .seconds(600), in: .milliseconds(10)...(.seconds(86_400)),
+            "Time after which a process that nobody uses is ended, with perCaller.")
+        for key in ["perCaller", "processes", "processIdle"] where reader.isPresent(key) && !hasCommand {
+            reader.fail(key, expected: "a command beside it", found: "none")
+        }
+        for key in ["processes", "processIdle"] where reader.isPresent(key) && hasCommand && !isOn {
+            reader.fail(key, expected: "\"perCaller\": true beside it", found: "none")
+        }
+        return isOn ? StdioUpstream.PerCaller(processes: processes, idle: idle) : nil
+    }
+
     private static func protocolVersion(_ reader: ConfigurationReader, _ era: Era) -> MCPVersion? {
         let names = MCPVersion.allCases.map(\.rawValue).joined(separator: ", ")
         guard
@@ -261,13 +288,18 @@ extension UpstreamConfiguration {
         return version
     }
 
+    /// True if its tools are hidden until they are pinned, where there is a lock file: the server is not ours.
+    package var isPinnable: Bool { kind == .mcp && !isTrusted }
+
     /// Returns the forwarding rules for this upstream; nil when the top-level ones apply unchanged.
     func forward(from topLevel: ForwardConfiguration) -> ForwardConfiguration? {
-        let rules = forward ?? (isTrusted ? topLevel : .untrusted)
+        // A server over stdio receives nothing of a caller: what tells callers apart stays here.
+        let isBelieved = isTrusted || perCaller != nil
+        let rules = forward ?? (isBelieved ? topLevel : .untrusted)
         // A replaced header is not forwarded, so that it does not distinguish callers either.
         var replaced = Set(headers.map { $0.name.lowercased() })
         if token != nil { replaced.insert("authorization") }
-        if forward == nil, isTrusted, replaced.isEmpty { return nil }
+        if forward == nil, isBelieved, replaced.isEmpty { return nil }
         return rules.removing(replaced)
     }
 }

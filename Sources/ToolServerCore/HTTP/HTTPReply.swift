@@ -47,22 +47,21 @@ struct HTTPReply: Sendable {
 }
 
 extension HTTPReply {
+    /// Takes over a whole response of the MCP transport.
+    init(_ response: MCPHTTPResponse) {
+        guard case .whole(let status, let headers, let body) = response else {
+            self = .error("Internal error", status: .internalServerError)
+            return
+        }
+        self.init(
+            status: HTTPResponseStatus(statusCode: status), headers: HTTPHeaders(headers), body: ByteBuffer(bytes: body)
+        )
+    }
+
     /// The same response for the MCP transport.
     var response: MCPHTTPResponse {
         .whole(
             status: Int(status.code), headers: headers.map { ($0.name, $0.value) },
             body: Array(body.readableBytesView))
-    }
-}
-
-extension MCPHTTPResponse {
-    /// Returns the response with one more header field.
-    func adding(_ header: (String, String)) -> MCPHTTPResponse {
-        switch self {
-        case .whole(let status, let headers, let body):
-            .whole(status: status, headers: headers + [header], body: body)
-        case .stream(let status, let headers, let body):
-            .stream(status: status, headers: headers + [header], body: body)
-        }
     }
 }

@@ -58,8 +58,7 @@ struct ToolServerRoutes: Sendable {
             return HTTPReply.rejected(status, wwwAuthenticate, message).response
         }
         return await streamable.handle(mapped) { [dialect] request, body in
-            await dialect.run(body, principal: request.principal, traceparent: request.headers["traceparent"])?
-                .response
+            await dialect.run(body, CommandDialect.Caller(request))
         }
     }
 
@@ -80,9 +79,11 @@ struct ToolServerRoutes: Sendable {
         case .tool(let name):
             guard head.method == .POST else { return .methodNotAllowed(allow: "POST") }
             return await authenticated(request) { principal in
-                await dialect.run(
-                    tool: name, body: Array(request.body.readableBytesView), principal: principal,
-                    traceparent: head.headers.first(name: "traceparent"))
+                HTTPReply(
+                    await dialect.run(
+                        tool: name, body: Array(request.body.readableBytesView),
+                        CommandDialect.Caller(
+                            principal: principal, traceparent: head.headers.first(name: "traceparent"))))
             }
         case .metadata:
             guard let metadata, metadata.url.isMetadata(request.path) else { return .notFound }

@@ -6,7 +6,8 @@ import Testing
 @Suite struct ToolListFilterTests {
     private func filter(_ pieces: [String], isEventStream: Bool, limit: Int = 1000) -> String? {
         var filter = ToolListFilter(
-            ToolAllowlist(allow: ["*"], deny: ["hidden*"]), isEventStream: isEventStream, limit: limit)
+            PassThroughTools(allowlist: ToolAllowlist(allow: ["*"], deny: ["hidden*"]), pinning: nil),
+            isEventStream: isEventStream, limit: limit)
         var output = ""
         for piece in pieces {
             guard let bytes = filter.feed(ByteBuffer(string: piece)) else { return nil }

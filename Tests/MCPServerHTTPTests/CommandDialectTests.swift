@@ -1,8 +1,7 @@
 import JSON
-import NIOHTTP1
 import Testing
 
-@testable import ToolServerCore
+@testable import MCPServerHTTP
 
 @Suite struct CommandDialectTests {
     @Test(
@@ -32,16 +31,5 @@ import Testing
     func argumentsThatAreNoObjectAreMalformed(body: String) throws {
         let object = try #require(JSONValue(parsing: body).object)
         #expect(throws: CommandDialect.Malformed.arguments) { try CommandDialect.command(in: object) }
-    }
-}
-
-@Suite struct RouteTests {
-    @Test(arguments: [
-        ("/mcp", Route.mcp), ("/mcp/", .mcp), ("/mcp/session/new", .newSession), ("/mcp/echo", .tool("echo")),
-        ("/mcp/echo/", .tool("echo")), ("/mcp/a/b", .unknown), ("/mcp//", .unknown), ("/auth/login", .logIn),
-        ("/auth/logout", .logOut), ("/", .unknown), ("/MCP", .unknown), ("/mcp2", .unknown), ("", .unknown),
-    ])
-    func pathsAreRouted(path: String, route: Route) {
-        #expect(Route(path: path[...]) == route)
     }
 }

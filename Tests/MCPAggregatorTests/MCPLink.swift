@@ -1,43 +1,44 @@
-package import CurlTransport
-package import JSON
-package import MCP
-package import NIOCore
+import CurlTransport
+import JSON
+import MCP
+import MCPClient
+import NIOCore
 
 /// Requests of any kind to one upstream in the name of any caller, for code that can wait.
 ///
 /// All links of an upstream share its sessions. Every method may be called from any task; cancelling the task cancels
 /// the request upstream.
-package final class MCPLink: Sendable {
+final class MCPLink: Sendable {
     /// A request and the listeners of its stream.
-    package struct Request: Sendable {
+    struct Request: Sendable {
         /// Answers a request of a legacy server, once, from any thread.
-        package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
+        typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
 
         /// Method name.
-        package var method: String
+        var method: String
         /// Parameters; nil for none.
-        package var params: JSONObject?
+        var params: JSONObject?
         /// Credentials of the caller.
-        package var credentials: ForwardedCredentials
+        var credentials: ForwardedCredentials
         /// Budget of the request, its session and its replays.
-        package var timeout: Duration
+        var timeout: Duration
         /// Longest silence of the server; nil: only the timeout counts.
-        package var idleTimeout: Duration?
+        var idleTimeout: Duration?
         /// W3C trace context of the caller.
-        package var traceparent: String?
+        var traceparent: String?
         /// Arguments of the called tool that travel as headers too, as its input schema says.
-        package var inputSchema: JSONValue?
+        var inputSchema: JSONValue?
         /// True if the request changes nothing, so that it may be sent again after a failure.
-        package var isIdempotent: Bool
+        var isIdempotent: Bool
         /// Called on the event loop.
-        package var onProgress: (@Sendable (MCPProgress) -> Void)?
+        var onProgress: (@Sendable (MCPProgress) -> Void)?
         /// Called on the event loop for every other notification.
-        package var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
+        var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
         /// Called on the event loop for a request of a legacy server.
-        package var onQuestion: (@Sendable (JSONRPCRequest, @escaping Reply) -> Void)?
+        var onQuestion: (@Sendable (JSONRPCRequest, @escaping Reply) -> Void)?
 
         /// Describes a request.
-        package init(
+        init(
             method: String, params: JSONObject?, credentials: ForwardedCredentials, timeout: Duration,
             idleTimeout: Duration? = nil, traceparent: String? = nil, inputSchema: JSONValue? = nil,
             isIdempotent: Bool = false, onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
@@ -59,13 +60,13 @@ package final class MCPLink: Sendable {
     }
 
     /// Upstream that requests go to.
-    package let upstream: MCPUpstream
+    let upstream: MCPUpstream
     private let engine: CurlEngine
     private let eventLoop: any EventLoop
     private let caller: NIOLoopBoundBox<MCPCaller?>
 
     /// Makes a link whose transfers run on that event loop.
-    package init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
+    init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
         self.upstream = upstream
         self.engine = engine
         self.eventLoop = eventLoop
@@ -75,7 +76,7 @@ package final class MCPLink: Sendable {
     /// Connects, if need be, and returns the server's description of itself.
     ///
     /// - Throws: `MCPCallFailure`.
-    package func connect(_ credentials: ForwardedCredentials, timeout: Duration) async throws -> MCPServerDescription {
+    func connect(_ credentials: ForwardedCredentials, timeout: Duration) async throws -> MCPServerDescription {
         let client = MCPClient(
             upstream: upstream, engine: engine, eventLoop: eventLoop, credentials: credentials, timeout: timeout)
         return try await client.connect()
@@ -84,7 +85,7 @@ package final class MCPLink: Sendable {
     /// Sends a request and returns the answer, `input_required` results included.
     ///
     /// - Throws: `MCPCallFailure`, whose `rpcError` is the server's JSON-RPC error.
-    package func send(_ request: Request) async throws -> MCPCallResult {
+    func send(_ request: Request) async throws -> MCPCallResult {
         let flight = NIOLoopBoundBox.makeEmptyBox(valueType: Flight.self, eventLoop: eventLoop)
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
@@ -117,7 +118,7 @@ package final class MCPLink: Sendable {
 
     /// Hears what the server tells outside of any request; see ``MCPConversation/listen(to:onOpen:)``.
     /// - Throws: ``MCPCallFailure``, `CancellationError`.
-    package func listen(
+    func listen(
         to filter: SubscriptionFilter, credentials: ForwardedCredentials, timeout: Duration,
         onOpen: @escaping @Sendable () -> Void, onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {

@@ -1,0 +1,80 @@
+package import JSON
+package import Logging
+package import MCP
+import MCPClient
+import MCPServer
+
+/// Decides which of an upstream's tools may be shown and called, by their definitions.
+package protocol ToolReview: Sendable {
+    /// True if anything is hidden at all.
+    var isActive: Bool { get }
+
+    /// Returns those of the tools that may be shown and called, in their order.
+    ///
+    /// - Parameters:
+    ///   - tools: A whole list, as the server sent it.
+    ///   - version: Revision in which the server was spoken to.
+    ///   - isOwn: True for a list of the endpoint's own, false for one in the name of a caller.
+    func admitted(_ tools: [JSONValue], version: MCPVersion, isOwn: Bool) -> [JSONValue]
+}
+
+/// Reads the lists of one upstream, all pages of them, within bounds.
+struct OfferingReader: Sendable {
+    let upstream: any EndpointUpstream
+    let limits: MemberLists.Limits
+    let logger: Logger
+
+    /// Reads a list as that caller sees it; an upstream that does not offer lists of the kind has an empty one.
+    ///
+    /// - Throws: ``EndpointFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
+    func read(_ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion) async throws -> MemberList {
+        let description = try await upstream.describe(caller)
+        guard kind.isOffered(by: description.capabilities) else {
+            return MemberList(entries: [], cache: hint(nil))
+        }
+        return try await pages(kind, caller, version)
+    }
+
+    private func pages(
+        _ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion
+    ) async throws -> MemberList {
+        var entries: [JSONValue] = []
+        var cache: CacheHint?
+        var seen: Set<[UInt8]> = []
+        var params: JSONObject = [:]
+        while true {
+            let answer = try await upstream.send(
+                UpstreamRequest(method: kind.method, params: params, caller: caller, version: version))
+            cache = cache ?? CacheHint(result: answer.result)
+            entries += (answer.result[kind.key]?.array ?? []).filter { $0[kind.identifier]?.string != nil }
+            guard let cursor = answer.result["nextCursor"]?.string else { break }
+            // An empty cursor is the end for legacy servers; a cursor that comes again would come for ever.
+            if answer.era == .legacy, cursor.isEmpty { break }
+            guard seen.insert(Array(cursor.utf8)).inserted, seen.count < limits.pages, entries.count < limits.entries
+            else {
+                logger.warning(
+                    "list of an upstream is cut",
+                    metadata: ["upstream": "\(upstream.name)", "mcp.method": "\(kind.method)"])
+                break
+            }
+            params = ["cursor": .string(cursor)]
+        }
+        return MemberList(entries: Array(entries.prefix(limits.entries)), cache: hint(cache))
+    }
+
+    private func hint(_ given: CacheHint?) -> CacheHint {
+        given ?? CacheHint(ttlMilliseconds: Int(limits.lifetime.components.seconds) * 1000, scope: .private)
+    }
+}
+
+extension EndpointUpstream {
+    /// Reads the definitions of all tools that the server offers to a client of that revision, as the server sends them.
+    ///
+    /// - Throws: ``EndpointFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
+    package func tools(
+        _ caller: EndpointCaller, for version: MCPVersion, logger: Logger
+    ) async throws -> [JSONValue] {
+        try await OfferingReader(upstream: self, limits: MemberLists.Limits(), logger: logger)
+            .read(.tools, caller, version).entries
+    }
+}
