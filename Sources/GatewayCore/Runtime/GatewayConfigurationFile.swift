@@ -61,7 +61,8 @@ package struct GatewayConfigurationFile: Sendable {
                 problems: [
                     ConfigurationProblem(
                         text: "lock: expected a file that `gateway pin` has written, found \(error)",
-                        advice: ["`gateway pin --config \(path)` writes it from the tools that the upstreams have now."])
+                        advice: ["`gateway pin --config \(path)` writes it from the tools that the upstreams have now."]
+                    )
                 ])
         }
         return configuration
