@@ -1,23 +1,23 @@
 import JSON
 import MCP
 
-/// Rule of access to a tool, a prompt or a resource.
+/// Access rule of a tool, a prompt or a resource.
 package struct AccessRule: Hashable, Sendable {
-    /// Refusal of anonymous callers.
+    /// True if anonymous callers are refused.
     package let needsUser: Bool
-    /// All of these must be held; in the order in which they are told to callers.
+    /// Scopes that the caller needs, all of them, in the order in which refusals name them.
     package let scopes: [String]
 
-    /// Everybody.
+    /// Rule that allows every caller.
     package static let anyone = AccessRule()
 
-    /// Scopes are given to users only, so a rule with scopes refuses anonymous callers too.
+    /// Creates a rule. Only users have scopes, so a rule with scopes refuses anonymous callers too.
     package init(needsUser: Bool = false, scopes: [String] = []) {
         self.needsUser = needsUser || !scopes.isEmpty
         self.scopes = scopes
     }
 
-    /// Why a caller may not; nil: it may.
+    /// Returns the refusal of a caller; nil: access is allowed.
     package func refusal(of principal: Principal?) -> AccessRefusal? {
         guard let principal else { return needsUser ? .notAuthenticated(scopes: scopes) : nil }
         guard !principal.hasAllScopes, !scopes.allSatisfy(principal.scopes.contains) else { return nil }
@@ -25,14 +25,14 @@ package struct AccessRule: Hashable, Sendable {
     }
 }
 
-/// Why a caller may not use something; the text says what would help.
+/// Refusal of access; its text says what the caller needs.
 package enum AccessRefusal: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The caller is anonymous; with what it would need besides a name.
+    /// The caller is anonymous; the value lists the scopes that it needs besides.
     case notAuthenticated(scopes: [String])
-    /// The caller's credential does not have all scopes that are needed.
+    /// The caller's credential does not grant all required scopes.
     case insufficientScope(needed: [String])
 
-    /// The HTTP status for it (RFC 6750, section 3.1).
+    /// HTTP status of the refusal (RFC 6750, section 3.1).
     package var status: Int {
         switch self {
         case .notAuthenticated: 401
@@ -51,7 +51,8 @@ package enum AccessRefusal: Error, Hashable, Sendable, CustomStringConvertible {
 }
 
 extension MCPServer {
-    /// Why the caller may not make this request. What it may not even see is not refused here but unknown.
+    /// Returns the refusal of this request; nil: it is allowed. A tool or resource that the caller cannot see is not
+    /// refused here: it is unknown.
     func refusal(of call: JSONRPCRequest, for principal: Principal?) -> AccessRefusal? {
         let params = call.params ?? [:]
         let rule: AccessRule?
@@ -63,7 +64,7 @@ extension MCPServer {
         case MCPMethod.resourcesRead, MCPMethod.resourcesSubscribe:
             rule = params["uri"]?.string.flatMap(access(toResource:))
         case MCPMethod.completionComplete:
-            // Suggestions are made of the same data.
+            // Completions disclose the same data as the prompt or resource.
             switch (try? CompleteParameters(params: params))?.reference {
             case .prompt(let name)?: rule = access(toPrompt: name)
             case .resource(let uri)?: rule = access(toResource: uri)
@@ -79,7 +80,7 @@ extension MCPServer {
         registry.withLock { $0.prompts[name]?.access }
     }
 
-    /// The rules of all providers that know the URI count: which one will read it is not known yet.
+    /// Returns the rules of all providers that know the URI, combined: it is not known yet which of them will read it.
     private func access(toResource uri: String) -> AccessRule? {
         let rules = registry.withLock { $0.resources }.compactMap { $0.access(to: uri) }
         guard !rules.isEmpty else { return nil }

@@ -1,6 +1,6 @@
 import Synchronization
 
-/// Bounds how many calls run at one time; later ones wait in order of arrival.
+/// Limit on simultaneous calls; further ones wait in order of arrival.
 ///
 /// The uncontended path is one lock, taken twice, and no suspension.
 package final class CallLimiter: Sendable {
@@ -13,7 +13,7 @@ package final class CallLimiter: Sendable {
         var running = 0
         var nextTicket: UInt64 = 0
         var waiters: [Waiter] = []
-        /// Index of the first waiter still waiting; the prefix before it is spent and dropped in bulk.
+        /// Index of the first waiter still waiting; the used prefix before it is removed in bulk.
         var head = 0
         /// Tickets cancelled before their waiter was stored.
         var cancelledEarly: Set<UInt64> = []
@@ -24,17 +24,17 @@ package final class CallLimiter: Sendable {
     private let state = Mutex(State())
 
     /// - Parameters:
-    ///   - limit: calls at one time; 0 is no limit.
-    ///   - queueLimit: waiting calls; one more is refused at once.
+    ///   - limit: Largest number of simultaneous calls; 0: no limit.
+    ///   - queueLimit: Largest number of waiting calls; further ones are refused at once.
     package init(limit: Int, queueLimit: Int) {
         self.limit = limit
         self.queueLimit = queueLimit
     }
 
-    /// Why a call got no place.
+    /// Reason why a call got no place.
     package enum Refusal: Error { case overloaded, cancelled }
 
-    /// Takes a place, waiting for one if need be. Every success must be paired with one ``leave()``.
+    /// Takes a place, waiting for one if necessary. Every success must be paired with one ``leave()``.
     /// - Throws: ``Refusal``.
     package func enter() async throws(Refusal) {
         if limit == 0 { return }
@@ -50,8 +50,8 @@ package final class CallLimiter: Sendable {
         guard let ticket else { return }
         let admitted = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                // A place may have become free, or the task cancelled, since the ticket was drawn: both are looked at
-                // under the same lock as the waiter is stored, so that no wake-up can be lost.
+                // A place may have become free, or the task have been cancelled, since the ticket was drawn: both are
+                // checked under the lock under which the waiter is stored, so that no wake-up can be lost.
                 let outcome: Bool? = state.withLock { state in
                     if state.cancelledEarly.remove(ticket) != nil { return false }
                     if state.running < limit {
@@ -73,12 +73,12 @@ package final class CallLimiter: Sendable {
             }
             waiter?.continuation.resume(returning: false)
         }
-        // The handler may have run after the waiter was admitted and left its mark behind.
+        // The cancellation handler may have run after the waiter was admitted, and left its mark.
         state.withLock { _ = $0.cancelledEarly.remove(ticket) }
         guard admitted else { throw .cancelled }
     }
 
-    /// Gives a place back, to the call that has waited longest.
+    /// Gives a place back, or to the call that has waited longest.
     package func leave() {
         if limit == 0 { return }
         let next: Waiter? = state.withLock { state in
@@ -97,6 +97,6 @@ package final class CallLimiter: Sendable {
         next?.continuation.resume(returning: true)
     }
 
-    /// Calls that hold a place now.
+    /// Number of calls that hold a place.
     package var running: Int { state.withLock { $0.running } }
 }

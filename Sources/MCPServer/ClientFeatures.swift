@@ -35,7 +35,7 @@ package struct ClientFeatures: OptionSet, Hashable, Sendable {
         self = features
     }
 
-    /// The smallest `ClientCapabilities` object that declares these.
+    /// Smallest `ClientCapabilities` object that declares these.
     package var json: JSONObject {
         var object = JSONObject()
         if contains(.roots) { object["roots"] = .object([:]) }

@@ -4,13 +4,13 @@ package import MCP
 /// Opaque positions in lists: the list's name and the last entry before the page.
 ///
 /// A cursor names an entry and not an offset, so that a list that grows or shrinks between two pages repeats and skips
-/// nothing; a cursor whose entry is gone is invalid, and the client starts over.
+/// nothing; a cursor whose entry was removed is invalid, and the client starts over.
 package enum Cursor {
     static func encode(_ list: String, _ position: String) -> String {
         Base64URL.encode("\(list)\n\(position)".utf8)
     }
 
-    /// Error: -32602 for anything that ``encode(_:_:)`` did not make for this list.
+    /// Decodes a cursor. Error: -32602 for anything that ``encode(_:_:)`` did not make for this list.
     static func decode(_ list: String, _ value: JSONValue?) throws(JSONRPCError) -> String? {
         guard let value, !value.isNull else { return nil }
         guard let text = value.string, let bytes = Base64URL.decode(text),
@@ -27,7 +27,7 @@ package enum Cursor {
 
     /// Returns one page of a list whose entries have unique names, and the cursor of the next.
     ///
-    /// - Throws: -32602 for a cursor that was not given for this list, or whose entry is gone.
+    /// - Throws: -32602 for a cursor that does not belong to this list, or whose entry was removed.
     package static func page<Entry>(
         _ entries: [Entry], of list: String, size: Int, cursor: JSONValue?, name: (Entry) -> String
     ) throws(JSONRPCError) -> (entries: ArraySlice<Entry>, next: String?) {

@@ -13,7 +13,7 @@ enum Envelope {
         return bytes
     }
 
-    /// An id that could not be read is omitted, never null.
+    /// Returns an error response. An id that could not be read is omitted, never null.
     static func error(_ id: RequestID?, _ error: JSONRPCError) -> [UInt8] {
         var bytes = opening(id, reserving: 128)
         bytes.append(contentsOf: "\"error\":".utf8)

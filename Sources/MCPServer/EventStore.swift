@@ -1,10 +1,11 @@
 import DequeModule
 import Synchronization
 
-/// Keeps the events of legacy streams for redelivery after a broken connection, within one bound for the whole process.
+/// Store of the events of legacy streams, for redelivery after a broken connection, within one limit for the whole
+/// process.
 ///
-/// The oldest event anywhere goes first. Streams are the unit of redelivery: an event is only ever replayed on the
-/// stream that it was first sent on (2025-11-25, Transports, "Resumability and Redelivery").
+/// The oldest event of all is dropped first. Streams are the unit of redelivery: an event is only ever replayed on the
+/// stream on which it was sent first (2025-11-25, Transports, "Resumability and Redelivery").
 final class EventStore: Sendable {
     struct StreamKey: Hashable {
         /// Serial number of the session in this process.
@@ -19,7 +20,7 @@ final class EventStore: Sendable {
 
     private struct State {
         var logs: [StreamKey: Deque<Event>] = [:]
-        /// Streams in the order in which their events came; the entry of an event that is gone is skipped.
+        /// Streams in the order in which their events came; the entry of a dropped event is skipped.
         var order: [StreamKey] = []
         var head = 0
         var bytes = 0
@@ -29,10 +30,10 @@ final class EventStore: Sendable {
     private let maximumBytes: Int
     private let state = Mutex(State())
 
-    /// - Parameter maximumBytes: bound over all streams; 0 keeps nothing.
+    /// - Parameter maximumBytes: Largest size over all streams; 0: events are not stored.
     init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
 
-    /// Keeps an event; numbers increase within a stream. One that alone exceeds the bound is not kept.
+    /// Stores an event; numbers increase within a stream. An event larger than the limit is not stored.
     func append(_ event: [UInt8], number: UInt32, to key: StreamKey) {
         guard event.count <= maximumBytes else { return }
         state.withLock { state in
@@ -45,14 +46,14 @@ final class EventStore: Sendable {
         }
     }
 
-    /// The events of a stream after number `last`. Events that the bound has pushed out are missing.
+    /// Returns the events of a stream after number `last`. Dropped events are missing.
     func events(of key: StreamKey, after last: UInt32) -> [[UInt8]] {
         state.withLock { state in
             state.logs[key, default: []].lazy.filter { $0.number > last }.map(\.bytes)
         }
     }
 
-    /// Forgets a stream.
+    /// Removes a stream.
     func remove(_ key: StreamKey) {
         state.withLock { state in
             guard let log = state.logs.removeValue(forKey: key) else { return }
@@ -62,7 +63,7 @@ final class EventStore: Sendable {
         }
     }
 
-    /// Bytes kept now.
+    /// Size of the stored events, in bytes.
     var bytes: Int { state.withLock { $0.bytes } }
 
     private static func dropOldest(_ state: inout State) {
@@ -77,7 +78,7 @@ final class EventStore: Sendable {
         }
     }
 
-    /// Entries of removed streams must not pile up in `order`.
+    /// Removes entries of removed streams, which must not accumulate in `order`.
     private static func compact(_ state: inout State) {
         guard state.order.count > 256, state.order.count > state.events * 4 else { return }
         let logs = state.logs

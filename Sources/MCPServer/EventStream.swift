@@ -1,10 +1,10 @@
 import MCP
 import Synchronization
 
-/// One server-sent event stream of a legacy session: the answer to a POST, or a GET stream.
+/// One server-sent event stream of a legacy session: the response to a POST, or a GET stream.
 ///
 /// The stream outlives its connection. Events carry ids `STREAM-NUMBER` that are unique in the session, and are kept in
-/// the ``EventStore`` so that a GET with `Last-Event-ID` goes on where the connection broke.
+/// the ``EventStore`` so that a GET with `Last-Event-ID` continues where the connection broke.
 final class EventStream: Sendable {
     private struct State {
         var sequence: UInt32 = 0
@@ -23,11 +23,11 @@ final class EventStream: Sendable {
         self.store = store
     }
 
-    /// Binds the connection that carries the stream from now on, and sends it what came after event `last`. A former
-    /// connection is closed: no message goes to two.
+    /// Attaches the connection that carries the stream from now on, and sends it the events after number `last`. A
+    /// former connection is closed, so that no message is sent to two.
     ///
-    /// - Parameter priming: milliseconds for `retry`; an event with an id and no data comes first then, so that a client
-    ///   can resume even before the first message (2025-11-25).
+    /// - Parameter priming: Value of `retry` in milliseconds; then the first event has an id and no data, so that a
+    ///   client can resume even before the first message (2025-11-25).
     func connect(_ connection: MCPResponseStream, after last: UInt32? = nil, priming: Int? = nil) {
         let former: MCPResponseStream? = state.withLock { state in
             let former = state.connection
@@ -47,7 +47,7 @@ final class EventStream: Sendable {
 
     /// Sends a message without waiting. Without a connection it is kept for redelivery.
     func offer(_ message: [UInt8]) {
-        // Numbering, storing and pushing happen under one lock: otherwise two emitters could swap their events, and a
+        // Numbering, storing and sending happen under one lock: otherwise two senders could swap their events, and a
         // resumption in between could lose one.
         state.withLock { state in
             guard !state.isEnded else { return }
@@ -63,7 +63,7 @@ final class EventStream: Sendable {
         await state.withLock { $0.connection }?.room()
     }
 
-    /// Closes the connection but not the stream: the client comes back with `Last-Event-ID` (2025-11-25 polling).
+    /// Closes the connection but not the stream: the client comes back with `Last-Event-ID` (2025-11-25, polling).
     func closeConnection(retry: Int) {
         let connection = state.withLock { state in
             defer { state.connection = nil }
@@ -73,14 +73,14 @@ final class EventStream: Sendable {
         connection?.close()
     }
 
-    /// The connection broke; the stream stays.
+    /// Detaches a broken connection; the stream stays.
     func disconnected(_ connection: MCPResponseStream) {
         state.withLock { state in
             if state.connection === connection { state.connection = nil }
         }
     }
 
-    /// Nothing more will be sent.
+    /// Ends the stream: nothing more is sent.
     func end() {
         let connection = state.withLock { state in
             state.isEnded = true
@@ -90,10 +90,10 @@ final class EventStream: Sendable {
         connection?.close()
     }
 
-    /// Drops what is kept for redelivery.
+    /// Removes the events that are kept for redelivery.
     func forget() { store.remove(key) }
 
-    /// Sends a comment so that proxies do not take the connection for idle.
+    /// Sends a comment, so that proxies do not consider the connection idle.
     func keepAlive() {
         state.withLock { _ = $0.connection?.push(SSEWriter.comment("keep-alive")) }
     }
@@ -102,12 +102,12 @@ final class EventStream: Sendable {
     var isEnded: Bool { state.withLock { $0.isEnded } }
 }
 
-/// An event id taken apart.
+/// An event id, parsed.
 struct EventID: Hashable {
     let stream: UInt32
     let number: UInt32
 
-    /// `nil` for anything that this server never issues.
+    /// Parses an id; nil for anything that this server never issues.
     init?(_ text: String) {
         let parts = text.split(separator: "-", omittingEmptySubsequences: false)
         guard parts.count == 2, let stream = UInt32(parts[0]), let number = UInt32(parts[1]) else { return nil }

@@ -1,6 +1,6 @@
 import HTTPSyntax
 
-/// The header fields of one HTTP message: names compared without case, values with; several fields may share a name.
+/// Header fields of one HTTP message: names are compared without case, values with; several fields may share a name.
 package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
     private var fields: [(name: String, value: String)]
 
@@ -11,7 +11,7 @@ package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
         fields = elements.map { (name: $0.0, value: $0.1) }
     }
 
-    /// The first value of that name. Setting replaces every field of that name.
+    /// First value of that name. Setting it replaces every field of that name.
     package subscript(_ name: String) -> String? {
         get { fields.first { HTTPSyntax.equals($0.name, name) }?.value }
         set {
@@ -20,13 +20,13 @@ package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
         }
     }
 
-    /// Every value of that name, in order.
+    /// Returns every value of that name, in order.
     package func all(_ name: String) -> [String] {
         fields.filter { HTTPSyntax.equals($0.name, name) }.map(\.value)
     }
 }
 
-/// One HTTP request to an MCP endpoint, as whatever server holds the socket sees it.
+/// An HTTP request to an MCP endpoint, independent of the HTTP server.
 package struct MCPHTTPRequest: Sendable {
     /// HTTP method.
     package var method: String
@@ -35,9 +35,9 @@ package struct MCPHTTPRequest: Sendable {
     /// Header lines.
     package var headers: MCPHTTPHeaders
     package var body: [UInt8]
-    /// Sender; `nil` is anonymous. Established by the HTTP server before this library sees the request.
+    /// Caller; nil: anonymous. Authenticated by the HTTP server before this library gets the request.
     package var principal: Principal?
-    /// Facts about the request for a ``RequestForwarder``, which finds them in ``ToolContext/attachment``.
+    /// Data of the HTTP server for a ``RequestForwarder``, which finds it in ``ToolContext/attachment``.
     package var attachment: (any Sendable)?
 
     /// Describes a request.
@@ -54,11 +54,11 @@ package struct MCPHTTPRequest: Sendable {
     }
 }
 
-/// The answer to a ``MCPHTTPRequest``.
+/// Response to a ``MCPHTTPRequest``.
 package enum MCPHTTPResponse: Sendable {
-    /// The whole response. An empty body with status 202 and 204 is no body at all.
+    /// A complete response. An empty body with status 202 or 204 means a response without a body.
     case whole(status: Int, headers: [(String, String)], body: [UInt8])
-    /// An event stream: send the head at once, then what ``MCPResponseStream/take()`` gives.
+    /// An event stream: the head is sent at once, then the bytes from ``MCPResponseStream/take()``.
     case stream(status: Int, headers: [(String, String)], body: MCPResponseStream)
 
     /// HTTP status.

@@ -11,10 +11,10 @@ import Musl
 import Darwin
 #endif
 
-/// Reads lines from a file descriptor on a thread of its own: a blocking read must not hold a thread of the cooperative
-/// pool.
+/// Reader of lines from a file descriptor, on a thread of its own: a blocking read must not occupy a thread of the
+/// cooperative pool.
 enum LineReader {
-    /// Lines that may wait before reading pauses.
+    /// Largest number of lines that wait; then reading pauses.
     private static let ahead = 64
 
     static func lines(of descriptor: Int32, limit: Int) -> (lines: AsyncStream<InputLine>, taken: @Sendable () -> Void)
@@ -44,17 +44,17 @@ enum LineReader {
     }
 }
 
-/// Writes lines to a file descriptor, one at a time, off the cooperative pool.
+/// Writer of lines to a file descriptor, one at a time, off the cooperative pool.
 final class LineWriter: Sendable {
     private let descriptor: Int32
     private let queue = DispatchQueue(label: "mcp.stdio.output")
     private let waiting = Mutex(0)
-    /// Unsent bytes above which messages that nobody waits for are dropped.
+    /// Number of unsent bytes above which messages that no caller waits for are dropped.
     private static let backlogLimit = 4 * 1024 * 1024
 
     init(descriptor: Int32) { self.descriptor = descriptor }
 
-    /// Writes a message and a line end; returns when they are written, so that a slow reader slows the writers.
+    /// Writes a message and a line end, and waits until they are written, so that a slow reader slows down the writers.
     func write(_ message: [UInt8]) async {
         await withCheckedContinuation { continuation in
             queue.async {
@@ -64,7 +64,7 @@ final class LineWriter: Sendable {
         }
     }
 
-    /// Writes a message in its turn, without waiting.
+    /// Writes a message in order, without waiting.
     func post(_ message: [UInt8]) {
         let fits = waiting.withLock { waiting in
             guard waiting + message.count <= Self.backlogLimit else { return false }
@@ -78,7 +78,7 @@ final class LineWriter: Sendable {
         }
     }
 
-    /// Waits until everything posted is written.
+    /// Waits until all posted messages are written.
     func flush() async {
         await withCheckedContinuation { continuation in queue.async { continuation.resume() } }
     }
@@ -98,7 +98,7 @@ final class LineWriter: Sendable {
     }
 }
 
-/// `write(2)`; a method of the same name hides it in ``LineWriter``.
+/// Calls `write(2)`, which a method of the same name hides in ``LineWriter``.
 private func writeBytes(_ descriptor: Int32, _ bytes: UnsafeRawBufferPointer) -> Int {
     write(descriptor, bytes.baseAddress, bytes.count)
 }

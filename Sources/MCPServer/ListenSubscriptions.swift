@@ -2,7 +2,7 @@ import JSON
 package import MCP
 import Synchronization
 
-/// Change in a server.
+/// A change in a server that clients can subscribe to.
 package enum ServerChange: Hashable, Sendable {
     case tools
     case prompts
@@ -10,7 +10,7 @@ package enum ServerChange: Hashable, Sendable {
     /// The contents of one resource.
     case resource(uri: String)
 
-    /// Notification that carries the announcement.
+    /// Notification that announces the change.
     package var notification: JSONRPCNotification {
         switch self {
         case .tools: JSONRPCNotification(method: MCPMethod.toolsListChanged)
@@ -22,10 +22,10 @@ package enum ServerChange: Hashable, Sendable {
 }
 
 extension SubscriptionFilter {
-    /// URIs that one subscription may name.
+    /// Largest number of URIs in one subscription.
     static let uriLimit = 1024
 
-    /// Reads the parameters of `subscriptions/listen`, and leaves out what the server does not serve.
+    /// Reads the parameters of `subscriptions/listen`, without the parts that the server does not support.
     static func requested(
         by call: JSONRPCRequest, served: ServerCapabilities
     ) throws(JSONRPCError) -> SubscriptionFilter {
@@ -46,7 +46,7 @@ extension SubscriptionFilter {
     }
 }
 
-/// The open `subscriptions/listen` requests of one transport (2026-07-28).
+/// Open `subscriptions/listen` requests of one transport (2026-07-28).
 final class ListenSubscriptions: Sendable {
     private struct Subscription {
         let id: RequestID
@@ -76,7 +76,7 @@ final class ListenSubscriptions: Sendable {
         }
     }
 
-    /// The client ended it.
+    /// Removes a subscription that the client ended.
     func remove(_ token: UInt64) { state.withLock { _ = $0.open.removeValue(forKey: token) } }
 
     func announce(_ change: ServerChange) {
@@ -87,7 +87,7 @@ final class ListenSubscriptions: Sendable {
         }
     }
 
-    /// The server ends them all, each with its result.
+    /// Ends all subscriptions, each with its result.
     func end(serverInfo: Implementation) {
         let subscriptions = state.withLock { state in
             defer { state.open = [:] }

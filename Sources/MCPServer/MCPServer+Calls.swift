@@ -15,7 +15,8 @@ extension MCPServer {
         case runs(RegisteredTool, JSONObject)
     }
 
-    // Apart from what waits for the tool: whatever a function that waits has ever used, it keeps until it is over.
+    // Separate from the function that waits for the tool: an async function keeps all variables that it has ever used
+    // until it returns.
     @inline(never)
     private func check(_ params: JSONObject, _ context: ToolContext) throws -> CheckedCall {
         let name = try string("name", params)
@@ -74,8 +75,8 @@ extension MCPServer {
 
     /// Calls a tool on behalf of another one that is running: for the same caller, in the same revision.
     ///
-    /// The call takes no place of its own among the concurrent ones, as it could wait there for the call that made it;
-    /// nor does it report progress or ask the client. Errors: as for the method above.
+    /// The call takes no place of its own among the simultaneous ones, because it could wait there for the call that
+    /// made it; nor does it report progress or ask the client. Errors: those of the method above.
     /// - Throws: ``ToolCallRefusal``, ``AccessRefusal``, `JSONRPCError`, and errors of the tool.
     package func call(
         tool name: String, arguments: JSONObject, within caller: ToolContext
@@ -125,7 +126,7 @@ extension MCPServer {
         }
     }
 
-    /// What a tool's error comes to.
+    /// Returns the outcome for a tool's error.
     @inline(never)
     private func result(of error: any Error, _ tool: RegisteredTool) throws -> CallToolResult {
         switch error {
@@ -136,7 +137,7 @@ extension MCPServer {
         case is JSONRPCError, is InputRequired:
             throw error
         case is CancellationError:
-            // A tool that gives up for reasons of its own has failed; only the caller's cancellation is one.
+            // A cancellation that the tool throws by itself is a failure; only the caller's cancellation ends the call.
             if Task.isCancelled { throw error }
             return .error("Cancelled")
         default:

@@ -32,7 +32,8 @@ extension MCPServer {
         return list(page.entries, page.next, context)
     }
 
-    /// Providers come one after the other; a cursor says which one, and carries that one's own.
+    /// Returns a page of resources. Providers come one after the other; a cursor names the provider, and contains its
+    /// own cursor.
     func listResources(_ params: JSONObject, _ context: ToolContext) async throws -> JSONObject {
         let providers = registry.withLock { $0.resources }
         var index = 0
@@ -45,7 +46,7 @@ extension MCPServer {
             index = number
             inner = parts.count == 2 ? String(parts[1]) : nil
         }
-        // A provider with nothing to show makes no empty page.
+        // A provider without entries must not produce an empty page.
         while index < providers.count {
             let provider = providers[index]
             var page = try await provider.resources(after: inner, context: context)
@@ -114,7 +115,8 @@ extension MCPServer {
         return CompleteResult(values: []).json(for: context.version).object ?? [:]
     }
 
-    /// A reference to nothing is an error (completion, error handling); one that nobody completes is not.
+    /// Checks the reference of a completion. One to an unknown prompt or template is an error (completion, error
+    /// handling); one without a completer is not.
     private func checkReference(_ reference: CompletionReference) throws(JSONRPCError) {
         switch reference {
         case .prompt(let name):

@@ -3,21 +3,21 @@ import Logging
 import MCP
 import Synchronization
 
-/// What one request comes to.
+/// Outcome of one request.
 enum Answer: Sendable {
     case result(JSONObject)
     case error(JSONRPCError)
-    /// Nobody waits for it any more.
+    /// The request was cancelled and needs no response.
     case cancelled
 }
 
 extension MCPServer {
     // MARK: 2026-07-28
 
-    /// The request metadata. Errors: -32602 for what is missing, -32022 for a revision that is not served.
+    /// Returns the metadata of a request. Errors: -32602 for missing metadata, -32022 for an unsupported revision.
     func metadata(of call: JSONRPCRequest) throws(JSONRPCError) -> RequestMetadata {
         let meta = call.meta
-        // The revision first: another one may want other metadata.
+        // The revision first: another one may require other metadata.
         if let version = meta[MCPMeta.protocolVersion]?.string, MCPVersion(rawValue: version)?.era != .modern {
             throw .unsupportedVersion(requested: version, supported: Self.supportedVersions)
         }
@@ -28,7 +28,8 @@ extension MCPServer {
         }
     }
 
-    /// Error: -32601 for a method that the revision does not have or this server does not serve.
+    /// Checks that a method exists. Error: -32601 for one that the revision does not have or this server does not
+    /// support.
     func checkMethod(_ call: JSONRPCRequest, in version: MCPVersion) throws(JSONRPCError) {
         guard MCPMethod.isRequest(call.method, in: version), serves(call.method) else {
             throw .methodNotFound(call.method)
@@ -59,7 +60,8 @@ extension MCPServer {
         }
     }
 
-    /// Error: -32602 for answers that are no object, or a `requestState` that does not verify.
+    /// Returns the context of a request. Error: -32602 for answers that are not an object, or a `requestState` that
+    /// cannot be verified.
     func context(
         of call: JSONRPCRequest, metadata: RequestMetadata, principal: Principal?, attachment: (any Sendable)? = nil,
         traceparent: String?, channel: any RequestChannel
@@ -88,7 +90,7 @@ extension MCPServer {
             questionTimeout: configuration.questionTimeout)
     }
 
-    /// Returns what is wrong with the `Mcp-Param-*` headers of a call; nil when nothing is.
+    /// Returns the error in the `Mcp-Param-*` headers of a call; nil when there is none.
     func mirrorMismatch(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders, principal: Principal?) -> String? {
         guard let name = call.params?["name"]?.string else { return nil }
         let mirror: ToolHeaderParameters? =
@@ -103,7 +105,7 @@ extension MCPServer {
 
     // MARK: Legacy
 
-    /// `initialize`. Errors: -32602.
+    /// Answers `initialize`. Errors: -32602.
     func initialize(_ call: JSONRPCRequest) throws(JSONRPCError) -> (JSONObject, MCPVersion, ClientFeatures) {
         let parameters: InitializeParameters
         do {
@@ -128,11 +130,11 @@ extension MCPServer {
             principal: principal, attachment: attachment, requestID: call.id, version: version, meta: call.meta,
             traceparent: traceparent,
             clientFeatures: session.facts.features, logger: logger, channel: channel,
-            // Without `logging/setLevel` the choice is the server's (logging, log levels).
+            // Without `logging/setLevel` the server chooses (logging, log levels).
             logLevel: session.logLevel ?? .info, questionTimeout: configuration.questionTimeout)
     }
 
-    /// A notification of a legacy client. Unknown ones are ignored.
+    /// Handles a notification of a legacy client. Unknown ones are ignored.
     func note(_ notification: JSONRPCNotification, session: Session) {
         guard notification.method == MCPMethod.cancelled,
             let cancelled = try? CancelledNotification(params: notification.params ?? [:])
@@ -142,7 +144,7 @@ extension MCPServer {
 
     // MARK: Both
 
-    /// Whether the method runs code of a tool, prompt or resource, which may take long and emit messages.
+    /// Returns whether the method runs code of a tool, prompt or resource, which may take long and send messages.
     func mayRunLong(_ method: String) -> Bool {
         switch method {
         case MCPMethod.toolsCall, MCPMethod.promptsGet, MCPMethod.resourcesRead, MCPMethod.resourcesList,
@@ -159,7 +161,8 @@ extension MCPServer {
                 try checkMethod(call, in: context.version)
                 return finished(try await forwarder.result(of: call, context: context), nil, context)
             }
-            // By itself: a call may run for long, and need not hold what the other methods would use.
+            // Other methods run in a function of their own: a call may take long, and must not keep their variables in
+            // memory.
             guard call.method == MCPMethod.toolsCall else {
                 let (result, cache) = try await result(of: call, context)
                 return finished(result, cache, context)
@@ -198,7 +201,7 @@ extension MCPServer {
         let missing = required.questions.reduce(into: ClientFeatures()) { $0.formUnion($1.needs.subtracting(features)) }
         guard missing.isEmpty else { return .error(.missingClientCapability(missing.json)) }
         do {
-            // Earlier answers travel with the client too, so that a tool that asks twice finds both.
+            // Earlier answers are sent through the client too, so that a tool that asks twice finds both.
             var state: String?
             if required.state != nil || !context.answers.isEmpty || required.questions.isEmpty {
                 state = try seal.seal(
@@ -215,7 +218,8 @@ extension MCPServer {
         }
     }
 
-    /// The result of anything but a tool call, whose refusal is a result: callers without HTTP statuses understand that.
+    /// Returns the result of any method but a tool call. The refusal of a tool call is a result, which clients without
+    /// HTTP statuses understand.
     private func result(
         of call: JSONRPCRequest, _ context: ToolContext
     ) async throws -> (JSONObject, CacheHint?) {

@@ -8,24 +8,24 @@ import Synchronization
 
 /// Limits and texts of an ``MCPServer``.
 package struct MCPServerConfiguration: Sendable {
-    /// Tool calls that run at one time; later ones wait. 0: no limit.
+    /// Largest number of simultaneous tool calls; further ones wait. 0: no limit.
     package var maximumConcurrentCalls: Int
-    /// Tool calls that may wait; one more is answered -32603.
+    /// Largest number of waiting tool calls; further ones are answered with -32603.
     package var maximumWaitingCalls: Int
-    /// Entries on a page of a list.
+    /// Number of entries on a page of a list.
     package var pageSize: Int
-    /// Caching hint of lists and `server/discover` (2026-07-28). Public only if every caller sees the same.
+    /// Caching hint of lists and `server/discover` (2026-07-28). Public only if every caller gets the same.
     package var listCache: CacheHint
-    /// Key that seals `requestState`, 32 bytes; replicas that serve one another's clients share it. `nil`: random.
+    /// Key that seals `requestState`, 32 bytes; replicas that serve each other's clients share it. Nil: random.
     package var stateKey: [UInt8]?
     /// Lifetime of a `requestState`.
     package var stateLifetime: Duration
     /// Time limit of a legacy client's answer to a question.
     package var questionTimeout: Duration
-    /// Check of results against the tools' output schemas; a violation is logged and fails the call.
+    /// True if results are checked against the tools' output schemas; a violation is logged and fails the call.
     package var checksResults: Bool
 
-    /// Sets the limits of the server.
+    /// Creates a configuration.
     package init(
         maximumConcurrentCalls: Int = 1024, maximumWaitingCalls: Int = 8192, pageSize: Int = 100,
         listCache: CacheHint = CacheHint(ttlMilliseconds: 60_000, scope: .private), stateKey: [UInt8]? = nil,
@@ -43,14 +43,15 @@ package struct MCPServerConfiguration: Sendable {
     }
 }
 
-/// Why something cannot be registered.
+/// Error of a registration.
 package struct RegistrationError: Error, Hashable, CustomStringConvertible {
     package let description: String
 }
 
-/// Tools, prompts and resources, and the methods that serve them in every revision. Knows no transport.
+/// MCP server: tools, prompts and resources, and the methods that serve them in every revision. Independent of
+/// transports.
 package final class MCPServer: Sendable {
-    /// A tool with what is derived from its definition once.
+    /// A tool with the values that are derived from its definition once.
     struct RegisteredTool: Sendable {
         let tool: any Tool
         let definition: ToolDefinition
@@ -60,7 +61,7 @@ package final class MCPServer: Sendable {
         var access: AccessRule
     }
 
-    /// A prompt with who may use it.
+    /// A prompt with its access rule.
     struct RegisteredPrompt: Sendable {
         let prompt: any PromptProvider
         var access: AccessRule
@@ -77,13 +78,13 @@ package final class MCPServer: Sendable {
         var observers: [UInt64: @Sendable (ServerChange) -> Void] = [:]
     }
 
-    /// Revisions served, newest first.
+    /// Supported revisions, newest first.
     package static let supportedVersions: [MCPVersion] = MCPVersion.allCases.sorted(by: >)
 
-    /// Name and version that the server gives.
+    /// Name and version of the server.
     package let info: Implementation
     private let ownInstructions: String?
-    /// Answers instead of the registry; nil: the registry answers.
+    /// Forwarder that answers in place of the registry; nil: the registry answers.
     let forwarder: (any RequestForwarder)?
     /// Logger of requests without a context of their own.
     package let logger: Logger
@@ -91,10 +92,10 @@ package final class MCPServer: Sendable {
     let seal: RequestStateSeal
     let limiter: CallLimiter
     let registry = Mutex(Registry())
-    /// The wall clock; tests replace it.
+    /// Wall clock; tests replace it.
     let now: @Sendable () -> Date
 
-    /// Makes a server without tools, prompts and resources.
+    /// Creates a server without tools, prompts and resources.
     package init(
         info: Implementation, instructions: String? = nil,
         configuration: MCPServerConfiguration = MCPServerConfiguration(), forwarder: (any RequestForwarder)? = nil,
@@ -118,10 +119,10 @@ package final class MCPServer: Sendable {
 
     // MARK: Registration
 
-    /// Adds a tool, or replaces the one of that name in its place. Who may not use it does not find it in lists.
+    /// Adds a tool, or replaces the one of that name in its place. Lists show it only to callers that may use it.
     ///
-    /// Errors: ``RegistrationError`` for a schema that is no JSON Schema 2020-12, refers outside itself, or carries an
-    /// invalid `x-mcp-header`; whatever the definition throws.
+    /// Errors: ``RegistrationError`` for a schema that is not a JSON Schema 2020-12, has references outside of itself,
+    /// or has an invalid `x-mcp-header`; errors of the definition.
     /// - Throws: ``RegistrationError``; errors of the tool's definition.
     package func register(tool: any Tool, access: AccessRule = .anyone) throws {
         let definition = try tool.definition
@@ -146,7 +147,7 @@ package final class MCPServer: Sendable {
         announce(.tools)
     }
 
-    /// Adds a prompt, or replaces the one of that name in its place. Who may not use it does not find it in lists.
+    /// Adds a prompt, or replaces the one of that name in its place. Lists show it only to callers that may use it.
     package func register(prompt: any PromptProvider, access: AccessRule = .anyone) {
         let name = prompt.definition.name
         let registered = RegisteredPrompt(prompt: prompt, access: access)
@@ -167,11 +168,11 @@ package final class MCPServer: Sendable {
         registry.withLock { $0.completers.append(completer) }
     }
 
-    /// Puts other rules in force, all of them at once, for the requests that come from now on.
+    /// Replaces the access rules, all at once, for the requests that come from now on.
     /// - Parameters:
-    ///   - tools: by name; the others are for anyone.
-    ///   - prompts: by name; the others are for anyone.
-    ///   - resources: the same resources under their new rules.
+    ///   - tools: Rules by name; tools without one are open to all callers.
+    ///   - prompts: Rules by name; prompts without one are open to all callers.
+    ///   - resources: The same resources under their new rules.
     package func replaceAccess(
         tools: [String: AccessRule], prompts: [String: AccessRule], resources: [any ResourceProvider]
     ) {
@@ -184,7 +185,7 @@ package final class MCPServer: Sendable {
         for change in [ServerChange.tools, .prompts, .resources] { announce(change) }
     }
 
-    /// The tools that a caller may call, in order of registration; `version`: only those of that revision.
+    /// Returns the tools that a caller may call, in order of registration; with `version` only those of that revision.
     package func toolDefinitions(for principal: Principal?, in version: MCPVersion? = nil) -> [ToolDefinition] {
         let tools = registry.withLock { registry in registry.toolOrder.compactMap { registry.tools[$0] } }
         return tools.filter { tool in
@@ -194,7 +195,8 @@ package final class MCPServer: Sendable {
     }
 
     func tool(_ name: String, for principal: Principal?, in version: MCPVersion) -> RegisteredTool? {
-        // Names are bytes: what Unicode calls equal (the Kelvin sign and K) is another name to those who filter names.
+        // Names are compared as bytes: names that Unicode considers equal (the Kelvin sign and K) are different to
+        // clients that filter names.
         guard let tool = registry.withLock({ $0.tools[name] }),
             tool.definition.name.utf8.elementsEqual(name.utf8), tool.tool.isVisible(to: principal),
             tool.tool.isAvailable(in: version)
@@ -216,7 +218,7 @@ package final class MCPServer: Sendable {
 
     // MARK: Changes
 
-    /// Ends an observation when it goes away.
+    /// Token of an observer of changes; the observation ends when the token is released.
     final class ChangeToken: Sendable {
         private let remove: @Sendable () -> Void
         init(_ remove: @escaping @Sendable () -> Void) { self.remove = remove }
@@ -234,8 +236,8 @@ package final class MCPServer: Sendable {
         }
     }
 
-    /// Tells the clients that listen. Registration does it by itself; call it for ``ServerChange/resource(uri:)``, and
-    /// when a provider's list changes.
+    /// Announces a change to the clients that listen. Registration does so itself; call it for
+    /// ``ServerChange/resource(uri:)``, and when a provider's list changes.
     package func announce(_ change: ServerChange) {
         let observers = registry.withLock { Array($0.observers.values) }
         for observer in observers { observer(change) }

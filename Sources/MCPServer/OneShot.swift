@@ -11,7 +11,7 @@ final class OneShot<Value: Sendable>: Sendable {
 
     private let state = Mutex(State.empty)
 
-    /// Sets the value; later ones are ignored. Returns whether this one counted.
+    /// Sets the value; later ones are ignored. Returns whether this was the first.
     @discardableResult
     func set(_ value: Value) -> Bool {
         let (continuation, counted): (CheckedContinuation<Value, Never>?, Bool) = state.withLock { state in
@@ -30,7 +30,7 @@ final class OneShot<Value: Sendable>: Sendable {
         return counted
     }
 
-    /// Waits for the value. To be called once.
+    /// Waits for the value. Must be called only once.
     func value() async -> Value {
         await withCheckedContinuation { continuation in
             let value: Value? = state.withLock { state in

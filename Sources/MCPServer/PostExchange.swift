@@ -1,13 +1,13 @@
 import MCP
 import Synchronization
 
-/// The answer to one POST while its requests run: one JSON document if nothing is emitted before the end, else an event
+/// Response to one POST while its requests run: one JSON document if no message is sent before the end, else an event
 /// stream.
 final class PostExchange: RequestChannel {
     private enum Sink: Sendable {
-        /// 2026-07-28: lives and dies with its connection.
+        /// 2026-07-28: the response ends with its connection.
         case connection(MCPResponseStream)
-        /// Legacy: outlives its connection.
+        /// Legacy: the response outlives its connection.
         case stream(EventStream)
     }
 
@@ -25,11 +25,11 @@ final class PostExchange: RequestChannel {
         var whenOver: (@Sendable () -> Void)?
     }
 
-    /// How the answer may be given.
+    /// Forms of response that the client accepts.
     struct Form: Sendable {
         var acceptsJSON = true
         var acceptsStream = true
-        /// Milliseconds for the priming event (2025-11-25); `nil`: none.
+        /// Milliseconds for the priming event (2025-11-25); nil: there is none.
         var priming: Int?
     }
 
@@ -42,8 +42,8 @@ final class PostExchange: RequestChannel {
     private let onStreamEnd: @Sendable (EventStream) -> Void
 
     /// - Parameters:
-    ///   - requests: how many answers make the response.
-    ///   - onStreamEnd: told when a legacy stream has carried its last message.
+    ///   - requests: Number of answers that make the response.
+    ///   - onStreamEnd: Called when a legacy stream has carried its last message.
     init(
         session: Session?, store: EventStore, form: Form, requests: Int = 1, isBatch: Bool = false,
         onStreamEnd: @escaping @Sendable (EventStream) -> Void
@@ -56,7 +56,7 @@ final class PostExchange: RequestChannel {
         state = Mutex(State(remaining: requests))
     }
 
-    /// Told once the last request is answered. To be set before the first can be.
+    /// Sets the closure that is called once the last request is answered. Must be set before that can happen.
     func whenOver(_ action: @escaping @Sendable () -> Void) { state.withLock { $0.whenOver = action } }
 
     var canAsk: Bool { session != nil && form.acceptsStream }
@@ -66,7 +66,7 @@ final class PostExchange: RequestChannel {
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 state.withLock { $0.phase = .waiting(continuation) }
-                // Before the work begins, which may be done at once.
+                // Before the work begins, which may end at once.
                 if !form.acceptsJSON { promote() }
                 cancellation.bind(start())
                 if Task.isCancelled { desert() }
@@ -76,7 +76,7 @@ final class PostExchange: RequestChannel {
         }
     }
 
-    /// Begins the event stream though nothing has been emitted, because the call runs long.
+    /// Begins the event stream before the first message, because the call runs long.
     func promote() {
         guard form.acceptsStream else { return }
         state.withLock { begin(&$0) }?.proceed()
@@ -97,7 +97,7 @@ final class PostExchange: RequestChannel {
         }
     }
 
-    /// One request is answered; `nil`: it was cancelled and gets no answer on a stream.
+    /// Adds the answer to one request; nil: it was cancelled, and gets no answer on a stream.
     func finish(_ document: [UInt8]?, cancelled substitute: @autoclosure () -> [UInt8], status: Int = 200) {
         let (end, whenOver) = state.withLock { state -> (End?, (@Sendable () -> Void)?) in
             state.remaining -= 1
@@ -127,7 +127,7 @@ final class PostExchange: RequestChannel {
         if case .stream(let stream)? = sink { stream.closeConnection(retry: form.priming ?? 1000) }
     }
 
-    /// Keeps proxies from closing a quiet stream.
+    /// Sends a comment, so that proxies do not close a quiet stream.
     func keepAlive() {
         let sink = state.withLock { state -> Sink? in
             guard case .streaming(let sink) = state.phase else { return nil }
@@ -142,8 +142,8 @@ final class PostExchange: RequestChannel {
 
     // MARK: Inside
 
-    /// The client left before the response began. In 2026-07-28 that cancels; in the legacy revisions the work goes on
-    /// though its result reaches nobody.
+    /// Handles a client that left before the response began. In 2026-07-28 this cancels the requests; in the legacy
+    /// revisions they continue, although their results cannot be delivered.
     private func desert() {
         let continuation = state.withLock { state -> CheckedContinuation<MCPHTTPResponse, Never>? in
             guard case .waiting(let continuation) = state.phase, let continuation else { return nil }
@@ -155,7 +155,7 @@ final class PostExchange: RequestChannel {
         if session == nil { cancellation.cancel() }
     }
 
-    /// Takes in the answer to one request; returns what to do if it was the last.
+    /// Adds an answer; returns the necessary action if it was the last.
     private func take(_ document: [UInt8], isSubstitute: Bool, _ status: Int, _ state: inout State) -> End? {
         let isLast = state.remaining <= 0
         switch state.phase {
@@ -188,7 +188,7 @@ final class PostExchange: RequestChannel {
         case streamed(Sink)
     }
 
-    /// Turns a waiting response into an event stream; `nil`: it is one already, or is over.
+    /// Turns a waiting response into an event stream; nil: it is one already, or is over.
     private func begin(_ state: inout State) -> Opening? {
         guard case .waiting(let continuation) = state.phase, let continuation else { return nil }
         let connection = MCPResponseStream()
@@ -223,7 +223,7 @@ final class PostExchange: RequestChannel {
     }
 }
 
-/// Cancels tasks that may not exist yet.
+/// Handle that can cancel tasks before they exist.
 final class CancellationHandle: Sendable {
     private struct State {
         var isCancelled = false

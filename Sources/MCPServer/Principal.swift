@@ -2,22 +2,23 @@ package import JSON
 
 /// The user on whose behalf a request runs. `nil` in its place everywhere means an anonymous caller.
 package struct Principal: Hashable, Sendable {
-    /// Stable key of the user: the same for every credential of one user, so that a refreshed token keeps its sessions.
+    /// Stable identifier of the user: the same for all credentials of one user, so that a refreshed token keeps its
+    /// sessions.
     package let id: String
     /// Name to show to people.
     package let name: String
-    /// Scopes of the credential, as the authority that issued it spells them.
+    /// Scopes of the credential, as its issuer spells them.
     package let scopes: Set<String>
-    /// True if the credential grants everything that its user may do, whatever scopes exist.
+    /// True if the credential grants all rights of its user, whatever scopes exist.
     package let hasAllScopes: Bool
-    /// Further facts from the identity provider, such as `alias`.
+    /// Further data from the identity provider, such as `alias`.
     package let attributes: [String: String]
     /// Claims of the token that proved the identity, as its issuer signed them; empty for other credentials.
     package let claims: JSONObject
     /// True if a cookie, which browsers send by themselves, proved the identity.
     package let isCookie: Bool
 
-    /// Describes a user.
+    /// Creates a principal.
     package init(
         id: String, name: String, scopes: Set<String> = [], hasAllScopes: Bool = false,
         attributes: [String: String] = [:], claims: JSONObject = [:], isCookie: Bool = false

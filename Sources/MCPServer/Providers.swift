@@ -3,13 +3,13 @@ package import MCP
 
 /// A prompt that users may choose.
 package protocol PromptProvider: Sendable {
-    /// Read once, at registration.
+    /// Definition of the prompt; read once, at registration.
     var definition: Prompt { get }
-    /// Whether that caller may see and use it.
+    /// Returns whether that caller may see and use it.
     func isVisible(to principal: Principal?) -> Bool
-    /// Whether the prompt exists for callers that speak that revision.
+    /// Returns whether the prompt exists for callers that speak that revision.
     func isAvailable(in version: MCPVersion) -> Bool
-    /// Renders the prompt. Required arguments are there, and no undeclared one.
+    /// Renders the prompt. Required arguments are present, and all arguments are declared.
     func render(_ arguments: [String: String], context: ToolContext) async throws -> GetPromptResult
 }
 
@@ -18,18 +18,19 @@ extension PromptProvider {
     package func isAvailable(in version: MCPVersion) -> Bool { true }
 }
 
-/// Some resources behind one door.
+/// A group of resources with common reading and listing.
 package protocol ResourceProvider: Sendable {
-    /// One page of the resources that this caller may see, after the provider's own `cursor`; `nil` starts.
+    /// Returns one page of the resources that this caller may see, after the provider's own `cursor`; nil: the first
+    /// page.
     ///
-    /// Errors: a `JSONRPCError` for a cursor that this provider never gave.
+    /// Errors: a `JSONRPCError` for a cursor that this provider never issued.
     func resources(after cursor: String?, context: ToolContext) async throws -> ResourcePage
-    /// Who may read the resource of that URI, or ask about the template of that text; `nil`: not one of this
-    /// provider's. Only what the caller may read is listed.
+    /// Returns the access rule for the resource of that URI, or for completion of the template of that text; nil: it is
+    /// not one of this provider's. Only resources that the caller may read are listed.
     func access(to uri: String) -> AccessRule?
-    /// Templates of the URIs it can read.
+    /// Templates of the URIs that the provider can read.
     var templates: [ResourceTemplate] { get }
-    /// Reads a resource; `nil`: not one of this provider's, or not for this caller.
+    /// Reads a resource; nil: it is not one of this provider's, or not for this caller.
     func read(_ uri: String, context: ToolContext) async throws -> ReadResourceResult?
 }
 
@@ -42,7 +43,7 @@ extension ResourceProvider {
 package struct ResourcePage: Sendable {
     /// Resources of the page.
     package var resources: [Resource]
-    /// The provider's own cursor for the next page; `nil`: this was the last.
+    /// The provider's own cursor for the next page; nil after the last page.
     package var next: String?
 
     /// Describes a page of resources.
@@ -52,5 +53,5 @@ package struct ResourcePage: Sendable {
     }
 }
 
-/// Suggests values for arguments of prompts and resource templates; `nil`: not one it knows.
+/// Closure that completes values for arguments of prompts and resource templates; nil: it does not know the reference.
 package typealias Completer = @Sendable (CompleteParameters, ToolContext) async throws -> CompleteResult?

@@ -1,11 +1,11 @@
 package import JSON
 package import MCP
 
-/// The source of everything that a server offers when it has no registry of its own, such as a gateway in front of other
-/// servers.
+/// Source of tools, prompts and resources for a server without a registry of its own, such as a gateway in front of
+/// other servers.
 ///
-/// The server keeps what belongs to the conversation with its client: eras, sessions, streams, cancellation and the
-/// sealing of `requestState`.
+/// The server itself handles the conversation with its client: eras, sessions, streams, cancellation and the sealing of
+/// `requestState`.
 package protocol RequestForwarder: Sendable {
     /// Capabilities that are declared to clients.
     var capabilities: ServerCapabilities { get }
@@ -34,7 +34,7 @@ package protocol RequestForwarder: Sendable {
 }
 
 extension MCPServer {
-    /// Whether a method is one that a ``RequestForwarder`` answers.
+    /// Returns whether a method is answered by a ``RequestForwarder``.
     static func isForwarded(_ method: String) -> Bool {
         switch method {
         case MCPMethod.toolsList, MCPMethod.toolsCall, MCPMethod.promptsList, MCPMethod.promptsGet,

@@ -3,16 +3,16 @@ import Foundation
 import JSON
 import MCP
 
-/// Seals what a multi-round call of 2026-07-28 sends through the client as `requestState`.
+/// Seal for the state that a multi-round call of 2026-07-28 sends through the client as `requestState`.
 ///
 /// AES-GCM: the client can neither read nor change it. Principal, method and parameters are authenticated with it, so
-/// that it opens only for the same user repeating the same request, and its expiry is inside.
+/// that it opens only when the same user repeats the same request, and it contains its expiry.
 struct RequestStateSeal: Sendable {
-    /// What is inside.
+    /// Contents of the state.
     struct Contents: Hashable {
         /// Answers of the earlier rounds.
         var answers: JSONObject
-        /// What the tool wants back.
+        /// State of the tool.
         var state: JSONValue?
     }
 
@@ -35,7 +35,8 @@ struct RequestStateSeal: Sendable {
         return Base64URL.encode(combined)
     }
 
-    /// `nil` for anything that this server did not give to this principal for this request, or that has expired.
+    /// Opens a state; nil for anything that this server did not issue to this principal for this request, or that has
+    /// expired.
     func open(_ text: String, for request: JSONRPCRequest, principal: Principal?, now: Date) -> Contents? {
         guard let bytes = Base64URL.decode(text), let box = try? AES.GCM.SealedBox(combined: bytes),
             let plain = try? AES.GCM.open(box, using: key, authenticating: Self.binding(request, principal)),
@@ -45,7 +46,8 @@ struct RequestStateSeal: Sendable {
         return Contents(answers: payload["a"]?.object ?? [:], state: payload["s"])
     }
 
-    /// The digest leaves out what differs between the rounds: metadata, answers and the state itself.
+    /// Returns the digest of the request, without the parts that differ between the rounds: metadata, answers and the
+    /// state itself.
     private static func binding(_ request: JSONRPCRequest, _ principal: Principal?) -> [UInt8] {
         var params = request.params ?? [:]
         for key in ["_meta", "inputResponses", "requestState"] { params.removeValue(forKey: key) }
@@ -55,7 +57,7 @@ struct RequestStateSeal: Sendable {
         return Array(SHA256.hash(data: facts.serialized))
     }
 
-    /// Clients may order members anew when they repeat a request.
+    /// Returns a value with sorted members, because clients may reorder them when they repeat a request.
     private static func canonical(_ value: JSONValue) -> JSONValue {
         switch value {
         case .array(let elements): .array(elements.map(canonical))

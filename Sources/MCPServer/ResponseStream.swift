@@ -1,9 +1,9 @@
 import Synchronization
 
-/// The body of a streamed response: a bounded hand-over from the messages' producers to one connection.
+/// Body of a streamed response: a bounded buffer between the producers of messages and one connection.
 ///
-/// The side that owns the connection is woken when there is something to ``take()``, until that gives the end, and
-/// calls ``abandon()`` if the client leaves before. Producers push without waiting and may then wait for room.
+/// The owner of the connection is woken when there is something to ``take()``, until that returns the end, and calls
+/// ``abandon()`` if the client leaves before. Producers add bytes without waiting and may then wait for room.
 package final class MCPResponseStream: Sendable {
     private struct State {
         var buffer: [UInt8] = []
@@ -17,21 +17,21 @@ package final class MCPResponseStream: Sendable {
     /// A piece of a stream from ``take()``.
     package enum Taken: Sendable {
         case bytes([UInt8])
-        /// Nothing yet.
+        /// The buffer is empty, and the stream has not ended.
         case nothing
         case end
     }
 
-    /// Bytes that may wait before producers are held back.
+    /// Number of buffered bytes above which producers wait.
     static let highWater = 256 * 1024
-    /// Bytes that may wait at most; a reader that lags so far behind that broadcasts exceed this loses its stream.
+    /// Largest number of buffered bytes; a reader so slow that broadcasts exceed this loses its stream.
     static let hardLimit = 4 * 1024 * 1024
 
     private let state = Mutex(State())
 
     init() {}
 
-    /// Whom ``abandon()`` tells; not told after ``close()``.
+    /// Sets the closure that ``abandon()`` calls; not called after ``close()``.
     func whenAbandoned(_ action: @escaping @Sendable () -> Void) {
         let late = state.withLock { state in
             if !state.isAbandoned, !state.isClosed { state.onAbandon = action }
@@ -40,7 +40,8 @@ package final class MCPResponseStream: Sendable {
         if late { action() }
     }
 
-    /// Whom to wake, on any thread, when something can be taken after there was nothing; at once if it already can.
+    /// Sets the closure that is called, on any thread, when the buffer is no longer empty; at once if it already is
+    /// not.
     package func whenReady(_ wake: @escaping @Sendable () -> Void) {
         let isReady = state.withLock { state in
             state.wake = wake
@@ -49,7 +50,7 @@ package final class MCPResponseStream: Sendable {
         if isReady { wake() }
     }
 
-    /// Everything that waits, in one piece.
+    /// Takes all buffered bytes.
     package func take() -> Taken {
         var writers: [CheckedContinuation<Void, Never>] = []
         let taken = state.withLock { state -> Taken in
@@ -66,7 +67,7 @@ package final class MCPResponseStream: Sendable {
         return taken
     }
 
-    /// The client has left: what waits is dropped and the owner of the request is told. Idempotent.
+    /// Drops the buffer and notifies the owner of the request: the client has left. Idempotent.
     package func abandon() {
         var writers: [CheckedContinuation<Void, Never>] = []
         let (wake, tell) = state.withLock { state -> ((@Sendable () -> Void)?, (@Sendable () -> Void)?) in
@@ -85,7 +86,7 @@ package final class MCPResponseStream: Sendable {
         tell?()
     }
 
-    /// Adds bytes. Never waits. Returns false when the stream is over.
+    /// Adds bytes without waiting. Returns false when the stream is over.
     @discardableResult
     func push(_ bytes: some Collection<UInt8>) -> Bool {
         let (isOpen, isLagging, wake) = state.withLock { state -> (Bool, Bool, (@Sendable () -> Void)?) in
@@ -100,7 +101,7 @@ package final class MCPResponseStream: Sendable {
         return false
     }
 
-    /// Waits until the reader has taken enough of what was pushed, or has left.
+    /// Waits until the reader has taken enough, or has left.
     func room() async {
         let full = state.withLock { $0.buffer.count > Self.highWater && !$0.isClosed && !$0.isAbandoned }
         guard full else { return }
@@ -114,7 +115,7 @@ package final class MCPResponseStream: Sendable {
         }
     }
 
-    /// Ends the stream after what was pushed. Idempotent.
+    /// Ends the stream after the buffered bytes. Idempotent.
     func close() {
         var writers: [CheckedContinuation<Void, Never>] = []
         let wake = state.withLock { state in

@@ -3,30 +3,30 @@ package import Foundation
 import MCP
 import Synchronization
 
-/// Session identifiers that prove by themselves what they stand for, so that every replica with the same key resumes a
-/// session that another one opened.
+/// Session identifiers that contain the session's data in sealed form, so that every replica with the same key can
+/// resume a session that another one opened.
 ///
 /// AES-GCM over the negotiated revision, the client's features, a digest of the user and an expiry; the random nonce
-/// makes each one unguessable. What belongs to a process is not in it: events kept for redelivery, subscriptions, the
-/// log level and requests in flight stay behind when a session moves.
+/// makes each one unguessable. State of a process is not included: events kept for redelivery, subscriptions, the log
+/// level and requests in flight are lost when a session moves.
 package struct SealedSessionIdentifiers: SessionIdentifying {
-    /// Seals new identifiers, and opens them before the others.
+    /// Keys that open identifiers; the first one also seals new ones.
     private let keys: [SymmetricKey]
     private let lifetime: Duration
     private let ends: any SessionEnds
     private let now: @Sendable () -> Date
 
-    /// Bytes of a sealed identifier: nonce, contents, tag.
+    /// Length of a sealed identifier, in bytes: nonce, contents, tag.
     private static let sealedLength = 12 + contentsLength + 16
-    /// Features, whether there is an owner, expiry, revision, digest of the owner.
+    /// Length of the contents, in bytes: features, presence of an owner, expiry, revision, digest of the owner.
     private static let contentsLength = 1 + 1 + 8 + 10 + 16
     private static let binding = Array("mcp-session-id/1".utf8)
 
     /// - Parameters:
-    ///   - secret: What replicas share; any text, as unguessable as a password must be.
-    ///   - previous: Secrets that are no longer used for new sessions.
-    ///   - lifetime: After this a session is over, however much it is used.
-    ///   - ends: Remembers the sessions that were ended before.
+    ///   - secret: Secret that replicas share; any text as hard to guess as a password must be.
+    ///   - previous: Secrets that are still accepted, but not used for new sessions.
+    ///   - lifetime: Time after which a session ends even if it is in use.
+    ///   - ends: Record of the sessions that were ended before their expiry.
     package init(
         secret: String, previous: [String] = [], lifetime: Duration = .seconds(86_400),
         ends: any SessionEnds = ProcessSessionEnds(), now: @escaping @Sendable () -> Date = { Date() }
@@ -37,7 +37,7 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
         self.now = now
     }
 
-    /// A key for one purpose; purposes with the same secret do not help each other.
+    /// Derives a key for one purpose; keys for different purposes are independent.
     package static func stateKey(secret: String) -> [UInt8] {
         key(secret, for: "mcp-request-state").withUnsafeBytes { Array($0) }
     }
@@ -56,7 +56,7 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
         guard contents.count == Self.contentsLength,
             let sealed = try? AES.GCM.seal(contents, using: keys[0], authenticating: Self.binding).combined
         else {
-            // Cannot happen with a key of 32 bytes; a session that only this process knows is still a session.
+            // Impossible with a key of 32 bytes; a session that only this process can resume is the fallback.
             return RandomSessionIdentifiers().issue(facts)
         }
         return Base64URL.encode(sealed)
@@ -95,7 +95,7 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
     }
 
     private func open(_ id: String) -> Contents? {
-        // One length only: nothing else is worth a decryption.
+        // Identifiers have one length only: others are not worth a decryption.
         guard id.utf8.count == (Self.sealedLength * 4 + 2) / 3, let bytes = Base64URL.decode(id),
             bytes.count == Self.sealedLength, let box = try? AES.GCM.SealedBox(combined: bytes)
         else { return nil }
@@ -117,30 +117,31 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
         return Array(SHA256.hash(data: Array(owner.utf8)).prefix(16))
     }
 
-    /// What an ended session is remembered by: nobody can resume it with that.
+    /// Returns the name under which an ended session is recorded; it cannot be used to resume the session.
     private static func name(of id: String) -> [UInt8] {
         Array(SHA256.hash(data: Array(id.utf8)).prefix(16))
     }
 }
 
-/// Remembers which sealed sessions were ended before their time. Implemented by the process itself, or by something
+/// Record of the sealed sessions that were ended before their expiry. Implemented by the process itself, or by a store
 /// that replicas share.
 package protocol SessionEnds: Sendable {
-    /// Remembers an end for as long as the identifier could be recognised. Must not block.
-    /// - Parameter name: 16 bytes that stand for the identifier, which they do not reveal.
+    /// Records an end for as long as the identifier could be recognised. Must not block.
+    /// - Parameter name: 16 bytes that identify the session without revealing its identifier.
     func record(_ name: [UInt8], until expiry: Date, now: Date)
-    /// Whether the session was ended. Asked only for sessions that the process does not hold.
+    /// Returns whether the session was ended. Called only for sessions that the process does not hold.
     func contains(_ name: [UInt8]) async -> Bool
-    /// Those of the sessions, which the process holds, that another process has ended. Throws when it cannot tell.
+    /// Returns those of the given sessions, which the process holds, that another process has ended. Throws when it
+    /// cannot be determined.
     func endedElsewhere(among names: [[UInt8]]) async throws -> [[UInt8]]
 }
 
-/// The ends that this process saw, bounded: over the bound the end whose session expires first is forgotten, so that in
-/// the worst case its own user could take the session up again.
+/// Record of the ends that this process saw, limited in number: above the limit the end whose session expires first is
+/// removed, so that in the worst case its own user could resume that session.
 package final class ProcessSessionEnds: SessionEnds {
     private struct State {
         var expiries: [[UInt8]: Date] = [:]
-        /// In the order of recording, which with one lifetime is nearly the order of expiry.
+        /// Names in the order of recording, which with one lifetime is nearly the order of expiry.
         var order: [[UInt8]] = []
         var head = 0
     }
@@ -148,7 +149,7 @@ package final class ProcessSessionEnds: SessionEnds {
     private let limit: Int
     private let state = Mutex(State())
 
-    /// - Parameter limit: Ends remembered at most, some 100 bytes each.
+    /// - Parameter limit: Largest number of recorded ends, about 100 bytes each.
     package init(limit: Int = 100_000) {
         self.limit = max(1, limit)
     }
@@ -174,7 +175,7 @@ package final class ProcessSessionEnds: SessionEnds {
         state.withLock { $0.expiries[name] != nil }
     }
 
-    /// None: it shares nothing.
+    /// Returns nothing: the record is not shared.
     package func endedElsewhere(among names: [[UInt8]]) async throws -> [[UInt8]] { [] }
 
     var count: Int { state.withLock { $0.expiries.count } }

@@ -4,12 +4,12 @@ import Synchronization
 
 /// A legacy conversation: an `Mcp-Session-Id` session over HTTP, or a stdio process after `initialize`.
 ///
-/// An idle session holds no buffers and no tasks: it costs this object, its id and one table entry.
+/// An idle session needs no buffers and no tasks: it costs this object, its id and one table entry.
 final class Session: Sendable {
     typealias Answer = OneShot<Result<JSONValue, any Error>>
 
     private struct InFlight {
-        /// Distinguishes two requests that use one id one after the other.
+        /// Serial number that distinguishes two requests with the same id, one after the other.
         let serial: UInt64
         let cancel: @Sendable () -> Void
     }
@@ -30,16 +30,16 @@ final class Session: Sendable {
 
     let id: String
     let facts: SessionFacts
-    /// Number of the session in this process, never used again.
+    /// Number of the session in this process, never reused.
     let serial: UInt64
     private let state = Mutex(State())
 
     private static let serials = Atomic<UInt64>(0)
     private static let questionNumbers = Atomic<UInt64>(0)
 
-    /// URIs that one session may subscribe to.
+    /// Largest number of URIs to which one session may subscribe.
     static let subscriptionLimit = 256
-    /// GET streams of one session; one more ends the oldest.
+    /// Largest number of GET streams of one session; a further one ends the oldest.
     static let listenerLimit = 4
 
     init(id: String, facts: SessionFacts) {
@@ -69,20 +69,19 @@ final class Session: Sendable {
         }
     }
 
-    /// `notifications/cancelled`; an unknown id is ignored.
+    /// Handles `notifications/cancelled`; an unknown id is ignored.
     func cancel(_ id: RequestID) {
         let request = state.withLock { $0.inFlight[id] }
         request?.cancel()
     }
 
-    /// Whether something runs or listens: such a session is not idle.
+    /// True if a request runs or a client listens: such a session is not idle.
     var isBusy: Bool {
         state.withLock { !$0.inFlight.isEmpty || $0.listeners.contains(where: \.isConnected) }
     }
 
-    /// Ends the session unless something runs or listens: no request begins on it any more. What it still holds is
-    /// released by ``end()``.
-    /// - Returns: false for a busy session, which goes on.
+    /// Ends the session if it is not busy: it accepts no further requests. Its streams are released by ``end()``.
+    /// - Returns: False for a busy session, which continues.
     func endIfIdle() -> Bool {
         state.withLock { state in
             guard state.inFlight.isEmpty, !state.listeners.contains(where: \.isConnected) else { return false }
@@ -93,7 +92,7 @@ final class Session: Sendable {
 
     // MARK: Questions to the client
 
-    /// Waits for the client's answer to a server-to-client request that `send` puts on the wire.
+    /// Waits for the client's answer to a server-to-client request, which `send` sends.
     ///
     /// Errors: ``ClientQuestionError``, the client's own `JSONRPCError`, `CancellationError`.
     func ask(
@@ -102,7 +101,7 @@ final class Session: Sendable {
     ) async throws -> JSONValue {
         let id = RequestID.string("server-\(Self.questionNumbers.wrappingAdd(1, ordering: .relaxed).newValue)")
         let answer = Answer()
-        // Registered before it is sent: the answer may overtake the return of `send`.
+        // Registered before it is sent: the answer may arrive before `send` returns.
         let registered = state.withLock { state in
             if state.isEnded { return false }
             state.questions[id] = answer
@@ -123,7 +122,7 @@ final class Session: Sendable {
         }
     }
 
-    /// A response of the client. One to no question, or to one that is settled, is ignored.
+    /// Handles a response of the client. A response to an unknown or answered question is ignored.
     func settle(_ response: JSONRPCResponse) {
         guard let id = response.id, let answer = state.withLock({ $0.questions[id] }) else { return }
         switch response.outcome {
@@ -139,7 +138,7 @@ final class Session: Sendable {
         set { state.withLock { $0.logLevel = newValue } }
     }
 
-    /// Returns false when the session has too many subscriptions.
+    /// Subscribes to a resource. Returns false when the session has too many subscriptions.
     func subscribe(_ uri: String) -> Bool {
         state.withLock { state in
             guard state.subscriptions.count < Self.subscriptionLimit || state.subscriptions.contains(uri) else {
@@ -155,7 +154,7 @@ final class Session: Sendable {
 
     // MARK: Streams
 
-    /// A new stream; `nil`: the session has ended.
+    /// Opens a stream; nil: the session has ended.
     func openStream(store: EventStore, listening: Bool) -> EventStream? {
         var excess: EventStream?
         let stream: EventStream? = state.withLock { state in
@@ -177,7 +176,7 @@ final class Session: Sendable {
 
     func stream(_ number: UInt32) -> EventStream? { state.withLock { $0.streams[number] } }
 
-    /// Forgets a stream and what is kept of it.
+    /// Removes a stream and its stored events.
     func drop(_ stream: EventStream) {
         state.withLock { state in
             state.streams[stream.number] = nil
@@ -203,7 +202,7 @@ final class Session: Sendable {
 
     // MARK: End
 
-    /// Cancels what runs, fails what waits, ends every stream. Idempotent.
+    /// Cancels requests, fails questions, ends every stream. Idempotent.
     func end() {
         let (requests, answers, streams) = state.withLock { state in
             state.isEnded = true

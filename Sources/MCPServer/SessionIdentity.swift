@@ -2,7 +2,7 @@ import Crypto
 package import Foundation
 package import MCP
 
-/// Client behind a session identifier.
+/// Data of a session: its client's revision and features, its owner, its expiry.
 package struct SessionFacts: Hashable, Sendable {
     /// Revision that `initialize` negotiated.
     package var version: MCPVersion
@@ -10,10 +10,10 @@ package struct SessionFacts: Hashable, Sendable {
     package var features: ClientFeatures
     /// ``Principal/id`` of the user that opened the session; `nil`: an anonymous caller.
     package var owner: String?
-    /// When the session is over, however much it is used; `nil`: when nobody uses it any more.
+    /// Time at which the session ends even if it is in use; nil: it ends only when it is idle.
     package var expiry: Date?
 
-    /// Describes the client of a session.
+    /// Creates the data of a session.
     package init(version: MCPVersion, features: ClientFeatures = [], owner: String? = nil, expiry: Date? = nil) {
         self.version = version
         self.features = features
@@ -21,26 +21,27 @@ package struct SessionFacts: Hashable, Sendable {
         self.expiry = expiry
     }
 
-    /// Returns true if the session is that caller's; nil is an anonymous one. Names are compared as bytes: texts that
-    /// only Unicode calls equal are different users.
+    /// Returns whether the caller owns the session; nil is an anonymous one. Names are compared as bytes: texts that
+    /// only Unicode considers equal are different users.
     package func isOwned(by principal: Principal?) -> Bool {
         guard let owner, let id = principal?.id else { return owner == nil && principal == nil }
         return owner.utf8.elementsEqual(id.utf8)
     }
 }
 
-/// Makes session identifiers, and may recognise one that this process never issued (a replica's).
+/// Issuer of session identifiers, which may also recognise one that this process never issued (a replica's).
 package protocol SessionIdentifying: Sendable {
-    /// A new unguessable identifier of visible ASCII (0x21–0x7E).
+    /// Returns a new unguessable identifier of visible ASCII (0x21–0x7E).
     func issue(_ facts: SessionFacts) -> String
-    /// The facts of a session unknown to this process, if the identifier itself proves them and it is that owner's;
-    /// `nil`: no such session.
+    /// Returns the data of a session unknown to this process, if the identifier itself contains it and the owner
+    /// matches; nil: there is no such session.
     func recognise(_ id: String, owner: String?) async -> SessionFacts?
-    /// The session was ended on purpose (DELETE) and must not be recognised again.
+    /// Records that the client ended the session (DELETE), so that it is not recognised again.
     func ended(_ id: String)
-    /// When a session with this identifier is over in any case; `nil`: never.
+    /// Returns the time at which a session with this identifier ends in any case; nil: it has no expiry.
     func expiry(of id: String) -> Date?
-    /// Those of the sessions, which this process holds, that another one has ended. Throws when it cannot tell.
+    /// Returns those of the given sessions, which this process holds, that another one has ended. Throws when it cannot
+    /// be determined.
     func endedElsewhere(among ids: [String]) async throws -> [String]
 }
 
@@ -49,7 +50,7 @@ extension SessionIdentifying {
     package func endedElsewhere(among ids: [String]) async throws -> [String] { [] }
 }
 
-/// 256 random bits; nothing is recognised that this process did not issue.
+/// Issuer of identifiers of 256 random bits; only identifiers that this process issued are recognised.
 package struct RandomSessionIdentifiers: SessionIdentifying {
     /// Makes random identifiers.
     package init() {}

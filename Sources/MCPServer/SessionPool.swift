@@ -1,8 +1,8 @@
-/// Everything that the legacy sessions of one class of callers share, and compete for: anonymous callers have one, known
+/// Resources that the legacy sessions of one class of callers share: anonymous callers have one pool, authenticated
 /// callers another, so that a flood of the former takes nothing from the latter.
 final class SessionPool: Sendable {
     let sessions: SessionTable
-    /// Events kept for redelivery.
+    /// Store of events for redelivery.
     let store: EventStore
     /// Streams that have ended and may still be fetched.
     let lingering: LingeringStreams
@@ -14,7 +14,7 @@ final class SessionPool: Sendable {
     }
 }
 
-/// The pools of an endpoint.
+/// Pools of an endpoint.
 struct SessionPools: Sendable {
     /// Sessions of callers without an identity.
     let anonymous: SessionPool
@@ -30,9 +30,9 @@ struct SessionPools: Sendable {
     /// Returns the pool of a session's owner; nil is an anonymous caller.
     subscript(owner: String?) -> SessionPool { owner == nil ? anonymous : known }
 
-    /// Both, for work on every session.
+    /// Both pools, for work on every session.
     var all: [SessionPool] { [anonymous, known] }
 
-    /// Every session alive now.
+    /// All live sessions.
     var sessions: [Session] { all.flatMap(\.sessions.all) }
 }

@@ -1,14 +1,14 @@
 import Synchronization
 
-/// The legacy sessions of one class of callers at one endpoint, bounded in number and idle time.
+/// Legacy sessions of one class of callers at one endpoint, limited in number and idle time.
 ///
-/// A session with a call under way is never ended for another: the least recently used idle one goes, and where none is
-/// found, the new session is refused. One caller holds no more than a share of the table, and beyond it only its own
-/// sessions go.
+/// A session with a call in progress is never ended to make room: the least recently used idle one is, and if there is
+/// none, the new session is refused. One caller can hold only a share of the table, and beyond it only its own sessions
+/// are ended.
 ///
 /// One lock, no suspension: looking a session up costs a dictionary access and a list splice.
 final class SessionTable: Sendable {
-    /// Entries live in an array and form a doubly linked list by index, most recently used first.
+    /// Entry of the table. Entries are in an array and form a doubly linked list by index, most recently used first.
     private struct Entry {
         let session: Session
         var lastUsed: ContinuousClock.Instant
@@ -20,17 +20,17 @@ final class SessionTable: Sendable {
         var entries: [Entry?] = []
         var free: [Int32] = []
         var index: [String: Int32] = [:]
-        /// Places of each owner's sessions; anonymous callers, who cannot be told apart, have none.
+        /// Indexes of each owner's sessions; anonymous callers, who cannot be distinguished, are not included.
         var owned: [[UInt8]: Set<Int32>] = [:]
         var newest: Int32 = -1
         var oldest: Int32 = -1
     }
 
-    /// The outcome of adding a session.
+    /// Result of adding a session.
     struct Insertion {
-        /// The session of that id that is in the table now; nil: every session that could go is busy.
+        /// Session of that id that is in the table now; nil: every session that could be ended is busy.
         let held: Session?
-        /// The sessions that went for it, ended.
+        /// Sessions that were ended to make room.
         let evicted: [Session]
     }
 
@@ -38,13 +38,13 @@ final class SessionTable: Sendable {
     private let ownerLimit: Int
     private let idle: Duration
     private let state = Mutex(State())
-    /// How many of the oldest sessions are looked at for an idle one. Busy ones that were looked at count as used now, so
-    /// that the next search begins behind them.
+    /// Number of the oldest sessions among which an idle one is searched. Busy ones among them count as used now, so
+    /// that the next search begins after them.
     private static let evictionReach = 64
 
     /// - Parameters:
-    ///   - limit: sessions at one time.
-    ///   - ownerLimit: sessions of one owner at one time.
+    ///   - limit: Largest number of sessions.
+    ///   - ownerLimit: Largest number of sessions of one owner.
     init(limit: Int, ownerLimit: Int = .max, idle: Duration) {
         self.limit = max(limit, 1)
         self.ownerLimit = max(ownerLimit, 1)
@@ -62,7 +62,7 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Adds a session unless there is one of its id, or no room. The caller finishes the evicted ones outside the lock.
+    /// Adds a session unless there is one of its id, or no room. The caller ends the evicted ones outside the lock.
     func insert(_ session: Session, now: ContinuousClock.Instant) -> Insertion {
         state.withLock { state in
             if let slot = state.index[session.id], let known = state.entries[Int(slot)]?.session {
@@ -101,7 +101,7 @@ final class SessionTable: Sendable {
         pushFront(&state, slot)
     }
 
-    /// Owners are told apart by their bytes.
+    /// Returns the key of the session's owner. Owners are compared as bytes.
     private static func key(of session: Session) -> [UInt8]? { session.facts.owner.map { Array($0.utf8) } }
 
     func remove(_ id: String) -> Session? {
@@ -111,7 +111,7 @@ final class SessionTable: Sendable {
         }
     }
 
-    /// Ends and takes out the sessions that were not used for the idle time. A busy one counts as used now.
+    /// Ends and removes the sessions that were not used for the idle time. A busy one counts as used now.
     func expire(now: ContinuousClock.Instant) -> [Session] {
         state.withLock { state in
             var expired: [Session] = []
@@ -130,7 +130,7 @@ final class SessionTable: Sendable {
 
     // MARK: List
 
-    /// Ends and takes out the least recently used session that is idle; nil when the oldest ones are all busy.
+    /// Ends and removes the least recently used session that is idle; nil when the oldest ones are all busy.
     private static func retireOldest(_ state: inout State, _ now: ContinuousClock.Instant) -> Session? {
         for _ in 0..<evictionReach {
             let slot = state.oldest
@@ -141,7 +141,7 @@ final class SessionTable: Sendable {
         return nil
     }
 
-    /// The same among some sessions.
+    /// Does the same among some sessions.
     private static func retireOldest(among places: Set<Int32>, _ state: inout State) -> Session? {
         let byAge = places.compactMap { slot in state.entries[Int(slot)].map { (slot, $0) } }
             .sorted { $0.1.lastUsed < $1.1.lastUsed }

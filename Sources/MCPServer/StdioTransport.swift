@@ -10,7 +10,7 @@ import Musl
 import Darwin
 #endif
 
-/// The stdio transport of both eras: one JSON message a line in each direction.
+/// Stdio transport of both eras: one JSON message a line in each direction.
 package struct StdioTransport: Sendable {
     private let server: MCPServer
     private let input: Int32
@@ -19,9 +19,9 @@ package struct StdioTransport: Sendable {
     private let principal: Principal?
 
     /// - Parameters:
-    ///   - input, output: file descriptors; nothing else may write to `output`.
-    ///   - maximumLineBytes: a longer line is answered with an error.
-    ///   - principal: on whose behalf all requests run.
+    ///   - input, output: File descriptors; nothing else may write to `output`.
+    ///   - maximumLineBytes: Largest line in bytes; a longer one is answered with an error.
+    ///   - principal: Principal on whose behalf all requests run.
     package init(
         server: MCPServer, input: Int32 = 0, output: Int32 = 1, maximumLineBytes: Int = 4 * 1024 * 1024,
         principal: Principal? = nil
@@ -33,9 +33,10 @@ package struct StdioTransport: Sendable {
         self.principal = principal
     }
 
-    /// Serves until the end of the input, or until the task is cancelled; then answers what is in flight and returns.
+    /// Serves until the end of the input, or until the task is cancelled; then answers the requests in flight and
+    /// returns.
     ///
-    /// Sets SIGPIPE to be ignored in the process: a client that goes away must not kill it in the middle of a write.
+    /// Ignores SIGPIPE in the whole process: a client that leaves must not end it in the middle of a write.
     package func run() async {
         _ = signal(SIGPIPE, SIG_IGN)
         let conversation = StdioConversation(
@@ -52,14 +53,14 @@ package struct StdioTransport: Sendable {
     }
 }
 
-/// The state of one stdio process.
+/// State of one stdio process.
 final class StdioConversation: Sendable {
     private let server: MCPServer
     private let writer: LineWriter
     private let principal: Principal?
     /// Requests of both eras in flight: ids are unique in the process.
     private let requests = Session(id: "", facts: SessionFacts(version: .latestModern))
-    /// After `initialize`.
+    /// Session after `initialize`.
     private let session: SharedSession
     private let subscriptions = ListenSubscriptions()
     private let changes: MCPServer.ChangeToken
@@ -90,7 +91,7 @@ final class StdioConversation: Sendable {
         func releaseConnection() {}
     }
 
-    /// Takes one line; returns the task that answers it, if it is a request that takes its time.
+    /// Handles one line; returns the task that answers it, if it is a request that may take long.
     func receive(_ line: InputLine) async -> Task<Void, Never>? {
         guard case .text(let bytes) = line else {
             await writer.write(Envelope.error(nil, .invalidRequest("The line is too long")))
@@ -202,7 +203,7 @@ final class StdioConversation: Sendable {
 
     private func openSubscription(_ call: JSONRPCRequest) throws(JSONRPCError) {
         let filter = try SubscriptionFilter.requested(by: call, served: server.capabilities)
-        // Lines are taken one after the other, so no cancellation can come before both tokens are set.
+        // Lines are handled one after the other, so no cancellation can come before both tokens are set.
         let tokens = Tokens()
         let request = try begin(call.id) { [subscriptions, requests] in
             let (request, subscription) = tokens.value.withLock { $0 }
@@ -218,7 +219,7 @@ final class StdioConversation: Sendable {
         let value = Mutex<(request: UInt64, subscription: UInt64)>((0, 0))
     }
 
-    /// A batch of 2025-03-26: its answers come as one array.
+    /// Handles a batch of 2025-03-26: its answers are sent as one array.
     private func receiveBatch(_ elements: [JSONValue]) async -> Task<Void, Never>? {
         guard let session = session.value.withLock({ $0 }), session.facts.version.hasBatches, !elements.isEmpty else {
             await writer.write(Envelope.error(nil, .invalidRequest("Batches are not part of this revision")))
@@ -249,7 +250,7 @@ final class StdioConversation: Sendable {
         }
     }
 
-    /// No more input: nobody can answer a question any more, and subscriptions end with their results.
+    /// Handles the end of the input: questions cannot be answered any more, and subscriptions end with their results.
     func inputEnded() {
         session.value.withLock { $0 }?.end()
         subscriptions.end(serverInfo: server.info)

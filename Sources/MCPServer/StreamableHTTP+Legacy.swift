@@ -6,7 +6,7 @@ import MCP
 extension StreamableHTTP {
     func initialize(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) -> MCPHTTPResponse {
         do {
-            // A session id on `initialize` is a stale one: the client starts anew, as it must after 404.
+            // A session id on `initialize` is an old one: the client starts anew, as it must after 404.
             let (result, version, features) = try server.initialize(call)
             let facts = SessionFacts(version: version, features: features, owner: request.principal?.id)
             guard let session = newSession(facts) else { return Self.noRoom(id: call.id) }
@@ -17,7 +17,7 @@ extension StreamableHTTP {
         }
     }
 
-    /// The session that a request names, and the revision in force for it; or the refusal.
+    /// Returns the session that a request names, and its revision; or the refusal.
     private func resolve(
         _ request: MCPHTTPRequest, id: RequestID?
     ) async -> Result<(session: Session, version: MCPVersion), Refusal> {
@@ -42,7 +42,7 @@ extension StreamableHTTP {
         return .success((session, version))
     }
 
-    /// The answer to a caller for whose session there is no room, as all that could end for it are busy.
+    /// Returns the response to a caller for whose session there is no room, because all that could be ended are busy.
     static func noRoom(id: RequestID?) -> MCPHTTPResponse {
         .error(
             .internalError("Server overloaded: every session has a call under way"), id: id, status: 503,
@@ -75,7 +75,7 @@ extension StreamableHTTP {
         }
     }
 
-    /// An array body: 2025-03-26 only.
+    /// Answers a batch, an array body: only in 2025-03-26.
     func batch(_ elements: [JSONValue], _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
             return .error(.invalidRequest("Batches are not part of this revision"), status: 400)
@@ -148,7 +148,7 @@ extension StreamableHTTP {
         }
     }
 
-    /// Starts a request in a task of its own: it outlives the connection that brought it.
+    /// Starts a request in a task of its own: it outlives the connection on which it came.
     private func launch(
         _ call: JSONRPCRequest, _ context: ToolContext, _ session: Session, _ exchange: PostExchange
     ) -> Task<Void, Never>? {
@@ -162,7 +162,7 @@ extension StreamableHTTP {
             exchange.finish(Envelope.error(call.id, .invalidRequest(text)), cancelled: [], status: status)
             return nil
         }
-        // On this thread until it waits for something: a call that never does wakes nobody up.
+        // Runs on this thread until it suspends: a call that never suspends needs no switch of threads.
         let task = Task.immediate {
             let document: [UInt8]? =
                 switch await server.answer(call, context) {
@@ -170,7 +170,7 @@ extension StreamableHTTP {
                 case .error(let error): Envelope.error(call.id, error)
                 case .cancelled: nil
                 }
-            // First the id is free, then the client hears so.
+            // The id is released before the client gets the answer.
             session.finish(call.id, token)
             exchange.finish(document, cancelled: Self.cancelled(call.id))
         }

@@ -1,7 +1,7 @@
 import JSON
 import MCP
 
-/// 2026-07-28: each request stands alone; closing its stream cancels it.
+/// 2026-07-28: requests are independent of each other; closing its stream cancels a request.
 extension StreamableHTTP {
     func modern(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         let form = Self.form(of: request.headers)
@@ -31,7 +31,7 @@ extension StreamableHTTP {
         }
         let token = exchanges.add(exchange, now: clock.now)
         return await exchange.response {
-            // On this thread until it waits for something: a call that never does wakes nobody up.
+            // Runs on this thread until it suspends: a call that never suspends needs no switch of threads.
             let task = Task.immediate {
                 let (document, status) = await self.answer(call, context)
                 self.exchanges.remove(token)
@@ -51,7 +51,7 @@ extension StreamableHTTP {
 
     static func cancelled(_ id: RequestID) -> [UInt8] { Envelope.error(id, .requestCancelled) }
 
-    /// The statuses that the revision prescribes; the others are answers like any other.
+    /// Returns the status that the revision prescribes for an error; `other` for errors without one.
     static func status(of error: JSONRPCError, default other: Int) -> Int {
         switch error.knownCode {
         case .methodNotFound: 404
@@ -63,7 +63,7 @@ extension StreamableHTTP {
     private static func checkVersion(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders) throws(JSONRPCError) {
         let fields = headers.all(MCPHeader.protocolVersion)
         guard let declared = call.meta[MCPMeta.protocolVersion] else {
-            // Without metadata only the header can tell that the revision is one not spoken here.
+            // Without metadata only the header shows that the revision is not supported here.
             if let header = fields.first.flatMap(MCPHeader.decodeValue), MCPVersion(rawValue: header)?.era != .modern,
                 fields.count == 1, isModern(header)
             {

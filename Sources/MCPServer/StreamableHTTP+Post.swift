@@ -23,7 +23,8 @@ extension StreamableHTTP {
         }
     }
 
-    /// 401 or 403 for what the caller may not do, before anything runs (authorization, error handling).
+    /// Returns 401 or 403 for a request that the caller may not make, before anything runs (authorization, error
+    /// handling).
     func refused(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) -> MCPHTTPResponse? {
         guard let refusal = server.refusal(of: call, for: request.principal),
             let challenge = configuration.challenge(refusal)
@@ -43,7 +44,7 @@ extension StreamableHTTP {
         case (.modern, .request(let call)):
             return await modern(call, request)
         case (.modern, .notification):
-            // The revision defines none for this transport and no header rules for them.
+            // The revision defines no notifications of clients for this transport, and no header rules for them.
             return .accepted()
         case (.modern, .response):
             return .error(.invalidRequest("Responses are not accepted in this revision"), status: 400)
@@ -54,14 +55,16 @@ extension StreamableHTTP {
         }
     }
 
-    /// Modern metadata in the body always means modern; else `initialize` means legacy; else the version header tells.
+    /// Returns the era of a message. Modern metadata in the body always means modern; else `initialize` means legacy;
+    /// else the version header decides.
     static func era(of message: JSONObject, headers: MCPHTTPHeaders) -> MCPEra {
         if let meta = message["params"]?["_meta"]?.object, RequestMetadata.isModern(meta) { return .modern }
         if message["method"]?.string == MCPMethod.initialize { return .legacy }
         return isModern(headers[MCPHeader.protocolVersion]) ? .modern : .legacy
     }
 
-    /// Whether a version header names a revision without handshake: 2026-07-28 or a later date, spoken here or not.
+    /// Returns whether a version header names a revision without handshake: 2026-07-28 or a later date, supported or
+    /// not.
     static func isModern(_ header: String?) -> Bool {
         guard let version = header.flatMap(MCPHeader.decodeValue) else { return false }
         if let known = MCPVersion(rawValue: version) { return known.era == .modern }
@@ -70,7 +73,7 @@ extension StreamableHTTP {
         return looksLikeDate && version > MCPVersion.latestModern.rawValue
     }
 
-    /// How the client takes an answer. Without `Accept` it gets JSON.
+    /// Returns the forms of response that the client accepts. Without `Accept` it gets JSON.
     static func form(of headers: MCPHTTPHeaders, priming: Int? = nil) -> PostExchange.Form {
         let accept = headers.all("Accept")
         guard !accept.isEmpty else { return .init(acceptsJSON: true, acceptsStream: false) }
@@ -79,7 +82,7 @@ extension StreamableHTTP {
         return .init(acceptsJSON: json || !stream, acceptsStream: stream, priming: priming)
     }
 
-    /// A finished answer in a form that the client accepts.
+    /// Returns a finished answer in a form that the client accepts.
     static func deliver(_ document: [UInt8], _ form: PostExchange.Form, status: Int = 200) -> MCPHTTPResponse {
         guard !form.acceptsJSON else { return .json(document, status: status) }
         let connection = MCPResponseStream()

@@ -2,13 +2,14 @@ import JSON
 import MCP
 
 extension StreamableHTTP {
-    /// The answer to a tool call whose caller cannot be told at the moment: the tool's error, declared as 503.
+    /// Returns the response to a tool call whose caller cannot be authenticated at the moment: a tool error, declared
+    /// as 503.
     ///
-    /// It is a result and no transport error, so a gateway takes the server for what it is, alive, and knows that the
-    /// same call may succeed soon.
+    /// It is a result and not a transport error, so that a gateway considers the server alive, and knows that the same
+    /// call may succeed soon.
     ///
-    /// - Parameter text: Why, for people.
-    /// - Returns: nil for everything that is no tool call: the transport's own 503 suits that.
+    /// - Parameter text: Reason, for people.
+    /// - Returns: Nil for everything but a tool call: the transport's own 503 suits that.
     package func unavailable(_ request: MCPHTTPRequest, _ text: String) -> MCPHTTPResponse? {
         guard request.method == "POST", let value = try? JSONValue(parsing: request.body), let object = value.object,
             case .request(let call)? = try? JSONRPCMessage(value), call.method == MCPMethod.toolsCall

@@ -4,37 +4,37 @@ import Synchronization
 
 /// Limits and behaviour of one Streamable HTTP endpoint.
 package struct StreamableHTTPConfiguration: Sendable {
-    /// Legacy sessions of known callers at one time; the least recently used idle one is ended for a new one, and where
-    /// all are busy, the new one is refused.
+    /// Largest number of legacy sessions of authenticated callers; the least recently used idle one is ended for a new
+    /// one, and where all are busy, the new one is refused.
     package var sessionLimit: Int
-    /// The same of anonymous callers, whose sessions never end one of a known caller.
+    /// Largest number of legacy sessions of anonymous callers; they never displace one of an authenticated caller.
     package var anonymousSessionLimit: Int
-    /// Legacy sessions of one known caller; beyond it only its own sessions end.
+    /// Largest number of legacy sessions of one authenticated caller; beyond it only its own sessions are ended.
     package var ownerSessionLimit: Int
-    /// A legacy session that is not used for so long ends.
+    /// Time without use after which a legacy session ends.
     package var sessionIdle: Duration
-    /// Bytes of events kept for redelivery, over all sessions of known callers, and as many again over all sessions of
-    /// anonymous ones; 0: streams cannot be resumed.
+    /// Largest size in bytes of the events kept for redelivery, over all sessions of authenticated callers, and as much
+    /// again over all sessions of anonymous ones; 0: streams cannot be resumed.
     package var eventStoreBytes: Int
     /// Time that an ended stream can still be resumed with `Last-Event-ID`.
     package var resumeWindow: Duration
-    /// `retry` of priming events, in milliseconds.
+    /// Value of `retry` in priming events, in milliseconds.
     package var retryMilliseconds: Int
-    /// A call that runs longer than this answers with an event stream, if the client accepts one.
+    /// Time after which a running call is answered with an event stream, if the client accepts one.
     package var streamAfter: Duration
-    /// Comments keep a quiet stream open at this interval.
+    /// Time between the comments that keep a quiet stream open.
     package var keepAlive: Duration
-    /// Interval of checking time-outs; zero: only when ``StreamableHTTP/tick(now:)`` is called.
+    /// Time between two checks of time limits; zero: only when ``StreamableHTTP/tick(now:)`` is called.
     package var tick: Duration
-    /// Messages in one 2025-03-26 batch.
+    /// Largest number of messages in one 2025-03-26 batch.
     package var batchLimit: Int
-    /// Makes session identifiers.
+    /// Issuer of session identifiers.
     package var identifiers: any SessionIdentifying
-    /// The `WWW-Authenticate` for a refused request; `nil`: there is no way to authenticate here that this header
-    /// could name, so the refusal is an error of the call instead.
+    /// Returns the `WWW-Authenticate` for a refused request; nil: this header cannot name a way to authenticate here,
+    /// so the refusal is an error of the call instead.
     package var challenge: @Sendable (AccessRefusal) -> String?
 
-    /// Sets the limits of sessions and streams.
+    /// Creates a configuration.
     package init(
         sessionLimit: Int = 10_000, anonymousSessionLimit: Int = 10_000,
         ownerSessionLimit: Int = 1000, sessionIdle: Duration = .seconds(1800),
@@ -60,12 +60,12 @@ package struct StreamableHTTPConfiguration: Sendable {
     }
 }
 
-/// The Streamable HTTP transport of both eras, independent of any HTTP server: a request in, a response out.
+/// Streamable HTTP transport of both eras, independent of an HTTP server: takes requests, returns responses.
 ///
-/// One endpoint serves the legacy revisions with sessions and 2026-07-28 without; `Which era` of each request follows
-/// from its body first, then its headers.
+/// One endpoint serves the legacy revisions with sessions and 2026-07-28 without; the era of each request follows from
+/// its body first, then its headers.
 package final class StreamableHTTP: Sendable {
-    /// Answers a POST whose body is a JSON object but no JSON-RPC message; `nil`: not known either.
+    /// Closure that answers a POST whose body is a JSON object but not a JSON-RPC message; nil: the body is unknown.
     package typealias ForeignBody = @Sendable (MCPHTTPRequest, JSONObject) async -> MCPHTTPResponse?
 
     let server: MCPServer
@@ -78,7 +78,7 @@ package final class StreamableHTTP: Sendable {
     private let lastKeepAlive: Mutex<ContinuousClock.Instant>
     private let changes: MCPServer.ChangeToken
 
-    /// Serves a server over HTTP.
+    /// Creates the endpoint of a server.
     package init(
         server: MCPServer, configuration: StreamableHTTPConfiguration = StreamableHTTPConfiguration()
     ) {
@@ -95,8 +95,8 @@ package final class StreamableHTTP: Sendable {
 
     deinit { ticker.withLock { $0?.cancel() } }
 
-    /// Answers one request, whose `Host` and `Origin` the HTTP server has found acceptable. If the calling task is
-    /// cancelled, the client has left: that cancels the request in 2026-07-28, and nothing in the legacy revisions.
+    /// Answers one request, whose `Host` and `Origin` the HTTP server has accepted. Cancelling the calling task means
+    /// that the client has left: this cancels the request in 2026-07-28, and nothing in the legacy revisions.
     package func handle(_ request: MCPHTTPRequest, foreignBody: ForeignBody? = nil) async -> MCPHTTPResponse {
         await server.forwarder?.prepare()
         switch request.method {
@@ -109,20 +109,20 @@ package final class StreamableHTTP: Sendable {
         }
     }
 
-    /// Opens a ready legacy session, as after `initialize` and `notifications/initialized`, and returns its id.
-    /// - Returns: nil where every session that could make room is busy.
+    /// Opens a legacy session, as after `initialize` and `notifications/initialized`, and returns its id.
+    /// - Returns: Nil where every session that could make room is busy.
     package func openSession(version: MCPVersion = .latestLegacy, principal: Principal?) -> String? {
         newSession(SessionFacts(version: version, owner: principal?.id))?.id
     }
 
-    /// Legacy sessions alive now.
+    /// Number of live legacy sessions.
     package var sessionCount: Int { pools.all.reduce(0) { $0 + $1.sessions.count } }
 
-    /// Ends every session and subscription, the latter with their results; what runs is cancelled.
+    /// Ends every session and subscription, the latter with their results; running requests are cancelled.
     package func shutdown() {
         ticker.withLock { $0?.cancel() }
         subscriptions.end(serverInfo: server.info)
-        // Not ended on purpose: another replica, or this one when it is back, may go on with them.
+        // The clients did not end them: another replica, or this one after its restart, may resume them.
         for pool in pools.all {
             for session in pool.sessions.all where pool.sessions.remove(session.id) != nil { session.end() }
         }
@@ -140,27 +140,28 @@ package final class StreamableHTTP: Sendable {
 
     private func insert(_ session: Session) -> Session? {
         let insertion = pools[session.facts.owner].sessions.insert(session, now: clock.now)
-        // An evicted session frees memory. It is not ended on purpose: where its identifier proves it, it may come back.
+        // An evicted session frees memory. Its client did not end it: where its identifier contains its data, it may be
+        // resumed.
         for session in insertion.evicted { session.end() }
         return insertion.held
     }
 
-    /// A session that a request names.
+    /// Result of looking up the session that a request names.
     enum SessionLookup {
         case found(Session)
-        /// It does not exist, or not for this caller.
+        /// The session does not exist, or belongs to another caller.
         case unknown
-        /// It exists elsewhere, and there is no room for it here.
+        /// The session can be resumed, but there is no room for it here.
         case noRoom
     }
 
-    /// Returns the session of that id if it belongs to that principal; to another it does not exist.
+    /// Returns the session of that id if it belongs to that principal; for any other it does not exist.
     func session(_ id: String, principal: Principal?) async -> SessionLookup {
         if let session = find(id, principal) { return .found(session) }
         guard let facts = await configuration.identifiers.recognise(id, owner: principal?.id),
             facts.isOwned(by: principal)
         else { return .unknown }
-        // Another request may have taken the session up meanwhile: there is one object for it.
+        // Another request may have resumed the session meanwhile: there is one object for it.
         return insert(Session(id: id, facts: facts)).map { .found($0) } ?? .noRoom
     }
 
@@ -172,9 +173,9 @@ package final class StreamableHTTP: Sendable {
         return nil
     }
 
-    /// Lets go of the sessions that another process has ended, which were taken up here as well. To be called again and
-    /// again where processes share their ends.
-    /// - Throws: what keeps it from telling; then every session goes on.
+    /// Drops the sessions that this process has resumed and another one has ended. Must be called periodically where
+    /// processes share their ends.
+    /// - Throws: The error that prevents finding out; then every session continues.
     package func dropSessionsEndedElsewhere() async throws {
         for pool in pools.all {
             let ids = pool.sessions.all.map(\.id)
@@ -208,7 +209,7 @@ package final class StreamableHTTP: Sendable {
 
     // MARK: Time
 
-    /// Looks at everything that depends on time: idle sessions, long calls, quiet streams, streams past resumption.
+    /// Checks everything that depends on time: idle sessions, long calls, quiet streams, expired streams.
     package func tick(now: ContinuousClock.Instant) {
         for pool in pools.all {
             for session in pool.sessions.expire(now: now) { session.end() }
@@ -238,7 +239,7 @@ package final class StreamableHTTP: Sendable {
     }
 }
 
-/// POSTs and listen streams that wait or stream now.
+/// POSTs and listening streams that wait or stream.
 final class ExchangeTable: Sendable {
     private struct Entry {
         let started: ContinuousClock.Instant
@@ -296,7 +297,7 @@ final class LingeringStreams: Sendable {
         var head = 0
     }
 
-    /// Streams kept at most, whatever the window.
+    /// Largest number of streams that are kept, whatever the resume window.
     private static let limit = 4096
     private let window: Duration
     private let state = Mutex(State())

@@ -3,16 +3,17 @@ package import MCP
 
 /// A function that a model may call.
 package protocol Tool: Sendable {
-    /// Read once, at registration.
+    /// Definition of the tool; read once, at registration.
     var definition: ToolDefinition { get throws }
-    /// Whether that caller may see and call the tool; to others it is unknown.
+    /// Returns whether that caller may see and call the tool; to others it is unknown.
     func isVisible(to principal: Principal?) -> Bool
-    /// Whether the tool exists for callers that speak that revision.
+    /// Returns whether the tool exists for callers that speak that revision.
     func isAvailable(in version: MCPVersion) -> Bool
-    /// Runs the tool. `arguments` obey the input schema. The task is cancelled when the caller cancels the call.
+    /// Runs the tool. `arguments` are valid under the input schema. The task is cancelled when the caller cancels the
+    /// call.
     ///
-    /// A thrown ``ToolError`` becomes a result with `isError`; a `JSONRPCError` is answered as it is; whatever else is
-    /// logged and becomes "Internal error".
+    /// A thrown ``ToolError`` becomes a result with `isError`; a `JSONRPCError` is returned unchanged; any other error
+    /// is logged and becomes "Internal error".
     func call(_ arguments: JSONObject, context: ToolContext) async throws -> CallToolResult
 }
 
@@ -21,17 +22,17 @@ extension Tool {
     package func isAvailable(in version: MCPVersion) -> Bool { true }
 }
 
-/// A failure that the caller, often a model, should read: a result with `isError: true`.
+/// An error for the caller, often a model: a result with `isError: true`.
 package struct ToolError: Error, Hashable, CustomStringConvertible {
     /// Text for the caller.
     package let text: String
-    /// Comes as `structuredContent`.
+    /// Content of `structuredContent`.
     package let structured: JSONObject?
-    /// HTTP status that suits the failure: 4xx, or 503 for "not now, try again"; comes in
+    /// HTTP status that suits the error: 4xx, or 503 for a temporary one; it is sent in
     /// `_meta["dev.chatgateway/status"]`.
     package let status: Int?
 
-    /// Describes a failure that the caller is told of.
+    /// Creates an error for the caller.
     package init(_ text: String, structured: JSONObject? = nil, status: Int? = nil) {
         self.text = text
         self.structured = structured
@@ -41,11 +42,11 @@ package struct ToolError: Error, Hashable, CustomStringConvertible {
     package var description: String { text }
 }
 
-/// Why ``MCPServer/call(tool:arguments:principal:version:traceparent:onProgress:)`` did not run a tool.
+/// Reason why ``MCPServer/call(tool:arguments:principal:version:traceparent:onProgress:)`` did not run a tool.
 package enum ToolCallRefusal: Error, Hashable, CustomStringConvertible {
-    /// No such tool, or not for this caller.
+    /// The tool does not exist, or not for this caller.
     case unknownTool(String)
-    /// What is wrong with the arguments, one text a violation, each naming its field.
+    /// The arguments are invalid: one text for each violation, which names its field.
     case invalidArguments([String])
 
     package var description: String {

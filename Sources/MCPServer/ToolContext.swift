@@ -3,19 +3,19 @@ package import Logging
 package import MCP
 import Synchronization
 
-/// Where messages about one request go while it runs.
+/// Channel for messages about one request while it runs.
 protocol RequestChannel: Sendable {
-    /// The legacy session; `nil` in 2026-07-28 and for calls that did not come over MCP.
+    /// Legacy session; nil in 2026-07-28 and for calls that did not come over MCP.
     var session: Session? { get }
     /// Puts a message on the stream of the request.
     func emit(_ message: [UInt8]) async
-    /// Whether a server-to-client request would reach the client.
+    /// True if a server-to-client request would reach the client.
     var canAsk: Bool { get }
-    /// Lets the client go and come back for the rest (2025-11-25).
+    /// Closes the client's connection; the client comes back for the rest (2025-11-25).
     func releaseConnection()
 }
 
-/// Takes nothing: for calls that did not come over MCP.
+/// Channel that ignores messages: for calls that did not come over MCP.
 struct SilentChannel: RequestChannel {
     var session: Session? { nil }
     var canAsk: Bool { false }
@@ -23,47 +23,47 @@ struct SilentChannel: RequestChannel {
     func releaseConnection() {}
 }
 
-/// One step of a tool's work, as told to whoever called it.
+/// One step of a tool's work, as reported to the caller.
 package struct ToolProgress: Hashable, Sendable {
     /// Progress in units of the tool's choice; increases with every step.
     package var progress: Double
     /// Amount at the end, if it is known.
     package var total: Double?
-    /// For people; the chat's text deltas come here.
+    /// Message for people; the text deltas of a chat are sent here.
     package var message: String?
-    /// The tool that this step calls.
+    /// Tool that this step calls.
     package var tool: String?
 }
 
-/// One request as its tool, prompt or resource sees it.
+/// A request as its tool, prompt or resource sees it.
 ///
-/// A class for its size: calls pass it down through many suspended functions, and each would keep a copy.
+/// A class for its size: calls pass it through many suspended functions, and each would keep a copy.
 package final class ToolContext: Sendable {
-    /// The caller; `nil`: anonymous.
+    /// Caller; nil: anonymous.
     package let principal: Principal?
-    /// Facts about the request that its HTTP server attached, for whoever answers it.
+    /// Data that the HTTP server attached to the request.
     package let attachment: (any Sendable)?
-    /// `nil` for calls that did not come over MCP.
+    /// Identifier of the request; nil for calls that did not come over MCP.
     package let requestID: RequestID?
     /// Revision that the caller speaks.
     package let version: MCPVersion
-    /// The request's `_meta`.
+    /// `_meta` of the request.
     package let meta: JSONObject
     /// W3C trace context: from `_meta`, else from the HTTP header.
     package let traceparent: String?
     /// Capabilities that the client declared.
     package let clientFeatures: ClientFeatures
-    /// Logger that names the request.
+    /// Logger whose metadata identifies the request.
     package let logger: Logger
 
     let channel: any RequestChannel
     let progressToken: ProgressToken?
     let onProgress: (@Sendable (ToolProgress) async -> Void)?
-    /// Least level that the client wants; `nil`: no log messages on this request.
+    /// Lowest level that the client wants; nil: no log messages on this request.
     let logLevel: LoggingLevel?
-    /// Answers of the client to earlier rounds and this one (2026-07-28).
+    /// Answers of the client in earlier rounds and this one (2026-07-28).
     package let answers: JSONObject
-    /// State that the tool gave to the last round, intact (2026-07-28).
+    /// State that the tool returned in the last round, verified (2026-07-28).
     package let state: JSONValue?
     let questionTimeout: Duration
     private let lastProgress = Mutex<Double?>(nil)
@@ -96,8 +96,8 @@ package final class ToolContext: Sendable {
     /// True if the caller asked for progress notifications.
     package var wantsProgress: Bool { progressToken != nil || onProgress != nil }
 
-    /// Tells the caller how far the work is; does nothing when it did not ask, or for a value that does not increase.
-    /// Waits while the client reads too slowly.
+    /// Reports progress to the caller; does nothing when the caller did not request it, or for a value that does not
+    /// increase. Waits while the client reads too slowly.
     package func progress(_ progress: Double, total: Double? = nil, message: String? = nil) async {
         guard wantsProgress else { return }
         let increased = lastProgress.withLock { last in
@@ -109,10 +109,10 @@ package final class ToolContext: Sendable {
         await tell(ToolProgress(progress: progress, total: total, message: message))
     }
 
-    /// One more step, as ``progress(_:total:message:)`` for work whose steps are counted as they come.
+    /// Reports one more step, like ``progress(_:total:message:)``, for work whose steps are counted as they come.
     /// - Parameters:
-    ///   - message: For people; a piece of the answer, where the tool's answer is text.
-    ///   - tool: The tool that is called next on the way to the answer.
+    ///   - message: Text for people; a piece of the answer, where the tool's answer is text.
+    ///   - tool: Tool that is called next on the way to the answer.
     package func step(message: String? = nil, tool: String? = nil) async {
         guard wantsProgress, !Task.isCancelled else { return }
         let number = lastProgress.withLock { last in
@@ -140,12 +140,13 @@ package final class ToolContext: Sendable {
 
     /// Asks the client, and returns its results by the questions' keys.
     ///
-    /// In 2026-07-28 the tool is left by an ``InputRequired`` and run again from its start when the answers are there;
-    /// what it did before this call happens again, so ask first, act later. `state` comes back in ``state`` then.
+    /// In 2026-07-28 the tool is ended by an ``InputRequired`` and run again from its start when the answers are there.
+    /// Its work before this call is then repeated, so ask first, act later. `state` comes back in ``state`` then.
     ///
-    /// Errors: ``InputRequired`` and the `JSONRPCError` -32021 in 2026-07-28, to be let through;
-    /// ``ClientQuestionError`` and the client's own `JSONRPCError` in the legacy revisions.
-    /// - Throws: ``ClientQuestionError``, `JSONRPCError`, and what ends the call of a modern client until its answers come.
+    /// Errors: ``InputRequired`` and the `JSONRPCError` -32021 in 2026-07-28, to be passed on; ``ClientQuestionError``
+    /// and the client's own `JSONRPCError` in the legacy revisions.
+    /// - Throws: ``ClientQuestionError``, `JSONRPCError`, and ``InputRequired``, which ends the call of a modern client
+    ///   until its answers come.
     package func ask(_ questions: [ClientQuestion], state: JSONValue? = nil) async throws -> [String: JSONValue] {
         if version.era == .modern { return try askByResult(questions, state) }
         guard let session = channel.session, channel.canAsk else { throw ClientQuestionError.noStream }
@@ -174,8 +175,8 @@ package final class ToolContext: Sendable {
         return questions.reduce(into: [:]) { $0[$1.key] = answers[$1.key] }
     }
 
-    /// Asks the user to fill in a form. `schema`: a flat object of primitive properties.
-    /// - Throws: the errors of ``ask(_:state:)``.
+    /// Asks the user to fill in a form. `schema` is a flat object of primitive properties.
+    /// - Throws: The errors of ``ask(_:state:)``.
     package func elicit(
         _ message: String, schema: JSONObject, key: String = "elicitation"
     ) async throws -> ElicitResult {
@@ -184,15 +185,15 @@ package final class ToolContext: Sendable {
     }
 
     /// Asks the client's model.
-    /// - Throws: the errors of ``ask(_:state:)``.
+    /// - Throws: The errors of ``ask(_:state:)``.
     package func sample(
         _ parameters: CreateMessageParameters, key: String = "sampling"
     ) async throws -> CreateMessageResult {
         try CreateMessageResult(json: try await one(key, .sampling(parameters)))
     }
 
-    /// The client's root directories.
-    /// - Throws: the errors of ``ask(_:state:)``.
+    /// Returns the client's root directories.
+    /// - Throws: The errors of ``ask(_:state:)``.
     package func listRoots(key: String = "roots") async throws -> [Root] {
         try Root.list(json: try await one(key, .roots))
     }
@@ -201,8 +202,8 @@ package final class ToolContext: Sendable {
         try await ask([ClientQuestion(key, request)])[key] ?? .null
     }
 
-    /// Refuses to go on without something that the client must have declared: -32021 in 2026-07-28, a
-    /// ``ClientQuestionError`` before.
+    /// Requires features that the client must have declared. Error: -32021 in 2026-07-28, a ``ClientQuestionError``
+    /// before.
     /// - Throws: `JSONRPCError` naming the missing capabilities.
     package func require(_ features: ClientFeatures) throws {
         guard !clientFeatures.isSuperset(of: features) else { return }
@@ -213,8 +214,8 @@ package final class ToolContext: Sendable {
         throw JSONRPCError.missingClientCapability(missing)
     }
 
-    /// Closes the connection of the call but goes on with it: the client fetches the rest with GET and `Last-Event-ID`.
-    /// 2025-11-25 over HTTP only; does nothing elsewhere.
+    /// Closes the connection of the call but continues the call: the client fetches the rest with GET and
+    /// `Last-Event-ID`. Only in 2025-11-25 over HTTP; does nothing otherwise.
     package func releaseConnection() {
         guard version == .v2025_11_25 else { return }
         channel.releaseConnection()

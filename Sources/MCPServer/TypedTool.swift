@@ -2,8 +2,8 @@ package import JSON
 package import JSONSchema
 package import MCP
 
-/// A tool written as Swift types: the schemas follow from `Arguments` and `Output`, and the arguments that reach
-/// ``call(_:context:)`` have been checked against theirs.
+/// A tool written as Swift types: the schemas follow from `Arguments` and `Output`, and the arguments of
+/// ``call(_:context:)`` have been validated.
 package protocol TypedTool: Tool {
     associatedtype Arguments: Decodable & Sendable
     associatedtype Output: Codable & Sendable
@@ -39,9 +39,9 @@ extension TypedTool {
     }
 }
 
-/// For tools without arguments.
+/// Arguments of a tool that takes none.
 package struct NoArguments: Codable, Hashable, Sendable {
-    /// Makes a value without members.
+    /// Creates a value without members.
     package init() {}
 }
 
@@ -55,7 +55,8 @@ enum TypedToolSchema {
         return .object(object)
     }
 
-    /// Legacy revisions have object results only, so anything else is wrapped, and its schema likewise.
+    /// Returns the output schema of a type. Legacy revisions allow only object results, so anything else is wrapped,
+    /// and so is its schema.
     static func output(_ type: (some Decodable).Type) throws -> JSONValue {
         let schema = try JSONSchemaReflection.schema(of: type)
         guard schema["type"]?.string != "object" else { return schema }
