@@ -5,31 +5,32 @@ package import MCPServer
 import NIOCore
 package import NIOHTTP1
 
-/// Result of authentication, before the body is looked at.
+/// Result of authentication, before the body is read.
 package enum Authentication: Sendable {
     /// No credentials, and none needed.
     case anonymous
     case principal(Principal)
-    /// Wrong or insufficient credentials: 401 or 403, with the `WWW-Authenticate` to send.
+    /// Invalid or insufficient credentials: 401 or 403, with the `WWW-Authenticate` to send.
     case rejected(status: Int, wwwAuthenticate: String?, message: String)
 }
 
-/// An MCP endpoint on ``HTTPServer``'s `async` face: maps requests, bodies, event streams and disconnects.
+/// An MCP endpoint on the `async` interface of ``HTTPServer``: translates requests, bodies, event streams and
+/// disconnects.
 ///
-/// A client that leaves cancels the task that serves it, or abandons the stream that it reads. What that means is
-/// decided by ``StreamableHTTP``: the end of the request in 2026-07-28, nothing in the legacy revisions.
+/// A client that leaves cancels the task that serves it, or abandons the stream that it reads. ``StreamableHTTP``
+/// decides what follows: the end of the request in 2026-07-28, nothing in the legacy revisions.
 package final class MCPHTTPEndpoint: Sendable {
-    /// Bodies beyond this are answered with 413, in bytes.
+    /// Largest body in bytes; a larger one is answered with 413.
     package static let defaultBodyLimit = 4 * 1024 * 1024
 
-    /// The transport that answers.
+    /// Transport that answers.
     package let streamable: StreamableHTTP
     private let authenticate: @Sendable (HTTPRequestHead) async -> Authentication
     private let fallback: StreamableHTTP.ForeignBody?
 
     /// - Parameters:
-    ///   - authenticate: finds out who sends a request.
-    ///   - fallback: answers a POST whose body is a JSON object but no JSON-RPC message.
+    ///   - authenticate: Determines the caller of a request.
+    ///   - fallback: Answers a POST whose body is a JSON object but not a JSON-RPC message.
     package init(
         streamable: StreamableHTTP,
         authenticate: @escaping @Sendable (HTTPRequestHead) async -> Authentication = { _ in .anonymous },
@@ -40,7 +41,7 @@ package final class MCPHTTPEndpoint: Sendable {
         self.fallback = fallback
     }
 
-    /// Answers one request to the endpoint; which paths lead here is the caller's affair.
+    /// Answers one request to the endpoint; the caller decides which paths belong to it.
     package func respond(_ request: AsyncHTTPRequest, _ responder: AsyncHTTPResponder) async {
         let principal: Principal?
         switch await authenticate(request.head) {
@@ -59,7 +60,7 @@ package final class MCPHTTPEndpoint: Sendable {
 
     /// Returns a handler for a server that serves nothing but this endpoint.
     ///
-    /// - Parameter site: The rule by which `Host` and `Origin` are judged; nil judges nothing.
+    /// - Parameter site: Rule for accepting `Host` and `Origin`; nil: they are not checked.
     package func handler(
         bodyLimit: Int = MCPHTTPEndpoint.defaultBodyLimit, paths: Set<String> = ["/mcp", "/mcp/"],
         site: SiteRule? = nil
@@ -73,7 +74,7 @@ package final class MCPHTTPEndpoint: Sendable {
         }
     }
 
-    /// Sends a response of the library. A streamed one goes on after this has returned.
+    /// Sends a response of the library. A streamed one continues after this has returned.
     ///
     /// - Parameters:
     ///   - further: Header fields of the HTTP server, beside those of the response.
@@ -94,7 +95,7 @@ package final class MCPHTTPEndpoint: Sendable {
         }
     }
 
-    /// The messages of a stream as the body of its response.
+    /// Messages of a stream as the body of its response.
     private struct ResponseBody: HTTPBodySource {
         let stream: MCPResponseStream
 

@@ -9,19 +9,20 @@ package import MCPServer
 /// | `previousSessionKeys`, `…File` | secret | – | previous keys, still accepted, separated by white space or commas |
 /// | `sessionLifetime` | duration | 1 d | how long a sealed id is good |
 ///
-/// An end (DELETE) is known at once to the server that saw it, and within seconds to the others that share PostgreSQL.
+/// The end of a session (DELETE) is known at once to the server that received it, and within seconds to the others that
+/// share PostgreSQL.
 ///
-/// Without a key, ids are random and mean something to their own process only. With one, `limits.sessionIdle` and
-/// `limits.maxSessions` only free memory: until its lifetime is over, a session that is used again is taken up again.
+/// Without a key, ids are random and valid only in their own process. With one, `limits.sessionIdle` and
+/// `limits.maxSessions` only free memory: until its lifetime is over, a session that is used again is resumed.
 package struct SessionKeysConfiguration: Hashable, Sendable {
     /// Key that replicas share; nil: identifiers are random.
     package let key: Secret?
-    /// Keys that still open identifiers and seal no new ones.
+    /// Keys that are still accepted, but seal no new identifiers.
     package let previous: [Secret]
     /// Lifetime of a sealed identifier.
     package let lifetime: Duration
 
-    /// Fewer characters cannot hold 128 random bits in base64.
+    /// Smallest length of a key in characters: fewer cannot hold 128 random bits in Base64.
     private static let shortestKey = 22
 
     /// Reads the keys of the section.
@@ -43,13 +44,13 @@ package struct SessionKeysConfiguration: Hashable, Sendable {
         }
     }
 
-    /// - Parameter ends: Remembers ended sessions; replicas may share it.
+    /// - Parameter ends: Record of ended sessions; replicas may share it.
     package func identifiers(ends: any SessionEnds = ProcessSessionEnds()) -> any SessionIdentifying {
         guard let key else { return RandomSessionIdentifiers() }
         return SealedSessionIdentifiers(
             secret: key.value, previous: previous.map(\.value), lifetime: lifetime, ends: ends)
     }
 
-    /// Seals what multi-round calls of 2026-07-28 send through the client; nil: a key of the process.
+    /// Key that seals the state of multi-round calls of 2026-07-28; nil: the process uses a key of its own.
     package var stateKey: [UInt8]? { key.map { SealedSessionIdentifiers.stateKey(secret: $0.value) } }
 }
