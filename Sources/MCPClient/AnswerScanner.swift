@@ -2,11 +2,11 @@ import JSON
 import MCP
 import NIOCore
 
-/// Reads JSON-RPC messages as slices. No tree is built for a response with a result.
+/// Scanner that reads JSON-RPC messages as slices. A response with a result is not decoded into a tree.
 enum AnswerScanner {
-    /// One message, told apart by the members it has.
+    /// One message, classified by its members.
     enum Message {
-        /// A response to the id asked about, or an error without an id.
+        /// A response to the given id, or an error without an id.
         case answer(ExchangeAnswer.Content)
         /// A response to some other id.
         case foreign
@@ -17,7 +17,7 @@ enum AnswerScanner {
 
     enum ResultType { case complete, inputRequired, unknown }
 
-    /// Answers may nest deeper than requests: the envelope adds levels of its own.
+    /// Largest nesting of answers, deeper than that of requests: the envelope adds levels of its own.
     private static let maximumDepth = 128
 
     private struct Envelope {
@@ -27,7 +27,7 @@ enum AnswerScanner {
         var error: JSONSlice?
 
         mutating func take(_ member: JSONMember, _ bytes: UnsafeRawBufferPointer) {
-            // Of duplicate keys the last one wins, everywhere in this product.
+            // Of duplicate keys the last one counts, as everywhere in this product.
             switch bytes[member.key.content.lowerBound] {
             case UInt8(ascii: "i") where JSONText.equals(member.key, "id", in: bytes): id = member.value
             case UInt8(ascii: "m") where JSONText.equals(member.key, "method", in: bytes): method = member.value
@@ -38,7 +38,7 @@ enum AnswerScanner {
         }
     }
 
-    /// Visits the message, or each message of a batch, that `message` holds.
+    /// Visits the message, or each message of a batch, in the bytes.
     static func scan(_ message: ByteBuffer, id: Int64, _ visit: (Message) -> Void) {
         message.withUnsafeReadableBytes { bytes in
             var envelope = Envelope()
@@ -53,7 +53,7 @@ enum AnswerScanner {
         }
     }
 
-    /// 2025-03-26 lets a server put several messages into one array.
+    /// Visits the messages of a batch: in 2025-03-26 a server may put several into one array.
     private static func scanBatch(
         _ bytes: UnsafeRawBufferPointer, message: ByteBuffer, id: Int64, _ visit: (Message) -> Void
     ) {
@@ -79,7 +79,7 @@ enum AnswerScanner {
     private static func classify(
         _ envelope: Envelope, _ document: JSONSlice, in bytes: UnsafeRawBufferPointer, message: ByteBuffer, id: Int64
     ) -> Message {
-        // Some servers write every member of their message type: a null beside a result is none.
+        // Some servers write every member of their message type: null beside a result means that the member is absent.
         if let method = envelope.method, method.kind != .null {
             guard method.kind == .string else { return .malformed("method that is no string") }
             return envelope.id == nil ? .notification(document) : .request(document)
@@ -101,8 +101,8 @@ enum AnswerScanner {
         return .answer(.result(message: message, result: result))
     }
 
-    /// Whether an id is that of the request. Ours are numbers that no other request has, so the same number as a string
-    /// or with an empty fraction (`"31"`, `31.0`) cannot be another's.
+    /// Returns whether an id is that of the request. The client's ids are numbers that no other request has, so the
+    /// same number as a string or with an empty fraction (`"31"`, `31.0`) cannot be another one's.
     private static func isID(_ slice: JSONSlice?, _ id: Int64, in bytes: UnsafeRawBufferPointer) -> Bool {
         guard let slice, slice.count <= 24 else { return false }
         var digits = UnsafeRawBufferPointer(rebasing: bytes[slice.range])
@@ -126,7 +126,7 @@ enum AnswerScanner {
         return value == id
     }
 
-    /// The modern `resultType`; an absent one means complete.
+    /// Returns the `resultType` of a modern result; an absent one means complete.
     static func resultType(of result: JSONSlice, in message: ByteBuffer) -> ResultType {
         message.withUnsafeReadableBytes { bytes in
             guard let type = JSONScanner.member("resultType", of: result, in: bytes) else { return .complete }

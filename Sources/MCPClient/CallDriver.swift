@@ -4,18 +4,19 @@ import MCP
 import NIOCore
 import Synchronization
 
-/// Carries out what a `CallMachine` decides, on one event loop: one object for each call, no task, no actor.
+/// Driver that carries out the actions of a `CallMachine`, on one event loop: one object for each call, no task, no
+/// actor.
 final class CallDriver: ExchangeOwner {
     private let caller: MCPCaller
     private var request: OutgoingRequest
     private var machine: CallMachine
     private var completion: ((MCPCallOutcome) -> Void)?
-    /// Borrowed from the pool, given back exactly once.
+    /// Connection borrowed from the pool, returned exactly once.
     private var held: UpstreamConnection?
     private var exchange: Exchange?
     private var number: Int64 = 0
     private var expiry: Scheduled<Void>?
-    /// Failure to report when the stream cannot be taken up again.
+    /// Failure to report when the stream cannot be resumed.
     private var broken: TransportFailure?
     private var resumptions = 0
     private let questions = OpenQuestions()
@@ -47,7 +48,7 @@ final class CallDriver: ExchangeOwner {
 
     var deadline: NIODeadline { request.deadline }
 
-    /// The transport should have ended the exchange by now.
+    /// Ends a call whose exchange the transport should have ended by now.
     func overdue() {
         upstream.notices.warn(.transport, "transport lost a call", ["id": "\(number)"])
         perform(machine.expired(now: .now()))
@@ -89,7 +90,7 @@ final class CallDriver: ExchangeOwner {
 
     private func acquire(discarding stale: UpstreamConnection?) -> UpstreamConnection? {
         if let stale {
-            // An event stream may still be open behind the answer that proved the connection stale.
+            // An event stream may still be open after the answer that proved the connection stale.
             leaveExchange()
             upstream.discard(request.credentials.partition, stale)
         }
@@ -134,10 +135,10 @@ final class CallDriver: ExchangeOwner {
     private func woken(_ wake: PoolWake) {
         switch wake {
         case .handshake(let order):
-            // Run even when this call has ended meanwhile: it is still queued, and others may be behind it.
+            // Carried out even if this call has ended meanwhile: it is still queued, and others may wait behind it.
             caller.run(order)
         case .ready(let connection):
-            // The pool counts this call as a user of the connection, also when it has ended meanwhile.
+            // The pool counts this call as a user of the connection, even if it has ended meanwhile.
             held = connection
             if machine.isFinished { return giveBack() }
             perform(machine.connected(connection, waited: true, now: .now()))
@@ -158,7 +159,8 @@ final class CallDriver: ExchangeOwner {
         broken = nil
         var meta = RequestEnvelope.Meta(
             version: connection.version, progress: request.onProgress != nil, traceparent: request.traceparent)
-        // What travels beside it as headers travels beside it here too; without it, neither means anything.
+        // `tracestate` and `baggage` are forwarded with `traceparent` as headers and here; without it they have no
+        // meaning.
         if meta.traceparent != nil, !request.credentials.perRequest.isEmpty {
             meta.tracestate = request.forwarded("tracestate")
             meta.baggage = request.forwarded("baggage")
@@ -176,7 +178,7 @@ final class CallDriver: ExchangeOwner {
             mayResend: request.method != MCPMethod.toolsCall)
         begin(post)
         if request.idleTimeout != nil {
-            // The time that it waited for a connection is no silence of the server's.
+            // The time of waiting for a connection does not count as silence of the server.
             expiry?.cancel()
             expiry = nil
             scheduleExpiry()
@@ -221,7 +223,7 @@ final class CallDriver: ExchangeOwner {
         expiry = nil
         caller.watch.remove(self)
         if let abandoned {
-            // Closing the stream cancels in the modern era; before it, a closed stream means nothing.
+            // Closing the stream cancels the request in the modern era; in the legacy era it does not.
             if abandoned.era == .legacy {
                 caller.notifyCancelled(number, over: abandoned, credentials: request.credentials)
             }
@@ -248,7 +250,7 @@ final class CallDriver: ExchangeOwner {
     // MARK: The exchange
 
     func exchangeAnswered(_ answer: ExchangeAnswer) {
-        // Only the right answer on the resumed stream is this call's; whatever else the GET gave is not about it.
+        // Only the answer itself counts on the resumed stream; any other failure of the GET is not the call's.
         if let broken, answer.failure != nil, answer.rpcError == nil {
             return perform(machine.failed(broken, now: .now()))
         }
@@ -261,7 +263,7 @@ final class CallDriver: ExchangeOwner {
         {
             resumptions += 1
             broken = broken ?? failure
-            // Longer than the call's own time, it would only hold the call in memory.
+            // A pause longer than the call's own deadline would only keep the call in memory.
             let pause = min(resumption.pause ?? Self.defaultResumptionPause, request.deadline - .now())
             scheduleExpiry()
             caller.eventLoop.assumeIsolated().scheduleTask(in: pause) { self.resume(after: resumption.lastEventID) }
@@ -297,7 +299,7 @@ final class CallDriver: ExchangeOwner {
             request.onNotification?(notification)
             return
         }
-        // Some servers make a string of the token, which is a number that no other request has.
+        // Some servers return the token as a string; it is a number that no other request has.
         guard let params = notification.params, let token = params[MCPMeta.progressToken],
             token.int == Int(number) || token.string == String(number), let progress = params["progress"]?.double
         else { return }
@@ -307,7 +309,7 @@ final class CallDriver: ExchangeOwner {
                 tool: params["_meta"]?[MCPMeta.tool]?.string))
     }
 
-    /// Answers a request of the server: at once where it can be, else when the caller has the answer.
+    /// Answers a request of the server: at once where that is possible, else when the caller has the answer.
     private func answer(_ question: JSONRPCRequest) {
         guard let connection = held else { return }
         guard caller.accepts(questionOn: questions) else {

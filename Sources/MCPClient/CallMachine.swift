@@ -2,41 +2,41 @@ import JSON
 import MCP
 import NIOCore
 
-/// One call from its start to its only outcome: connection, sending, recovery, deadline, cancellation. No I/O and no
-/// clock: each input gives one action, and the driver reports back.
+/// State machine of one call from its start to its only outcome: connection, sending, recovery, deadline, cancellation.
+/// No I/O and no clock: each input gives one action, and the driver reports back.
 ///
-/// Recovery is provably safe. A call is sent again only when the server refused the message as a whole (a stale session,
-/// the wrong era), when no byte of it left, or, a few times, when the tool may run twice by its own annotation.
+/// Recovery is safe. A call is repeated only when the server refused the message as a whole (a stale session, the wrong
+/// era), when no byte of it was sent, or, a few times, when the tool is idempotent by its own annotation.
 struct CallMachine {
     struct Policy {
         var deadline: NIODeadline
-        /// Longest silence, also before the request is sent; progress begins it anew.
+        /// Longest silence, also before the request is sent; progress restarts it.
         var idleTimeout: TimeAmount?
-        /// Number of times that a call that may have run is sent again: zero unless its tool is annotated as read-only or
+        /// Number of times that a call that may have run is repeated: zero unless its tool is annotated as read-only or
         /// idempotent by an upstream that is trusted.
         var replays = 0
-        /// The same for this and all other servers that may be given the call.
+        /// Number of repetitions left for this and all other servers to which the call may be sent.
         var replaysLeft = 0
-        /// Arguments of the call may have to travel as headers, as the tool's definition says.
+        /// True if arguments of the call may have to be sent as headers, as the tool's definition says.
         var mirrorsArguments = false
-        /// The caller can answer `input_required` itself.
+        /// True if the caller can answer `input_required` itself.
         var takesInputRequests = false
         var backoff: Backoff
     }
 
     enum Action {
         case none
-        /// Ask the pool; give back the held connection first, as stale where that is said.
+        /// Request a connection from the pool; return the held one first, marked as stale where given.
         case acquire(discarding: UpstreamConnection?)
-        /// Send with a new id.
+        /// Send the request with a new id.
         case send(UpstreamConnection)
-        /// Remember the new endpoint, then send with a new id.
+        /// Store the new endpoint, then send the request with a new id.
         case follow(UpstreamConnection)
-        /// Ask with a `ping` whether the server still knows the session.
+        /// Check with a `ping` whether the server still knows the session.
         case verify(UpstreamConnection)
-        /// Decline what the tool asks its user, and send the call again with that.
+        /// Decline the tool's questions to its user, and repeat the call with the declines.
         case decline(UpstreamConnection, message: ByteBuffer, result: JSONSlice)
-        /// List the tools anew: the header annotations that this call went by may be out of date.
+        /// List the tools again: the header annotations that this call used may be out of date.
         case relist
         case wait(until: NIODeadline)
         case finish(MCPCallOutcome, abandoned: UpstreamConnection?)
@@ -44,12 +44,12 @@ struct CallMachine {
 
     private enum State {
         case idle
-        /// With what to report unless the new connection differs from the one that was refused.
+        /// Waiting for a connection; the failure is reported unless the new connection differs from the refused one.
         case acquiring(doubt: (UpstreamConnection, MCPCallFailure)?)
         case exchanging(UpstreamConnection)
-        /// With what to report if the new list changes nothing.
+        /// Waiting for the list of tools; the failure is reported if the new list changes nothing.
         case relisting(UpstreamConnection, MCPCallFailure)
-        /// With what to report when the session proves good.
+        /// Waiting for the `ping`; the failure is reported if the session is valid.
         case verifying(UpstreamConnection, MCPCallFailure)
         case declining(UpstreamConnection)
         case pausing(UpstreamConnection?)
@@ -59,7 +59,7 @@ struct CallMachine {
     private var policy: Policy
     private var state = State.idle
     private var executed = MCPExecuted.no
-    /// Sendings after which the tool may have run.
+    /// Number of attempts after which the tool may have run.
     private var runs = 0
     private var timings = MCPCallTimings()
     private var mark = NIODeadline.uptimeNanoseconds(0)
@@ -69,12 +69,12 @@ struct CallMachine {
     private var renewed = false
     private var reprobed = false
     private var declines = 0
-    /// A connection that the server no longer knows, for the pool to forget when the call is over.
+    /// A connection that the server no longer knows, to be removed from the pool when the call is over.
     private(set) var stale: UpstreamConnection?
     private var redirected = false
     private var relisted = false
 
-    /// Rounds of questions that are declined before the call is given up.
+    /// Largest number of rounds of questions that are declined before the call fails.
     private static let maximumDeclines = 4
 
     init(policy: Policy) {
@@ -83,7 +83,7 @@ struct CallMachine {
 
     var isFinished: Bool { if case .finished = state { true } else { false } }
 
-    /// Time at which the driver has to call `expired`.
+    /// Time at which the driver must call `expired`.
     var expiry: NIODeadline {
         guard let idle = policy.idleTimeout else { return policy.deadline }
         return min(policy.deadline, lastSign + idle)
@@ -97,7 +97,7 @@ struct CallMachine {
         return .acquire(discarding: nil)
     }
 
-    /// - Parameter waited: the connection was not there yet.
+    /// - Parameter waited: True if the connection was not available at once.
     mutating func connected(_ connection: UpstreamConnection, waited: Bool, now: NIODeadline) -> Action {
         guard case .acquiring(let doubt) = state else { return .none }
         account(now)
@@ -109,7 +109,7 @@ struct CallMachine {
 
     mutating func connectionFailed(_ failure: HandshakeFailure, now: NIODeadline) -> Action {
         guard case .acquiring(let doubt) = state else { return .none }
-        // The handshake has retried refused connections while this call waited: one window serves both.
+        // The handshake has retried refused connections while this call waited: one window counts for both.
         let waitingSince = mark
         account(now)
         sessionReused = false
@@ -128,7 +128,7 @@ struct CallMachine {
         return fail(failure.failure, now)
     }
 
-    /// The pause that `wait` asked for is over.
+    /// Continues after the pause of `wait`.
     mutating func resumed(now: NIODeadline) -> Action {
         guard case .pausing(let connection) = state else { return .none }
         account(now)
@@ -138,7 +138,7 @@ struct CallMachine {
         return .acquire(discarding: nil)
     }
 
-    /// A notification of this call arrived.
+    /// Records a notification of this call.
     mutating func progressed(now: NIODeadline) {
         lastSign = now
     }
@@ -189,7 +189,7 @@ struct CallMachine {
         return .acquire(discarding: connection)
     }
 
-    /// The session is gone, and whether the call ran before that is not known: only one that may run twice is sent again.
+    /// Handles a lost session where it is not known whether the call ran: only an idempotent call is repeated.
     private mutating func lost(
         _ connection: UpstreamConnection, _ failure: MCPCallFailure, _ now: NIODeadline
     ) -> Action {
@@ -204,14 +204,14 @@ struct CallMachine {
         return renew(connection, doubt: nil)
     }
 
-    /// The `ping` that `verify` asked for has its answer.
+    /// Handles the answer to the `ping` of `verify`.
     mutating func verified(isKnown: Bool, now: NIODeadline) -> Action {
         guard case .verifying(let connection, let failure) = state else { return .none }
         account(now)
         return isKnown ? fail(failure, now) : lost(connection, failure, now)
     }
 
-    /// The questions that `decline` named are declined, or cannot be.
+    /// Continues after the questions of `decline` were declined, or cannot be.
     mutating func declined(_ isPossible: Bool, now: NIODeadline) -> Action {
         guard case .declining(let connection) = state else { return .none }
         if now >= policy.deadline { return expire(now) }
@@ -222,8 +222,8 @@ struct CallMachine {
                 detail: "the tool asks for input, which this client cannot give"), now)
     }
 
-    /// The tools were listed anew.
-    /// - Parameter changed: the call's headers will differ from those that were refused.
+    /// Continues after the tools were listed again.
+    /// - Parameter changed: True if the call's headers will differ from the refused ones.
     mutating func relisted(changed: Bool, now: NIODeadline) -> Action {
         guard case .relisting(let connection, let failure) = state else { return .none }
         account(now)
@@ -237,8 +237,8 @@ struct CallMachine {
         if failure.isRefusal {
             if let at = policy.backoff.next(now: now, deadline: policy.deadline) {
                 state = .pausing(connection)
-                // A server that went away after the session was renewed, with its last breath perhaps, comes back
-                // without it: a 404 then is news, and still proves that nothing ran.
+                // A server that went away after the session was renewed comes back without that session: a 404 then is
+                // a new failure, and still proves that the call did not run.
                 renewed = false
                 return .wait(until: at)
             }
@@ -256,13 +256,13 @@ struct CallMachine {
             failure.failure(now: now, deadline: policy.deadline), now, abandoned: timedOut ? connection : nil)
     }
 
-    /// The deadline, or the longest silence, may be over.
+    /// Ends the call if its deadline or its longest silence has passed.
     mutating func expired(now: NIODeadline) -> Action {
         if isFinished || now < expiry { return .none }
         return expire(now)
     }
 
-    /// The server broke a rule on the stream of the call, which ends without its answer.
+    /// Ends the call because the server violated a rule on its stream, so that the answer is lost.
     mutating func violated(_ detail: String, now: NIODeadline) -> Action {
         guard case .exchanging(let connection) = state else { return .none }
         account(now)
@@ -336,7 +336,7 @@ struct CallMachine {
     ) -> Action {
         state = .finished
         var failure = failure
-        // An earlier try that may have run is not undone by a later one that did not.
+        // If an earlier attempt may have run the tool, a later one that did not cannot change that.
         if failure.executed == .no { failure.executed = executed }
         failure.timings = timings
         failure.replays = max(0, sends - 1)

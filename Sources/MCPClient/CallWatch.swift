@@ -1,11 +1,11 @@
 import NIOCore
 
-/// The calls of one event loop that wait for their transport, which ends each of them within its time. This is for the
-/// day when it does not: a lost outcome must not keep a caller waiting for ever.
+/// Safety net for the calls of one event loop. Their transport ends each of them within its deadline; if it ever does
+/// not, because an outcome was lost, the call is ended from here, so that its caller does not wait forever.
 ///
-/// One timer looks at all of them every so often, since a timer for each call would cost allocations.
+/// One timer checks all of them periodically, because a timer for each call would cost allocations.
 final class CallWatch {
-    /// How long after its deadline a call is ended from here, at the earliest; at the latest twice that.
+    /// Smallest time after its deadline after which a call is ended from here; the largest is twice that.
     static let grace = TimeAmount.milliseconds(250)
 
     private let eventLoop: any EventLoop

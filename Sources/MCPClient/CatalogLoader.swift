@@ -2,7 +2,7 @@ import JSON
 import MCP
 import NIOCore
 
-/// Reads `tools/list` page by page.
+/// Loader of `tools/list`, page by page.
 final class CatalogLoader {
     private let caller: MCPCaller
     private let credentials: ForwardedCredentials

@@ -1,25 +1,25 @@
 import JSON
 import MCP
 
-/// Gathers the pages of `tools/list`, within bounds on their number, their bytes and their tools.
+/// Pages of `tools/list`, collected within limits on their number, their bytes and their tools.
 struct CatalogPages {
     /// The next step after a page.
     enum Step: Hashable {
-        /// The page with this cursor is to be asked for.
+        /// Request the page with this cursor.
         case next(String)
         /// The list has ended, or is not read further.
         case end
-        /// The page is none.
+        /// The page is malformed.
         case invalid
     }
 
-    /// Bounds of a whole list.
+    /// Limits of a whole list.
     struct Limits {
         var pages = 200
         var tools: Int
-        /// Bytes of all tools' definitions together.
+        /// Largest size of all tools' definitions together, in bytes.
         var bytes: Int
-        /// Length of a cursor, which is sent back and remembered.
+        /// Largest length of a cursor, which is sent back and stored.
         var cursorBytes = 8_192
     }
 
@@ -37,7 +37,7 @@ struct CatalogPages {
         self.limits = limits
     }
 
-    /// Takes the result of one `tools/list`.
+    /// Adds the result of one `tools/list`.
     mutating func take(_ result: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Step {
         guard let list = JSONScanner.member("tools", of: result, in: bytes), list.kind == .array else {
             return .invalid
@@ -58,8 +58,8 @@ struct CatalogPages {
         return .next(text)
     }
 
-    /// Adds the tools of a page; false when there are too many or they are too large. Each is read on its own, so that
-    /// no more of a page than is used becomes a tree.
+    /// Adds the tools of a page; false when there are too many or they are too large. Each is decoded on its own, so
+    /// that unused ones are not.
     private mutating func add(_ list: JSONSlice, in buffer: UnsafeRawBufferPointer) -> Bool {
         var isWhole = true
         JSONScanner.elements(of: list, in: buffer) { element in

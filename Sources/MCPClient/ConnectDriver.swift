@@ -1,6 +1,7 @@
 import NIOCore
 
-/// Waits for a connection without calling anything. Shares the handshake with every call of the partition.
+/// Driver that waits for a connection without sending a request. It shares the handshake with every call of the
+/// partition.
 final class ConnectDriver {
     private let caller: MCPCaller
     private let credentials: ForwardedCredentials

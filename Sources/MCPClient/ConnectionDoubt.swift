@@ -1,6 +1,6 @@
 import MCP
 
-/// The doubt that an answer without a result throws on the connection that it came over.
+/// Conclusion about a connection from an answer without a result.
 ///
 /// | era | answer | doubt |
 /// |---|---|---|
@@ -13,16 +13,16 @@ import MCP
 /// | modern | any other status, in words about a session or a handshake | `told` |
 /// | both | anything else: 401, 403, 408, 413, 429, 502, 503, 504, 3xx | `none` |
 ///
-/// About the message itself are -32602, -32601 and -32700.
+/// -32602, -32601 and -32700 are about the message itself.
 enum ConnectionDoubt {
     case none
-    /// The session is gone, and the server refused the message as a whole: the call did not run.
+    /// The session is lost, and the server refused the message as a whole: the call did not run.
     case lost
-    /// The server behind the URL may have changed: only a new handshake tells. The call did not run.
+    /// The server behind the URL may have changed: only a new handshake can tell. The call did not run.
     case perhaps
-    /// The server says that it does not know the session. That proves nothing about the call.
+    /// The server says that it does not know the session. This says nothing about whether the call ran.
     case told
-    /// The server may mean the session: a `ping` tells.
+    /// The server may refer to the session: a `ping` decides.
     case suspected
 
     init(_ answer: ExchangeAnswer, over connection: UpstreamConnection) {

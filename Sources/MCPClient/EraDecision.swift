@@ -1,9 +1,9 @@
 import JSON
 import MCP
 
-/// The decision on the era of a server, from its answer to `server/discover`. It is made nowhere else.
+/// Decision on the era of a server, from its answer to `server/discover`. It is made only here.
 ///
-/// The first row that fits counts.
+/// The first matching row counts.
 ///
 /// | answer | decision |
 /// |---|---|
@@ -22,9 +22,9 @@ import MCP
 /// | no answer: silence, an empty stream, a connection that breaks twice, a body that is not HTTP | `unclear` |
 /// | a refused connection, an unknown host, a certificate | reported after the retries of any call |
 ///
-/// `legacy` goes on with `initialize`. So does `unclear`, once: its success decides, and where the server refuses
-/// `initialize` too, what it answered to the probe is reported. An upstream that is configured as modern never goes on
-/// with `initialize`, one that is configured as legacy is never probed.
+/// `legacy` continues with `initialize`. So does `unclear`, once: its success decides, and where the server refuses
+/// `initialize` too, its answer to the probe is reported. An upstream that is configured as modern never continues with
+/// `initialize`, one that is configured as legacy is never probed.
 enum EraDecision: Equatable {
     case modern(MCPVersion)
     case ask(MCPVersion)
@@ -33,7 +33,7 @@ enum EraDecision: Equatable {
     case noCommonVersion
     case report
 
-    /// - Parameter asked: the revision that the probe was sent in.
+    /// - Parameter asked: Revision in which the probe was sent.
     init(_ answer: ExchangeAnswer, asked: MCPVersion) {
         if answer.isAboutTheCaller {
             self = .report
@@ -59,7 +59,7 @@ enum EraDecision: Equatable {
 
     private static func decision(on result: JSONValue) -> EraDecision {
         if let names = result["supportedVersions"]?.array?.compactMap(\.string) { return common(names) }
-        // Some servers name one revision, as `initialize` does.
+        // Some servers name one revision, as in the answer to `initialize`.
         if let name = result["protocolVersion"]?.string { return common([name]) }
         return .legacy
     }
@@ -71,7 +71,7 @@ enum EraDecision: Equatable {
     }
 }
 
-/// Which revision to ask for next when `initialize` was refused.
+/// Choice of the next revision to request when `initialize` was refused.
 ///
 /// | answer to `initialize` | next |
 /// |---|---|
@@ -79,7 +79,7 @@ enum EraDecision: Equatable {
 /// | -32602, -32600, or 400 without -32601; or any status but 401, 403, 408, 413, 429, with words about the version | the next older revision |
 /// | -32020, -32021, -32022 without legacy revisions; anything else | none: reported |
 ///
-/// At most one request for each legacy revision. None where the configuration names the revision.
+/// At most one request for each legacy revision; a single one where the configuration fixes the revision.
 enum VersionDecision {
     static func next(after answer: ExchangeAnswer, tried: [MCPVersion]) -> MCPVersion? {
         guard !answer.isAboutTheCaller else { return nil }

@@ -1,21 +1,21 @@
 import MCP
 
-/// Which era an upstream speaks, as far as it has been proven. Single-flight: at most one probe at a time.
+/// Era of an upstream, as far as it has been proven. At most one probe runs at a time.
 struct EraMemory {
     enum Knowledge {
         case unknown
-        /// The handshake with this ticket finds out.
+        /// The handshake with this ticket is finding out.
         case probing(ticket: UInt64)
         case modern(UpstreamConnection)
         case legacy
     }
 
     private(set) var knowledge: Knowledge = .unknown
-    /// Endpoint to use, a redirect once followed included.
+    /// Endpoint to use, after a redirect that was followed.
     private(set) var url: String
     let configuredURL: String
     let era: MCPUpstreamConfiguration.Era
-    /// The revision that `initialize` asks for: the configured one, or another that the server took instead.
+    /// Revision that `initialize` requests: the configured one, or another that the server accepted instead.
     private(set) var legacyVersion: MCPVersion
     private let configuredVersion: MCPVersion
 
@@ -29,7 +29,7 @@ struct EraMemory {
     }
 
     mutating func probe(ticket: UInt64) {
-        // Asked anew, the redirect is too: the server behind the URL may be another one.
+        // The redirect is forgotten too: the server behind the URL may be another one.
         url = configuredURL
         knowledge = .probing(ticket: ticket)
     }
@@ -40,12 +40,12 @@ struct EraMemory {
         knowledge = connection.era == .modern ? .modern(connection) : .legacy
     }
 
-    /// A probe ended without proof.
+    /// Ends a probe without proof.
     mutating func failed(ticket: UInt64) {
         if case .probing(ticket) = knowledge { reset() }
     }
 
-    /// The memory proved wrong: whoever comes next probes.
+    /// Forgets a wrong era: the next handshake probes.
     mutating func forget() {
         if case .probing = knowledge { return }
         reset()

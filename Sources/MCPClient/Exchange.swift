@@ -2,15 +2,15 @@ import CurlTransport
 import MCP
 import NIOCore
 
-/// Hears of one exchange on the event loop that started it.
+/// Owner of one exchange; called on the event loop that started it.
 protocol ExchangeOwner: AnyObject {
-    /// The head of an answer that arrives in pieces is there; messages may follow.
+    /// Handles the head of an answer that arrives in pieces; messages may follow.
     func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool)
-    /// The last word, unless `exchangeFailed` came.
+    /// Handles the answer; the last call, unless `exchangeFailed` came.
     func exchangeAnswered(_ answer: ExchangeAnswer)
-    /// A notification or a request of the server, before the answer.
+    /// Handles a notification or a request of the server, before the answer.
     func exchangeReceived(_ message: JSONRPCMessage)
-    /// - Parameter resumption: where the broken stream can be taken up again.
+    /// - Parameter resumption: Position from which the broken stream can be resumed.
     func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?)
 }
 
@@ -18,22 +18,22 @@ extension ExchangeOwner {
     func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool) {}
 }
 
-/// A place in an event stream.
+/// A position in an event stream.
 struct StreamResumption {
     var lastEventID: String
-    /// As long as the server asked to wait; nil when it did not say.
+    /// Pause that the server requested; nil when it did not.
     var pause: TimeAmount?
 }
 
-/// One HTTP exchange of one JSON-RPC request. Holds its owner until the owner has heard the last word.
+/// One HTTP exchange of one JSON-RPC request. Retains its owner until the last call of the owner.
 final class Exchange: CurlTransferReceiver {
     private var reader: ExchangeReader
     private var owner: (any ExchangeOwner)?
     private var transfer: CurlTransfer?
-    /// The answer comes in pieces: its head is read already.
+    /// True once the answer arrives in pieces: its head has been read.
     private var isStreamed = false
     private var tails: OpenTails?
-    /// Of a streamed answer, which is complete before libcurl says how long its parts took.
+    /// Start of the exchange. A streamed answer is complete before libcurl reports its timings, so they are measured.
     private var started = NIODeadline.uptimeNanoseconds(0)
     private var firstByte = Duration.zero
     private var connect = Duration.zero
@@ -43,9 +43,9 @@ final class Exchange: CurlTransferReceiver {
         self.owner = owner
     }
 
-    /// True while the transfer goes on.
+    /// True while the transfer is in progress.
     var isOpen: Bool { transfer != nil }
-    /// The session that the head of the answer names.
+    /// Session that the head of the answer names.
     var sessionID: String? { reader.headOnly.sessionID }
 
     func start(_ request: CurlRequest, by caller: MCPCaller) {
@@ -54,14 +54,14 @@ final class Exchange: CurlTransferReceiver {
         transfer = caller.transport.start(request, on: caller.eventLoop, receiver: self)
     }
 
-    /// Ends the transfer; the owner hears nothing more.
+    /// Ends the transfer without another call of the owner.
     func abandon() {
         owner = nil
         transfer?.cancel()
         transfer = nil
     }
 
-    /// Tells the owner nothing more; the transfer may end by itself.
+    /// Releases the owner without another call; the transfer may end by itself.
     func release() {
         owner = nil
         if transfer != nil { tails?.add(self) }
@@ -106,7 +106,7 @@ final class Exchange: CurlTransferReceiver {
                 answer.connect = connect
                 answer.firstByte = firstByte
                 self.owner = nil
-                // The answer counts when it is there; the stream may go on for a moment.
+                // The answer counts as soon as it is there; the stream may continue for a moment.
                 if transfer != nil { tails?.add(self) }
                 owner.exchangeAnswered(answer)
             }
@@ -140,7 +140,7 @@ extension TransportFailure {
     }
 }
 
-/// Takes the outcome of exchanges that is of no interest: cancellations and `DELETE`.
+/// Receiver that ignores the outcome, for cancellations and `DELETE`.
 final class IgnoredExchange: CurlTransferReceiver {
     func transferDone(_ result: Result<CurlResponse, CurlError>) {}
 }

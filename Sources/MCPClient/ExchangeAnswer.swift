@@ -2,15 +2,15 @@ import JSON
 import MCP
 import NIOCore
 
-/// The answer of one HTTP exchange to one JSON-RPC request.
+/// Answer of one HTTP exchange to one JSON-RPC request.
 struct ExchangeAnswer {
     enum Content {
         /// A response with the right id and an object as result.
         case result(message: ByteBuffer, result: JSONSlice)
         case error(JSONRPCError)
-        /// Nothing that is JSON-RPC, or nothing at all: the status has to speak for itself.
+        /// No JSON-RPC message, or an empty body: only the status counts.
         case nothing
-        /// The server answered, but not with what it must.
+        /// The server answered with an invalid message.
         case malformed(String, executed: MCPExecuted)
     }
 
@@ -21,9 +21,9 @@ struct ExchangeAnswer {
     var wwwAuthenticate: [String] = []
     var retryAfter: String?
     var setCookies: [String] = []
-    /// Beginning of a body that is no JSON-RPC message.
+    /// Beginning of a body that is not a JSON-RPC message.
     var excerpt = ""
-    /// Opening the connection, zero when one was reused; until the first byte.
+    /// Times of opening the connection (zero when one was reused) and until the first byte.
     var connect = Duration.zero
     var firstByte = Duration.zero
 
@@ -36,7 +36,7 @@ struct ExchangeAnswer {
         if case .error(let error) = content { error } else { nil }
     }
 
-    /// The server understands 2026-07-28, whatever else it thinks of the request: no other revision has these codes.
+    /// True if the server understands 2026-07-28, even if it refuses the request: no other revision has these codes.
     var provesModern: Bool {
         switch rpcError?.knownCode {
         case .headerMismatch, .missingClientCapability, .unsupportedVersion: true
@@ -44,17 +44,17 @@ struct ExchangeAnswer {
         }
     }
 
-    /// The status is about the caller or the server's load, not about era or session.
+    /// True if the status is about the caller or the server's load, not about era or session.
     var isAboutTheCaller: Bool { [401, 403, 408, 413, 429].contains(status) }
 
-    /// The server's own words about what is wrong; empty where it has none.
+    /// Error message of the server; empty where it has none.
     var words: String {
         guard let error = rpcError else { return excerpt }
         guard let data = error.data?.string else { return error.message }
         return error.message + " " + data
     }
 
-    /// The failure that this answer is; nil for a result.
+    /// Failure that the answer represents; nil for a result.
     var failure: MCPCallFailure? {
         var failure: MCPCallFailure
         switch (status, content) {
@@ -88,7 +88,8 @@ struct ExchangeAnswer {
         return failure
     }
 
-    /// These codes say that the message as a whole was refused. -32602 is not among them: a tool may raise it itself.
+    /// Returns whether the message was executed. These codes mean that it was refused as a whole. -32602 is not among
+    /// them: a tool may raise it itself.
     static func executed(_ error: JSONRPCError) -> MCPExecuted {
         switch error.knownCode {
         case .parseError, .invalidRequest, .methodNotFound, .headerMismatch, .missingClientCapability,
@@ -99,29 +100,29 @@ struct ExchangeAnswer {
     }
 }
 
-/// Why an exchange has no answer.
+/// Failure of an exchange without an answer.
 struct TransportFailure: Error, Sendable {
     enum Kind: Sendable {
         /// The connection was refused, or ended.
         case refused
         case broken
-        /// No connection is possible at all: name, certificate.
+        /// A connection is impossible: the name or certificate is wrong.
         case impossible
         case timedOut
         case tooLarge
-        /// Not HTTP, or a stream that ended without the answer.
+        /// The response is not HTTP, or its stream ended without the answer.
         case garbled
     }
 
     var kind: Kind
-    /// False only when provably no byte of the request left.
+    /// False only when it is certain that no byte of the request was sent.
     var sent: Bool
     var detail: String
 
-    /// Sending again cannot run anything twice, and may help.
+    /// True if a repetition cannot run anything twice, and may succeed.
     var isRefusal: Bool { !sent && (kind == .refused || kind == .broken) }
 
-    /// The failure that it is when nothing more is tried before `deadline`.
+    /// Returns the failure of the call when nothing more is tried before `deadline`.
     func failure(now: NIODeadline, deadline: NIODeadline) -> MCPCallFailure {
         let executed: MCPExecuted = sent ? .unknown : .no
         switch kind {

@@ -3,27 +3,28 @@ import JSON
 import MCP
 import NIOCore
 
-/// Turns the HTTP answer to one JSON-RPC request into an `ExchangeAnswer`: JSON or an event stream, whole or in pieces.
+/// Reader that turns the HTTP response to one JSON-RPC request into an `ExchangeAnswer`: JSON or an event stream, whole
+/// or in pieces.
 struct ExchangeReader {
-    /// Parts of an answer, in the order in which they are read.
+    /// Parts of a response, in the order in which they are read.
     enum Incoming {
-        /// The answer; whatever follows it is of no interest.
+        /// The answer; the bytes after it are ignored.
         case answer(ExchangeAnswer)
-        /// Notifications and requests of the server, on the stream before the answer.
+        /// A notification or request of the server, on the stream before the answer.
         case message(JSONRPCMessage)
     }
 
     private enum Kind { case document, events }
 
     let id: Int64
-    /// Last event id of the stream: where it can be taken up again.
+    /// Last event id of the stream, from which it can be resumed.
     private(set) var lastEventID: String?
-    /// The pause that the server asked for before the stream is taken up again, in milliseconds.
+    /// Pause that the server requested before the stream is resumed, in milliseconds.
     private(set) var retryMilliseconds: Int?
     private(set) var isAnswered = false
     private var answer = ExchangeAnswer(status: 0, content: .nothing)
     private var kind = Kind.document
-    /// The content type, where it is neither JSON's nor absent: a body that cannot be read is blamed on it.
+    /// Content type, where it is neither JSON's nor absent, for the error of an unreadable body.
     private var oddType: String?
     private var collected = ByteBuffer()
     private var parser: SSEParser
@@ -31,7 +32,7 @@ struct ExchangeReader {
     private var foreign = false
     private var isFirstChunk = true
 
-    /// Bytes of an unreadable body that are kept.
+    /// Largest number of bytes of an unreadable body that are kept.
     private static let excerptLength = 512
 
     init(id: Int64, limit: Int) {
@@ -40,13 +41,13 @@ struct ExchangeReader {
         self.parser = SSEParser(maximumEventBytes: limit)
     }
 
-    /// The server answered with an event stream.
+    /// True if the server responded with an event stream.
     var isEventStream: Bool { kind == .events }
     var status: Int { answer.status }
 
     // MARK: Whole
 
-    /// A buffered answer. Messages before the answer come first.
+    /// Reads a complete response. Messages before the answer come first.
     mutating func whole(_ response: CurlResponse) -> [Incoming] {
         head(status: response.status, headers: response.headers)
         if kind == .events { return chunk(response.body) + finish() }
@@ -73,7 +74,7 @@ struct ExchangeReader {
     mutating func chunk(_ bytes: ByteBuffer) -> [Incoming] {
         if isFirstChunk, bytes.readableBytes > 0 {
             isFirstChunk = false
-            // A document under the name of a stream.
+            // The body is a JSON document, although its content type is that of a stream.
             if kind == .events, Self.beginsDocument(bytes) { kind = .document }
         }
         guard kind == .events, 200..<300 ~= answer.status else {
@@ -85,7 +86,7 @@ struct ExchangeReader {
         return incoming
     }
 
-    /// The body is complete. Nothing when an event stream ended without the answer: see `isAnswered`.
+    /// Ends the body. Returns nothing when an event stream ended without the answer: see `isAnswered`.
     mutating func finish() -> [Incoming] {
         if isAnswered { return [] }
         if kind == .events, 200..<300 ~= answer.status {
@@ -95,7 +96,7 @@ struct ExchangeReader {
         return document(collected)
     }
 
-    /// The answer as far as its head tells: all that a notification needs.
+    /// Answer as far as the head determines it: enough for a notification.
     var headOnly: ExchangeAnswer { answer }
 
     // MARK: Inside
@@ -105,8 +106,8 @@ struct ExchangeReader {
         return Substring(type).equalsIgnoringCase("application/json")
     }
 
-    /// A question or a notification. A server that waits for an answer gets one, also where its message has no `jsonrpc`
-    /// or parameters that are no object.
+    /// Returns a question or a notification. A server that waits for an answer gets one even if its message has no
+    /// `jsonrpc`, or parameters other than an object.
     private static func message(_ tree: JSONValue) -> JSONRPCMessage? {
         if let message = try? JSONRPCMessage(tree) { return message }
         guard let method = tree["method"]?.string else { return nil }
@@ -136,7 +137,7 @@ struct ExchangeReader {
         return .answer(answer)
     }
 
-    /// Reads a whole body, by what it holds: a JSON-RPC message under any content type, or else events.
+    /// Reads a complete body by its content: a JSON-RPC message under any content type, or else events.
     private mutating func document(_ body: ByteBuffer) -> [Incoming] {
         let success = 200..<300 ~= answer.status
         guard body.readableBytes > 0 else {
@@ -160,7 +161,7 @@ struct ExchangeReader {
         if let content {
             answer.content = content
         } else {
-            // Error pages are often HTML: they say nothing beyond their status. A success has to be JSON.
+            // Error pages are often HTML: they say nothing beyond their status. A success must be JSON.
             answer.excerpt = String(decoding: body.readableBytesView.prefix(Self.excerptLength), as: UTF8.self)
             if success {
                 let unread = oddType == nil || Self.beginsDocument(body) ? problem : "unexpected content type"
@@ -170,7 +171,7 @@ struct ExchangeReader {
         return [.answer(answer)]
     }
 
-    /// Reads an event stream that calls itself something else; nil when there is no answer in it.
+    /// Reads an event stream with another content type; nil when it contains no answer.
     private mutating func events(in body: ByteBuffer) -> [Incoming]? {
         var reader = ExchangeReader(id: id, limit: limit)
         reader.answer = answer
@@ -208,7 +209,7 @@ struct ExchangeReader {
 }
 
 extension StringProtocol {
-    /// ASCII letters compared without case; what header names and media types need.
+    /// Compares ASCII letters without case; sufficient for header names and media types.
     func equalsIgnoringCase(_ lower: StaticString) -> Bool {
         lower.withUTF8Buffer { lower in
             utf8.count == lower.count

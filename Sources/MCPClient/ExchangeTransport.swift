@@ -1,9 +1,9 @@
 import CurlTransport
 import NIOCore
 
-/// What carries an exchange: an engine, or in tests something that fails as an engine never should.
+/// Transport of an exchange: an engine, or in tests one that fails in ways in which an engine should not.
 protocol ExchangeTransport {
-    /// As `CurlEngine.start`.
+    /// Starts a request, like `CurlEngine.start`.
     @discardableResult
     func start(
         _ request: CurlRequest, on eventLoop: any EventLoop, receiver: any CurlTransferReceiver

@@ -1,15 +1,15 @@
 import Crypto
 
-/// Whose session a call uses: two callers share an upstream session only when their partitions are equal.
+/// Identity of a caller's session: two callers share an upstream session only when their partitions are equal.
 ///
-/// A keyed hash (HMAC-SHA256, a random key per process) over exactly the credentials that are forwarded, so a partition
-/// can be held in memory and compared without holding what it stands for.
+/// A keyed hash (HMAC-SHA256, a random key per process) over exactly the credentials that are forwarded, so that a
+/// partition can be stored and compared without storing the credentials.
 package struct CredentialPartition: Hashable, Sendable {
     private let words: (UInt64, UInt64, UInt64, UInt64)
 
     private static let key = SymmetricKey(size: .bits256)
 
-    /// The partition of callers without credentials.
+    /// Partition of callers without credentials.
     package static let anonymous = CredentialPartition(words: (0, 0, 0, 0))
 
     private init(words: (UInt64, UInt64, UInt64, UInt64)) {
@@ -17,9 +17,9 @@ package struct CredentialPartition: Hashable, Sendable {
     }
 
     /// - Parameters:
-    ///   - cookies: the forwarded part of the `Cookie` header, exactly as it goes upstream; nil or empty when nothing is.
-    ///   - authorization: the `Authorization` header's value.
-    ///   - further: other headers that say who the caller is.
+    ///   - cookies: Forwarded part of the `Cookie` header, exactly as it is sent; nil or empty when nothing is.
+    ///   - authorization: Value of the `Authorization` header.
+    ///   - further: Other headers that identify the caller.
     package init(
         cookies: String?, authorization: String?, further: [(name: String, value: String)] = []
     ) {
@@ -30,15 +30,16 @@ package struct CredentialPartition: Hashable, Sendable {
             return
         }
         var hash = HMAC<SHA256>(key: Self.key)
-        // The length keeps a cookie that ends like a token apart from a token that begins like a cookie.
+        // The length separates a cookie that ends like a token from a token that begins like a cookie.
         withUnsafeBytes(of: UInt64(cookies.utf8.count).littleEndian) { hash.update(data: $0) }
-        // The case of a scheme does not matter, and that of everything else does.
+        // The case of a scheme does not matter, that of everything else does.
         let scheme = authorization.prefix { $0 != " " }
         for text in [cookies[...], scheme.lowercased()[...], authorization.dropFirst(scheme.count)] {
             var text = text
             text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
         }
-        // No header holds a NUL, which these lengths do: nothing in front of them can be taken for a part of this.
+        // The lengths contain NUL, which no header does, so that the text before them cannot be taken for a part of
+        // this.
         for text in further.flatMap({ [$0.name.lowercased(), $0.value] }) {
             var text = text
             withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update(data: $0) }
@@ -59,15 +60,15 @@ package struct CredentialPartition: Hashable, Sendable {
     }
 
     package func hash(into hasher: inout Hasher) {
-        // Already uniformly distributed: the first word is as good as all four.
+        // Already uniformly distributed: the first word suffices.
         hasher.combine(words.0)
     }
 }
 
-/// The headers of a caller that go upstream with every message sent in the caller's name.
+/// Headers of a caller that are sent with every message on the caller's behalf.
 package struct ForwardedCredentials: Sendable {
-    /// Credentials proper, sent with the handshake and with every later message of the session: `Cookie`,
-    /// `Authorization`, and what else says who the caller is.
+    /// Credentials, sent with the handshake and with every later message of the session: `Cookie`, `Authorization`, and
+    /// other headers that identify the caller.
     package var credentials: [(name: String, value: String)]
     /// Headers of one request only, such as `Accept-Language` and trace headers; not part of the partition.
     package var perRequest: [(name: String, value: String)]
@@ -76,15 +77,15 @@ package struct ForwardedCredentials: Sendable {
     /// The caller's bearer token, where it is exchanged for another one; it is not sent itself.
     package var subjectToken: String?
 
-    /// Nobody in particular.
+    /// Credentials of an anonymous caller: none.
     package static let anonymous = ForwardedCredentials(cookies: nil, authorization: nil)
 
     /// - Parameters:
-    ///   - cookies: value of the `Cookie` header to send: the forwarded cookies only. Empty means none.
-    ///   - authorization: value of the `Authorization` header to send.
-    ///   - further: other headers that say who the caller is.
-    ///   - perRequest: further headers, already filtered by the caller; never hop-by-hop ones.
-    ///   - partition: what `CredentialPartition` makes of the same credentials, where it is known; nil: it is computed.
+    ///   - cookies: Value of the `Cookie` header to send: only the forwarded cookies. Empty means none.
+    ///   - authorization: Value of the `Authorization` header to send.
+    ///   - further: Other headers that identify the caller.
+    ///   - perRequest: Further headers, already filtered by the caller; never hop-by-hop ones.
+    ///   - partition: `CredentialPartition` of the same credentials, where it is known; nil: it is computed.
     package init(
         cookies: String?, authorization: String?, further: [(name: String, value: String)] = [],
         perRequest: [(name: String, value: String)] = [],

@@ -4,14 +4,15 @@ import MCP
 import NIOCore
 import Synchronization
 
-/// Runs one handshake on the loop of whoever was first to need it. Bound to no call: it goes on when that call ends.
+/// Driver of one handshake, on the event loop of the first call that needed it. Independent of that call: it continues
+/// when the call ends.
 final class HandshakeDriver: ExchangeOwner {
     private let caller: MCPCaller
     private let order: HandshakeOrder
     private let deadline: NIODeadline
     private var machine: HandshakeMachine
     private var exchange: Exchange?
-    /// For an exchange whose outcome the transport loses: many calls may wait for this handshake.
+    /// Timer against a lost outcome of the transport: many calls may wait for this handshake.
     private var expiry: Scheduled<Void>?
     private let questions = OpenQuestions()
     private var upstream: MCPUpstream { caller.upstream }
@@ -48,7 +49,7 @@ final class HandshakeDriver: ExchangeOwner {
         perform(machine.answered(answer))
     }
 
-    /// Answers what the server asks before it answers `initialize`; nothing else that it may say concerns a handshake.
+    /// Answers the server's requests before its answer to `initialize`; other messages do not matter to a handshake.
     func exchangeReceived(_ message: JSONRPCMessage) {
         guard case .request(let question) = message else { return }
         guard caller.accepts(questionOn: questions) else {
@@ -129,7 +130,8 @@ final class HandshakeDriver: ExchangeOwner {
             body = upstream.envelope.notification(method: MCPMethod.initialized)
         }
         for header in order.credentials { headers.append(header) }
-        // Streamed, because servers may keep an event stream open after the answer. All of it can be sent twice.
+        // Streamed, because servers may keep an event stream open after the answer. All messages of a handshake can be
+        // repeated.
         let now = NIODeadline.now()
         let request = upstream.post(
             body, url: url, headers: headers, timeout: machine.messageDeadline(now: now).remaining(from: now),

@@ -2,8 +2,8 @@ import JSON
 import MCP
 import NIOCore
 
-/// Finds out the era and opens a session: `server/discover` first, `initialize` and `notifications/initialized` where
-/// the server is a legacy one. No I/O, no clock; never sends a tool call.
+/// State machine that determines the era and opens a session: `server/discover` first, `initialize` and
+/// `notifications/initialized` where the server is a legacy one. No I/O, no clock; never sends a tool call.
 struct HandshakeMachine {
     enum Start: Sendable { case probe, initialize }
 
@@ -18,9 +18,9 @@ struct HandshakeMachine {
         var sessionID: String?
         var url: String
         var description: [UInt8]
-        /// The revision that `initialize` asked for.
+        /// Revision that `initialize` requested.
         var requested: MCPVersion?
-        /// Why the server did not take `notifications/initialized`; nil when it did.
+        /// Error with which the server refused `notifications/initialized`; nil when it accepted it.
         var complaint: String?
     }
 
@@ -43,7 +43,7 @@ struct HandshakeMachine {
     private var redirected = false
     private var resent = false
     private var versionChosen = false
-    /// Revisions that `initialize` has asked for.
+    /// Revisions that `initialize` has requested.
     private var requested: [MCPVersion] = []
     private let firstRequest: MCPVersion
     /// Failure of a probe that decided nothing.
@@ -52,9 +52,9 @@ struct HandshakeMachine {
     private var finished = false
 
     /// - Parameters:
-    ///   - legacyVersion: the revision that `initialize` asks for first.
-    ///   - isVersionFixed: it asks for no other.
-    ///   - limit: the time for the whole handshake, which ends at `deadline`.
+    ///   - legacyVersion: Revision that `initialize` requests first.
+    ///   - isVersionFixed: True if no other revision is requested.
+    ///   - limit: Time limit of the whole handshake, which ends at `deadline`.
     init(
         start: Start, url: String, era: MCPUpstreamConfiguration.Era, legacyVersion: MCPVersion = .latestLegacy,
         isVersionFixed: Bool = false, deadline: NIODeadline, limit: TimeAmount = .seconds(10), backoff: Backoff
@@ -71,7 +71,7 @@ struct HandshakeMachine {
         if start == .initialize { ask(for: legacyVersion) }
     }
 
-    /// Returns the time at which the message under way has to have an answer: silence must leave time for what follows.
+    /// Returns the deadline of the message in progress: silence must leave time for the following messages.
     func messageDeadline(now: NIODeadline) -> NIODeadline {
         switch message {
         case .discover where era == .modern, .initialize: deadline
@@ -79,13 +79,13 @@ struct HandshakeMachine {
         }
     }
 
-    /// True when the head of an answer is all that counts: `notifications/initialized` has no response, but some servers
-    /// answer it with a stream that stays open.
+    /// True if the head of an answer suffices: `notifications/initialized` has no response, but some servers answer it
+    /// with a stream that stays open.
     var needsHeadOnly: Bool { if case .initialized = message { true } else { false } }
 
     mutating func begin() -> Action { .send(message, url: url) }
 
-    /// The pause that `wait` asked for is over.
+    /// Continues after the pause of `wait`.
     mutating func resume() -> Action { finished ? .none : .send(message, url: url) }
 
     mutating func answered(_ answer: ExchangeAnswer) -> Action {
@@ -104,7 +104,7 @@ struct HandshakeMachine {
         }
     }
 
-    /// Every message of a handshake can be sent twice without harm.
+    /// Handles a failure. Every message of a handshake can be repeated without harm.
     mutating func failed(_ failure: TransportFailure, now: NIODeadline) -> Action {
         if finished { return .none }
         if failure.isRefusal {
@@ -195,7 +195,7 @@ struct HandshakeMachine {
                     kind: .rejected, status: answer.status, executed: .no,
                     detail: "no common protocol version: the server speaks \(name.prefix(32))"))
         }
-        // A header value is about to be made of it.
+        // The id will be sent as a header value.
         guard answer.sessionID.map(Self.isSessionID) ?? true else {
             return fail(invalid(answer, "session id that is no visible ASCII"))
         }
@@ -210,13 +210,13 @@ struct HandshakeMachine {
         !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 
-    /// The server wants no session in this revision; perhaps in another.
+    /// Handles a refused `initialize`; the server may accept another revision.
     private mutating func refused(_ answer: ExchangeAnswer) -> Action {
         if !isVersionFixed, let version = VersionDecision.next(after: answer, tried: requested) {
             ask(for: version)
             return .send(message, url: url)
         }
-        // What it said to the probe is nearer to the truth than that it has no `initialize`.
+        // The answer to the probe is more informative than the fact that the server has no `initialize`.
         if let doubt, [.rejected, .invalid].contains(described(answer).kind) {
             return fail(doubt, concernsCredentials: false)
         }
@@ -224,7 +224,7 @@ struct HandshakeMachine {
     }
 
     private mutating func confirmed(_ answer: ExchangeAnswer, _ version: MCPVersion, _ sessionID: String?) -> Action {
-        // The session is open: a server that does not want to hear so is served all the same.
+        // The session is open: a server that refuses the notification is used all the same.
         finish(
             version, sessionID: sessionID, description: description,
             complaint: 200..<300 ~= answer.status ? nil : "status \(answer.status)")
@@ -253,11 +253,11 @@ struct HandshakeMachine {
             forgetsEra: start == .initialize && (answer.provesModern || isGone))
     }
 
-    /// The failure that an answer is, in the words of a handshake.
+    /// Returns the failure of an answer, with the handshake's message in its detail.
     private func described(_ answer: ExchangeAnswer) -> MCPCallFailure {
         var failure = answer.failure ?? invalid(answer, "unexpected answer")
         failure.executed = .no
-        // A cookie set during a handshake is everybody's who waits for it, so it is nobody's.
+        // Many callers wait for a handshake, so that its cookie belongs to none of them.
         failure.setCookies = []
         failure.detail = "\(name): \(failure.detail)"
         let words = String(String.UnicodeScalarView(answer.words.unicodeScalars.prefix(160).map { Self.printable($0) }))
@@ -266,7 +266,7 @@ struct HandshakeMachine {
         return failure
     }
 
-    /// Returns the character as the log may hold it: no line end, no control character, no change of direction.
+    /// Returns the character if it can be logged: not a line end, control character or change of direction.
     private static func printable(_ scalar: Unicode.Scalar) -> Unicode.Scalar {
         switch scalar.properties.generalCategory {
         case .control, .format, .lineSeparator, .paragraphSeparator, .surrogate, .privateUse, .unassigned: "\u{FFFD}"

@@ -3,11 +3,11 @@ import JSON
 import MCP
 import NIOCore
 
-/// Keeps the server-to-client stream of one legacy session open (Streamable HTTP, "Listening for Messages from the
-/// Server"): opens it with GET, and takes it up again after the last event whenever it breaks.
+/// Driver of the server-to-client stream of one legacy session (Streamable HTTP, "Listening for Messages from the
+/// Server"): opens it with GET, and resumes it after the last event whenever it breaks.
 final class ListenDriver: ExchangeOwner {
     enum End {
-        /// The session is gone; a new one has to be opened, and subscribed with.
+        /// The session is lost; a new one must be opened, with new subscriptions.
         case sessionEnded
         /// The server offers no such stream, or refuses it.
         case refused(MCPCallFailure)
@@ -23,23 +23,23 @@ final class ListenDriver: ExchangeOwner {
     private var held: UpstreamConnection?
     private var exchange: Exchange?
     private let questions = OpenQuestions()
-    /// The stream's head has arrived.
+    /// True once the stream's head has arrived.
     private var isOpen = false
     private var lastEventID: String?
     private var pause = ListenDriver.firstPause
 
     private static let firstPause = TimeAmount.milliseconds(250)
     private static let longestPause = TimeAmount.seconds(10)
-    /// A server may ask for a longer pause than is of use.
+    /// Longest pause that a server may request.
     private static let longestRequestedPause = TimeAmount.seconds(60)
-    /// A stream ends at last; it is only opened again then.
+    /// Lifetime of a stream, after which it is opened again.
     private static let lifetime = Duration.seconds(24 * 3600)
 
     private var upstream: MCPUpstream { caller.upstream }
 
     /// - Parameters:
-    ///   - onOpen: the stream is there, for the first time or again.
-    ///   - onRequest: answers what the server asks on the stream.
+    ///   - onOpen: Called when the stream is open, for the first time or again.
+    ///   - onRequest: Answers requests of the server on the stream.
     init(
         caller: MCPCaller, credentials: ForwardedCredentials, onOpen: @escaping () -> Void,
         onNotification: @escaping (JSONRPCNotification) -> Void, onRequest: @escaping OutgoingRequest.Answerer,
@@ -65,7 +65,7 @@ final class ListenDriver: ExchangeOwner {
     func stop() { finish(.stopped) }
 
     private func connected(_ connection: UpstreamConnection) {
-        // Held as long as it is listened on, so that it does not count as idle.
+        // Held while the stream is open, so that the session does not count as idle.
         held = connection
         if completion == nil { return giveBack() }
         open()
@@ -83,7 +83,7 @@ final class ListenDriver: ExchangeOwner {
             by: caller)
     }
 
-    /// No request has this id, so nothing on the stream passes for the answer to one.
+    /// Id that no request has, so that no message on the stream passes for an answer.
     private static let noRequest: Int64 = 0
 
     // MARK: The exchange
@@ -145,7 +145,7 @@ final class ListenDriver: ExchangeOwner {
         reopen(after: resumption?.pause)
     }
 
-    /// - Parameter asked: the pause that the server asked for.
+    /// - Parameter asked: Pause that the server requested.
     private func reopen(after asked: TimeAmount?) {
         exchange = nil
         let wait = min(asked ?? pause, Self.longestRequestedPause)

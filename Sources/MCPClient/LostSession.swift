@@ -1,6 +1,6 @@
-/// Words with which servers say that they do not know a session, in answers whose status does not say so.
+/// Phrases by which servers say that they do not know a session, in answers whose status does not say so.
 enum LostSession {
-    /// Longer texts are not about a session alone.
+    /// Largest length of such a text; longer texts are not about a session alone.
     private static let limit = 512
 
     private static let states = [

@@ -30,18 +30,18 @@ package enum MCPCallOutcome: Sendable {
 
 /// Durations of a call's phases.
 package struct MCPCallTimings: Hashable, Sendable {
-    /// Waiting for a session: handshakes and pauses between tries.
+    /// Time of waiting for a session: handshakes and pauses between attempts.
     package var session: Duration
-    /// From sending to the whole answer, replays summed up.
+    /// Time from sending to the complete answer, summed over repetitions.
     package var upstream: Duration
-    /// Waiting for a place before anything began; the caller's own queue, if it has one, fills this in.
+    /// Time of waiting for a place before everything else; set by the caller's own queue, if it has one.
     package var queue: Duration
-    /// Opening a connection, of the last exchange; zero when one was reused.
+    /// Time of opening a connection, for the last exchange; zero when one was reused.
     package var connect: Duration
-    /// From sending to the first byte of the answer, of the last exchange.
+    /// Time from sending to the first byte of the answer, for the last exchange.
     package var firstByte: Duration
 
-    /// Describes where the time of a call went.
+    /// Creates the durations.
     package init(
         session: Duration = .zero, upstream: Duration = .zero, queue: Duration = .zero, connect: Duration = .zero,
         firstByte: Duration = .zero
@@ -54,13 +54,13 @@ package struct MCPCallTimings: Hashable, Sendable {
     }
 }
 
-/// Knowledge of the tool's execution, never a guess.
+/// Answer to whether the tool was executed, never a guess.
 package enum MCPExecuted: String, Hashable, Sendable {
-    /// Provably not: nothing was sent, or the server refused the message as a whole.
+    /// The tool was certainly not executed: nothing was sent, or the server refused the message as a whole.
     case no
-    /// It answered.
+    /// The tool was executed: it answered.
     case yes
-    /// It may have run.
+    /// The tool may have been executed.
     case unknown
 }
 
@@ -70,18 +70,18 @@ package struct MCPCallResult: Sendable {
     package var message: ByteBuffer
     /// The `result` object inside `message.readableBytesView`, from the first readable byte.
     package var result: JSONSlice
-    /// The answer's `Set-Cookie` lines.
+    /// `Set-Cookie` lines of the answer.
     package var setCookies: [String]
     /// Phases of the call.
     package var timings: MCPCallTimings
-    /// Number of times that the call was sent again.
+    /// Number of times that the call was repeated.
     package var replays: Int
     /// Era of the connection.
     package var era: MCPEra
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
 
-    /// Describes an answer.
+    /// Creates a result.
     package init(
         message: ByteBuffer, result: JSONSlice, setCookies: [String] = [], timings: MCPCallTimings = MCPCallTimings(),
         replays: Int = 0, era: MCPEra = .legacy, sessionReused: Bool = true
@@ -96,7 +96,7 @@ package struct MCPCallResult: Sendable {
     }
 }
 
-/// Why a call has no result.
+/// Reason why a call has no result.
 package struct MCPCallFailure: Error, Sendable {
     /// Cause of the failure.
     package enum Kind: String, CaseIterable, Sendable {
@@ -112,9 +112,9 @@ package struct MCPCallFailure: Error, Sendable {
         case failed
         /// Unparsable, wrong id, too large, or no result.
         case invalid
-        /// No connection, or it broke.
+        /// No connection, or a broken one.
         case unreachable
-        /// The deadline, or the longest silence, passed.
+        /// The deadline, or the longest silence, has passed.
         case timeout
         /// The caller cancelled.
         case cancelled
@@ -132,22 +132,22 @@ package struct MCPCallFailure: Error, Sendable {
     package var retryAfter: String?
     /// Lines of `Set-Cookie`, to be passed on.
     package var setCookies: [String]
-    /// Knowledge of the tool's execution.
+    /// Answer to whether the tool was executed.
     package var executed: MCPExecuted
-    /// For logs and problem documents; never holds a credential or the caller's data.
+    /// Details for logs and problem documents; never contains a credential or the caller's data.
     package var detail: String
     /// Phases of the call.
     package var timings: MCPCallTimings
-    /// Number of times that the call was sent again.
+    /// Number of times that the call was repeated.
     package var replays: Int
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
-    /// Another server may be given the call: it provably did not run, or may run once more.
+    /// True if the call may be sent to another server: it certainly did not run, or may run once more.
     package var mayGoElsewhere = false
-    /// Sendings after which the tool may have run.
+    /// Number of attempts after which the tool may have run.
     package var runs = 0
 
-    /// Describes a failed call.
+    /// Creates a failure.
     package init(
         kind: Kind, status: Int? = nil, rpcError: JSONRPCError? = nil, wwwAuthenticate: [String] = [],
         retryAfter: String? = nil, setCookies: [String] = [], executed: MCPExecuted, detail: String,

@@ -4,9 +4,9 @@ import MCP
 package import NIOCore
 import Synchronization
 
-/// Calls tools of one upstream from one event loop, on which every method must be called and every callback comes.
+/// Caller of one upstream from one event loop, on which every method must be called and every callback comes.
 ///
-/// There is one for each shard and upstream. All of them share the upstream's sessions.
+/// There is one for each worker and upstream. All of them share the upstream's sessions.
 package final class MCPCaller {
     /// Upstream that is called.
     package let upstream: MCPUpstream
@@ -16,10 +16,10 @@ package final class MCPCaller {
     let watch: CallWatch
     let tails: OpenTails
     private let ignored = IgnoredExchange()
-    /// Callers of the same server in the name of other clients.
+    /// Callers of the same server on behalf of other clients.
     private var variants: [MCPUpstream.Variant: MCPCaller] = [:]
 
-    /// Calls over an engine from an event loop.
+    /// Creates a caller that uses an engine from an event loop.
     package convenience init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
         self.init(upstream: upstream, transport: engine, eventLoop: eventLoop)
     }
@@ -43,7 +43,7 @@ package final class MCPCaller {
     }
 
     /// Calls a tool.
-    /// - Parameter completion: called exactly once, perhaps before this method returns.
+    /// - Parameter completion: Called exactly once, perhaps before this method returns.
     @discardableResult
     package func call(_ call: MCPToolCall, completion: @escaping (MCPCallOutcome) -> Void) -> MCPCallHandle {
         let (entry, renewal) = upstream.entry(for: call.tool, now: .now())
@@ -62,7 +62,7 @@ package final class MCPCaller {
 
     /// Lists the upstream's tools, all pages, and keeps them as `upstream.catalog`.
     ///
-    /// The first call is the gateway's to make; later ones happen by themselves when the list is stale.
+    /// The first call must be made by the user of this type; later ones happen by themselves when the list is stale.
     package func refreshCatalog(
         credentials: ForwardedCredentials = .anonymous, deadline: NIODeadline,
         completion: @escaping (Result<ToolCatalog, MCPCallFailure>) -> Void
@@ -70,7 +70,7 @@ package final class MCPCaller {
         CatalogLoader(caller: self, credentials: credentials, deadline: deadline, completion: completion).start()
     }
 
-    /// Ends sessions that have been idle for too long. Calls do it in passing; a quiet gateway wants a timer.
+    /// Ends sessions that have been idle for too long. Calls do this too; a gateway without calls needs a timer.
     package func sweep() {
         end(upstream.evict(now: .now()))
         for variant in variants.values { variant.sweep() }
@@ -92,8 +92,8 @@ package final class MCPCaller {
     }
 
     /// Gets a connection, now or when the handshake is over for which every call of the partition waits.
-    /// - Parameter completion: called exactly once, perhaps before this method returns; whoever gets a connection releases
-    ///   it.
+    /// - Parameter completion: Called exactly once, perhaps before this method returns; the receiver of a connection
+    ///   must release it.
     func connect(
         _ credentials: ForwardedCredentials,
         completion: @escaping (Result<UpstreamConnection, MCPCallFailure>) -> Void
@@ -135,8 +135,8 @@ package final class MCPCaller {
             over: connection, credentials: credentials.credentials)
     }
 
-    /// Takes a question of the server, to be answered with ``reply(_:to:over:credentials:)``.
-    /// - Returns: false when too many are open, on this stream or at this upstream: the stream has to end.
+    /// Accepts a question of the server, to be answered with ``reply(_:to:over:credentials:)``.
+    /// - Returns: False when too many are open, on this stream or at this upstream: the stream must be ended.
     func accepts(questionOn stream: OpenQuestions) -> Bool {
         guard stream.count < OpenQuestions.streamLimit,
             upstream.openQuestions.load(ordering: .relaxed) < OpenQuestions.upstreamLimit
@@ -168,16 +168,16 @@ package final class MCPCaller {
 
     private func renewCatalog(_ credentials: ForwardedCredentials) {
         refreshCatalog(credentials: credentials, deadline: .now() + .seconds(10)) { _ in
-            // The loader has kept the new list, or set the time for the next try.
+            // The loader has stored the new list, or set the time of the next attempt.
         }
     }
 }
 
-/// A call under way.
+/// A call in progress.
 package struct MCPCallHandle {
     let driver: CallDriver
 
-    /// Gives the call up, on its event loop: its outcome is `.cancelled`, and the upstream is told, by closing the
+    /// Cancels the call, on its event loop: its outcome is `.cancelled`, and the upstream is notified, by closing the
     /// stream (2026-07-28) or with `notifications/cancelled`. Does nothing once there is an outcome.
     package func cancel() { driver.cancel() }
 }

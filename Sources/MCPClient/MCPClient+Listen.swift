@@ -5,13 +5,14 @@ import NIOCore
 extension MCPClient {
     private static let firstPause = Duration.milliseconds(250)
     private static let longestPause = Duration.seconds(10)
-    /// A stream of 2026-07-28 ends at last; it is only asked for again then.
+    /// Lifetime of a stream of 2026-07-28, after which it is requested again.
     private static let streamLifetime = Duration.seconds(24 * 3600)
 
-    /// `subscriptions/listen`, or the GET stream of a legacy session with `resources/subscribe` for each resource.
+    /// Listens with `subscriptions/listen`, or with the GET stream of a legacy session and `resources/subscribe` for
+    /// each resource.
     ///
-    /// Broken streams and ended sessions are replaced. Returns when the server ends the subscription in good order
-    /// (2026-07-28); throws `CancellationError`, or `MCPCallFailure` when the server offers no such thing.
+    /// Broken streams and ended sessions are replaced. Returns when the server ends the subscription regularly
+    /// (2026-07-28); throws `CancellationError`, or `MCPCallFailure` when the server offers no such stream.
     package func listen(to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void) async throws {
         var pause = Self.firstPause
         while true {
@@ -32,7 +33,7 @@ extension MCPClient {
                 try await listenLegacy(filter, description, onOpen)
             } catch let failure as MCPCallFailure {
                 if failure.kind == .cancelled { throw CancellationError() }
-                // Listening changes nothing at the server, so whatever may have happened it can be asked again.
+                // Listening changes nothing at the server, so that it can be repeated whatever has happened.
                 guard [.unreachable, .timeout, .invalid, .failed].contains(failure.kind) else { throw failure }
             }
             if ContinuousClock.now - began > Self.longestPause { pause = Self.firstPause }

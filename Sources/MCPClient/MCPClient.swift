@@ -13,10 +13,10 @@ package struct MCPServerDescription: Sendable {
     package var capabilities: ServerCapabilities
     /// Hints for the model on using the server.
     package var instructions: String?
-    /// Revisions that a server of 2026-07-28 says it speaks, legacy ones among them; empty for a legacy server.
+    /// Revisions that a server of 2026-07-28 declares, legacy ones among them; empty for a legacy server.
     package var supportedVersions: [MCPVersion]
 
-    /// - Parameter result: of `initialize` or `server/discover`.
+    /// - Parameter result: Result of `initialize` or `server/discover`.
     init(version: MCPVersion, result: JSONValue) {
         self.version = version
         let info = result["serverInfo"] ?? result["_meta"]?[MCPMeta.serverInfo]
@@ -28,23 +28,23 @@ package struct MCPServerDescription: Sendable {
     }
 }
 
-/// An MCP client for code that can wait: the async face of the machine that also drives the gateway's calls.
+/// MCP client for async code, based on the state machine that also drives the gateway's calls.
 ///
-/// Every method may be called from any task, several at a time; cancelling the task cancels the request upstream.
+/// All methods may be called from any task, several at a time; cancelling the task cancels the request at the server.
 /// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`.
 package final class MCPClient: MCPConversation {
     /// Upstream that is called.
     package let upstream: MCPUpstream
     /// Credentials of every request.
     package let credentials: ForwardedCredentials
-    /// Budget of each request, from its start.
+    /// Time limit of each request, from its start.
     package let timeout: Duration
     let handlers: MCPClientHandlers
     private let engine: CurlEngine
     let eventLoop: any EventLoop
     private let caller: NIOLoopBoundBox<MCPCaller?>
 
-    /// - Parameter handlers: the upstream must declare their `capabilities`.
+    /// - Parameter handlers: The upstream must declare their `capabilities`.
     package init(
         upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop,
         credentials: ForwardedCredentials = .anonymous, handlers: MCPClientHandlers = MCPClientHandlers(),
@@ -59,7 +59,7 @@ package final class MCPClient: MCPConversation {
         caller = NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: eventLoop)
     }
 
-    /// Makes sure that there is a connection (a session, in the legacy era), and tells who is at its end.
+    /// Opens a connection if there is none (a session, in the legacy era), and returns the server's description.
     @discardableResult
     package func connect() async throws -> MCPServerDescription {
         let deadline = NIODeadline.now() + TimeAmount(timeout)
@@ -94,7 +94,7 @@ package final class MCPClient: MCPConversation {
 
     // MARK: Inside
 
-    /// Must be called on the event loop.
+    /// Caller on the event loop, on which this must be called.
     var callerOnLoop: MCPCaller {
         if let made = caller.value { return made }
         let made = MCPCaller(upstream: upstream, engine: engine, eventLoop: eventLoop)
@@ -108,8 +108,8 @@ package final class MCPClient: MCPConversation {
     }
 
     /// - Parameters:
-    ///   - limit: instead of `timeout`.
-    ///   - onNotification: instead of the handlers'.
+    ///   - limit: Time limit in place of `timeout`.
+    ///   - onNotification: Listener in place of the handlers'.
     func exchange(
         _ method: String, params: JSONObject?, onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
         limit: Duration? = nil, onNotification: (@Sendable (JSONRPCNotification) -> Void)? = nil
@@ -119,7 +119,7 @@ package final class MCPClient: MCPConversation {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
                 eventLoop.execute {
-                    // The cancellation may have come first: the task can be cancelled before it begins.
+                    // The task can be cancelled before the closure runs, so that the cancellation may have come first.
                     if flight.value?.cancelled == true {
                         continuation.resume(
                             throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
@@ -147,13 +147,13 @@ package final class MCPClient: MCPConversation {
         }
     }
 
-    /// Must be called on the event loop.
+    /// Creates the request. Must be called on the event loop.
     private func outgoing(
         _ method: String, _ params: JSONObject?, deadline: NIODeadline, onProgress: (@Sendable (MCPProgress) -> Void)?
     ) -> OutgoingRequest {
         var entry: ToolCatalog.Entry?
         if method == MCPMethod.toolsCall, let tool = params?["name"]?.string { entry = upstream.catalog?[tool] }
-        // Everything but a tool call only reads.
+        // All methods but a tool call only read.
         let isIdempotent =
             method != MCPMethod.toolsCall || upstream.configuration.trusted && entry?.mayRunTwice == true
         var request = OutgoingRequest(
@@ -165,7 +165,7 @@ package final class MCPClient: MCPConversation {
         return request
     }
 
-    /// Puts what a legacy server asks to the handlers. For the event loop only.
+    /// Passes the requests of a legacy server to the handlers. Only for the event loop.
     var answerer: OutgoingRequest.Answerer {
         { [handlers, loop = eventLoop] question, reply in
             let reply = NIOLoopBound(reply, eventLoop: loop)

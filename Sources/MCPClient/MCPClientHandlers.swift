@@ -9,11 +9,12 @@ package struct MCPClientHandlers: Sendable {
     package var sample: (@Sendable (CreateMessageParameters) async throws -> CreateMessageResult)?
     /// Answer to `roots/list`.
     package var roots: (@Sendable () async throws -> [Root])?
-    /// Answers every request of the server, instead of the three above.
+    /// Answer to every request of the server, in place of the three above.
     package var onRequest: (@Sendable (JSONRPCRequest) async -> Result<JSONValue, JSONRPCError>)?
-    /// Capabilities to declare beside `onRequest`; nil: those of the handlers that are set.
+    /// Capabilities to declare with `onRequest`; nil: those of the handlers that are set.
     package var declared: ClientCapabilities?
-    /// Every notification but progress, on the stream of a request. Called on the event loop: must not block.
+    /// Listener for every notification except progress, on the stream of a request. Called on the event loop: must not
+    /// block.
     package var onNotification: (@Sendable (JSONRPCNotification) -> Void)?
 
     /// Sets the handlers; a capability without one is not declared.
@@ -29,13 +30,13 @@ package struct MCPClientHandlers: Sendable {
         self.onNotification = onNotification
     }
 
-    /// To be declared by the upstream that the client uses.
+    /// Capabilities that the client's upstream must declare.
     package var capabilities: ClientCapabilities {
         declared
             ?? ClientCapabilities(sampling: sample != nil, elicitation: elicit != nil, roots: roots != nil)
     }
 
-    /// The answer to a question: a legacy request, or a member of a modern `inputRequests`.
+    /// Answers a question: a legacy request, or a member of a modern `inputRequests`.
     func answer(_ question: InputRequest, version: MCPVersion) async -> Result<JSONValue, JSONRPCError> {
         do {
             switch question {

@@ -1,11 +1,11 @@
 package import JSON
 package import MCP
 
-/// A conversation with one MCP server, whatever carries it: `MCPClient` over HTTP, `StdioMCPClient` over a pipe.
+/// A conversation with one MCP server over any transport: `MCPClient` over HTTP, `StdioMCPClient` over a pipe.
 ///
 /// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`. Cancelling the task cancels the request.
 package protocol MCPConversation: Sendable {
-    /// Makes sure that there is a connection, and tells who is at its end.
+    /// Opens a connection if there is none, and returns the server's description.
     @discardableResult
     func connect() async throws -> MCPServerDescription
 
@@ -14,13 +14,12 @@ package protocol MCPConversation: Sendable {
         _ method: String, params: JSONObject?, onProgress: (@Sendable (MCPProgress) -> Void)?
     ) async throws -> JSONObject
 
-    /// The tools, all pages.
+    /// Lists the tools, all pages.
     func listTools() async throws -> [ToolDefinition]
 
-    /// Hears what the server tells outside of any request, until the task is cancelled (`CancellationError`) or the
-    /// server ends it; notifications go to the handlers. A server that offers nothing of the kind is an
-    /// `MCPCallFailure`.
-    /// - Parameter onOpen: the server has begun to tell, for the first time or again.
+    /// Passes notifications outside of any request to the handlers, until the task is cancelled (`CancellationError`)
+    /// or the server ends the stream. Throws `MCPCallFailure` when the server offers no such stream.
+    /// - Parameter onOpen: Called when the stream is open, for the first time or again.
     func listen(to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void) async throws
 
     func close() async
@@ -28,7 +27,7 @@ package protocol MCPConversation: Sendable {
 
 /// The protocol's requests, one method each.
 extension MCPConversation {
-    /// Listens without being told of the beginning.
+    /// Listens without a callback for the opening.
     /// - Throws: `CancellationError`, ``MCPCallFailure``.
     package func listen(to filter: SubscriptionFilter) async throws { try await listen(to: filter, onOpen: {}) }
 
@@ -40,7 +39,7 @@ extension MCPConversation {
         try await request(method, params: params, onProgress: nil)
     }
 
-    /// Calls a tool. Questions that the server asks meanwhile go to the handlers.
+    /// Calls a tool. Questions that the server asks meanwhile are passed to the handlers.
     /// - Throws: ``MCPCallFailure``.
     package func callTool(
         _ name: String, arguments: JSONObject? = nil, meta: JSONObject = [:],
@@ -53,7 +52,7 @@ extension MCPConversation {
             json: .object(try await request(MCPMethod.toolsCall, params: params, onProgress: onProgress)))
     }
 
-    /// `ping`, or `server/discover` where there is none: answers when the server does.
+    /// Sends `ping`, or `server/discover` in the revision without it; returns when the server answers.
     /// - Throws: ``MCPCallFailure``.
     package func ping() async throws {
         let description = try await connect()
@@ -114,7 +113,7 @@ extension MCPConversation {
         for _ in 0..<Self.maximumPages {
             let result = try await request(method, params: params)
             items += try (result[key]?.array ?? []).map(decode)
-            // Cursors are opaque: an empty one goes on too. One that comes back would go on for ever.
+            // Cursors are opaque: an empty one continues the list too. A repeated one would never end.
             guard let cursor = result["nextCursor"]?.string, asked.insert(cursor).inserted else { break }
             params = ["cursor": .string(cursor)]
         }
@@ -122,14 +121,14 @@ extension MCPConversation {
     }
 }
 
-/// Rounds of questions inside one modern request.
+/// Rounds of questions within one modern request.
 struct InputRounds {
-    /// Rounds that one request may take.
+    /// Largest number of rounds of one request.
     private static let maximum = 16
 
     private let original: JSONObject?
     private var count = 0
-    /// What the next round sends.
+    /// Parameters of the next round.
     private(set) var params: JSONObject?
 
     init(_ params: JSONObject?) {
@@ -137,8 +136,8 @@ struct InputRounds {
         self.params = params
     }
 
-    /// Answers what `result` asks; false when it asks nothing, and so is the answer.
-    /// - Throws: `MCPCallFailure` for a question that cannot be answered, or when there is no end of them.
+    /// Answers the questions in `result`; false when there are none and it is the final result.
+    /// - Throws: `MCPCallFailure` for a question that cannot be answered, or after too many rounds.
     mutating func answer(_ result: JSONObject, _ handlers: MCPClientHandlers) async throws -> Bool {
         guard ResultType(of: result) == .inputRequired else { return false }
         count += 1
@@ -159,7 +158,7 @@ struct InputRounds {
             }
         }
         if !required.inputRequests.isEmpty { params["inputResponses"] = .object(responses) }
-        // Byte for byte.
+        // The state is returned byte for byte.
         if let state = required.requestState { params["requestState"] = .string(state) }
         self.params = params
         return true

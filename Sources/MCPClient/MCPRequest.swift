@@ -2,37 +2,37 @@ package import JSON
 package import MCP
 package import NIOCore
 
-/// A request of any method in the name of any caller, with the listeners of its stream. Everything is called on the
-/// event loop of the ``MCPCaller`` that sends it.
+/// A request of any method on behalf of any caller, with the listeners of its stream, which are called on the event
+/// loop of the ``MCPCaller`` that sends it.
 package struct MCPRequest {
-    /// Answers a request of a legacy server, once.
+    /// Closure that answers a request of a legacy server, once.
     package typealias Reply = (Result<JSONValue, JSONRPCError>) -> Void
 
     /// Method of the protocol.
     package var method: String
     /// Parameters; nil: none.
     package var params: JSONObject?
-    /// Headers of the caller that go upstream.
+    /// Headers of the caller that are sent to the server.
     package var credentials: ForwardedCredentials
-    /// Revision in which the server is spoken to, where it has it; nil: the one that the upstream settled on.
+    /// Revision to use if the server supports it; nil: the one negotiated with the upstream.
     package var version: MCPVersion?
-    /// Capabilities of the client for whom it is sent, as the server is told.
+    /// Capabilities of the client for whom the request is sent, as declared to the server.
     package var capabilities: ClientCapabilities
-    /// End of the whole budget: handshake, waits and replays included.
+    /// Deadline of the whole request with handshake, waits and repetitions.
     package var deadline: NIODeadline
     /// Longest silence of the server; nil: only the deadline counts.
     package var idleTimeout: TimeAmount?
     /// W3C trace context.
     package var traceparent: String?
-    /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments travel as headers too.
+    /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments are sent as headers too.
     package var inputSchema: JSONValue?
-    /// Permission to send the request again after a failure that leaves open whether it ran.
+    /// True if the request may be repeated after a failure that leaves open whether it ran.
     package var isIdempotent: Bool
-    /// Called for each progress notification; nil: none are asked for.
+    /// Listener for progress notifications; nil: they are not requested.
     package var onProgress: ((MCPProgress) -> Void)?
-    /// Called for every other notification.
+    /// Listener for every other notification.
     package var onNotification: ((JSONRPCNotification) -> Void)?
-    /// Called for a request of a legacy server.
+    /// Listener for requests of a legacy server.
     package var onQuestion: ((JSONRPCRequest, @escaping Reply) -> Void)?
 
     /// Describes a request.
@@ -60,7 +60,7 @@ package struct MCPRequest {
 }
 
 extension MCPCaller {
-    /// Sends a request; `input_required` results come as they are.
+    /// Sends a request; `input_required` results are returned unchanged.
     ///
     /// - Parameter completion: Called exactly once, perhaps before this method returns.
     @discardableResult
@@ -76,7 +76,8 @@ extension MCPCaller {
         return variant(request.version, request.capabilities).perform(outgoing, completion: completion)
     }
 
-    /// Connects, if need be; the result is the server's description of itself, from `initialize` or `server/discover`.
+    /// Opens a connection if there is none; the result is the server's description, from `initialize` or
+    /// `server/discover`.
     ///
     /// - Parameter completion: Called exactly once, perhaps before this method returns.
     package func describe(
@@ -98,7 +99,7 @@ extension MCPCaller {
 }
 
 extension MCPCallResult {
-    /// Makes a result of a value that did not come as one message; nil for one beyond the scanner's limits.
+    /// Creates a result from a value that did not come as one message; nil for one beyond the scanner's limits.
     package init?(_ result: JSONObject, era: MCPEra) {
         let message = ByteBuffer(bytes: JSONValue.object(result).serialized)
         let slice = message.withUnsafeReadableBytes { bytes in

@@ -5,28 +5,28 @@ package import MCP
 import NIOCore
 import Synchronization
 
-/// A call in the queue of a pool; told on its own event loop.
+/// A call in the queue of a pool; woken on its own event loop.
 struct PoolWaiter: Sendable {
     let eventLoop: any EventLoop
     let wake: @Sendable (PoolWake) -> Void
 }
 
-/// One upstream MCP server, shared by all shards: remembered era, sessions, tool catalog, statistics.
+/// One upstream MCP server, shared by all workers: its era, sessions, tool catalog, statistics.
 ///
-/// Outlives a reload of the configuration, so that sessions do too.
+/// It outlives a reload of the configuration, and so do its sessions.
 package final class MCPUpstream: Sendable {
     /// Configuration of the upstream.
     package let configuration: MCPUpstreamConfiguration
-    /// Name and version that the client gives.
+    /// Name and version of the client.
     package let clientInfo: Implementation
     /// Capabilities of this client, declared in every handshake.
     package let capabilities: ClientCapabilities
     let logger: Logger
-    /// `MCPUpstreamConfiguration.retryWindow` and `retryPause`, as each call needs them.
+    /// `MCPUpstreamConfiguration.retryWindow` and `retryPause`, in the form that calls need.
     let retryWindow: TimeAmount
     let retryPause: TimeAmount
     let envelope: RequestEnvelope
-    /// Questions of the server that are not answered yet, on all streams.
+    /// Number of unanswered questions of the server, on all streams.
     let openQuestions = Atomic<Int>(0)
 
     /// Warnings about this upstream.
@@ -36,10 +36,10 @@ package final class MCPUpstream: Sendable {
 
     private let pool: Mutex<SessionPoolState<PoolWaiter>>
     private let catalogState = Mutex(CatalogState())
-    /// The same server as other clients see it, each with sessions of its own.
+    /// The same server for other clients, each with sessions of its own.
     private let variants = Mutex<[Variant: MCPUpstream]>([:])
 
-    /// Prepares an upstream; connections are opened by calls.
+    /// Creates an upstream; connections are opened by calls.
     package init(
         configuration: MCPUpstreamConfiguration, clientInfo: Implementation,
         capabilities: ClientCapabilities = ClientCapabilities(), logger: Logger
@@ -60,7 +60,7 @@ package final class MCPUpstream: Sendable {
                 limit: configuration.sessionLimit, idle: TimeAmount(configuration.sessionIdle)))
     }
 
-    /// Notes how a request has ended.
+    /// Records how a request has ended.
     func note(_ outcome: MCPCallOutcome, of method: String) {
         if method == MCPMethod.toolsCall { health.note(outcome) }
         guard case .failure(let failure) = outcome, failure.isTheUpstreams else { return }
@@ -72,13 +72,13 @@ package final class MCPUpstream: Sendable {
             ])
     }
 
-    /// The endpoint as it was last reached: the configured one, or where it redirected to.
+    /// Endpoint as it was last reached: the configured one, or the target of its redirect.
     package var endpoint: String { pool.withLock { $0.era.url } }
 
-    /// Numbers for metrics.
+    /// Statistics for metrics.
     package var statistics: MCPUpstreamStatistics { pool.withLock { $0.statistics } }
 
-    /// The era as far as it is known.
+    /// Era of the server; nil until it is known.
     package var era: MCPEra? {
         pool.withLock { state in
             switch state.era.knowledge {
@@ -89,15 +89,15 @@ package final class MCPUpstream: Sendable {
         }
     }
 
-    /// A kind of client for which the server has sessions of their own.
+    /// A kind of client for which the server has separate sessions.
     struct Variant: Hashable {
-        /// Revision to speak; nil: as the configuration has it.
+        /// Revision to use; nil: the configured one.
         let version: MCPVersion?
         let capabilities: ClientCapabilities
     }
 
-    /// Returns the same server for other clients. Legacy servers are told of revision and capabilities once for a session,
-    /// so that sessions are not shared between clients that differ in them.
+    /// Returns the same server for other clients. Legacy servers get revision and capabilities once for a session, so
+    /// that sessions are not shared between clients with different ones.
     func variant(_ variant: Variant) -> MCPUpstream {
         variants.withLock { variants in
             if let known = variants[variant] { return known }
@@ -120,11 +120,11 @@ package final class MCPUpstream: Sendable {
         _ credentials: ForwardedCredentials, waiter: () -> PoolWaiter, now: NIODeadline
     ) -> (acquisition: PoolAcquisition, evicted: [EvictedSession]) {
         let partition = credentials.partition
-        // A few at a time: a call must not pay for everybody's age.
+        // A few at a time: one call must not pay for ending all of them.
         let (ready, evicted) = pool.withLock { ($0.ready(partition, now: now), $0.evict(now: now, atMost: 4)) }
         if let ready { return (.ready(ready), evicted) }
-        // A waiter costs allocations, so it is made only when it is needed. The connection may have come meanwhile;
-        // `acquire` looks again.
+        // A waiter costs allocations, so it is created only when it is needed. The connection may have come meanwhile;
+        // `acquire` checks again.
         let made = waiter()
         let headers = credentials.credentials
         let acquisition = pool.withLock { $0.acquire(partition, credentials: headers, waiter: made, now: now) }
@@ -146,7 +146,7 @@ package final class MCPUpstream: Sendable {
 
     func nextGeneration() -> UInt64 { pool.withLock { $0.nextGeneration() } }
 
-    /// Ends a handshake and tells everybody who waited for it, each on the own event loop.
+    /// Ends a handshake and wakes all waiting calls, each on its own event loop.
     func finish(_ order: HandshakeOrder, _ outcome: HandshakeOutcome) -> [EvictedSession] {
         let (wakes, evicted) = pool.withLock { $0.finish(order, outcome, now: .now()) }
         for (waiter, wake) in wakes {
@@ -159,12 +159,12 @@ package final class MCPUpstream: Sendable {
         pool.withLock { $0.evict(now: now, atMost: 256) }
     }
 
-    /// Ends all sessions with `DELETE`, at most `within` long. Calls that begin later open new ones.
+    /// Ends all sessions with `DELETE`, within the limit. Calls that begin later open new ones.
     package func close(_ engine: CurlEngine, within limit: Duration = .seconds(2)) async {
         for variant in variants.withLock({ Array($0.values) }) { await variant.close(engine, within: limit) }
         let sessions = pool.withLock { $0.drain() }
         await withTaskGroup(of: Void.self) { group in
-            // Bounded, so that thousands of sessions do not open thousands of connections.
+            // Limited, so that thousands of sessions do not open thousands of connections.
             var waiting = sessions[...]
             let end = ContinuousClock.now + limit
             for _ in 0..<min(32, sessions.count) {
@@ -181,7 +181,7 @@ package final class MCPUpstream: Sendable {
     private func end(_ session: EvictedSession, _ engine: CurlEngine) async {
         var request = deletion(of: session)
         request.timeout = .seconds(1)
-        // Courtesy: a server that is gone has no session either.
+        // A courtesy: a failure is ignored, since a server that is gone has no session either.
         _ = try? await engine.execute(request)
     }
 
@@ -195,17 +195,17 @@ package final class MCPUpstream: Sendable {
     }
 
     /// The tools as last listed; nil before the first `MCPCaller.refreshCatalog`. Renewed in the background by calls
-    /// once its lifetime is over.
+    /// when it has expired.
     package var catalog: ToolCatalog? { catalogState.withLock { $0.catalog } }
 
-    /// The next call renews the catalog (`notifications/tools/list_changed`, a header mismatch).
+    /// Lets the next call renew the catalog (`notifications/tools/list_changed`, a header mismatch).
     package func expireCatalog() {
         catalogState.withLock { state in
             if state.catalog != nil { state.staleAt = .uptimeNanoseconds(0) }
         }
     }
 
-    /// In whose name the catalog is listed; nil before it was.
+    /// Credentials with which the catalog was listed; nil before that.
     var catalogCredentials: ForwardedCredentials? {
         catalogState.withLock { $0.catalog == nil ? nil : $0.credentials }
     }
@@ -219,7 +219,7 @@ package final class MCPUpstream: Sendable {
     }
 
     func catalogLoaded(_ catalog: ToolCatalog, credentials: ForwardedCredentials, now: NIODeadline) {
-        // A server's zero would mean listing the tools with every call.
+        // A server's lifetime of zero would list the tools with every call.
         let lifetime = max(catalog.lifetime ?? configuration.catalogLifetime, .seconds(5))
         catalogState.withLock { state in
             state = CatalogState(catalog: catalog, credentials: credentials, staleAt: now + TimeAmount(lifetime))

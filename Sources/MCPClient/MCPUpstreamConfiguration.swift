@@ -1,57 +1,61 @@
 package import CurlTransport
 package import MCP
 
-/// Everything that one upstream MCP server needs to be told apart and reached; validated by whoever reads it from a file.
+/// Settings of one upstream MCP server; validated by the reader of the configuration file.
 package struct MCPUpstreamConfiguration: Sendable {
-    /// Which revisions to speak.
+    /// Revisions to use.
     package enum Era: String, CaseIterable, Sendable {
-        /// Probe with `server/discover`, fall back to `initialize`, remember.
+        /// Probe with `server/discover`, continue with `initialize` if necessary, remember the era.
         case auto
-        /// Always `initialize`; never probe.
+        /// Send `initialize` without a probe.
         case legacy
-        /// Always per-request metadata; never fall back.
+        /// Send per-request metadata, never `initialize`.
         case modern
     }
 
-    /// Bounded label for logs and metrics, such as `tools`.
+    /// Label for logs and metrics, such as `tools`; a bounded set.
     package var name: String
     /// Endpoint, `http://` or `https://`, path included, such as `http://127.0.0.1:8001/mcp/`.
     package var url: String
-    /// Connect to this socket instead of the URL's host and port; the URL still gives `Host` and the path.
+    /// Path of a socket to connect to in place of the URL's host and port; the URL still determines `Host` and the
+    /// path.
     package var unixSocketPath: String?
-    /// Name look-up, TCP and TLS together.
+    /// Time limit of name resolution, TCP and TLS together.
     package var connectTimeout: Duration
-    /// Tool annotations of this upstream are believed: `readOnlyHint` and `idempotentHint` allow replays.
+    /// True if the tool annotations of this upstream are trusted: `readOnlyHint` and `idempotentHint` allow
+    /// repetitions.
     package var trusted: Bool
-    /// Largest number of times that such a call is sent again, after failures of the transport, when it may have run.
+    /// Largest number of times that such a call is repeated, after failures of the transport, when it may have run.
     package var replays = 3
-    /// Other servers can be given a call: here it is sent again once, the rest of its replays is theirs.
+    /// True if other servers can take a call: here it is repeated once, the other repetitions are left to them.
     package var hasAlternatives = false
     /// Revisions that are tried.
     package var era: Era
-    /// Revision that `initialize` asks for; the server may choose another legacy one.
+    /// Revision that `initialize` requests; the server may choose another legacy one.
     package var legacyVersion: MCPVersion
-    /// `legacyVersion` is the only one that is asked for; else the older ones are tried when the server refuses it.
+    /// True if only `legacyVersion` is requested; else the older ones are tried when the server refuses it.
     package var isVersionFixed = false
-    /// A longer answer is `invalid`. For a streamed answer the bound holds for each event and for the whole stream.
+    /// Largest answer in bytes; a larger one is `invalid`. For a streamed answer the limit applies to each event and to
+    /// the whole stream.
     package var maximumResponseBytes: Int
-    /// Legacy sessions kept at most; the least recently used idle one beyond it is ended with `DELETE`.
+    /// Largest number of legacy sessions; beyond it the least recently used idle one is ended with `DELETE`.
     package var sessionLimit: Int
-    /// A legacy session unused for so long is ended with `DELETE`.
+    /// Time without use after which a legacy session is ended with `DELETE`.
     package var sessionIdle: Duration
-    /// Time that a refused connection is tried again, always within the call's deadline.
+    /// Time in which a refused connection is tried again, always within the call's deadline.
     package var retryWindow: Duration
-    /// First pause between two tries; doubles, with jitter.
+    /// First pause between two attempts; it doubles, with jitter.
     package var retryPause: Duration
-    /// Budget of one handshake (probe, `initialize`, `notifications/initialized`), independent of who waits for it.
+    /// Time limit of one handshake (probe, `initialize`, `notifications/initialized`), independent of the calls that
+    /// wait for it.
     package var handshakeTimeout: Duration
-    /// Time that the tool catalog counts as fresh when the server gives no `ttlMs`.
+    /// Time for which the tool catalog is fresh when the server gives no `ttlMs`.
     package var catalogLifetime: Duration
-    /// Tools kept at most; more is a warning and the rest is dropped.
+    /// Largest number of tools; further ones are dropped with a warning.
     package var catalogLimit: Int
-    /// Bytes of all tools' definitions together; what comes after is dropped with a warning.
+    /// Largest size of all tools' definitions together, in bytes; further ones are dropped with a warning.
     package var catalogBytes: Int
-    /// TLS towards this upstream; nil means libcurl's defaults with the system's authorities.
+    /// TLS settings for this upstream; nil: libcurl's defaults with the system's authorities.
     package var tls: CurlTLS?
     /// Forward proxy URL, if any.
     package var proxy: String?

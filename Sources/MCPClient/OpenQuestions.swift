@@ -1,19 +1,19 @@
 import CurlTransport
 import Synchronization
 
-/// The questions of a server on one stream whose answers are not delivered yet.
+/// Questions of a server on one stream whose answers have not been delivered.
 ///
-/// Each answer is a request of its own, so a server that asks without end would take every descriptor.
+/// Each answer is a request of its own, so a server that asks without end would exhaust the descriptors.
 final class OpenQuestions {
-    /// Open questions on one stream at most.
+    /// Largest number of open questions on one stream.
     static let streamLimit = 16
-    /// Open questions of one upstream, on all its streams, at most.
+    /// Largest number of open questions of one upstream, on all its streams.
     static let upstreamLimit = 256
 
     var count = 0
 }
 
-/// Notes that an answer to a question was delivered, or could not be.
+/// Receiver that counts a question as closed once its answer was delivered, or could not be.
 final class AnswerReceiver: CurlTransferReceiver {
     private let stream: OpenQuestions
     private let upstream: MCPUpstream

@@ -1,12 +1,12 @@
 import NIOCore
 
-/// Event streams that stay open behind their answer, of one event loop.
+/// Event streams of one event loop that stay open after their answer.
 ///
-/// Left alone, most of them end at once and their connection stays usable. Those that do not are closed.
+/// Left alone, most of them end at once and their connection stays usable. The others are closed.
 final class OpenTails {
-    /// The time that a stream may stay open, at least; at most twice that.
+    /// Smallest time that a stream may stay open; the largest is twice that.
     static let grace = TimeAmount.milliseconds(250)
-    /// Streams that may stay open at a time.
+    /// Largest number of streams that may stay open.
     static let limit = 64
 
     private let eventLoop: any EventLoop
@@ -21,7 +21,7 @@ final class OpenTails {
         exchanges.append((exchange, .now() + Self.grace))
         if exchanges.count > Self.limit {
             exchanges.removeAll { !$0.exchange.isOpen }
-            // Half of them, so that this is not done for each one.
+            // Half of them, so that this is not repeated for each further one.
             if exchanges.count > Self.limit { close(exchanges.count / 2) }
         }
         if !isTicking { tick() }

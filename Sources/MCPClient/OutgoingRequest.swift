@@ -2,14 +2,15 @@ import JSON
 import MCP
 import NIOCore
 
-/// Any request that a driver can send: the hot path's tool call, or the async client's.
+/// A request that a driver can send: the hot path's tool call, or the async client's.
 struct OutgoingRequest {
     enum Body {
         case toolCall(tool: String, arguments: ByteBuffer)
         case other(method: String, params: JSONObject?)
     }
 
-    /// Answers a request of the server (elicitation, sampling, roots), from the event loop, once, there.
+    /// Closure that answers a request of the server (elicitation, sampling, roots); called on the event loop, and
+    /// answers there, once.
     typealias Answerer = (JSONRPCRequest, @escaping (Result<JSONValue, JSONRPCError>) -> Void) -> Void
 
     var body: Body
@@ -17,20 +18,20 @@ struct OutgoingRequest {
     var deadline: NIODeadline
     var idleTimeout: TimeAmount?
     var traceparent: String?
-    /// Number of times that it is sent again after it may have run.
+    /// Number of times that it is repeated after it may have run.
     var replays: Int
-    /// The same for this and all other servers together; nil: there are no others.
+    /// Number of repetitions for this and all other servers together; nil: there are no others.
     var replaysLeft: Int?
-    /// Declines that the call is sent with, once its tool has asked.
+    /// Declines with which the call is repeated, once its tool has asked.
     var input: DeclinedInput?
     var takesInputRequests = false
     var mirrored = ToolHeaderParameters.none
     var onProgress: ((MCPProgress) -> Void)?
-    /// Every other notification on the request's stream.
+    /// Listener for every other notification on the request's stream.
     var onNotification: ((JSONRPCNotification) -> Void)?
     var onRequest: Answerer?
 
-    /// A forwarded header, its lines joined; nil without one.
+    /// Returns a forwarded header, its lines joined; nil without one.
     func forwarded(_ name: String) -> String? {
         let values = credentials.perRequest.filter { $0.name.lowercased() == name }.map(\.value)
         return values.isEmpty ? nil : values.joined(separator: ",")
@@ -55,7 +56,7 @@ struct OutgoingRequest {
         }
     }
 
-    /// The headers of the arguments that travel as headers too.
+    /// Headers of the arguments that are sent as headers too.
     var mirroredHeaders: [(name: String, value: String)] {
         guard !mirrored.isEmpty else { return [] }
         switch body {

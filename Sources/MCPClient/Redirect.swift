@@ -1,8 +1,8 @@
-/// Redirects that a client may follow: 307 and 308 keep method and body, and the origin has to stay the same, or
-/// credentials would travel to a stranger.
+/// Redirects that a client may follow: 307 and 308 keep method and body, and the origin must stay the same, because
+/// credentials must not be sent to another one.
 package enum Redirect {
-    /// Resolves a `Location` against the URL that was asked.
-    /// - Returns: the absolute URL to ask instead; nil when the location leaves the origin or is no HTTP URL.
+    /// Resolves a `Location` against the requested URL.
+    /// - Returns: The absolute URL to request instead; nil when the location leaves the origin or is not an HTTP URL.
     package static func target(_ location: String, from url: String) -> String? {
         guard let origin = origin(of: url), !location.isEmpty,
             location.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F })
@@ -16,14 +16,15 @@ package enum Redirect {
         }
         let start = url.utf8.index(url.startIndex, offsetBy: pathOffset(of: url))
         if location.hasPrefix("/") { return String(url[..<start]) + location }
-        // Anything with another scheme (`javascript:`) is not ours; a relative path replaces the last segment.
+        // Other schemes (`javascript:`) are not followed; a relative path replaces the last segment.
         if location.prefix(while: { $0 != "/" }).contains(":") { return nil }
         let path = url[start...].prefix { $0 != "?" && $0 != "#" }
         let folder = path.lastIndex(of: "/").map { path[...$0] } ?? "/"
         return String(url[..<start]) + folder + location
     }
 
-    /// Scheme, host and port in one comparable form; nil for anything but http and https, or with user information.
+    /// Returns scheme, host and port in a comparable form; nil for anything but http and https, or with user
+    /// information.
     static func origin(of url: String) -> String? {
         let lower = url.lowercased()
         let port: String

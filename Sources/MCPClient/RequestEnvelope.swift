@@ -2,7 +2,7 @@ import JSON
 import MCP
 import NIOCore
 
-/// The parts of every request that do not change while an upstream lives, as JSON text.
+/// Parts of every request that do not change while an upstream lives, as JSON text.
 struct EnvelopeFragments: Sendable {
     /// Members of a modern `_meta` after the protocol version.
     let modernMeta: String
@@ -20,27 +20,27 @@ struct EnvelopeFragments: Sendable {
     }
 }
 
-/// Writes JSON-RPC messages around bytes that are JSON already.
+/// Writer of JSON-RPC messages around bytes that are JSON already.
 struct RequestEnvelope {
     let fragments: EnvelopeFragments
 
-    /// What a request says about itself in `_meta`.
+    /// Contents of a request's `_meta`.
     struct Meta {
         var version: MCPVersion
         var progress: Bool
         var traceparent: String?
-        /// Only beside `traceparent`.
+        /// `tracestate`; only with `traceparent`.
         var tracestate: String?
-        /// Only beside `traceparent`.
+        /// `baggage`; only with `traceparent`.
         var baggage: String?
 
-        /// Whether a member that a caller may set itself is set here.
+        /// Returns whether a member that a caller may set itself is set here.
         func sets(_ key: String) -> Bool {
             key == MCPMeta.tracestate && tracestate != nil || key == MCPMeta.baggage && baggage != nil
         }
     }
 
-    /// `tools/call` around the caller's own argument bytes.
+    /// Writes `tools/call` around the caller's own argument bytes.
     func toolCall(
         number: Int64, tool: String, arguments: ByteBuffer, input: DeclinedInput? = nil, meta: Meta
     ) -> ByteBuffer {
@@ -62,7 +62,7 @@ struct RequestEnvelope {
         return out
     }
 
-    /// Any other request; members of `params._meta` that the caller set are kept.
+    /// Writes any other request; members of `params._meta` that the caller set are kept.
     func request(number: Int64, method: String, params: JSONObject?, meta: Meta) -> ByteBuffer {
         var params = params
         var own: JSONObject?
@@ -130,8 +130,8 @@ struct RequestEnvelope {
         MCPMeta.clientCapabilities,
     ]
 
-    /// The members of `_meta`, at least one. The progress token is the request's number: unique in the process, and
-    /// so among all active requests of any session.
+    /// Writes the members of `_meta`, at least one. The progress token is the request's number: unique in the process,
+    /// and so among all active requests of any session.
     private func write(_ meta: Meta, number: Int64, to out: inout ByteBuffer) {
         var separated = true
         if meta.version.era == .modern {
@@ -164,7 +164,7 @@ struct RequestEnvelope {
 }
 
 extension ByteBuffer {
-    /// Decimal digits without a `String` in between.
+    /// Writes decimal digits without creating a `String`.
     mutating func writeNumber(_ number: Int64) {
         writeWithUnsafeMutableBytes(minimumWritableBytes: 20) { bytes in
             var digits = 0
@@ -179,7 +179,7 @@ extension ByteBuffer {
         }
     }
 
-    /// A JSON string; text without anything to escape is copied as it is.
+    /// Writes a JSON string; text without anything to escape is copied.
     mutating func writeQuoted(_ text: String) {
         var text = text
         let quoted: [UInt8]? = text.withUTF8 { utf8 in

@@ -1,8 +1,9 @@
 import Synchronization
 
-/// Ids of JSON-RPC requests and progress tokens: unique in the process, over all upstreams and shards.
+/// Ids of JSON-RPC requests and progress tokens: unique in the process, over all upstreams and workers.
 ///
-/// Two requests in flight with one id cross-wire answers in several servers, so there is one counter and no constant.
+/// With equal ids of two requests in flight, several servers confuse the answers, so there is one counter and no
+/// constant.
 enum RequestNumber {
     private static let counter = Atomic<Int64>(0)
 

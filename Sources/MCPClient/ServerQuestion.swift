@@ -4,8 +4,8 @@ import NIOCore
 
 /// Questions that a client without handlers answers by itself.
 enum ServerQuestion {
-    /// Returns the answer to a request of the server: nothing for a `ping`, a decline for an elicitation, and an unknown
-    /// method for all that was never offered.
+    /// Returns the answer to a request of the server: empty for a `ping`, a decline for an elicitation, and an unknown
+    /// method for everything that was not declared.
     static func answer(to method: String) -> Result<JSONValue, JSONRPCError> {
         switch method {
         case MCPMethod.ping: .success([:])
@@ -15,14 +15,14 @@ enum ServerQuestion {
     }
 }
 
-/// Declines of what a tool asked its user in the result `input_required` (2026-07-28), as members of the repeated call.
+/// Declines of a tool's questions in the result `input_required` (2026-07-28), as members of the repeated call.
 struct DeclinedInput {
-    /// JSON text of `inputResponses`; nil when nothing was asked.
+    /// JSON text of `inputResponses`; nil when there were no questions.
     private let responses: String?
     /// The server's own `requestState`, JSON text byte for byte.
     private let state: ByteBuffer?
 
-    /// - Returns: nil when one of the questions cannot be declined, or when there is nothing to go on with.
+    /// - Returns: Nil when one of the questions cannot be declined, or when the call cannot be continued.
     init?(message: ByteBuffer, result: JSONSlice) {
         let parts: (requests: JSONValue?, state: ByteBuffer?) = message.withUnsafeReadableBytes { bytes in
             let requests = JSONScanner.member("inputRequests", of: result, in: bytes).map { JSONValue($0, in: bytes) }
@@ -41,7 +41,7 @@ struct DeclinedInput {
         state = parts.state
     }
 
-    /// Sampling has no result that declines.
+    /// Returns the decline; nil for sampling, whose results cannot express one.
     private static func response(to method: String) -> JSONValue? {
         switch method {
         case MCPMethod.elicitationCreate: ["action": "decline"]
@@ -50,7 +50,7 @@ struct DeclinedInput {
         }
     }
 
-    /// Writes the members, each behind a comma.
+    /// Writes the members, each after a comma.
     func write(to out: inout ByteBuffer) {
         if let responses {
             out.writeStaticString(#","inputResponses":"#)

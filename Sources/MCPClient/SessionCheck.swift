@@ -1,18 +1,18 @@
 import MCP
 import NIOCore
 
-/// A `ping` that finds out whether the server still knows a session: a call over it failed in a way that may mean that it
-/// does not. Answers without guessing at the server's words.
+/// A `ping` that checks whether the server still knows a session, after a call over it failed in a way that leaves this
+/// open. It makes interpreting the server's error text unnecessary.
 final class SessionCheck: ExchangeOwner {
     private let connection: UpstreamConnection
     private let credentials: ForwardedCredentials
     private let caller: MCPCaller
     private let completion: (Bool) -> Void
 
-    /// The longest wait for the answer; a server that is slower keeps its session.
+    /// Longest wait for the answer; the session of a slower server is kept.
     private static let limit = TimeAmount.seconds(2)
 
-    /// - Parameter completion: called once, with whether the session may go on.
+    /// - Parameter completion: Called once, with true if the session may be used further.
     init(
         _ connection: UpstreamConnection, credentials: ForwardedCredentials, caller: MCPCaller,
         completion: @escaping (Bool) -> Void
@@ -41,16 +41,16 @@ final class SessionCheck: ExchangeOwner {
     func exchangeAnswered(_ answer: ExchangeAnswer) { completion(Self.isKnown(answer)) }
 
     func exchangeReceived(_ message: JSONRPCMessage) {
-        // Nothing that a server says before its answer concerns the session.
+        // Messages before the answer do not concern the session.
     }
 
     func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
-        // An empty stream is how some servers answer for a session that is gone; other failures tell nothing.
+        // Some servers respond with an empty stream for a lost session; other failures are inconclusive.
         completion(failure.kind != .garbled)
     }
 
-    /// Returns whether a server that answers a `ping` like this knows the session: it does what is asked, does not know
-    /// the method, or speaks of something else.
+    /// Returns whether a server that answers a `ping` like this knows the session: it answers, does not know the
+    /// method, or reports something else.
     static func isKnown(_ answer: ExchangeAnswer) -> Bool {
         if answer.failure == nil || answer.isAboutTheCaller { return true }
         return answer.rpcError?.knownCode == .methodNotFound && !LostSession.isTold(by: answer.words)

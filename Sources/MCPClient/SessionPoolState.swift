@@ -1,15 +1,15 @@
 import MCP
 import NIOCore
 
-/// A handshake to run, for `partition`. Whoever receives it runs it to its end, whatever becomes of the own call:
-/// others wait for it.
+/// A handshake to run for `partition`. Its receiver must run it to its end, even if its own call ends: others wait for
+/// it.
 struct HandshakeOrder: Sendable {
     let ticket: UInt64
     let partition: CredentialPartition
     let credentials: [(name: String, value: String)]
     let url: String
     let start: HandshakeMachine.Start
-    /// The revision that `initialize` asks for first.
+    /// Revision that `initialize` requests first.
     let legacyVersion: MCPVersion
 }
 
@@ -18,15 +18,15 @@ enum HandshakeOutcome: Sendable {
     case failed(HandshakeFailure)
 }
 
-/// Why nobody got a connection. No tool has run.
+/// Failure of a handshake. No tool has run.
 struct HandshakeFailure: Error, Sendable {
-    /// What every waiter reports.
+    /// Failure that every waiting call reports.
     var failure: MCPCallFailure
-    /// It says something about these credentials only: others should try for themselves.
+    /// True if it concerns only these credentials, so that others should try for themselves.
     var concernsCredentials: Bool
-    /// Nothing was sent: worth another try within the waiter's own window.
+    /// True if nothing was sent, so that another attempt within the waiter's own window is useful.
     var isRefusal: Bool
-    /// The remembered era is disproved.
+    /// True if the remembered era is disproved.
     var forgetsEra: Bool
 }
 
@@ -39,13 +39,13 @@ struct EvictedSession: Sendable {
 /// Answer to `acquire`.
 enum PoolAcquisition {
     case ready(UpstreamConnection)
-    /// The waiter is queued, and its owner has to run this handshake.
+    /// The waiter is queued, and its owner must run this handshake.
     case handshake(HandshakeOrder)
-    /// The waiter is queued; it will hear of the handshake that somebody else runs.
+    /// The waiter is queued; it is woken by the handshake of another call.
     case wait
 }
 
-/// What a queued waiter is told. After `handshake` it is still queued.
+/// Wake-up of a queued waiter. After `handshake` it is still queued.
 enum PoolWake: Sendable {
     case ready(UpstreamConnection)
     case handshake(HandshakeOrder)
@@ -54,21 +54,22 @@ enum PoolWake: Sendable {
 
 /// Counters of an upstream's handshakes and sessions.
 package struct MCPUpstreamStatistics: Hashable, Sendable {
-    /// Handshakes begun.
+    /// Number of handshakes begun.
     package internal(set) var handshakes = 0
-    /// Those among them that began with a probe.
+    /// Number of handshakes that began with a probe.
     package internal(set) var probes = 0
-    /// Handshakes without a connection at their end.
+    /// Number of handshakes that ended without a connection.
     package internal(set) var failedHandshakes = 0
-    /// Legacy sessions held now.
+    /// Number of legacy sessions.
     package internal(set) var sessions = 0
-    /// Sessions ended for room or for age.
+    /// Number of sessions ended for room or for age.
     package internal(set) var evictions = 0
-    /// Connections that an answer proved stale.
+    /// Number of connections that an answer proved stale.
     package internal(set) var stale = 0
 }
 
-/// Era memory, sessions and who waits for them: no clock, no lock, no I/O. Waiters are values of the driver's choice.
+/// State of a session pool: era, sessions and waiting calls. No clock, no lock, no I/O. Waiters are values of the
+/// driver's choice.
 struct SessionPoolState<Waiter> {
     private struct Session {
         var connection: UpstreamConnection
@@ -96,7 +97,7 @@ struct SessionPoolState<Waiter> {
     private let idle: TimeAmount
     private var sessions: [CredentialPartition: Session] = [:]
     private var handshakes: [CredentialPartition: Handshake] = [:]
-    /// Of partitions other than the probing one; they begin for themselves once the era is known.
+    /// Waiters of partitions other than the probing one; they begin their own handshakes once the era is known.
     private var probeWaiters: [ProbeWaiter] = []
     private var ticket: UInt64 = 0
     /// Ends of the list of sessions without a call in flight, least recently used first.
@@ -114,7 +115,7 @@ struct SessionPoolState<Waiter> {
 
     // MARK: Calls
 
-    /// A connection for a call, or a place in the queue. A `ready` one is given back with `release`.
+    /// Returns a connection for a call, or a place in the queue. A `ready` one must be returned with `release`.
     mutating func acquire(
         _ partition: CredentialPartition, credentials: [(name: String, value: String)], waiter: Waiter,
         now: NIODeadline
@@ -131,13 +132,13 @@ struct SessionPoolState<Waiter> {
         return .handshake(begin(partition, credentials: credentials, waiters: [waiter]))
     }
 
-    /// A connection if it is there, to be given back with `release`: what nearly every call needs.
+    /// Returns a connection if there is one, to be returned with `release`; this is all that nearly every call needs.
     mutating func ready(_ partition: CredentialPartition, now: NIODeadline) -> UpstreamConnection? {
         if case .modern(let connection) = era.knowledge { return connection }
         return borrow(partition, now: now)
     }
 
-    /// The call that borrowed the connection is over.
+    /// Takes back the connection of a call that is over.
     mutating func release(_ partition: CredentialPartition, _ connection: UpstreamConnection, now: NIODeadline) {
         guard var session = sessions[partition], session.connection.generation == connection.generation else { return }
         session.inFlight -= 1
@@ -146,7 +147,7 @@ struct SessionPoolState<Waiter> {
         if session.inFlight == 0 { append(partition) }
     }
 
-    /// An answer proved the connection stale. Only the first of many calls that find out changes anything.
+    /// Removes a connection that an answer proved stale. Only the first of many calls that find out changes anything.
     mutating func discard(_ partition: CredentialPartition, _ connection: UpstreamConnection) {
         if connection.era == .modern {
             guard case .modern(let current) = era.knowledge, current.generation == connection.generation else { return }
@@ -159,7 +160,7 @@ struct SessionPoolState<Waiter> {
         remove(partition)
     }
 
-    /// The endpoint answered with a redirect that was followed.
+    /// Stores the target of a redirect that was followed.
     mutating func moved(_ partition: CredentialPartition, _ connection: UpstreamConnection, to url: String) {
         era.moved(to: url)
         if sessions[partition]?.connection.generation == connection.generation {
@@ -169,13 +170,13 @@ struct SessionPoolState<Waiter> {
 
     // MARK: Handshakes
 
-    /// The next generation number for a connection.
+    /// Returns the next generation number for a connection.
     mutating func nextGeneration() -> UInt64 {
         ticket += 1
         return ticket
     }
 
-    /// The handshake is over: tells who hears what. Sessions beyond the limit are to be ended.
+    /// Ends a handshake and returns the waiters to wake. Sessions beyond the limit are returned to be ended.
     mutating func finish(
         _ order: HandshakeOrder, _ outcome: HandshakeOutcome, now: NIODeadline
     ) -> (wakes: [(Waiter, PoolWake)], evicted: [EvictedSession]) {
@@ -205,7 +206,7 @@ struct SessionPoolState<Waiter> {
             if failure.concernsCredentials {
                 wakes += startWaiting()
             } else if case .probing = era.knowledge {
-                // Somebody else's probe is under way: they wait for that one.
+                // Another call's probe is in progress: these wait for it.
             } else {
                 wakes += probeWaiters.map { ($0.waiter, PoolWake.failed(failure)) }
                 probeWaiters = []
@@ -216,7 +217,7 @@ struct SessionPoolState<Waiter> {
 
     // MARK: Bounds
 
-    /// Sessions whose idle time is over or that are too many; the oldest ones first.
+    /// Removes sessions that are idle for too long or too many; the oldest ones first.
     mutating func evict(now: NIODeadline, atMost count: Int) -> [EvictedSession] {
         var evicted: [EvictedSession] = []
         while evicted.count < count, let partition = oldest, let session = sessions[partition] {
@@ -230,7 +231,7 @@ struct SessionPoolState<Waiter> {
         return evicted
     }
 
-    /// Forgets all sessions: the process ends.
+    /// Removes all sessions: the process ends.
     mutating func drain() -> [EvictedSession] {
         let all = sessions.values.filter { $0.connection.sessionID != nil }.map {
             EvictedSession(connection: $0.connection, credentials: $0.credentials)
@@ -260,8 +261,8 @@ struct SessionPoolState<Waiter> {
             legacyVersion: era.legacyVersion)
     }
 
-    /// Lets the partitions that waited for the era begin: all of them when it is known to be legacy, else the first
-    /// one, which probes in its own name.
+    /// Starts the partitions that waited for the era: all of them when it is known to be legacy, else the first one,
+    /// which probes for itself.
     private mutating func startWaiting() -> [(Waiter, PoolWake)] {
         var wakes: [(Waiter, PoolWake)] = []
         let waiting = probeWaiters

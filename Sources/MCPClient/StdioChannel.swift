@@ -11,19 +11,19 @@ import Musl
 import Darwin
 #endif
 
-/// Lines to and from a server on a pair of file descriptors, which the channel owns.
+/// Channel of lines to and from a server on a pair of file descriptors, which it owns.
 final class StdioChannel: Sendable {
     private let output: Mutex<Int32?>
     private let input: Int32
     private let limit: Int
-    /// Bytes that wait to be written.
+    /// Number of bytes that wait to be written.
     private let waiting = Atomic<Int>(0)
-    /// Blocking writes must not hold a thread of the cooperative pool, and come in order.
+    /// Queue for blocking writes, which must be in order and must not occupy a thread of the cooperative pool.
     private let queue = DispatchQueue(label: "mcp.stdio.client")
 
-    /// - Parameter limit: bytes of a line; a longer one is dropped as it comes.
+    /// - Parameter limit: Largest line in bytes; a longer one is dropped while it is read.
     init(input: Int32, output: Int32, limit: Int) {
-        // A server that exits must not kill the client in the middle of a write.
+        // A server that exits must not end the client in the middle of a write.
         _ = signal(SIGPIPE, SIG_IGN)
         self.input = input
         self.output = Mutex(output)
@@ -51,8 +51,8 @@ final class StdioChannel: Sendable {
         }
     }
 
-    /// Writes a message and a line end after whatever is waiting. What a server that has gone cannot take is dropped.
-    /// - Returns: false when it is not written, because the server has left as much unread as a line may hold.
+    /// Writes a message and a line end after all waiting ones. Errors of a server that has exited are ignored.
+    /// - Returns: False when it is not written, because the server has left as much unread as a line may hold.
     @discardableResult
     func write(_ message: [UInt8]) -> Bool {
         guard waiting.load(ordering: .relaxed) <= limit else { return false }
@@ -67,7 +67,7 @@ final class StdioChannel: Sendable {
         return true
     }
 
-    /// The end of input for the server, after what is waiting.
+    /// Closes the server's input, after all waiting messages.
     func end() {
         queue.async {
             self.output.withLock { output in
@@ -92,7 +92,7 @@ final class StdioChannel: Sendable {
     }
 }
 
-// Inside the class the system calls hide behind methods of the same name.
+// Inside the class, methods of the same names hide the system calls.
 private func systemRead(_ descriptor: Int32, _ buffer: UnsafeMutableRawPointer?, _ count: Int) -> Int {
     read(descriptor, buffer, count)
 }

@@ -4,10 +4,10 @@ package import MCP
 import NIOCore
 import Synchronization
 
-/// An MCP client over stdio: one JSON message a line, both eras, any number of requests in flight.
+/// MCP client over stdio: one JSON message a line, both eras, any number of requests in flight.
 ///
-/// The era is found out as over HTTP, with `server/discover`; any error that is not a recognised modern one, or
-/// silence, means legacy. One client talks to one server process and ends with it.
+/// The era is determined as over HTTP, with `server/discover`; any error except the modern ones, or silence, means
+/// legacy. One client talks to one server process and ends with it.
 package final class StdioMCPClient: MCPConversation {
     /// Time limits and revisions of the client.
     package struct Configuration: Sendable {
@@ -15,12 +15,12 @@ package final class StdioMCPClient: MCPConversation {
         package var era: MCPUpstreamConfiguration.Era
         /// Revision that `initialize` asks for.
         package var legacyVersion: MCPVersion
-        /// Budget of each request, from its start.
+        /// Time limit of each request, from its start.
         package var timeout: Duration
-        /// Silence of a server after `server/discover` that counts as an answer. A server that is slow to start is
-        /// silent too, so this is long.
+        /// Silence after `server/discover` that counts as an error. A server that starts slowly is silent too, so this
+        /// is long.
         package var probeTimeout: Duration
-        /// Bytes of a line.
+        /// Largest line, in bytes.
         package var maximumLineBytes: Int
 
         /// Sets time limits and revisions.
@@ -40,9 +40,9 @@ package final class StdioMCPClient: MCPConversation {
     private struct Pending {
         let continuation: CheckedContinuation<JSONObject, any Error>
         let onProgress: (@Sendable (MCPProgress) -> Void)?
-        /// The subscription that the request opens is acknowledged.
+        /// Called when the subscription that the request opens is acknowledged.
         let onOpen: (@Sendable () -> Void)?
-        /// Told to the server when it is given up: `initialize` and the probe never are.
+        /// True if the server is notified when the request is cancelled: not for `initialize` and the probe.
         let isCancellable: Bool
     }
 
@@ -60,13 +60,14 @@ package final class StdioMCPClient: MCPConversation {
     private let channel: StdioChannel
     private let process: StdioServerProcess?
     private let notices: UpstreamNotices
-    /// Questions of the server that wait for their answer.
+    /// Number of unanswered questions of the server.
     private let openQuestions = Atomic<Int>(0)
     private let state = Mutex(State())
 
     /// Starts a server.
     ///
-    /// - Parameter onErrorOutput: Takes the lines of the server's standard error; nil: they go to this process's own.
+    /// - Parameter onErrorOutput: Takes the lines of the server's standard error; nil: they are written to this
+    ///   process's own.
     /// - Throws: An error of the system when the command cannot be run.
     package convenience init(
         command: String, arguments: [String] = [], environment: StdioServerProcess.Environment = .inherited([:]),
@@ -105,7 +106,7 @@ package final class StdioMCPClient: MCPConversation {
     package func connect() async throws -> MCPServerDescription {
         let task = state.withLock { state in
             if let task = state.connecting { return task }
-            // Not the caller's task: it goes on for the others when that one is cancelled.
+            // A task of its own: it continues for other callers when this one is cancelled.
             let task = Task { try await negotiate() }
             state.connecting = task
             return task
@@ -138,7 +139,7 @@ package final class StdioMCPClient: MCPConversation {
 
     /// Sends a request and returns its result as the server sent it, `input_required` ones included.
     ///
-    /// - Parameter capabilities: Capabilities that a server of 2026-07-28 is told for this request.
+    /// - Parameter capabilities: Capabilities that are declared to a server of 2026-07-28 for this request.
     /// - Throws: `MCPCallFailure`, whose `rpcError` is the server's JSON-RPC error.
     package func send(
         _ method: String, params: JSONObject?, capabilities: ClientCapabilities, timeout: Duration,
@@ -157,7 +158,7 @@ package final class StdioMCPClient: MCPConversation {
         return (result, version.era)
     }
 
-    /// True if the server's output has ended: it has exited, or closed it.
+    /// True once the server's output has ended: it has exited, or closed it.
     package var hasEnded: Bool { state.withLock { $0.ended } }
 
     package func listTools() async throws -> [ToolDefinition] {
@@ -176,7 +177,7 @@ package final class StdioMCPClient: MCPConversation {
             }
             return
         }
-        // What a legacy server has to say comes anyway.
+        // A legacy server sends other notifications without a subscription.
         if description.capabilities.resources?.subscribe == true {
             for uri in filter.resourceSubscriptions {
                 _ = try await request(MCPMethod.resourcesSubscribe, params: ["uri": .string(uri)])
@@ -186,7 +187,7 @@ package final class StdioMCPClient: MCPConversation {
         while !state.withLock({ $0.ended }) { try await Task.sleep(for: .milliseconds(100)) }
     }
 
-    /// Ends the server's input and waits for its exit.
+    /// Closes the server's input and waits for its exit.
     package func close() async {
         if let process {
             await process.stop(within: .seconds(2))
@@ -206,7 +207,7 @@ package final class StdioMCPClient: MCPConversation {
         return try await initialize()
     }
 
-    /// nil: the server is a legacy one.
+    /// Probes the server; nil: it is a legacy one.
     private func probe() async throws -> MCPServerDescription? {
         let version = MCPVersion.latestModern
         let outcome: JSONObject
@@ -219,7 +220,7 @@ package final class StdioMCPClient: MCPConversation {
             case .headerMismatch?, .missingClientCapability?:
                 return connected(version, [:])
             case .unsupportedVersion?:
-                // The one modern revision that is spoken here was refused.
+                // The server refused the only modern revision that is supported here.
                 return nil
             default:
                 guard failure.rpcError != nil || failure.kind == .timeout else { throw failure }
@@ -269,7 +270,7 @@ package final class StdioMCPClient: MCPConversation {
 
     // MARK: Exchanges
 
-    /// - Parameter limit: nil waits for ever.
+    /// - Parameter limit: Time limit; nil: none.
     private func exchange(
         _ method: String, params: JSONObject?, version: MCPVersion, limit: Duration?, isCancellable: Bool = true,
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil, onOpen: (@Sendable () -> Void)? = nil
@@ -332,11 +333,11 @@ package final class StdioMCPClient: MCPConversation {
     private func take(_ line: InputLine?) {
         guard let line else { return ended() }
         guard case .text(let bytes) = line, let value = try? JSONValue(parsing: bytes, maximumDepth: 128) else {
-            // Nobody can be told, and what it answered will run into its timeout.
+            // The line cannot be answered; the request that it may belong to will time out.
             notices.warn(.transport, "line from the server is no message", [:])
             return
         }
-        // 2025-03-26 lets a server put several messages into one array.
+        // In 2025-03-26 a server may put several messages into one array.
         for element in value.array ?? [value] {
             guard let message = try? JSONRPCMessage(element) else {
                 notices.warn(.transport, "line from the server is no message", [:])
@@ -376,7 +377,7 @@ package final class StdioMCPClient: MCPConversation {
         }
     }
 
-    /// The number of a request of ours; some servers make a string of it.
+    /// Returns the number of this client's request; some servers return it as a string.
     private static func number(_ id: RequestID) -> Int64? {
         switch id {
         case .integer(let number): number
@@ -400,7 +401,8 @@ package final class StdioMCPClient: MCPConversation {
         }
     }
 
-    /// Modern servers ask in results; a request of one breaks the rules and is ignored.
+    /// Answers a request of a legacy server. Modern servers ask in results; their requests violate the revision and are
+    /// ignored.
     private func answer(_ question: JSONRPCRequest) {
         let version = state.withLock { $0.version }
         if version?.era == .modern { return }

@@ -10,16 +10,17 @@ import Musl
 import Darwin
 #endif
 
-/// A server that this process starts and talks to over its standard input and output; its standard error is ours.
+/// A server process that this process starts and talks to over its standard input and output.
 package final class StdioServerProcess: Sendable {
     /// Environment of a server.
     package enum Environment: Sendable {
-        /// This process's own with these variables added.
+        /// The environment of this process, with these variables added.
         case inherited([String: String])
-        /// `PATH`, `HOME` and `LANG` of this process, and these variables: a server of others gets no secrets.
+        /// `PATH`, `HOME` and `LANG` of this process, and these variables: secrets in the environment are not
+        /// inherited.
         case isolated([String: String])
 
-        /// The variables that the server gets.
+        /// Variables of the server.
         package var variables: [String: String] {
             let own = ProcessInfo.processInfo.environment
             switch self {
@@ -30,17 +31,17 @@ package final class StdioServerProcess: Sendable {
         }
     }
 
-    /// Bytes of a line of standard error that are passed on; the rest of the line is dropped.
+    /// Largest part of a line of standard error that is passed on, in bytes; the rest of the line is dropped.
     private static let errorLineLimit = 4096
 
-    // Foundation's class is not marked as thread-safe: everything after `run` is reached through the lock.
+    // Foundation's class is not declared thread-safe: after `run` it is used only under the lock.
     private let process: Locked<Process>
     let channel: StdioChannel
 
     /// - Parameters:
     ///   - command: Path, or a name looked up in `PATH`.
     ///   - directory: Working directory; nil: this process's own.
-    ///   - onErrorOutput: Takes the lines of standard error; nil: they go to this process's own.
+    ///   - onErrorOutput: Takes the lines of standard error; nil: they are written to this process's own.
     /// - Throws: An error of the system when the command cannot be run.
     init(
         command: String, arguments: [String], environment: Environment, directory: String? = nil,
@@ -56,7 +57,7 @@ package final class StdioServerProcess: Sendable {
         process.standardOutput = output
         if let onErrorOutput { process.standardError = Self.lines(onErrorOutput) }
         try process.run()
-        // The channel gets descriptors of its own: those of the pipes close when Foundation lets go of them.
+        // The channel gets duplicated descriptors: Foundation closes those of the pipes when it releases them.
         channel = StdioChannel(
             input: dup(output.fileHandleForReading.fileDescriptor),
             output: Self.closingOnExec(input.fileHandleForWriting.fileDescriptor), limit: limit)
@@ -65,7 +66,7 @@ package final class StdioServerProcess: Sendable {
         self.process = Locked(process)
     }
 
-    /// A pipe whose lines go to `take`, as UTF-8 and cut to ``errorLineLimit``.
+    /// Returns a pipe whose lines are passed to `take`, as UTF-8 and cut to ``errorLineLimit``.
     private static func lines(_ take: @escaping @Sendable (String) -> Void) -> Pipe {
         let pipe = Pipe()
         let splitter = Mutex(LineSplitter(limit: errorLineLimit))
@@ -87,12 +88,13 @@ package final class StdioServerProcess: Sendable {
         return pipe
     }
 
-    /// Another server started later must not inherit this one's input, or its end would never come.
+    /// Duplicates a descriptor that another server started later must not inherit, because this one's input would then
+    /// never end.
     private static func closingOnExec(_ descriptor: Int32) -> Int32 {
         fcntl(descriptor, F_DUPFD_CLOEXEC, 0)
     }
 
-    /// Ends the input, waits, then insists (stdio, "Shutdown").
+    /// Closes the input, waits for the exit, then sends signals (stdio, "Shutdown").
     func stop(within grace: Duration) async {
         channel.end()
         if await hasExited(within: grace) { return }
@@ -106,16 +108,16 @@ package final class StdioServerProcess: Sendable {
         let end = ContinuousClock.now + limit
         while process.withLock({ $0.isRunning }) {
             if ContinuousClock.now >= end { return false }
-            // A cancelled caller still wants the server gone, so the wait goes on.
+            // Waits in a task of its own, because a cancelled caller still wants the server to end.
             await Task { try? await Task.sleep(for: .milliseconds(10)) }.value
         }
         return true
     }
 }
 
-/// A value that is only reached under a lock.
+/// A value that is accessed only under a lock.
 ///
-/// `@unchecked Sendable` holds because `value` is private and every access takes `lock`.
+/// `@unchecked Sendable` is safe because `value` is private and every access takes `lock`.
 private final class Locked<Value>: @unchecked Sendable {
     private let lock = NSLock()
     private let value: Value

@@ -2,11 +2,11 @@ package import JSON
 package import JSONSchema
 package import MCP
 
-/// The tools of one upstream at one moment. Immutable; replaced as a whole.
+/// Tools of one upstream at one moment. Immutable; replaced as a whole.
 package struct ToolCatalog: Sendable {
-    /// One tool, with what the hot path wants to know prepared.
+    /// One tool, prepared for the hot path.
     ///
-    /// An object, since every call looks its tool up: a copy of all this would cost a dozen reference counts.
+    /// An object, because every call looks up its tool: a copy of all this would cost a dozen reference counts.
     package final class Entry: Sendable {
         /// The tool as the server lists it.
         package let definition: ToolDefinition
@@ -15,9 +15,9 @@ package struct ToolCatalog: Sendable {
         /// Compiled input schema; nil when it cannot be compiled. Then the tool is called with unchecked arguments, and
         /// the upstream alone validates.
         package let inputSchema: JSONSchema?
-        /// Annotated as read-only or idempotent. Believed only where the upstream is trusted.
+        /// True if the tool is annotated as read-only or idempotent. Trusted only where the upstream is.
         package let mayRunTwice: Bool
-        /// Arguments to mirror into `Mcp-Param-*` headers, modern only.
+        /// Arguments to repeat in `Mcp-Param-*` headers, only in the modern era.
         let mirrored: ToolHeaderParameters
 
         init(
@@ -32,23 +32,23 @@ package struct ToolCatalog: Sendable {
         }
     }
 
-    /// Something about the list that an operator should know; it is in the log.
+    /// A problem of the list that an operator should know; it is logged.
     package struct Warning: Hashable, Sendable, CustomStringConvertible {
-        /// The effect of the problem.
+        /// Effect of the problem.
         package enum Kind: String, CaseIterable, Sendable {
-            /// A modern client has to leave the tool out.
+            /// A modern client must drop the tool.
             case dropped = "tools dropped"
             /// The tool's input schema cannot be used, so that arguments are not checked.
             case unchecked = "tool arguments not checked"
-            /// The list goes on, but is not read further.
+            /// The list continues, but is not read further.
             case cut = "list of tools cut"
         }
 
-        /// The effect of the problem.
+        /// Effect of the problem.
         package let kind: Kind
-        /// The tool, cut at 100 characters; empty where the warning is of the list.
+        /// Name of the tool, cut at 100 characters; empty where the warning concerns the list.
         package let tool: String
-        /// The cause.
+        /// Cause of the problem.
         package let reason: String
 
         init(_ kind: Kind, tool: String = "", reason: String) {
@@ -63,11 +63,11 @@ package struct ToolCatalog: Sendable {
         }
     }
 
-    /// In the server's order.
+    /// Tools in the server's order.
     package let entries: [Entry]
-    /// Things that an operator should know of the list; at most 100.
+    /// Problems of the list that an operator should know; at most 100.
     package let warnings: [Warning]
-    /// Time that the list counts as fresh, where the server gave one.
+    /// Time for which the list is fresh, where the server gave one.
     package let lifetime: Duration?
     private let positions: [ExactString: Int]
 

@@ -1,22 +1,22 @@
 import CurlTransport
 import MCP
 
-/// What a handshake yields: how to talk to the upstream in the name of one credential partition. Immutable and shared
-/// by all calls of the partition on all shards. In the modern era one serves every partition.
+/// Result of a handshake: version, session and headers for one credential partition. Immutable and shared by all calls
+/// of the partition on all workers. In the modern era one serves every partition.
 final class UpstreamConnection: Sendable {
     let version: MCPVersion
-    /// Legacy only; nil when the server works without session ids.
+    /// Session id of a legacy server; nil when it works without session ids.
     let sessionID: String?
-    /// Endpoint, a remembered redirect applied.
+    /// URL of the endpoint, after a redirect.
     let url: String
-    /// Tells a connection apart from the one that replaces it, so that many calls that find out about one dead session
-    /// at the same time discard it once.
+    /// Number that distinguishes a connection from its replacement, so that many calls that notice one lost session at
+    /// the same time discard it once.
     let generation: UInt64
-    /// Result of `initialize` or `server/discover`, JSON text; empty where the handshake had none.
+    /// Result of `initialize` or `server/discover`, as JSON text; empty where the handshake had none.
     let description: [UInt8]
-    /// The revision that `initialize` asked for; nil in the modern era.
+    /// Revision that `initialize` requested; nil in the modern era.
     let requested: MCPVersion?
-    /// What every request over this connection carries.
+    /// Headers of every request over this connection.
     let headers: CurlHeaders
 
     var era: MCPEra { version.era }
@@ -37,7 +37,7 @@ final class UpstreamConnection: Sendable {
         self.headers = headers
     }
 
-    /// What a request without a connection carries (`initialize`).
+    /// Headers of a request without a connection (`initialize`).
     static let plainHeaders: CurlHeaders = [
         (name: "Content-Type", value: "application/json"),
         (name: "Accept", value: "application/json, text/event-stream"),
@@ -49,7 +49,7 @@ final class UpstreamConnection: Sendable {
             requested: requested)
     }
 
-    /// Whether a request refused over `other` could fare differently over this one.
+    /// Returns whether a request refused over `other` might be accepted over this one.
     func differs(from other: UpstreamConnection) -> Bool {
         version != other.version || (sessionID == nil) != (other.sessionID == nil) || url != other.url
     }

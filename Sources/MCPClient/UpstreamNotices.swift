@@ -4,7 +4,7 @@ import Synchronization
 
 /// Warnings about one upstream: at most one line of each kind a minute, however often it happens.
 final class UpstreamNotices: Sendable {
-    /// The kinds of warnings; their number bounds what is remembered.
+    /// Kind of warning; their number limits what is stored.
     enum Kind: Hashable, Sendable {
         case handshake, notification, transport
         case catalog(ToolCatalog.Warning.Kind)
@@ -21,10 +21,10 @@ final class UpstreamNotices: Sendable {
     private let clock: @Sendable () -> NIODeadline
     private let lines = Mutex<[Kind: Line]>([:])
 
-    /// The time between two lines of one kind.
+    /// Time between two lines of one kind.
     static let interval = TimeAmount.minutes(1)
 
-    /// - Parameter upstream: The name that every line has; nil: the logger has it.
+    /// - Parameter upstream: Name that is added to every line; nil: the logger already has it.
     init(upstream: String?, logger: Logger, clock: @escaping @Sendable () -> NIODeadline = { .now() }) {
         self.upstream = upstream
         self.logger = logger
@@ -49,18 +49,19 @@ final class UpstreamNotices: Sendable {
     }
 }
 
-/// Outcomes of the latest tool calls of one upstream. Usable from any thread.
+/// Outcomes of the latest tool calls of one upstream. Safe to use from any thread.
 package final class CallHealth: Sendable {
-    /// Calls in a row that have to fail before an upstream counts as failing.
+    /// Number of consecutive failed calls after which an upstream counts as failing.
     package static let threshold = 3
 
     private let failures = Atomic<Int>(0)
     private let problem = Mutex<String?>(nil)
 
-    /// Starts without any call counted.
+    /// Creates the state without any calls.
     package init() {}
 
-    /// Calls that failed since the last one that did not, and what the last one came to; nil while there are too few.
+    /// Number of calls that failed since the last success, and the failure of the last one; nil while there are too
+    /// few.
     package var failing: (calls: Int, problem: String)? {
         let count = failures.load(ordering: .relaxed)
         guard count >= Self.threshold else { return nil }
@@ -70,7 +71,7 @@ package final class CallHealth: Sendable {
     func note(_ outcome: MCPCallOutcome) {
         switch outcome {
         case .result:
-            // Mostly zero already: every worker would write to the same line of memory.
+            // Mostly zero already: otherwise every worker would write to the same cache line.
             if failures.load(ordering: .relaxed) != 0 { failures.store(0, ordering: .relaxed) }
         case .failure(let failure):
             guard failure.isTheUpstreams else { return }
@@ -81,7 +82,7 @@ package final class CallHealth: Sendable {
 }
 
 extension MCPCallFailure {
-    /// The upstream is to blame, not the caller: not for a refusal of credentials, arguments or load.
+    /// True if the upstream is to blame, not the caller: not for refused credentials, arguments or load.
     var isTheUpstreams: Bool {
         switch kind {
         case .failed, .invalid, .unreachable, .timeout: true

@@ -2,9 +2,9 @@ import CurlTransport
 import MCP
 import NIOCore
 
-/// HTTP requests to an upstream, made in one place.
+/// HTTP requests to an upstream, created only here.
 extension MCPUpstream {
-    /// A `POST` of one message. The answer arrives in pieces where it is an event stream, by its own head.
+    /// Returns a `POST` of one message. The answer arrives in pieces where its head declares an event stream.
     func post(
         _ body: ByteBuffer, url: String, headers: CurlHeaders, timeout: Duration,
         mode: CurlRequest.Mode = .byContent, mayResend: Bool = false
@@ -18,7 +18,7 @@ extension MCPUpstream {
         return request
     }
 
-    /// A `GET` for an event stream (legacy): one that broke after `lastEventID`, or the server's own.
+    /// Returns a `GET` of an event stream (legacy): one that broke after `lastEventID`, or the server's own.
     func eventStream(
         over connection: UpstreamConnection, after lastEventID: String?, credentials: ForwardedCredentials,
         timeout: Duration
@@ -49,7 +49,7 @@ extension MCPUpstream {
 }
 
 extension NIODeadline {
-    /// What is left of the budget; at least a millisecond, since libcurl takes zero for "no limit".
+    /// Returns the time until the deadline; at least a millisecond, since libcurl takes zero for "no limit".
     func remaining(from now: NIODeadline) -> Duration {
         max(.nanoseconds((self - now).nanoseconds), .milliseconds(1))
     }

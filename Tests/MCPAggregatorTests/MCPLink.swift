@@ -4,7 +4,7 @@ import MCP
 import MCPClient
 import NIOCore
 
-/// Requests of any kind to one upstream in the name of any caller, for code that can wait.
+/// Requests of any kind to one upstream on behalf of any caller, for async code.
 ///
 /// All links of an upstream share its sessions. Every method may be called from any task; cancelling the task cancels
 /// the request upstream.
@@ -73,7 +73,7 @@ final class MCPLink: Sendable {
         caller = NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: eventLoop)
     }
 
-    /// Connects, if need be, and returns the server's description of itself.
+    /// Opens a connection if there is none, and returns the server's description.
     ///
     /// - Throws: `MCPCallFailure`.
     func connect(_ credentials: ForwardedCredentials, timeout: Duration) async throws -> MCPServerDescription {
@@ -90,7 +90,7 @@ final class MCPLink: Sendable {
         return try await withTaskCancellationHandler {
             try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallResult, any Error>) in
                 eventLoop.execute {
-                    // The cancellation may have come first: the task can be cancelled before it begins.
+                    // The task can be cancelled before the closure runs, so that the cancellation may have come first.
                     if flight.value?.isCancelled == true {
                         continuation.resume(
                             throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
@@ -116,7 +116,7 @@ final class MCPLink: Sendable {
         }
     }
 
-    /// Hears what the server tells outside of any request; see ``MCPConversation/listen(to:onOpen:)``.
+    /// Listens for messages outside of any request; see ``MCPConversation/listen(to:onOpen:)``.
     /// - Throws: ``MCPCallFailure``, `CancellationError`.
     func listen(
         to filter: SubscriptionFilter, credentials: ForwardedCredentials, timeout: Duration,
@@ -133,7 +133,7 @@ final class MCPLink: Sendable {
         var isCancelled = false
     }
 
-    /// Must be called on the event loop.
+    /// Caller on the event loop, on which this must be called.
     private var callerOnLoop: MCPCaller {
         if let made = caller.value { return made }
         let made = MCPCaller(upstream: upstream, engine: engine, eventLoop: eventLoop)
@@ -141,7 +141,7 @@ final class MCPLink: Sendable {
         return made
     }
 
-    /// Must be called on the event loop.
+    /// Creates the request. Must be called on the event loop.
     private func outgoing(_ request: Request) -> MCPRequest {
         var outgoing = MCPRequest(
             method: request.method, params: request.params, credentials: request.credentials,
