@@ -1,4 +1,5 @@
-/// An upstream as a member of an endpoint: the names under which it appears there, and the rules of what is hidden.
+/// An upstream as a member of an endpoint: the names under which its entries appear there, and the rules that hide
+/// some.
 package struct EndpointMember: Sendable {
     /// Upstream behind the member.
     package let upstream: any EndpointUpstream

@@ -3,7 +3,7 @@ import MCP
 import MCPClient
 import MCPServer
 
-/// A request of a client with the upstream that gets it.
+/// A request of a client with the upstream to which it is sent.
 struct ForwardedCall: Sendable {
     let member: Int
     let method: String
@@ -16,7 +16,7 @@ struct ForwardedCall: Sendable {
 }
 
 extension EndpointRouter {
-    /// Sends a request to the upstream that it is for, and returns its result in the client's revision.
+    /// Sends a request to its upstream, and returns its result in the client's revision.
     func forward(_ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext) async throws -> JSONObject {
         if call.method == MCPMethod.resourcesRead { return try await read(call, caller, context) }
         let forwarded = try await route(call, caller, context.version)
@@ -82,7 +82,7 @@ extension EndpointRouter {
         var params = call.params ?? [:]
         params.removeValue(forKey: "_meta")
         var last: JSONRPCError?
-        // A question is answered to the upstream that asked it.
+        // The answer to a question is sent to the upstream that asked it.
         let asked = context.state?["member"]?.int
         let order = if let asked { [asked] } else { await candidates(forResource: uri, caller, context.version) }
         for member in order where members.indices.contains(member) {
@@ -137,7 +137,7 @@ extension EndpointRouter {
 
     private func start(_ forwarded: ForwardedCall, _ caller: EndpointCaller, _ context: ToolContext) -> RunningCall {
         var params = forwarded.params
-        // The client's own metadata goes on; what belongs to the connection is the upstream side's to say.
+        // The client's own metadata is forwarded; that of the connection is set by the upstream's client.
         var meta = context.meta
         for key in Self.connectionMeta { meta.removeValue(forKey: key) }
         if let level = context.wantedLogLevel, context.version.era == .modern {
@@ -184,8 +184,8 @@ extension EndpointRouter {
 
     // MARK: Questions of legacy servers
 
-    /// Puts a legacy server's question to the client: on the stream of a legacy client, or as an `input_required` result
-    /// for a client of 2026-07-28, whose next request finds the call held.
+    /// Puts a legacy server's question to the client: on the stream of a legacy client, or as an `input_required`
+    /// result for a client of 2026-07-28, whose next request continues the held call.
     private func ask(
         _ question: JSONRPCRequest, _ reply: @escaping UpstreamRequest.Reply, _ running: RunningCall,
         _ forwarded: ForwardedCall, _ context: ToolContext
@@ -239,7 +239,7 @@ extension EndpointRouter {
         }
     }
 
-    /// Puts a modern server's questions to the client. Towards a client of 2026-07-28 this ends the request; a legacy
+    /// Puts a modern server's questions to the client. For a client of 2026-07-28 this ends the request; a legacy
     /// client is asked on its stream, and `forwarded` then carries its answers.
     private func put(
         _ required: InputRequiredResult, _ forwarded: inout ForwardedCall, _ context: ToolContext
@@ -255,7 +255,7 @@ extension EndpointRouter {
             responses[question.key] = try await response(to: question, context)
         }
         forwarded.params["inputResponses"] = responses.isEmpty ? nil : .object(responses)
-        // Byte for byte.
+        // The state is returned byte for byte.
         forwarded.params["requestState"] = required.requestState.map { .string($0) }
     }
 

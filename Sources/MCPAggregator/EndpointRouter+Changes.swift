@@ -4,9 +4,9 @@ import MCP
 package import MCPServer
 
 extension EndpointRouter {
-    /// Hears the changes that the upstreams announce, and passes them on, until the task is cancelled.
+    /// Passes on the changes that the upstreams announce, until the task is cancelled.
     ///
-    /// - Parameter announce: Tells the endpoint's clients.
+    /// - Parameter announce: Notifies the endpoint's clients.
     package func followChanges(_ announce: @escaping @Sendable (ServerChange) -> Void) async {
         await withTaskGroup(of: Void.self) { group in
             for index in members.indices {
@@ -31,8 +31,8 @@ extension EndpointRouter {
         }
     }
 
-    /// Listens to one upstream, again and again: anew when other resources are to be watched, and after a pause when the
-    /// upstream ended it or has nothing of the kind.
+    /// Listens to one upstream repeatedly: again when other resources are to be watched, and after a pause when the
+    /// upstream ended the stream or offers none.
     private func follow(_ index: Int, _ announce: @escaping @Sendable (ServerChange) -> Void) async {
         let (changes, continuation) = AsyncStream<Void>.makeStream(bufferingPolicy: .bufferingNewest(1))
         state.withLock { $0.wakers[index] = { continuation.yield() } }
@@ -41,7 +41,7 @@ extension EndpointRouter {
         while !Task.isCancelled {
             await describe(index)
             guard let capabilities = state.withLock({ $0.descriptions[index]?.capabilities }) else {
-                // The upstream is away; the next attempt finds out.
+                // The upstream is unreachable; the next attempt finds out.
                 try? await Task.sleep(for: pause)
                 pause = min(pause * 2, .seconds(10))
                 continue
@@ -70,7 +70,7 @@ extension EndpointRouter {
         }
     }
 
-    /// Listens once; returns whether the upstream told anything at all.
+    /// Listens once; returns whether the upstream's stream was open at all.
     private func listen(
         _ index: Int, _ capabilities: ServerCapabilities, _ announce: @escaping @Sendable (ServerChange) -> Void
     ) async -> Bool {
@@ -81,7 +81,7 @@ extension EndpointRouter {
             resourcesListChanged: capabilities.resources?.listChanged == true,
             resourceSubscriptions: state.withLock { $0.watched[index] })
         guard filter != SubscriptionFilter() else {
-            // Nothing to hear before a client watches a resource.
+            // There is nothing to listen for until a client watches a resource.
             try? await Task.sleep(for: .seconds(3600))
             return false
         }
@@ -97,7 +97,7 @@ extension EndpointRouter {
         }
     }
 
-    /// The stream was open for the first time or again: what changed in between is unknown.
+    /// Handles the opening of the stream, for the first time or again: changes in between are unknown.
     private func missed(_ index: Int, _ announce: @escaping @Sendable (ServerChange) -> Void) {
         let isFirst = state.withLock { state in
             defer { state.hasListened[index] = true }

@@ -81,7 +81,7 @@ extension EndpointRouter {
         return annotated
     }
 
-    /// Whether some property of the schema is mirrored into a header.
+    /// Returns whether some property of the schema is mirrored into a header.
     private static func isAnnotated(_ schema: JSONValue) -> Bool {
         switch schema {
         case .object(let members): members.contains { $0.key == "x-mcp-header" || isAnnotated($0.value) }
@@ -94,8 +94,8 @@ extension EndpointRouter {
 
     /// Finds the upstream that has a tool or prompt; nil when none has.
     ///
-    /// A name that the cached lists lack is looked up once more in lists that are at most five seconds old, so that a new
-    /// tool is found at once and unknown names do not make the upstreams list their tools for each.
+    /// A name that the cached lists lack is looked up again in lists that are at most five seconds old, so that a new
+    /// tool is found at once and unknown names do not make the upstreams list their tools each time.
     func find(
         _ kind: OfferingKind, _ name: String, _ caller: EndpointCaller, _ version: MCPVersion
     ) async -> ListedEntry? {
@@ -103,7 +103,7 @@ extension EndpointRouter {
         return await list(kind, caller, version, maximumAge: .seconds(5))[name]
     }
 
-    /// Returns the upstreams that may have a resource, the likeliest first.
+    /// Returns the upstreams that may have a resource, the most likely first.
     func candidates(forResource uri: String, _ caller: EndpointCaller, _ version: MCPVersion) async -> [Int] {
         var order: [Int] = []
         if let listed = await list(.resources, caller, version)[uri] { order.append(listed.member) }

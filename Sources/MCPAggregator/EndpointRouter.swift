@@ -9,18 +9,18 @@ import Synchronization
 package struct EndpointLimits: Sendable {
     /// Longest wait of a list for a silent upstream.
     package var patience: Duration
-    /// Age up to which the entries of an upstream that is away are shown.
+    /// Age up to which the entries of an unreachable upstream are shown.
     package var stale: Duration
-    /// Entries on a page of a list.
+    /// Number of entries on a page of a list.
     package var pageSize: Int
-    /// Questions of legacy servers that wait for clients of 2026-07-28, at most.
+    /// Largest number of questions of legacy servers that wait for clients of 2026-07-28.
     package var heldCalls: Int
     /// Time after which such a question is declined.
     package var questionTimeout: Duration
-    /// Resources whose updates are listened to, for each upstream.
+    /// Largest number of watched resources for each upstream.
     package var watchedResources: Int
 
-    /// Sets limits.
+    /// Creates limits.
     package init(
         patience: Duration = .seconds(2), stale: Duration = .seconds(300), pageSize: Int = 100, heldCalls: Int = 1000,
         questionTimeout: Duration = .seconds(120), watchedResources: Int = 1024
@@ -46,7 +46,7 @@ package final class EndpointRouter: RequestForwarder {
     let logger: Logger
 
     struct State {
-        /// What each upstream has said about itself; nil while it has not.
+        /// Descriptions of the upstreams; nil until an upstream has answered.
         var descriptions: [UpstreamDescription?]
         var isPrepared = false
         /// Input schemas with `x-mcp-header` annotations, by the endpoint's name of the tool.
@@ -59,9 +59,9 @@ package final class EndpointRouter: RequestForwarder {
         var listing = EndpointListing.none
         /// Resources whose updates clients want, by upstream.
         var watched: [[String]]
-        /// Wake the tasks that listen to the upstreams, when other resources are to be watched.
+        /// Closures that restart the tasks that listen to the upstreams, when other resources are to be watched.
         var wakers: [(@Sendable () -> Void)?]
-        /// Whether the upstream's stream of changes has been open.
+        /// Upstreams whose stream of changes has been open.
         var hasListened: [Bool]
     }
 
@@ -78,9 +78,9 @@ package final class EndpointRouter: RequestForwarder {
         package let upstream: String
     }
 
-    /// Makes a router.
+    /// Creates a router.
     ///
-    /// - Parameter members: In the order in which their entries are listed.
+    /// - Parameter members: Members in the order in which their entries are listed.
     package init(_ members: [EndpointMember], limits: EndpointLimits = EndpointLimits(), logger: Logger) {
         self.members = members
         self.limits = limits
@@ -103,7 +103,7 @@ package final class EndpointRouter: RequestForwarder {
     /// Names that appear twice, as last listed.
     package var shadowedNames: [ShadowedName] { state.withLock { $0.shadowed } }
 
-    /// Number of requests under way.
+    /// Number of requests in progress.
     package var requestsUnderWay: Int { underWay.load(ordering: .relaxed) }
 
     /// Number of questions of legacy servers that wait for clients of 2026-07-28.
@@ -113,14 +113,14 @@ package final class EndpointRouter: RequestForwarder {
 
     package var capabilities: ServerCapabilities {
         let known = state.withLock { $0.descriptions.compactMap { $0?.capabilities } }
-        // Until an upstream has answered, tools are what an endpoint is there for.
+        // Until an upstream has answered, tools are assumed: they are an endpoint's purpose.
         guard !known.isEmpty else { return ServerCapabilities(tools: .init(listChanged: true), logging: true) }
         let subscribe = known.contains { $0.resources?.subscribe == true }
         return ServerCapabilities(
             tools: known.contains { $0.tools != nil } ? .init(listChanged: true) : nil,
             prompts: known.contains { $0.prompts != nil } ? .init(listChanged: true) : nil,
             resources: known.contains { $0.resources != nil } ? .init(listChanged: true, subscribe: subscribe) : nil,
-            // 2024-11-05 completes without declaring it.
+            // 2024-11-05 has completions without declaring them.
             completions: known.contains { $0.completions || $0.prompts != nil && $0.resources != nil },
             logging: true)
     }
@@ -138,7 +138,7 @@ package final class EndpointRouter: RequestForwarder {
         await withTaskGroup(of: Void.self) { group in
             for index in members.indices { group.addTask { await self.describe(index) } }
             group.addTask { try? await Task.sleep(for: self.limits.patience) }
-            // All upstreams, or the time: whichever comes first ends the wait for the others.
+            // The wait ends when all upstreams have answered, or when the time is over.
             var answered = 0
             for await _ in group {
                 answered += 1
@@ -187,7 +187,7 @@ package final class EndpointRouter: RequestForwarder {
             for (member, description) in zip(members, descriptions)
             where description?.capabilities.logging == true && description?.version.era == .legacy {
                 group.addTask {
-                    // The gateway filters by level itself; a server that refuses sends what it sends.
+                    // The gateway filters by level itself, so a server that refuses the request may send any level.
                     _ = try? await member.upstream.send(
                         UpstreamRequest(
                             method: MCPMethod.loggingSetLevel, params: ["level": .string(level.rawValue)],

@@ -3,18 +3,18 @@ package import MCP
 package import MCPClient
 package import MCPServer
 
-/// A server behind an endpoint, whatever it speaks.
+/// A server behind an endpoint, of any protocol.
 package protocol EndpointUpstream: Sendable {
     /// Name in the configuration, for logs, metrics and errors.
     var name: String { get }
 
-    /// Connects, if need be, and returns the server's description of itself.
+    /// Opens a connection if there is none, and returns the server's description.
     ///
     /// - Throws: ``EndpointFailure``.
     func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription
 
-    /// Returns the revision in which the server is spoken to for a client of that revision: the client's own where the
-    /// server has it, so that the server offers what it offers such a client.
+    /// Returns the revision that is used with the server for a client of that revision: the client's own where the
+    /// server supports it, so that the server offers the same as to such a client.
     func revision(for client: MCPVersion) async -> MCPVersion
 
     /// Returns the same without waiting; nil where the server has not said yet which revisions it speaks.
@@ -26,10 +26,10 @@ package protocol EndpointUpstream: Sendable {
     /// - Throws: ``EndpointFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
     func send(_ request: UpstreamRequest) async throws -> UpstreamResult
 
-    /// Hears what the server tells outside of any request until the task is cancelled or the server ends it.
+    /// Passes on notifications outside of any request until the task is cancelled or the server ends the stream.
     ///
     /// - Parameters:
-    ///   - onOpen: Called when the server has begun to tell, for the first time and after each interruption.
+    ///   - onOpen: Called when the stream is open, for the first time and after each interruption.
     ///   - onNotification: Called for every notification. It must not block.
     /// - Throws: ``EndpointFailure`` where the server offers no such stream, and `CancellationError`.
     func listen(
@@ -44,26 +44,26 @@ extension EndpointUpstream {
 
 /// The sender of a request, reduced to what the upstreams receive of it.
 package struct EndpointCaller: Sendable {
-    /// Headers and cookies that an upstream, by its name, receives of this caller.
+    /// Headers and cookies of this caller that are sent to an upstream, by its name.
     package let credentials: @Sendable (_ upstream: String) -> ForwardedCredentials
 
-    /// Describes a caller.
+    /// Creates a caller.
     package init(credentials: @escaping @Sendable (_ upstream: String) -> ForwardedCredentials) {
         self.credentials = credentials
     }
 
-    /// A caller of whom no upstream receives anything; the endpoint itself asks in this name.
+    /// A caller without credentials; the endpoint's own requests use it.
     package static let anonymous = EndpointCaller { _ in .anonymous }
 }
 
-/// A server's description of itself, from `initialize` or `server/discover`.
+/// A server's description, from `initialize` or `server/discover`.
 package struct UpstreamDescription: Sendable {
-    /// Revision that the client speaks.
+    /// Revision that the client uses.
     package let version: MCPVersion
     package let capabilities: ServerCapabilities
     package let instructions: String?
 
-    /// Describes a server.
+    /// Creates a description.
     package init(version: MCPVersion, capabilities: ServerCapabilities, instructions: String? = nil) {
         self.version = version
         self.capabilities = capabilities
@@ -71,9 +71,9 @@ package struct UpstreamDescription: Sendable {
     }
 }
 
-/// A request on its way to an upstream.
+/// A request to an upstream.
 package struct UpstreamRequest: Sendable {
-    /// Answers a question of the server (elicitation, sampling, roots), once.
+    /// Closure that answers a question of the server (elicitation, sampling, roots), once.
     package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
 
     /// Method name.
@@ -84,22 +84,22 @@ package struct UpstreamRequest: Sendable {
     package let caller: EndpointCaller
     /// Revision of the client.
     package let version: MCPVersion
-    /// Capabilities of the client, which the server is told.
+    /// Capabilities of the client, which are declared to the server.
     package let features: ClientFeatures
-    /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments travel as headers too.
+    /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments are sent as headers too.
     package let inputSchema: JSONValue?
     /// True if the tool's annotations say that a second run changes nothing more.
     package let isIdempotent: Bool
     /// W3C trace context.
     package let traceparent: String?
-    /// Called for each progress notification; nil: the client did not ask for progress.
+    /// Listener for progress notifications; nil: the client did not request progress.
     package let onProgress: (@Sendable (MCPProgress) -> Void)?
-    /// Called for every other notification on the request's stream. It must not block.
+    /// Listener for every other notification on the request's stream. It must not block.
     package let onNotification: @Sendable (JSONRPCNotification) -> Void
-    /// Called for each request of a legacy server to its client.
+    /// Listener for requests of a legacy server to its client.
     package let onQuestion: @Sendable (JSONRPCRequest, @escaping Reply) -> Void
 
-    /// Describes a request.
+    /// Creates a request.
     package init(
         method: String, params: JSONObject, caller: EndpointCaller, version: MCPVersion = .latestModern,
         features: ClientFeatures = [],
@@ -128,26 +128,26 @@ package struct UpstreamRequest: Sendable {
 package struct UpstreamResult: Sendable {
     /// Result of the request.
     package let result: JSONObject
-    /// Era of the server, which decides how the result is read.
+    /// Era of the server, which determines how the result is read.
     package let era: MCPEra
 
-    /// Describes a result.
+    /// Creates a result.
     package init(_ result: JSONObject, era: MCPEra) {
         self.result = result
         self.era = era
     }
 }
 
-/// The failure of a request that got no answer of the server.
+/// Failure of a request that got no answer of the server.
 package struct EndpointFailure: Error, Hashable, CustomStringConvertible {
     /// Error label, such as `upstream_unreachable`.
     package let label: String
-    /// `no`, `yes` or `unknown`.
+    /// Answer to whether the tool was executed: `no`, `yes` or `unknown`.
     package let executed: String
-    /// Text for the log; it holds neither credentials nor data of the caller.
+    /// Text for the log, without credentials and data of the caller.
     package let detail: String
 
-    /// Describes a failure.
+    /// Creates a failure.
     package init(label: String, executed: String, detail: String) {
         self.label = label
         self.executed = executed
@@ -156,7 +156,7 @@ package struct EndpointFailure: Error, Hashable, CustomStringConvertible {
 
     package var description: String { "\(label): \(detail)" }
 
-    /// The JSON-RPC error that a client gets for it.
+    /// Returns the JSON-RPC error for the client.
     func error(from upstream: String) -> JSONRPCError {
         JSONRPCError(
             .internalError, "MCP error",
@@ -164,7 +164,7 @@ package struct EndpointFailure: Error, Hashable, CustomStringConvertible {
     }
 }
 
-/// Answers in the name of a user who cannot be asked.
+/// Answers on behalf of a user who cannot be asked.
 package enum Declined {
     /// Returns the answer to a request of a legacy server: a decline, no roots, or the error of a refused request.
     package static func answer(to question: JSONRPCRequest) -> Result<JSONValue, JSONRPCError> {
@@ -180,7 +180,7 @@ package enum Declined {
 }
 
 extension MCPCallFailure {
-    /// The endpoint's error for a failed request: the server's own, or a failure with its label.
+    /// Error of the endpoint for a failed request: the server's own, or a failure with its label.
     package var endpointError: any Error {
         if let rpcError { return rpcError }
         let label: String

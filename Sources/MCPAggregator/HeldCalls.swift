@@ -3,12 +3,11 @@ import MCP
 import MCPServer
 import Synchronization
 
-/// Requests at legacy servers that wait for the answer of a client of 2026-07-28, by an identifier that travels in
-/// `requestState`.
+/// Requests at legacy servers that wait for the answer of a client of 2026-07-28, by an identifier in `requestState`.
 ///
-/// They live in this process: another gateway knows nothing of them, and the client has to start again there.
+/// They are held in this process: at another gateway the client must start again.
 final class HeldCalls: Sendable {
-    /// A held request, with the question that the client was asked.
+    /// A held request, with the question to the client.
     struct Held: Sendable {
         let call: RunningCall
         let question: JSONRPCRequest
@@ -22,7 +21,7 @@ final class HeldCalls: Sendable {
     private let lifetime: Duration
 
     /// - Parameters:
-    ///   - limit: Requests held at most; one more is declined at once.
+    ///   - limit: Largest number of held requests; further ones are declined at once.
     ///   - lifetime: Time after which an unanswered question is declined.
     init(limit: Int, lifetime: Duration) {
         self.limit = limit
@@ -37,7 +36,7 @@ final class HeldCalls: Sendable {
         let timeout = Task { [weak self, lifetime] in
             try? await Task.sleep(for: lifetime)
             guard !Task.isCancelled, let expired = self?.take(id) else { return }
-            // Nobody can receive what the server makes of the decline, so that its work is of no use.
+            // The server's result after the decline could not be delivered, so that the call is cancelled.
             expired.reply(Declined.answer(to: question))
             expired.call.cancel()
         }
@@ -51,7 +50,7 @@ final class HeldCalls: Sendable {
         return nil
     }
 
-    /// Takes a request out, once; nil for an unknown identifier.
+    /// Removes a request, once; nil for an unknown identifier.
     func take(_ id: String) -> Held? {
         let found = held.withLock { $0.removeValue(forKey: id) }
         found?.timeout.cancel()

@@ -5,7 +5,7 @@ import MCPClient
 import MCPServer
 import Synchronization
 
-/// A list that a server offers.
+/// A kind of list that a server offers.
 enum OfferingKind: CaseIterable, Sendable {
     case tools, prompts, resources, templates
 
@@ -18,7 +18,7 @@ enum OfferingKind: CaseIterable, Sendable {
         }
     }
 
-    /// Member of the result that holds the entries.
+    /// Member of the result that contains the entries.
     var key: String {
         switch self {
         case .tools: "tools"
@@ -28,7 +28,7 @@ enum OfferingKind: CaseIterable, Sendable {
         }
     }
 
-    /// Member of an entry that names it.
+    /// Member of an entry that identifies it.
     var identifier: String {
         switch self {
         case .tools, .prompts: "name"
@@ -60,7 +60,7 @@ final class MemberList: Sendable {
     }
 }
 
-/// The lists of one upstream, cached for each caller that the upstream can tell apart.
+/// Lists of one upstream, cached for each caller that the upstream can distinguish.
 ///
 /// An expired list is read again by one request for all who wait. Who waits for a silent server longer than `patience`
 /// gets the list as it was, as long as it is not older than `stale`.
@@ -68,20 +68,20 @@ final class MemberLists: Sendable {
     struct Limits: Sendable {
         /// Longest wait of a request for a list.
         var patience: Duration = .seconds(2)
-        /// Age up to which the entries of an upstream that is away are shown.
+        /// Age up to which the entries of an unreachable upstream are shown.
         var stale: Duration = .seconds(300)
         /// Lifetime of a list whose server gives none.
         var lifetime: Duration = .seconds(60)
-        /// Pages and entries of one list; the rest is left out with a warning.
+        /// Largest numbers of pages and entries of one list; the rest is dropped with a warning.
         var pages = 200
         var entries = 10_000
-        /// Callers whose lists are kept.
+        /// Largest number of callers whose lists are kept.
         var callers = 256
     }
 
     private struct Key: Hashable {
         let partition: CredentialPartition
-        /// Revision in which the upstream is spoken to.
+        /// Revision that is used with the upstream.
         let revision: MCPVersion
         let kind: OfferingKind
     }
@@ -132,7 +132,7 @@ final class MemberLists: Sendable {
 
     /// Returns a list as that caller sees it; nil when the upstream is away and its entries are too old to be shown.
     ///
-    /// - Parameter maximumAge: Reads the list again when it is older than this, however long it is valid.
+    /// - Parameter maximumAge: The list is read again when it is older than this, however long it is valid.
     func list(
         _ kind: OfferingKind, _ caller: EndpointCaller, for version: MCPVersion = .latestModern,
         maximumAge: Duration? = nil
@@ -220,7 +220,7 @@ final class MemberLists: Sendable {
         {
             state.cache[oldest] = nil
         }
-        // A server's zero would mean reading the list with every request.
+        // A server's lifetime of zero would read the list with every request.
         let lifetime = max(Duration.milliseconds(list.cache.ttlMilliseconds), Duration.seconds(1))
         let now = now()
         let isCurrent = generation == state.generation

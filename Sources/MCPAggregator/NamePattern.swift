@@ -3,7 +3,7 @@ package struct NamePattern: Hashable, Sendable {
     /// Pattern as it was written.
     package let text: String
 
-    /// Reads a pattern; every text is one.
+    /// Reads a pattern; every text is valid.
     package init(_ text: String) {
         self.text = text
     }
@@ -13,7 +13,8 @@ package struct NamePattern: Hashable, Sendable {
         let pattern = Array(text.utf8)
         let name = Array(name.utf8)
         var (place, at) = (0, 0)
-        // The position behind the last star, and the byte of the name to go on with when the rest does not match.
+        // The position after the last star, and the byte of the name from which to continue when the rest does not
+        // match.
         var resumption: (place: Int, at: Int)?
         while at < name.count {
             if place < pattern.count, pattern[place] == UInt8(ascii: "*") {

@@ -1,12 +1,13 @@
 import JSON
 import MCP
 
-/// Translates results and errors between the revisions of an upstream and of a client.
+/// Translation of results and errors between the revisions of an upstream and of a client.
 ///
-/// Members that both revisions know are passed on as they came. What a client's revision lacks is left out or put into
-/// words: structured content before 2025-06-18 (its text stays), audio and resource links where they are unknown.
+/// Members that both revisions have are passed on unchanged. Members that a client's revision lacks are dropped or
+/// described in text: structured content before 2025-06-18 (its text stays), audio and resource links where they are
+/// unknown.
 enum ResultTranslation {
-    /// Members that 2026-07-28 alone has.
+    /// Members that only 2026-07-28 has.
     private static let modernMembers = ["resultType", "ttlMs", "cacheScope"]
 
     /// Returns the result of a call, prompt or resource for a client of that revision.
@@ -43,7 +44,7 @@ enum ResultTranslation {
         result["content"] = .array(blocks.map { block($0, for: version) })
     }
 
-    /// Returns a content block, in words where the revision lacks its type.
+    /// Returns a content block, as a text where the revision lacks its type.
     private static func block(_ block: JSONValue, for version: MCPVersion) -> JSONValue {
         switch block["type"]?.string {
         case "audio" where !version.hasAudio:
@@ -76,8 +77,8 @@ enum ResultTranslation {
         return .object(object)
     }
 
-    /// Returns a server's error as a client of that revision expects it: an unknown resource has a code of its own in the
-    /// legacy revisions only.
+    /// Returns a server's error as a client of that revision expects it: only the legacy revisions have a separate code
+    /// for an unknown resource.
     static func error(_ error: JSONRPCError, of method: String, uri: String?, to version: MCPVersion) -> JSONRPCError {
         if method == MCPMethod.resourcesRead, let uri, isUnknownResource(error) {
             return JSONRPCError(
@@ -86,14 +87,14 @@ enum ResultTranslation {
         }
         switch error.knownCode {
         case .headerMismatch, .unsupportedVersion, .methodNotFound:
-            // They speak of the gateway's own request, not of the client's.
+            // These codes refer to the gateway's own request, not to the client's.
             return .internalError(error.message)
         case .missingClientCapability where version.era == .legacy: return .internalError(error.message)
         default: return error
         }
     }
 
-    /// Returns whether an error says that there is no such resource.
+    /// Returns whether an error means an unknown resource.
     static func isUnknownResource(_ error: JSONRPCError) -> Bool {
         error.knownCode == .resourceNotFound || error.knownCode == .invalidParams && error.data?["uri"] != nil
     }

@@ -4,12 +4,12 @@ import MCPClient
 import MCPServer
 import Synchronization
 
-/// A request under way at an upstream, as a queue of what the upstream tells about it.
+/// A request in progress at an upstream, as a queue of its events.
 ///
 /// It outlives the client's request while a question of a legacy server waits for a client of 2026-07-28, which answers
 /// with a request of its own. One waiter at a time.
 final class RunningCall: Sendable {
-    /// The next thing that the upstream told.
+    /// The next event of the upstream.
     enum Event: Sendable {
         case progress(MCPProgress)
         case notification(JSONRPCNotification)
@@ -23,11 +23,11 @@ final class RunningCall: Sendable {
         var task: Task<Void, Never>?
     }
 
-    /// Events that wait at most; progress and log messages beyond it are dropped.
+    /// Largest number of queued events; further progress and log messages are dropped.
     private static let capacity = 256
     private let state = Mutex(State())
 
-    /// Sends a request, which is made from listeners that feed the queue.
+    /// Sends a request, whose listeners add to the queue.
     init(_ upstream: any EndpointUpstream, _ request: (RunningCall) -> UpstreamRequest) {
         let request = request(self)
         let task = Task.immediate {
@@ -54,7 +54,7 @@ final class RunningCall: Sendable {
         }
     }
 
-    /// Gives the request up: the upstream is told, and whoever waits learns that the request was cancelled.
+    /// Cancels the request: the upstream is notified, and the waiter learns that the request was cancelled.
     func cancel() {
         state.withLock { $0.task }?.cancel()
     }

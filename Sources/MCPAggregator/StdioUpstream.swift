@@ -10,18 +10,18 @@ import Synchronization
 /// One process serves all callers, or each caller has one of its own. The endpoint itself and callers without credentials
 /// share one.
 package final class StdioUpstream: EndpointUpstream {
-    /// The command line and the surroundings of a server.
+    /// Command line, environment and directory of a server.
     package struct Command: Hashable, Sendable {
         /// Path, or a name looked up in `PATH`.
         package var command: String
         /// Arguments of the command.
         package var arguments: [String]
-        /// Variables beside `PATH`, `HOME` and `LANG`.
+        /// Variables in addition to `PATH`, `HOME` and `LANG`.
         package var environment: [String: String]
         /// Working directory; nil: the gateway's own.
         package var directory: String?
 
-        /// Describes a command.
+        /// Creates a command.
         package init(
             command: String, arguments: [String] = [], environment: [String: String] = [:], directory: String? = nil
         ) {
@@ -72,7 +72,7 @@ package final class StdioUpstream: EndpointUpstream {
         let restarts = Atomic<Int>(0)
     }
 
-    /// Describes a server; it is not started yet.
+    /// Creates a server without starting it.
     ///
     /// - Parameters:
     ///   - version: The only revision in which it is spoken to; nil: negotiated.
