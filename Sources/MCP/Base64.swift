@@ -1,5 +1,5 @@
-/// RFC 4648, section 4: the standard alphabet with padding. Foundation would be the only reason to link it here, and
-/// its decoder accepts what headers must refuse.
+/// Base64 with the standard alphabet and padding (RFC 4648, section 4). Foundation would be linked only for it, and its
+/// decoder accepts texts that headers must refuse.
 package enum Base64 {
     private static let alphabet = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/".utf8)
     private static let padding = UInt8(ascii: "=")
@@ -28,8 +28,8 @@ package enum Base64 {
         for index in 0..<digits { output.append(alphabet[Int(group >> UInt32(18 - 6 * index) & 63)]) }
     }
 
-    /// Nil for a length that is no multiple of four, a byte outside the alphabet, padding in the wrong place, or bits
-    /// after the last byte that are not zero.
+    /// Decodes a text; nil for a length that is not a multiple of four, a byte outside the alphabet, padding in the
+    /// wrong place, or non-zero bits after the last byte.
     package static func decode(_ text: some Collection<UInt8>) -> [UInt8]? {
         guard text.count.isMultiple(of: 4) else { return nil }
         let paddings = text.suffix(2).reversed().prefix { $0 == padding }.count

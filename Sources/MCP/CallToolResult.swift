@@ -4,9 +4,9 @@ package import JSON
 package struct CallToolResult: Hashable, Sendable {
     /// Content blocks for the model (Tools, "Tool Result").
     package var content: [ContentBlock]
-    /// From 2025-06-18; an object before 2026-07-28, any value since.
+    /// Structured content, from 2025-06-18; an object before 2026-07-28, any value since.
     package var structuredContent: JSONValue?
-    /// The tool failed; the text is for the model to read.
+    /// True if the tool failed; the text is for the model to read.
     package var isError: Bool
     /// Members of `_meta`.
     package var meta: JSONObject
@@ -26,15 +26,16 @@ package struct CallToolResult: Hashable, Sendable {
         CallToolResult(content: [.text(text)])
     }
 
-    /// Structured content, and the same JSON as text for clients that know only text (tools, structured content).
+    /// Returns structured content, and the same JSON as text for clients that know only text (tools, structured
+    /// content).
     package static func structured(_ value: JSONValue) -> CallToolResult {
         CallToolResult(content: [.text(value.text)], structuredContent: value)
     }
 
-    /// A failure: `text` first, for the model.
+    /// Returns an error: `text` first, for the model.
     ///
-    /// - Parameter status: HTTP status that a gateway may answer with (`_meta["dev.chatgateway/status"]`); others than
-    ///   those of ``mayDeclare(_:)`` are left out.
+    /// - Parameter status: HTTP status that a gateway may answer with (`_meta["dev.chatgateway/status"]`); ignored
+    ///   unless ``mayDeclare(_:)`` allows it.
     package static func error(
         _ text: String, structured: JSONValue? = nil, status: Int? = nil
     ) -> CallToolResult {
@@ -54,26 +55,26 @@ package struct CallToolResult: Hashable, Sendable {
             structuredContent: reader.object["structuredContent"],
             isError: try reader.optionalBool("isError") ?? false,
             meta: try reader.meta())
-        // An absent `content` is forgiven only where there is something else to read.
+        // A missing `content` is accepted only where there is structured content.
         if reader.object["content"] == nil, structuredContent == nil { throw reader.failure("content", "array") }
     }
 
-    /// The text blocks, joined by newlines.
+    /// Text blocks, joined by newlines.
     package var text: String {
         content.compactMap(\.text).joined(separator: "\n")
     }
 
-    /// The declared HTTP status of an error, nil unless ``mayDeclare(_:)`` allows it.
+    /// Declared HTTP status of an error, if ``mayDeclare(_:)`` allows it.
     package var status: Int? {
         guard let status = meta[MCPMeta.status]?.int, Self.mayDeclare(status) else { return nil }
         return status
     }
 
-    /// Returns true if a tool may declare that HTTP status for its error: 4xx, or 503 for what it cannot do now and may
-    /// be able to do soon. Any other 5xx would blame the upstream for an answer that it gave.
+    /// Returns whether a tool may declare that HTTP status for its error: 4xx, or 503 for a temporary one. Any other
+    /// 5xx would blame the upstream for an answer that it gave.
     package static func mayDeclare(_ status: Int) -> Bool { (400...499).contains(status) || status == 503 }
 
-    /// The result as `version` knows it. Structured content that the revision cannot carry stays in the text.
+    /// Returns the result in a revision. Structured content that the revision cannot carry stays in the text.
     package func json(for version: MCPVersion) -> JSONValue {
         var object: JSONObject = [:]
         if version.era == .modern { object["resultType"] = .string(ResultType.complete.rawValue) }

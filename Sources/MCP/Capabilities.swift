@@ -1,8 +1,8 @@
 package import JSON
 
-/// Capabilities of a client (Lifecycle, "Capability Negotiation"). Use only what was declared.
+/// Capabilities of a client (Lifecycle, "Capability Negotiation"). Only declared ones may be used.
 package struct ClientCapabilities: Hashable, Sendable {
-    /// The object as received or to be sent; unknown capabilities stay in it.
+    /// Object as received or to be sent; unknown capabilities stay in it.
     package var declared: JSONObject
 
     /// Wraps capabilities as a client declares them.
@@ -32,20 +32,21 @@ package struct ClientCapabilities: Hashable, Sendable {
         declared = try MCPReader(json, "clientCapabilities").object
     }
 
-    /// Capability of answering `sampling/createMessage`.
+    /// True if the client answers `sampling/createMessage`.
     package var sampling: Bool { declared["sampling"]?.object != nil }
-    /// Tools inside sampling requests, from 2025-11-25.
+    /// True if sampling requests may contain tools, from 2025-11-25.
     package var samplingTools: Bool { declared["sampling"]?["tools"]?.object != nil }
-    /// Capability of answering `roots/list`.
+    /// True if the client answers `roots/list`.
     package var roots: Bool { declared["roots"]?.object != nil }
 
-    /// Form elicitation; an empty object means it too, since revisions before 2025-11-25 know no modes.
+    /// True if the client supports elicitation by a form; an empty object means it too, since revisions before
+    /// 2025-11-25 have no modes.
     package var elicitation: Bool {
         guard let elicitation = declared["elicitation"]?.object else { return false }
         return elicitation["form"] != nil || elicitation["url"] == nil
     }
 
-    /// Capability of elicitation in the mode `url`, from 2025-11-25.
+    /// True if the client supports elicitation in the mode `url`, from 2025-11-25.
     package var elicitationURL: Bool { declared["elicitation"]?["url"]?.object != nil }
 
     /// Returns the JSON form in a revision.
@@ -63,13 +64,14 @@ package struct ClientCapabilities: Hashable, Sendable {
     }
 }
 
-/// Capabilities of a server (Lifecycle, "Capability Negotiation"). Every member is declared exactly when it is served.
+/// Capabilities of a server (Lifecycle, "Capability Negotiation"). A capability is declared exactly when it is
+/// supported.
 package struct ServerCapabilities: Hashable, Sendable {
-    /// Capability of offering one kind of list.
+    /// Capability of a kind of list.
     package struct Lists: Hashable, Sendable {
-        /// Announcement of changes by `list_changed`.
+        /// True if changes are announced by `list_changed`.
         package var listChanged: Bool
-        /// Resources only.
+        /// True if updates of single resources are announced; only for resources.
         package var subscribe: Bool
 
         /// Declares a list with the given announcements.
@@ -98,9 +100,9 @@ package struct ServerCapabilities: Hashable, Sendable {
     package var prompts: Lists?
     /// Resources; nil where the server offers none.
     package var resources: Lists?
-    /// Left out for 2024-11-05, which completes without declaring it.
+    /// True if the server completes arguments. Not sent in 2024-11-05, which has completions without declaring them.
     package var completions: Bool
-    /// Log messages to the client by `notifications/message`.
+    /// True if the server sends log messages by `notifications/message`.
     package var logging: Bool
     /// Capabilities outside the specification.
     package var experimental: JSONObject

@@ -75,19 +75,19 @@ package struct CompleteParameters: Hashable, Sendable {
     }
 }
 
-/// The answer to `completion/complete`.
+/// Result of `completion/complete`.
 package struct CompleteResult: Hashable, Sendable {
-    /// Most that a result may carry (completion, response values).
+    /// Largest number of values in a result (completion, response values).
     package static let maximumValues = 100
 
     /// Completions, best first.
     package var values: [String]
-    /// Number of completions in all, when known.
+    /// Number of all completions, where it is known.
     package var total: Int?
-    /// Existence of completions beyond these.
+    /// True if there are completions beyond these; nil: not known.
     package var hasMore: Bool?
 
-    /// Values beyond the hundredth are cut off, and `hasMore` says so.
+    /// Creates a result. Values beyond the hundredth are dropped, and `hasMore` is set.
     package init(values: [String], total: Int? = nil, hasMore: Bool? = nil) {
         self.values = Array(values.prefix(Self.maximumValues))
         self.total = total ?? (values.count > Self.maximumValues ? values.count : nil)

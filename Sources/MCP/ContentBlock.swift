@@ -1,17 +1,17 @@
 package import JSON
 
-/// Author or audience.
+/// Role of an author or of an audience.
 package enum Role: String, Hashable, Sendable {
     case user, assistant
 }
 
-/// Hints for whoever shows or selects content.
+/// Hints for programs that show or select content.
 package struct Annotations: Hashable, Sendable {
     /// Roles that the content is meant for.
     package var audience: [Role]?
-    /// 0 (least) to 1 (most important).
+    /// Priority from 0 (least) to 1 (most important).
     package var priority: Double?
-    /// ISO 8601; from 2025-06-18.
+    /// Time of the last change in ISO 8601; from 2025-06-18.
     package var lastModified: String?
 
     /// Annotates content.
@@ -43,12 +43,12 @@ package struct Annotations: Hashable, Sendable {
     }
 }
 
-/// The text or bytes of a resource.
+/// Text or bytes of a resource.
 package struct ResourceContents: Hashable, Sendable {
     /// Text, or bytes in Base64.
     package enum Body: Hashable, Sendable {
         case text(String)
-        /// Base64, standard alphabet with padding.
+        /// Bytes in Base64, standard alphabet with padding.
         case blob(String)
     }
 
@@ -91,7 +91,7 @@ package struct ResourceContents: Hashable, Sendable {
             meta: try reader.meta())
     }
 
-    /// The text, nil for a blob.
+    /// Text of the contents; nil for a blob.
     package var text: String? {
         if case .text(let text) = body { text } else { nil }
     }
@@ -109,17 +109,17 @@ package struct ResourceContents: Hashable, Sendable {
     }
 }
 
-/// One piece of a tool's result or of a prompt's message.
+/// A piece of a tool's result or of a prompt's message.
 package enum ContentBlock: Hashable, Sendable {
     case text(String, annotations: Annotations? = nil, meta: JSONObject = [:])
-    /// `data` is base64.
+    /// An image; `data` is Base64.
     case image(data: String, mimeType: String, annotations: Annotations? = nil, meta: JSONObject = [:])
-    /// From 2025-03-26; `data` is base64.
+    /// An audio recording, from 2025-03-26; `data` is Base64.
     case audio(data: String, mimeType: String, annotations: Annotations? = nil, meta: JSONObject = [:])
     case resource(ResourceContents, annotations: Annotations? = nil, meta: JSONObject = [:])
-    /// From 2025-06-18.
+    /// A link to a resource, from 2025-06-18.
     case resourceLink(Resource)
-    /// A block that this implementation only passes on: `tool_use`, `tool_result`, later inventions.
+    /// A block that this implementation only passes on: `tool_use`, `tool_result`, later additions.
     case other(JSONObject)
 
     /// Reads the JSON form.
@@ -154,12 +154,12 @@ package enum ContentBlock: Hashable, Sendable {
         }
     }
 
-    /// The text of a text block, nil for others.
+    /// Text of a text block; nil for any other.
     package var text: String? {
         if case .text(let text, _, _) = self { text } else { nil }
     }
 
-    /// The block as `version` knows it. What a revision has no block for becomes text that says so.
+    /// Returns the block in a revision. A block that the revision lacks becomes a text that describes it.
     package func json(for version: MCPVersion) -> JSONValue {
         switch self {
         case .text(let text, let annotations, let meta):

@@ -6,11 +6,11 @@ package struct Implementation: Hashable, Sendable {
     package var name: String
     /// Version of the implementation.
     package var version: String
-    /// From 2025-06-18.
+    /// Name for people, from 2025-06-18.
     package var title: String?
-    /// From 2025-11-25.
+    /// Description for people, from 2025-11-25.
     package var description: String?
-    /// From 2025-11-25; a URI.
+    /// URI of the website, from 2025-11-25.
     package var websiteURL: String?
     /// Icons for user interfaces.
     package var icons: [Icon]
@@ -52,15 +52,15 @@ package struct Implementation: Hashable, Sendable {
     }
 }
 
-/// A picture for a server, tool, prompt or resource: from 2025-11-25.
+/// A picture for a server, tool, prompt or resource, from 2025-11-25.
 package struct Icon: Hashable, Sendable {
-    /// An https or data URI.
+    /// URI of the picture, https or data.
     package var source: String
     /// Media type of the content.
     package var mimeType: String?
-    /// Such as `48x48` or `any`.
+    /// Sizes, such as `48x48` or `any`.
     package var sizes: [String]?
-    /// `light` or `dark`.
+    /// Theme for which it is made, `light` or `dark`.
     package var theme: String?
 
     /// Refers to an image.

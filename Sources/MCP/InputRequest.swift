@@ -16,7 +16,7 @@ package enum InputRequest: Hashable, Sendable {
         }
     }
 
-    /// The client capabilities without which the question must not be asked.
+    /// Client capabilities that the question requires.
     package var requiredCapabilities: JSONObject {
         switch self {
         case .elicitation(let parameters):
@@ -26,7 +26,7 @@ package enum InputRequest: Hashable, Sendable {
         }
     }
 
-    /// Returns true if a client with these capabilities may be asked.
+    /// Returns whether a client with these capabilities may be asked.
     package func isAllowed(by capabilities: ClientCapabilities) -> Bool {
         switch self {
         case .elicitation(let parameters):
@@ -57,7 +57,7 @@ package enum InputRequest: Hashable, Sendable {
         }
     }
 
-    /// `{"method", "params"}` without an envelope, as `inputRequests` holds it.
+    /// JSON form `{"method", "params"}`, without an envelope, as in `inputRequests`.
     package var json: JSONValue {
         var object: JSONObject = ["method": .string(method)]
         if let params = params(for: .latestModern) { object["params"] = .object(params) }
@@ -65,11 +65,11 @@ package enum InputRequest: Hashable, Sendable {
     }
 }
 
-/// `resultType: input_required` of 2026-07-28 (multi-round tool results).
+/// Result with `resultType: input_required` of 2026-07-28 (multi-round tool results).
 package struct InputRequiredResult: Hashable, Sendable {
     /// Questions by the key under which their answers come back.
     package var inputRequests: [(key: String, request: InputRequest)]
-    /// Opaque for the client, which returns it byte for byte.
+    /// State that the client returns byte for byte without reading it.
     package var requestState: String?
 
     /// Asks the client for input (2026-07-28, Multi Round-Trip Requests).
@@ -78,7 +78,7 @@ package struct InputRequiredResult: Hashable, Sendable {
         self.requestState = requestState
     }
 
-    /// - Throws: also when neither member is there: at least one must be.
+    /// - Throws: ``MCPDecodingError``, also when neither member is present: at least one must be.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         requestState = try reader.optionalString("requestState")
@@ -111,13 +111,13 @@ package struct InputRequiredResult: Hashable, Sendable {
     package func hash(into hasher: inout Hasher) { hasher.combine(json) }
 }
 
-/// Parameters of `elicitation/create`: the user is asked something.
+/// Parameters of `elicitation/create`, a question to the user.
 package struct ElicitParameters: Hashable, Sendable {
     /// Form or page that the user is shown (Elicitation, "Elicitation Modes").
     package enum Mode: Hashable, Sendable {
         /// A form for a flat object of primitive properties, as JSON Schema.
         case form(requestedSchema: JSONObject)
-        /// From 2025-11-25: the user goes to a page. The id is for legacy revisions.
+        /// A page that the user visits, from 2025-11-25. The id is for legacy revisions.
         case url(String, elicitationID: String?)
     }
 
@@ -176,7 +176,7 @@ package struct ElicitResult: Hashable, Sendable {
 
     /// Decision of the user.
     package var action: Action
-    /// The form's values, only with `accept`.
+    /// Values of the form, only with `accept`.
     package var content: JSONObject?
 
     /// Answers an elicitation.

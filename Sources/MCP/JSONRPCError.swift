@@ -1,6 +1,6 @@
 package import JSON
 
-/// The error member of a JSON-RPC response.
+/// The `error` member of a JSON-RPC response.
 package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Error code.
     package let code: Int
@@ -21,7 +21,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
         self.init(code: code.rawValue, message: message, data: data)
     }
 
-    /// Codes that this implementation sends or gives a meaning to. Nothing else of -32020…-32099 is ever sent.
+    /// Error codes that this implementation sends or interprets. No other code of -32020…-32099 is ever sent.
     package enum Code: Int, Hashable, Sendable {
         case parseError = -32700
         case invalidRequest = -32600
@@ -32,17 +32,17 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
         case resourceNotFound = -32002
         /// 2026-07-28: a header is missing, malformed or differs from the body.
         case headerMismatch = -32020
-        /// 2026-07-28: `data.requiredCapabilities` says what the client would have to declare.
+        /// 2026-07-28: `data.requiredCapabilities` contains the capabilities that the client must declare.
         case missingClientCapability = -32021
         /// 2026-07-28: `data.supported`, `data.requested`.
         case unsupportedVersion = -32022
         /// 2025-11-25: `data.elicitations`.
         case urlElicitationRequired = -32042
-        /// What servers of the Python SDK answer to a cancelled call.
+        /// Answer of servers with the Python SDK to a cancelled call.
         case requestCancelled = -32800
     }
 
-    /// The code's meaning; nil for codes not named here.
+    /// Meaning of the code; nil for codes that are not listed here.
     package var knownCode: Code? { Code(rawValue: code) }
 
     package var description: String { "\(message) (\(code))" }
@@ -51,7 +51,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
     package static let parseError = JSONRPCError(.parseError, "Parse error")
     /// Error for JSON that is not a request.
     package static let invalidRequest = JSONRPCError(.invalidRequest, "Invalid Request")
-    /// Error without details, for failures that the client cannot mend.
+    /// Error without details, for failures that the client cannot avoid.
     package static let internalError = JSONRPCError(.internalError, "Internal error")
     /// Error for a request that was cancelled.
     package static let requestCancelled = JSONRPCError(.requestCancelled, "Request cancelled")
@@ -81,7 +81,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
         JSONRPCError(.internalError, message)
     }
 
-    /// An unknown resource, as the revision wants it (resources, error handling).
+    /// Returns the error for an unknown resource in a revision (resources, error handling).
     package static func resourceNotFound(_ uri: String, for version: MCPVersion) -> JSONRPCError {
         JSONRPCError(
             version.era == .modern ? .invalidParams : .resourceNotFound, "Resource not found",
@@ -93,7 +93,7 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
         JSONRPCError(.headerMismatch, message)
     }
 
-    /// - Parameter required: the `ClientCapabilities` that would be needed, as an object.
+    /// - Parameter required: The required `ClientCapabilities`, as an object.
     package static func missingClientCapability(_ required: JSONObject) -> JSONRPCError {
         JSONRPCError(
             .missingClientCapability, "Missing required client capability",
@@ -107,14 +107,14 @@ package struct JSONRPCError: Error, Hashable, Sendable, CustomStringConvertible 
             data: ["supported": .array(supported.map { .string($0.rawValue) }), "requested": .string(requested)])
     }
 
-    /// The `error` object.
+    /// JSON form: the `error` object.
     package var json: JSONValue {
         var object: JSONObject = ["code": .number(code), "message": .string(message)]
         object["data"] = data
         return .object(object)
     }
 
-    /// Reads an `error` object. Servers that leave the message out are forgiven, a missing code is not.
+    /// Reads an `error` object. A missing message is accepted, a missing code is not.
     /// - Throws: ``MCPDecodingError`` naming the member that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "error")

@@ -1,6 +1,6 @@
 package import JSON
 
-/// A request: it has an id and gets exactly one response.
+/// A request, which has an id and gets exactly one response.
 package struct JSONRPCRequest: Hashable, Sendable {
     /// Identifier of the request.
     package var id: RequestID
@@ -66,7 +66,7 @@ package struct JSONRPCResponse: Hashable, Sendable {
         self.init(id: id, outcome: .success(result))
     }
 
-    /// Describes a response with an error; the identifier is nil where the request's cannot be told.
+    /// Describes a response with an error; the identifier is nil where the request's is not known.
     package init(id: RequestID?, error: JSONRPCError) {
         self.init(id: id, outcome: .failure(error))
     }
@@ -74,7 +74,7 @@ package struct JSONRPCResponse: Hashable, Sendable {
     /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["jsonrpc": "2.0"]
-        // An unreadable id is left out: null is no id in MCP (base protocol, responses).
+        // An unreadable id is omitted: null is not an id in MCP (base protocol, responses).
         object["id"] = id?.json
         switch outcome {
         case .success(let result): object["result"] = result
@@ -92,8 +92,8 @@ package enum JSONRPCMessage: Hashable, Sendable {
 
     /// Reads an envelope. `params` must be an object; null counts as absent.
     ///
-    /// - Throws: `invalidRequest` for anything that is no envelope, an id that is neither string nor integer included,
-    ///   `invalidParams` for params of another kind. `requestID(of:)` tells which id such an error should carry.
+    /// - Throws: `invalidRequest` for anything but an envelope, including an id that is neither string nor integer,
+    ///   `invalidParams` for params of another kind. `requestID(of:)` returns the id for such an error.
     package init(_ value: JSONValue) throws(JSONRPCError) {
         guard let object = value.object else { throw .invalidRequest("Invalid Request: expected an object") }
         guard object["jsonrpc"]?.string == "2.0" else {
@@ -142,7 +142,7 @@ package enum JSONRPCMessage: Hashable, Sendable {
         }
     }
 
-    /// The id that an error about `value` should echo; nil when there is none to read.
+    /// Returns the id that an error about `value` should echo; nil when none can be read.
     package static func requestID(of value: JSONValue) -> RequestID? {
         value["id"].flatMap { RequestID($0) }
     }
@@ -156,6 +156,6 @@ package enum JSONRPCMessage: Hashable, Sendable {
         }
     }
 
-    /// The compact text, without a newline.
+    /// Compact text, without a newline.
     package var serialized: [UInt8] { json.serialized }
 }

@@ -2,7 +2,7 @@ package import JSON
 
 /// Parameters of `initialize` (legacy).
 package struct InitializeParameters: Hashable, Sendable {
-    /// As sent: perhaps a revision that is not spoken here.
+    /// Requested revision as sent, perhaps one that is not supported here.
     package var protocolVersion: String
     /// Capabilities of the client.
     package var capabilities: ClientCapabilities
@@ -35,7 +35,7 @@ package struct InitializeParameters: Hashable, Sendable {
     }
 }
 
-/// The answer to `initialize`.
+/// Result of `initialize`.
 package struct InitializeResult: Hashable, Sendable {
     /// Revision that the server chose.
     package var protocolVersion: String
@@ -80,15 +80,15 @@ package struct InitializeResult: Hashable, Sendable {
     }
 }
 
-/// The answer to `server/discover` (2026-07-28).
+/// Result of `server/discover` (2026-07-28).
 package struct DiscoverResult: Hashable, Sendable {
-    /// As sent, perhaps with revisions unknown here.
+    /// Revisions as sent, perhaps unknown ones too.
     package var supportedVersions: [String]
     /// Capabilities of the server.
     package var capabilities: ServerCapabilities
     /// Hints for the model on using the server.
     package var instructions: String?
-    /// From `_meta`.
+    /// Name and version of the server, from `_meta`.
     package var serverInfo: Implementation?
     /// Lifetime and scope of the result in caches.
     package var cache: CacheHint

@@ -1,18 +1,19 @@
 /// One line of a stdio transport.
 package enum InputLine: Hashable, Sendable {
-    /// Without its end; never empty.
+    /// A line without its end; never empty.
     case text([UInt8])
-    /// Longer than the limit; its bytes were dropped as they came.
+    /// A line longer than the limit; its bytes were dropped while they were read.
     case tooLong
 }
 
-/// Cuts bytes into lines: the stdio transports of both sides. Pure: the reading thread and the tests feed it.
+/// Splitter of bytes into lines, for the stdio transports of both sides. No I/O: the reading thread and the tests feed
+/// it.
 package struct LineSplitter: Sendable {
     private let limit: Int
     private var partial: [UInt8] = []
     private var isSkipping = false
 
-    /// - Parameter limit: bytes of a line without its end.
+    /// - Parameter limit: Largest line without its end, in bytes.
     package init(limit: Int) { self.limit = limit }
 
     /// Takes bytes and emits the lines that they complete.

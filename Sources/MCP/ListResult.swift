@@ -2,7 +2,7 @@ package import JSON
 
 /// An entry of one of the four lists.
 package protocol MCPListable: Sendable {
-    /// The member of the result that holds the entries.
+    /// Member of the result that contains the entries.
     static var listKey: String { get }
     init(json: JSONValue) throws(MCPDecodingError)
     func json(for version: MCPVersion) -> JSONValue
@@ -24,11 +24,11 @@ extension ResourceTemplate: MCPListable {
     package static var listKey: String { "resourceTemplates" }
 }
 
-/// One page of `tools/list`, `prompts/list`, `resources/list` or `resources/templates/list`.
+/// A page of `tools/list`, `prompts/list`, `resources/list` or `resources/templates/list`.
 package struct ListResult<Element: MCPListable>: Sendable {
     /// Entries of the page.
     package var elements: [Element]
-    /// Opaque; ask for the next page with it. In 2026-07-28 an empty one is a cursor too.
+    /// Opaque cursor of the next page. In 2026-07-28 an empty one is valid too.
     package var nextCursor: String?
     /// Lifetime and scope of the page in caches.
     package var cache: CacheHint
@@ -45,7 +45,7 @@ package struct ListResult<Element: MCPListable>: Sendable {
         self.meta = meta
     }
 
-    /// - Throws: naming the first entry that is malformed.
+    /// - Throws: ``MCPDecodingError`` naming the first entry that is malformed.
     package init(json: JSONValue) throws(MCPDecodingError) {
         let reader = try MCPReader(json, "result")
         self.init(

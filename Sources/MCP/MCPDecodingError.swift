@@ -1,8 +1,8 @@
 import JSON
 
-/// A message of the other side that is not what its revision prescribes.
+/// Error in a message of the other side that violates its revision.
 package struct MCPDecodingError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Where, and what was expected and found: `tools[2].name: expected string, found null`.
+    /// Place of the error, with the expected and the found value: `tools[2].name: expected string, found null`.
     package let message: String
 
     /// Describes the member that is malformed.
@@ -13,7 +13,7 @@ package struct MCPDecodingError: Error, Hashable, Sendable, CustomStringConverti
     package var description: String { message }
 }
 
-/// Reads the members of one object with errors that name them.
+/// Reader of the members of one object, whose errors name them.
 struct MCPReader {
     let object: JSONObject
     let path: String
@@ -52,7 +52,7 @@ struct MCPReader {
         return value
     }
 
-    // Optional members: null counts as absent, since many peers write it so; another kind is an error.
+    // Optional members: null counts as absent, since many peers write it; another kind is an error.
 
     private func present(_ key: String) -> JSONValue? {
         guard let value = object[key], !value.isNull else { return nil }
@@ -98,7 +98,7 @@ struct MCPReader {
 
     func meta() throws(MCPDecodingError) -> JSONObject { try optionalObject("_meta") ?? [:] }
 
-    /// Elements of a required array, each read with its own path.
+    /// Returns the elements of a required array, each read with its own path.
     func list<T>(
         _ key: String, _ read: (JSONValue, String) throws(MCPDecodingError) -> T
     ) throws(MCPDecodingError) -> [T] {
@@ -109,7 +109,7 @@ struct MCPReader {
         return list
     }
 
-    /// The same for an optional array: nil when absent.
+    /// Returns the elements of an optional array; nil when it is absent.
     func optionalList<T>(
         _ key: String, _ read: (JSONValue, String) throws(MCPDecodingError) -> T
     ) throws(MCPDecodingError) -> [T]? {
@@ -119,7 +119,7 @@ struct MCPReader {
 }
 
 extension JSONObject {
-    /// Sets members that have a value and leaves the others out.
+    /// Sets a member that has a value; does nothing without one.
     mutating func set(_ key: String, _ value: String?) { if let value { self[key] = .string(value) } }
     mutating func set(_ key: String, _ value: Bool?) { if let value { self[key] = .bool(value) } }
     mutating func set(_ key: String, _ value: Int?) { if let value { self[key] = .number(value) } }
@@ -129,7 +129,7 @@ extension JSONObject {
         if let value { self[key] = .array(value.map { .string($0) }) }
     }
 
-    /// `_meta` on anything but a request or a result: from 2025-06-18 on, and only when there is something in it.
+    /// Sets `_meta` on anything but a request or a result: from 2025-06-18, and only when it is not empty.
     mutating func setMeta(_ meta: JSONObject, for version: MCPVersion) {
         if !meta.isEmpty, version.hasTitles { self["_meta"] = .object(meta) }
     }

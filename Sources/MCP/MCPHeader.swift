@@ -10,7 +10,7 @@ package enum MCPHeader {
     package static let method = "Mcp-Method"
     /// Copy of the called name or URI (2026-07-28).
     package static let name = "Mcp-Name"
-    /// Followed by the name that a tool gives with `x-mcp-header`.
+    /// Prefix of the name that a tool's `x-mcp-header` gives.
     package static let parameterPrefix = "Mcp-Param-"
     /// Last event that was received, to resume a stream.
     package static let lastEventID = "Last-Event-ID"
@@ -18,8 +18,8 @@ package enum MCPHeader {
     private static let opening = "=?base64?"
     private static let closing = "?="
 
-    /// A header value that stands for `text`: the text itself where it can travel as it is, else `=?base64?…?=`. That
-    /// is needed for a byte outside 0x20–0x7E, for white space at an edge, and for text that looks encoded itself.
+    /// Returns the header value for `text`: the text itself where a header can contain it, else `=?base64?…?=`. That is
+    /// needed for a byte outside 0x20–0x7E, for white space at an edge, and for text that looks encoded itself.
     package static func encodeValue(_ text: String) -> String {
         let utf8 = text.utf8
         let isPlain = utf8.allSatisfy { (0x20...0x7E).contains($0) } && utf8.first != 0x20 && utf8.last != 0x20
@@ -27,10 +27,10 @@ package enum MCPHeader {
         return text
     }
 
-    /// Returns the text of a received header value: optional white space at the edges is trimmed, `=?base64?…?=`
-    /// undone, anything without the full wrapper is literal.
+    /// Returns the text of a received header value: white space at the edges is trimmed, `=?base64?…?=` is decoded,
+    /// anything without the complete wrapper is literal.
     ///
-    /// - Returns: nil for a wrapper whose content is not base64 of UTF-8, and for a literal with a byte that is neither
+    /// - Returns: Nil for a wrapper whose content is not Base64 of UTF-8, and for a literal with a byte that is neither
     ///   visible ASCII, space nor tab.
     package static func decodeValue(_ value: String) -> String? {
         let trimmed = String(value.trimmingWhiteSpace)

@@ -23,11 +23,11 @@ package enum MCPMeta {
     /// Key of W3C baggage.
     package static let baggage = "baggage"
 
-    /// This package's own keys: reverse DNS, slash, name.
+    /// Prefix of this package's own keys: reverse DNS, slash, name.
     package static let ownPrefix = "dev.chatgateway/"
-    /// HTTP status (4xx) that a tool declares for its error; the gateway honours it where the type allows.
+    /// Key of the HTTP status (4xx) that a tool declares for its error; the gateway uses it where the type allows it.
     package static let status = ownPrefix + "status"
-    /// In a progress notification: the tool that is being called on the way to the answer.
+    /// Key of the tool that is being called on the way to the answer, in a progress notification.
     package static let tool = ownPrefix + "tool"
     /// In the result of `get_user_info`: what the caller's credential says besides its name, `scopes` and `claims`.
     package static let caller = ownPrefix + "caller"
@@ -35,7 +35,7 @@ package enum MCPMeta {
 
 /// The request metadata of 2026-07-28 (base protocol, `_meta`).
 package struct RequestMetadata: Hashable, Sendable {
-    /// As sent: it may name a revision that is not spoken here.
+    /// Requested revision as sent, perhaps one that is not supported here.
     package var protocolVersion: String
     /// Capabilities of the client.
     package var clientCapabilities: ClientCapabilities
@@ -58,12 +58,12 @@ package struct RequestMetadata: Hashable, Sendable {
         self.progressToken = progressToken
     }
 
-    /// Returns true if `params._meta` makes a request a modern one, well-formed or not.
+    /// Returns whether `params._meta` makes a request a modern one, well-formed or not.
     package static func isModern(_ meta: JSONObject) -> Bool {
         meta[MCPMeta.protocolVersion] != nil || meta[MCPMeta.clientCapabilities] != nil
     }
 
-    /// - Throws: what to answer as -32602: a required key that is missing, or a value of the wrong kind.
+    /// - Throws: The error to answer as -32602: a required key is missing, or a value is of the wrong kind.
     package init(meta: JSONObject) throws(MCPDecodingError) {
         let reader = MCPReader(meta, "_meta")
         protocolVersion = try reader.string(MCPMeta.protocolVersion)
@@ -84,7 +84,7 @@ package struct RequestMetadata: Hashable, Sendable {
         }
     }
 
-    /// The members to put into `params._meta`.
+    /// Members for `params._meta`.
     package var json: JSONObject {
         var object: JSONObject = [
             MCPMeta.protocolVersion: .string(protocolVersion),

@@ -1,4 +1,4 @@
-/// Method names of all revisions. Which of them a revision knows: `isRequest(_:in:)`.
+/// Method names of all revisions. `isRequest(_:in:)` tells which of them a revision has.
 package enum MCPMethod {
     /// Handshake of the legacy revisions (Lifecycle).
     package static let initialize = "initialize"
@@ -42,7 +42,7 @@ package enum MCPMethod {
     // Notifications.
     /// Notification of a client that the handshake is complete (Lifecycle).
     package static let initialized = "notifications/initialized"
-    /// Notification that a request is given up (Cancellation).
+    /// Notification that a request is cancelled (Cancellation).
     package static let cancelled = "notifications/cancelled"
     /// Notification of progress (Progress).
     package static let progress = "notifications/progress"
@@ -70,12 +70,12 @@ package enum MCPMethod {
     ])
     private static let modernRequests = common.union([serverDiscover, subscriptionsListen])
 
-    /// Returns true if a client of `version` may send `method` as a request.
+    /// Returns whether a client of `version` may send `method` as a request.
     package static func isRequest(_ method: String, in version: MCPVersion) -> Bool {
         (version.era == .modern ? modernRequests : legacyRequests).contains(method)
     }
 
-    /// The parameter that `Mcp-Name` mirrors in 2026-07-28: nil for methods without one.
+    /// Returns the parameter that `Mcp-Name` repeats in 2026-07-28; nil for methods without one.
     package static func nameParameter(of method: String) -> String? {
         switch method {
         case toolsCall, promptsGet: "name"

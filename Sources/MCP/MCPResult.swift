@@ -2,15 +2,15 @@ package import JSON
 
 /// Caches that may share a result (2026-07-28, Caching).
 package enum CacheScope: String, Hashable, Sendable {
-    /// No user's data in it: any client or intermediary may keep it.
+    /// The result contains no user's data: any client or intermediary may store it.
     case `public`
-    /// Only within the same authorization context.
+    /// The result may be stored only within the same authorization context.
     case `private`
 }
 
-/// Permission to reuse a result (2026-07-28, Caching).
+/// Rule for reusing a result (2026-07-28, Caching).
 package struct CacheHint: Hashable, Sendable {
-    /// Milliseconds, never negative; 0 is stale at once.
+    /// Time for which the result may be reused, in milliseconds, never negative; 0: not at all.
     package let ttlMilliseconds: Int
     /// Caches that may keep the result.
     package let scope: CacheScope
@@ -21,10 +21,10 @@ package struct CacheHint: Hashable, Sendable {
         self.scope = scope
     }
 
-    /// Stale at once, and nobody else's.
+    /// Hint that forbids reuse and sharing.
     package static let none = CacheHint(ttlMilliseconds: 0, scope: .private)
 
-    /// Nil when the result carries no usable hint: treat it as `.none`.
+    /// Reads the hint of a result; nil when it has no usable one, which counts as `.none`.
     package init?(result: JSONObject) {
         guard let ttl = result["ttlMs"]?.int, ttl >= 0 else { return nil }
         self.init(
@@ -40,7 +40,7 @@ package enum ResultType: String, Hashable, Sendable {
 
     /// Reads the type of a received result: absent means complete.
     ///
-    /// - Returns: nil for an unknown or malformed type; such a result is invalid.
+    /// - Returns: Nil for an unknown or malformed type; such a result is invalid.
     package init?(of result: JSONObject) {
         guard let value = result["resultType"] else {
             self = .complete
@@ -51,9 +51,9 @@ package enum ResultType: String, Hashable, Sendable {
     }
 }
 
-/// Adds the members that 2026-07-28 wants in every result.
+/// Members that 2026-07-28 requires in every result.
 package enum MCPResult {
-    /// The result as `version` wants it: in the modern era with `resultType` (kept when already there), the server's
+    /// Returns the result in a revision: in the modern era with `resultType` (kept when already present), the server's
     /// name in `_meta`, and the cache hint; unchanged in the legacy era.
     package static func complete(
         _ result: JSONObject, for version: MCPVersion, serverInfo: Implementation? = nil, cache: CacheHint? = nil
@@ -73,7 +73,7 @@ package enum MCPResult {
         return completed
     }
 
-    /// A result without content: `{}`, in the modern era with its type.
+    /// Returns a result without content: `{}`, in the modern era with its type.
     package static func empty(for version: MCPVersion) -> JSONObject {
         complete([:], for: version)
     }

@@ -6,7 +6,7 @@ package enum MCPEra: Hashable, Sendable {
     case modern
 }
 
-/// A protocol revision that both processes speak.
+/// A protocol revision that is supported.
 package enum MCPVersion: String, CaseIterable, Comparable, Sendable, CustomStringConvertible {
     // Dates read as dates only with their separators.
     // swift-format-ignore: AlwaysUseLowerCamelCase
@@ -37,46 +37,46 @@ package enum MCPVersion: String, CaseIterable, Comparable, Sendable, CustomStrin
         left.rawValue < right.rawValue  // Dates in ISO 8601 sort as text.
     }
 
-    /// Returns the revision that `initialize` answers: the same when it is a legacy revision spoken here, else
-    /// the latest legacy one (lifecycle, version negotiation).
+    /// Returns the revision to answer `initialize` with: the same when it is a supported legacy revision, else the
+    /// latest legacy one (lifecycle, version negotiation).
     package static func negotiated(requested: String) -> MCPVersion {
         guard let version = MCPVersion(rawValue: requested), version.era == .legacy else { return latestLegacy }
         return version
     }
 }
 
-/// What a revision knows; the renderings of messages ask here and nowhere else.
+/// Features of a revision; the conversions of messages test only these.
 extension MCPVersion {
-    /// Tool annotations, audio content, completions as a capability, messages on progress.
+    /// True if the revision has tool annotations.
     package var hasToolAnnotations: Bool { self >= .v2025_03_26 }
-    /// Presence of audio content.
+    /// True if the revision has audio content.
     package var hasAudio: Bool { self >= .v2025_03_26 }
-    /// Presence of the server's capability `completions`.
+    /// True if the revision has the server capability `completions`.
     package var hasCompletionsCapability: Bool { self >= .v2025_03_26 }
-    /// Presence of `message` in progress notifications.
+    /// True if progress notifications have a `message`.
     package var hasProgressMessages: Bool { self >= .v2025_03_26 }
-    /// Arrays of messages in one body: received in 2025-03-26 only.
+    /// True if a body may be an array of messages: only in 2025-03-26.
     package var hasBatches: Bool { self == .v2025_03_26 }
-    /// `title`, `_meta` on definitions and content, `lastModified`.
+    /// True if the revision has `title`, `_meta` on definitions and content, and `lastModified`.
     package var hasTitles: Bool { self >= .v2025_06_18 }
-    /// Presence of `structuredContent` and output schemas.
+    /// True if the revision has `structuredContent` and output schemas.
     package var hasStructuredContent: Bool { self >= .v2025_06_18 }
-    /// Presence of resource links in results.
+    /// True if results may contain resource links.
     package var hasResourceLinks: Bool { self >= .v2025_06_18 }
-    /// Presence of elicitation.
+    /// True if the revision has elicitation.
     package var hasElicitation: Bool { self >= .v2025_06_18 }
-    /// Presence of `context` in completion requests.
+    /// True if completion requests have a `context`.
     package var hasCompletionContext: Bool { self >= .v2025_06_18 }
-    /// Presence of icons.
+    /// True if the revision has icons.
     package var hasIcons: Bool { self >= .v2025_11_25 }
-    /// Presence of elicitation in the mode `url`.
+    /// True if the revision has elicitation in the mode `url`.
     package var hasURLElicitation: Bool { self >= .v2025_11_25 }
-    /// Presence of tools in sampling requests.
+    /// True if sampling requests may contain tools.
     package var hasSamplingTools: Bool { self >= .v2025_11_25 }
-    /// Bad tool arguments are results with `isError` from here on, -32602 before.
+    /// True if invalid tool arguments give results with `isError`; -32602 before.
     package var reportsBadArgumentsAsToolErrors: Bool { self >= .v2025_11_25 }
-    /// The priming event and `retry` on resumable streams.
+    /// True if resumable streams have a priming event and `retry`.
     package var hasPrimingEvents: Bool { self == .v2025_11_25 }
-    /// Structured content of any kind, output schemas of any type; objects only before.
+    /// True if structured content may be of any type, and so output schemas; only objects before.
     package var hasAnyStructuredContent: Bool { self >= .v2026_07_28 }
 }

@@ -9,7 +9,7 @@ package enum LoggingLevel: String, CaseIterable, Comparable, Hashable, Sendable 
     package static func < (left: LoggingLevel, right: LoggingLevel) -> Bool { left.severity < right.severity }
 }
 
-/// `notifications/message`: a log line for the client.
+/// Parameters of `notifications/message`: a log line for the client.
 package struct LoggingMessageNotification: Hashable, Sendable {
     /// Severity.
     package var level: LoggingLevel
@@ -44,17 +44,17 @@ package struct LoggingMessageNotification: Hashable, Sendable {
     }
 }
 
-/// `notifications/progress` of a request that carried a token.
+/// Parameters of `notifications/progress` for a request with a progress token.
 package struct ProgressNotification: Hashable, Sendable {
     /// Token of the request.
     package var token: ProgressToken
-    /// Increases from one notification to the next.
+    /// Progress so far; increases from one notification to the next.
     package var progress: Double
     /// Amount at the end, where it is known.
     package var total: Double?
-    /// From 2025-03-26.
+    /// Message for people, from 2025-03-26.
     package var message: String?
-    /// The tool that this step calls (`_meta["dev.chatgateway/tool"]`).
+    /// Tool that this step calls (`_meta["dev.chatgateway/tool"]`).
     package var tool: String?
 
     /// Describes progress (Progress, "Progress Flow").
@@ -90,14 +90,14 @@ package struct ProgressNotification: Hashable, Sendable {
     }
 }
 
-/// `notifications/cancelled`: the other side no longer wants an answer.
+/// Parameters of `notifications/cancelled`: the other side no longer wants an answer.
 package struct CancelledNotification: Hashable, Sendable {
-    /// Identifier of the request that is given up.
+    /// Identifier of the cancelled request.
     package var requestID: RequestID
     /// Reason for logs and people.
     package var reason: String?
 
-    /// Gives a request up (Cancellation, "Cancellation Flow").
+    /// Describes a cancellation (Cancellation, "Cancellation Flow").
     package init(requestID: RequestID, reason: String? = nil) {
         self.requestID = requestID
         self.reason = reason
@@ -121,7 +121,7 @@ package struct CancelledNotification: Hashable, Sendable {
     }
 }
 
-/// `notifications/resources/updated`.
+/// Parameters of `notifications/resources/updated`.
 package struct ResourceUpdatedNotification: Hashable, Sendable {
     /// URI of the resource that changed.
     package var uri: String
@@ -145,11 +145,11 @@ package struct ResourceUpdatedNotification: Hashable, Sendable {
 
 /// Announcements of a `subscriptions/listen` stream (2026-07-28, Subscriptions).
 package struct SubscriptionFilter: Hashable, Sendable {
-    /// Interest in changes of the tools.
+    /// True if changes of the tools are wanted.
     package var toolsListChanged: Bool
-    /// Interest in changes of the prompts.
+    /// True if changes of the prompts are wanted.
     package var promptsListChanged: Bool
-    /// Interest in changes of the list of resources.
+    /// True if changes of the list of resources are wanted.
     package var resourcesListChanged: Bool
     /// URIs whose updates are wanted.
     package var resourceSubscriptions: [String]
@@ -186,7 +186,7 @@ package struct SubscriptionFilter: Hashable, Sendable {
         return .object(object)
     }
 
-    /// Returns true if `notification` is of a kind that was asked for.
+    /// Returns whether `notification` is of a kind that was requested.
     package func wants(_ notification: JSONRPCNotification) -> Bool {
         switch notification.method {
         case MCPMethod.toolsListChanged: toolsListChanged
@@ -198,20 +198,20 @@ package struct SubscriptionFilter: Hashable, Sendable {
         }
     }
 
-    /// The first message of the stream: what the server agreed to.
+    /// Returns the first message of the stream: the part of the filter that the server accepted.
     package func acknowledgement(subscriptionID: RequestID) -> JSONRPCNotification {
         JSONRPCNotification(method: MCPMethod.subscriptionsAcknowledged, params: ["notifications": json])
             .tagged(subscriptionID: subscriptionID)
     }
 
-    /// The result with which a server ends the stream.
+    /// Returns the result with which a server ends the stream.
     package static func result(subscriptionID: RequestID) -> JSONObject {
         MCPResult.complete(["_meta": [MCPMeta.subscriptionID: subscriptionID.json]], for: .latestModern)
     }
 }
 
 extension JSONRPCNotification {
-    /// The notification with the id of the `subscriptions/listen` request whose stream carries it.
+    /// Returns the notification with the id of the `subscriptions/listen` request whose stream carries it.
     package func tagged(subscriptionID: RequestID) -> JSONRPCNotification {
         var params = params ?? [:]
         var meta = params["_meta"]?.object ?? [:]

@@ -7,7 +7,7 @@ package struct PromptArgument: Hashable, Sendable {
     /// Name for people.
     package var title: String?
     package var description: String?
-    /// Obligation to give the argument.
+    /// True if the argument is required.
     package var required: Bool
 
     /// Describes an argument.
@@ -35,7 +35,7 @@ package struct PromptArgument: Hashable, Sendable {
     }
 }
 
-/// A prompt as `prompts/list` shows it.
+/// A prompt, as listed by `prompts/list`.
 package struct Prompt: Hashable, Sendable {
     /// Name for programs.
     package var name: String
@@ -118,7 +118,7 @@ package struct PromptMessage: Hashable, Sendable {
     }
 }
 
-/// The answer to `prompts/get`.
+/// Result of `prompts/get`.
 package struct GetPromptResult: Hashable, Sendable {
     package var description: String?
     /// Messages of the prompt, in order.

@@ -7,7 +7,7 @@ package enum RequestID: Hashable, Sendable, CustomStringConvertible, Expressible
     case string(String)
     case integer(Int64)
 
-    /// Nil for anything but a string or an integral number within 64 bits.
+    /// Reads an id; nil for anything but a string or an integral number within 64 bits.
     package init?(_ value: JSONValue) {
         switch value {
         case .string(let string):
@@ -39,5 +39,5 @@ package enum RequestID: Hashable, Sendable, CustomStringConvertible, Expressible
     }
 }
 
-/// A token that links progress notifications to their request: the same two shapes as an id.
+/// Token that links progress notifications to their request, of the same types as an id.
 package typealias ProgressToken = RequestID

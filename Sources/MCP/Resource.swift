@@ -11,7 +11,7 @@ package struct Resource: Hashable, Sendable {
     package var description: String?
     /// Media type of the content.
     package var mimeType: String?
-    /// Bytes before any encoding.
+    /// Size in bytes before any encoding.
     package var size: Int?
     /// Audience, priority and time of change.
     package var annotations: Annotations?
@@ -65,7 +65,7 @@ package struct Resource: Hashable, Sendable {
     }
 }
 
-/// A family of documents with URIs after RFC 6570.
+/// A family of documents with URIs of a template (RFC 6570).
 package struct ResourceTemplate: Hashable, Sendable {
     /// URI template (RFC 6570).
     package var uriTemplate: String
@@ -126,7 +126,7 @@ package struct ResourceTemplate: Hashable, Sendable {
     }
 }
 
-/// The answer to `resources/read`.
+/// Result of `resources/read`.
 package struct ReadResourceResult: Hashable, Sendable {
     /// Contents; several for a resource made of parts.
     package var contents: [ResourceContents]

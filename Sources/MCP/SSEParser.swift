@@ -1,12 +1,12 @@
-/// Incremental parser of `text/event-stream`: bytes in, in pieces of any size, events out.
+/// Incremental parser of `text/event-stream`: takes bytes in pieces of any size, returns events.
 ///
-/// Lines end with CR, LF or CRLF; a leading byte order mark is skipped; comments and unknown fields are ignored; what
-/// is left when the stream ends without a blank line is no event.
+/// Lines end with CR, LF or CRLF; a leading byte order mark is skipped; comments and unknown fields are ignored; an
+/// incomplete event at the end of the stream is dropped.
 package struct SSEParser: Sendable {
-    /// 16 MiB, the default limit of an upstream response.
+    /// Default of the largest event: 16 MiB, the default limit of an upstream response.
     package static let defaultMaximumEventBytes = 16 << 20
 
-    /// The last `id` seen, as `Last-Event-ID` wants it; empty when there was none.
+    /// Last `id` seen, for `Last-Event-ID`; empty when there was none.
     package private(set) var lastEventID = ""
 
     private let limit: Int
@@ -16,18 +16,18 @@ package struct SSEParser: Sendable {
     private var id: String?
     private var retry: Int?
     private var hasData = false
-    /// The last byte was a CR: an LF that follows belongs to it.
+    /// True if the last byte was a CR: an LF that follows belongs to it.
     private var afterCarriageReturn = false
     private var isFirstLine = true
 
-    /// - Parameter maximumEventBytes: most that the lines of one event may hold before parsing fails.
+    /// - Parameter maximumEventBytes: Largest size of the lines of one event, beyond which parsing fails.
     package init(maximumEventBytes: Int = SSEParser.defaultMaximumEventBytes) {
         limit = maximumEventBytes
     }
 
     /// Takes bytes and returns the events that they complete.
     ///
-    /// - Throws: `SSEError.eventTooLarge`; the parser is of no use afterwards.
+    /// - Throws: `SSEError.eventTooLarge`; the parser cannot be used afterwards.
     package mutating func feed(_ bytes: some Collection<UInt8>) throws(SSEError) -> [ServerSentEvent] {
         var events: [ServerSentEvent] = []
         let fed = bytes.withContiguousStorageIfAvailable { buffer in
@@ -38,15 +38,15 @@ package struct SSEParser: Sendable {
         return events
     }
 
-    /// The same for raw bytes.
-    /// - Throws: `SSEError.eventTooLarge`; the parser is of no use afterwards.
+    /// Takes raw bytes, likewise.
+    /// - Throws: `SSEError.eventTooLarge`; the parser cannot be used afterwards.
     package mutating func feed(_ bytes: UnsafeRawBufferPointer) throws(SSEError) -> [ServerSentEvent] {
         var events: [ServerSentEvent] = []
         guard consume(bytes, &events) else { throw .eventTooLarge(limit: limit) }
         return events
     }
 
-    /// False when the limit is exceeded.
+    /// Parses bytes; false when the limit is exceeded.
     private mutating func consume(_ bytes: UnsafeRawBufferPointer, _ events: inout [ServerSentEvent]) -> Bool {
         var position = 0
         if afterCarriageReturn, let first = bytes.first {
@@ -109,7 +109,7 @@ package struct SSEParser: Sendable {
             if !value.contains(0) { id = String(decoding: value, as: UTF8.self) }
         } else if name.elementsEqual("retry".utf8) {
             if !value.isEmpty, value.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
-                // A pause of more digits than a number has is as good as for ever; callers bound it.
+                // A number with more digits than fit means a very long pause; callers limit it.
                 retry = Int(String(decoding: value, as: UTF8.self)) ?? .max
             }
         }

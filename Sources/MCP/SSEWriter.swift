@@ -1,6 +1,6 @@
-/// Writes `text/event-stream`. Lines end with LF.
+/// Writer of `text/event-stream`. Lines end with LF.
 package enum SSEWriter {
-    /// One event. Line breaks in `data` become lines of their own; a JSON text has none. Line breaks and NUL in `id`
+    /// Returns an event. Line breaks in `data` become separate lines; JSON text has none. Line breaks and NUL in `id`
     /// and `event` would end or void the field and are left out.
     package static func event(
         data: some Collection<UInt8>, event: String? = nil, id: String? = nil, retry: Int? = nil
@@ -30,19 +30,19 @@ package enum SSEWriter {
         return bytes
     }
 
-    /// The same for text.
+    /// Returns an event with text as data.
     package static func event(
         data: String, event: String? = nil, id: String? = nil, retry: Int? = nil
     ) -> [UInt8] {
         self.event(data: data.utf8, event: event, id: id, retry: retry)
     }
 
-    /// A JSON-RPC message as `event: message`.
+    /// Returns a JSON-RPC message as `event: message`.
     package static func message(_ message: JSONRPCMessage, id: String? = nil) -> [UInt8] {
         event(data: message.serialized, event: "message", id: id)
     }
 
-    /// A comment line, which keeps a connection alive and means nothing.
+    /// Returns a comment line, which keeps a connection open and has no meaning.
     package static func comment(_ text: String = "") -> [UInt8] {
         var bytes: [UInt8] = [UInt8(ascii: ":")]
         if !text.isEmpty { bytes.append(UInt8(ascii: " ")) }

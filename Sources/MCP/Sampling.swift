@@ -1,6 +1,6 @@
 package import JSON
 
-/// A message of a conversation with a model. Content is one block, or from 2025-11-25 on several.
+/// A message of a conversation with a model. Content is one block, or several from 2025-11-25.
 package struct SamplingMessage: Hashable, Sendable {
     /// Author of the message.
     package var role: Role
@@ -28,7 +28,8 @@ package struct SamplingMessage: Hashable, Sendable {
         return [try ContentBlock(reader.object["content"] ?? .null, reader.path + ".content")]
     }
 
-    /// One block stands alone in every revision; several become an array, or before 2025-11-25 their joined text.
+    /// Returns content in a revision. A single block stands alone in every revision; several become an array, or before
+    /// 2025-11-25 their joined text.
     static func json(_ content: [ContentBlock], for version: MCPVersion) -> JSONValue {
         if content.count == 1 { return content[0].json(for: version) }
         guard version.hasSamplingTools else {
@@ -42,7 +43,7 @@ package struct SamplingMessage: Hashable, Sendable {
     }
 }
 
-/// Parameters of `sampling/createMessage`: the client's model is asked.
+/// Parameters of `sampling/createMessage`, a request to the client's model.
 package struct CreateMessageParameters: Hashable, Sendable {
     /// Conversation so far.
     package var messages: [SamplingMessage]
@@ -52,11 +53,11 @@ package struct CreateMessageParameters: Hashable, Sendable {
     package var maxTokens: Int
     /// Sampling temperature; nil for the client's default.
     package var temperature: Double?
-    /// Texts that end the answer.
+    /// Texts at which the answer ends.
     package var stopSequences: [String]
-    /// From 2025-11-25, for clients that declare `sampling.tools`.
+    /// Tools of the model, from 2025-11-25, for clients that declare `sampling.tools`.
     package var tools: [ToolDefinition]
-    /// `modelPreferences`, `metadata`, `includeContext`, `toolChoice`: passed on as they are.
+    /// Further members, passed on unchanged: `modelPreferences`, `metadata`, `includeContext`, `toolChoice`.
     package var others: JSONObject
 
     private static let passedOn = ["modelPreferences", "metadata", "includeContext", "toolChoice"]
@@ -115,7 +116,7 @@ package struct CreateMessageResult: Hashable, Sendable {
     package var content: [ContentBlock]
     /// Name of the model that answered.
     package var model: String
-    /// Reason that the answer ended, such as `endTurn`.
+    /// Reason for the end of the answer, such as `endTurn`.
     package var stopReason: String?
 
     /// Answers a sampling request.
@@ -136,7 +137,7 @@ package struct CreateMessageResult: Hashable, Sendable {
             stopReason: try reader.optionalString("stopReason"))
     }
 
-    /// The text blocks, joined by newlines.
+    /// Text blocks, joined by newlines.
     package var text: String { content.compactMap(\.text).joined(separator: "\n") }
 
     /// Returns the JSON form in a revision.
@@ -150,9 +151,9 @@ package struct CreateMessageResult: Hashable, Sendable {
     }
 }
 
-/// A directory or other root that a client lets servers work in.
+/// A directory or other root in which a client lets servers work.
 package struct Root: Hashable, Sendable {
-    /// A `file://` URI.
+    /// URI of the root, `file://`.
     package var uri: String
     /// Name for people.
     package var name: String?
@@ -172,7 +173,7 @@ package struct Root: Hashable, Sendable {
         }
     }
 
-    /// The result of `roots/list`.
+    /// Returns the result of `roots/list`.
     package static func json(_ roots: [Root]) -> JSONValue {
         [
             "roots": .array(

@@ -1,14 +1,14 @@
 /// One event of an event stream (WHATWG HTML, section 9.2).
 package struct ServerSentEvent: Hashable, Sendable {
-    /// The `id` field of this very event; nil when it had none.
+    /// Value of the event's own `id` field; nil when it had none.
     package var id: String?
-    /// The `event` field, `message` when absent or empty.
+    /// Value of the `event` field; `message` when absent or empty.
     package var event: String
-    /// The `data` lines joined by newlines.
+    /// Values of the `data` lines, joined by newlines.
     package var data: String
-    /// Presence of a `data` field. Events without one change only `lastEventID` and the retry delay.
+    /// True if the event has a `data` field. Events without one change only `lastEventID` and the retry delay.
     package var hasData: Bool
-    /// The `retry` field in milliseconds.
+    /// Value of the `retry` field, in milliseconds.
     package var retry: Int?
 
     /// Describes an event (HTML standard, "Server-sent events").

@@ -1,16 +1,16 @@
 package import JSON
 
-/// Hints about a tool's behaviour, from 2025-03-26. Not to be trusted unless the server is.
+/// Hints about a tool's behaviour, from 2025-03-26. To be trusted only if the server is trusted.
 package struct ToolAnnotations: Hashable, Sendable {
     /// Name for people.
     package var title: String?
-    /// Changes nothing. Absent means false.
+    /// True if the tool changes nothing. Absent means false.
     package var readOnlyHint: Bool?
-    /// May destroy. Absent means true.
+    /// True if the tool may destroy data. Absent means true.
     package var destructiveHint: Bool?
-    /// Running it twice is running it once. Absent means false.
+    /// True if a second run has no further effect. Absent means false.
     package var idempotentHint: Bool?
-    /// Reaches out to an open world. Absent means true.
+    /// True if the tool interacts with an open world. Absent means true.
     package var openWorldHint: Bool?
 
     /// Describes the behaviour of a tool (Tools, "Tool annotations").
@@ -46,25 +46,25 @@ package struct ToolAnnotations: Hashable, Sendable {
     }
 }
 
-/// A tool as `tools/list` shows it.
+/// A tool, as listed by `tools/list`.
 package struct ToolDefinition: Hashable, Sendable {
     /// Name that calls use.
     package var name: String
-    /// From 2025-06-18.
+    /// Name for people, from 2025-06-18.
     package var title: String?
     package var description: String?
     /// JSON Schema of the arguments, kept verbatim; its type is `object`.
     package var inputSchema: JSONValue
     /// JSON Schema of `structuredContent`, from 2025-06-18; of type `object` before 2026-07-28.
     package var outputSchema: JSONValue?
-    /// Hints on the tool's behaviour, to be believed of trusted servers only.
+    /// Hints about the tool's behaviour, to be trusted only for trusted servers.
     package var annotations: ToolAnnotations?
     /// Icons for user interfaces.
     package var icons: [Icon]
     /// Members of `_meta`.
     package var meta: JSONObject
 
-    /// A schema for tools without arguments.
+    /// Schema of a tool without arguments.
     package static let emptyInputSchema: JSONValue = ["type": "object", "properties": [:]]
 
     /// Describes a tool (Tools, "Data Types").

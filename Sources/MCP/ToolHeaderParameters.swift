@@ -1,28 +1,28 @@
 import HTTPSyntax
 package import JSON
 
-/// Parameters of a tool that HTTP clients mirror into `Mcp-Param-…` headers (2026-07-28, custom headers).
+/// Parameters of a tool that HTTP clients repeat in `Mcp-Param-…` headers (2026-07-28, custom headers).
 package struct ToolHeaderParameters: Hashable, Sendable {
     /// One parameter.
     package struct Parameter: Hashable, Sendable {
-        /// The whole header name, such as `Mcp-Param-Region`.
+        /// Complete header name, such as `Mcp-Param-Region`.
         package let header: String
         /// Names of the properties from the arguments down to the value.
         package let path: [String]
     }
 
-    /// Why a tool's annotations are invalid; HTTP clients leave such a tool out, with a warning.
+    /// Error in a tool's annotations; HTTP clients drop such a tool, with a warning.
     package struct InvalidAnnotation: Error, Hashable, Sendable, CustomStringConvertible {
         package let description: String
     }
 
-    /// In the order of the schema.
+    /// Parameters in the order of the schema.
     package let parameters: [Parameter]
 
-    /// Absence of marked arguments.
+    /// True if no argument is repeated in a header.
     package var isEmpty: Bool { parameters.isEmpty }
 
-    /// The parameters of a tool that mirrors nothing.
+    /// Parameters of a tool without annotated arguments.
     package static let none = ToolHeaderParameters(parameters: [])
 
     private init(parameters: [Parameter]) {
@@ -31,8 +31,9 @@ package struct ToolHeaderParameters: Hashable, Sendable {
 
     /// Reads the `x-mcp-header` annotations of an input schema.
     ///
-    /// - Throws: for a name that is empty, no token or taken (ignoring case), for a type that is not string, integer or
-    ///   boolean (null may stand beside it), and for an annotation that is not reached through `properties` alone.
+    /// - Throws: ``InvalidAnnotation`` for a name that is empty, not a token or already used (ignoring case), for a
+    ///   type other than string, integer or boolean (null may be added), and for an annotation that is not reached
+    ///   through `properties` alone.
     package init(inputSchema: JSONValue) throws(InvalidAnnotation) {
         var walk = Walk()
         try walk.visit(inputSchema, path: [])
@@ -48,7 +49,7 @@ package struct ToolHeaderParameters: Hashable, Sendable {
         }
     }
 
-    /// Returns the headers for arguments that are only sliced.
+    /// Returns the headers for arguments that are JSON slices.
     package func headers(
         for arguments: JSONSlice, in bytes: UnsafeRawBufferPointer
     ) -> [(name: String, value: String)] {
@@ -66,8 +67,8 @@ package struct ToolHeaderParameters: Hashable, Sendable {
 
     /// Checks received headers against the arguments of the body.
     ///
-    /// - Parameter headers: The values of a header by its name, which ignores case; one for each time it was sent.
-    /// - Returns: The message of a -32020; nil when all agree.
+    /// - Parameter headers: Returns the values of a header by its name, ignoring case; one for each time it was sent.
+    /// - Returns: The message of a -32020 error; nil when all agree.
     package func mismatch(with arguments: JSONObject, headers: (String) -> [String]) -> String? {
         for parameter in parameters {
             let expected = Self.value(at: parameter.path, in: arguments)
@@ -97,14 +98,14 @@ package struct ToolHeaderParameters: Hashable, Sendable {
         }
     }
 
-    /// Integers agree by value (`42.0` and `42`), everything else as text.
+    /// Returns whether a value agrees. Integers are compared by value (`42.0` and `42`), everything else as text.
     private static func agrees(_ received: String, _ expected: JSONValue) -> Bool {
         if let number = expected.number, let other = JSONNumber(received) { return number == other }
         return text(expected).map { ExactString($0) == ExactString(received) } ?? false
     }
 }
 
-/// Goes through all places of a schema where a subschema can stand.
+/// Traversal of all places of a schema where a subschema can stand.
 private struct Walk {
     private static let single: Set<String> = [
         "items", "additionalItems", "additionalProperties", "unevaluatedItems", "unevaluatedProperties", "contains",
@@ -118,7 +119,7 @@ private struct Walk {
     private(set) var parameters: [ToolHeaderParameters.Parameter] = []
     private var names: Set<String> = []
 
-    /// - Parameter path: the properties that lead here; nil when something else was on the way.
+    /// - Parameter path: Names of the properties that lead here; nil when the way leads through anything else.
     mutating func visit(_ schema: JSONValue, path: [String]?) throws(ToolHeaderParameters.InvalidAnnotation) {
         guard let object = schema.object else { return }
         if let annotation = object["x-mcp-header"] { try add(annotation, object, path) }
