@@ -3,14 +3,14 @@ import Synchronization
 
 /// A request body that is written while it is sent.
 ///
-/// The writer gets backpressure from `consumed`: it is called when libcurl took the chunk, so a writer that keeps one
-/// chunk outstanding uses no more memory than that and one libcurl buffer.
+/// `consumed` gives the writer backpressure: it is called when libcurl has taken the chunk, so that a writer with one
+/// chunk outstanding needs only the memory of that chunk and of one libcurl buffer.
 ///
 /// `write`, `finish` and `fail` may be called from any thread. A source serves one transfer, and cannot be rewound, so
-/// its request is never sent twice once a byte of the body was read.
+/// that its request is never repeated once a byte of the body was read.
 package final class CurlBodySource: Sendable {
-    /// `@unchecked Sendable`: the closure is only handed from the writer to the place where the transfer's receiver
-    /// lives (`TransferEvent.deliver`), which is where the writer said it may be called.
+    /// `@unchecked Sendable`: the closure is only passed from the writer to the thread of the transfer's receiver
+    /// (`TransferEvent.deliver`), which is where the writer expects it to be called.
     struct Consumed: @unchecked Sendable {
         fileprivate let closure: () -> Void
         func call() { closure() }
@@ -25,10 +25,10 @@ package final class CurlBodySource: Sendable {
         var chunks: CircularBuffer<Chunk> = []
         var finished = false
         var failed = false
-        /// libcurl was told to wait; the next write must wake the transfer.
+        /// True if libcurl was told to wait; the next write must wake the transfer.
         var waiting = false
         var transfer: CurlTransfer?
-        /// The transfer ended: nobody will read what is written from now on.
+        /// True once the transfer has ended: further bytes are not read.
         var over = false
     }
 
@@ -37,25 +37,25 @@ package final class CurlBodySource: Sendable {
         case wait, end, failed
     }
 
-    /// Announced as `Content-Length`; nil: unknown, sent chunked.
+    /// Length for `Content-Length`; nil: unknown, sent chunked.
     package let length: Int?
     private let state = Mutex(State())
 
-    /// Prepares a body, of a known length or chunked.
+    /// Creates a body, of a known length or chunked.
     package init(length: Int? = nil) { self.length = length }
 
     /// Appends a chunk.
-    /// - Parameter consumed: called once when libcurl took the whole chunk, on the transfer's event loop (on the
+    /// - Parameter consumed: Called once when libcurl has taken the whole chunk, on the transfer's event loop (on the
     ///   engine's thread for transfers without one); not called when the transfer ends before.
     package func write(_ bytes: ByteBuffer, consumed: (() -> Void)? = nil) {
         let chunk = Chunk(bytes: bytes, consumed: consumed.map(Consumed.init(closure:)))
         change { $0.chunks.append(chunk) }
     }
 
-    /// The body is whole.
+    /// Ends the body: it is complete.
     package func finish() { change { $0.finished = true } }
 
-    /// The body will never be whole: ends the transfer with `.cancelled` and closes its connection.
+    /// Aborts the body: ends the transfer with `.cancelled` and closes its connection.
     package func fail() { change { $0.failed = true } }
 
     private func change(_ body: (inout sending State) -> Void) {
@@ -69,8 +69,8 @@ package final class CurlBodySource: Sendable {
         sleeper?.post(CurlTransfer.Command.wake)
     }
 
-    /// Lets go of what was not sent. Runs where the transfer's receiver lives, since that is where the `consumed`
-    /// closures and what they hold belong; after the lock, since freeing them runs foreign code.
+    /// Releases the bytes that were not sent. Runs on the thread of the transfer's receiver, where the `consumed`
+    /// closures belong; after the lock, since releasing them runs foreign code.
     func discard() {
         let dropped = state.withLock { state in
             state.over = true
@@ -89,7 +89,7 @@ package final class CurlBodySource: Sendable {
         }
     }
 
-    /// Fills the buffer as far as there are bytes.
+    /// Fills the buffer with the available bytes.
     func read(into buffer: UnsafeMutableRawBufferPointer, consumed: (Consumed) -> Void) -> Reading {
         var done: [Consumed] = []
         let reading = state.withLock { state -> Reading in

@@ -2,7 +2,7 @@ package import NIOCore
 import Synchronization
 
 extension CurlEngine {
-    /// Runs a transfer with the whole response in memory, whatever the request's mode says.
+    /// Runs a transfer with the whole response in memory, whatever the request's mode.
     /// - Throws: `CurlError`; `.cancelled` when the task is cancelled.
     package func execute(_ request: CurlRequest) async throws -> CurlResponse {
         var request = request
@@ -17,10 +17,10 @@ extension CurlEngine {
         return try result.get()
     }
 
-    /// Starts a transfer and returns when the response's head is in.
-    /// - Parameter prepared: gets the transfer before it is started, to cancel it other than by its task.
-    /// - Throws: `CurlError`; `.cancelled` when the task is cancelled before the head is in. After that, whoever reads
-    ///   the body decides: letting go of the response ends the transfer.
+    /// Starts a transfer and returns when the response's head has arrived.
+    /// - Parameter prepared: Gets the transfer before it is started, in order to cancel it independently of the task.
+    /// - Throws: `CurlError`; `.cancelled` when the task is cancelled before the head has arrived. After that, the
+    ///   reader of the body decides: releasing the response ends the transfer.
     package func stream(
         _ request: CurlRequest, prepared: (CurlTransfer) -> Void = { _ in }
     ) async throws -> CurlStreamedResponse {
@@ -49,8 +49,9 @@ package struct CurlStreamedResponse: Sendable {
     package let body: CurlResponseBody
 }
 
-/// The body as it arrives. For one reader; reading slower than the peer sends stops reading its socket when
-/// `CurlEngineConfiguration.streamWindow` bytes are waiting. Letting go of it before the end ends the transfer.
+/// Body of a response that is still arriving. For one reader; when it reads slower than the peer sends, the socket is
+/// not read while `CurlEngineConfiguration.streamWindow` bytes are waiting. Releasing the body before its end ends the
+/// transfer.
 package struct CurlResponseBody: AsyncSequence, Sendable {
     fileprivate let reader: Reader
 
@@ -63,7 +64,7 @@ package struct CurlResponseBody: AsyncSequence, Sendable {
         package mutating func next() async throws -> ByteBuffer? { try await reader.next() }
     }
 
-    /// The rest of the body.
+    /// Returns the rest of the body.
     /// - Throws: `CurlError`, with `.tooLarge` beyond `limit` bytes.
     package func collect(upTo limit: Int) async throws -> ByteBuffer {
         var body = ByteBuffer()
@@ -99,8 +100,8 @@ package struct CurlResponseBody: AsyncSequence, Sendable {
     }
 }
 
-/// A cancelled task cancels its transfer even before it is started, so each receiver takes a result that comes before
-/// somebody waits for it.
+/// A cancelled task cancels its transfer even before it is started, so each receiver stores a result that comes before
+/// its waiter.
 private final class BufferedReceiver: CurlTransferReceiver, Sendable {
     typealias Outcome = Result<CurlResponse, CurlError>
 
@@ -131,7 +132,7 @@ private final class BufferedReceiver: CurlTransferReceiver, Sendable {
     }
 }
 
-/// Keeps what arrived until it is asked for. Called on the engine's thread, so it must never wait.
+/// Receiver that stores what arrives until it is read. Called on the engine's thread, so it must never wait.
 private final class StreamReceiver: CurlTransferReceiver, Sendable {
     typealias Head = (status: Int, headers: CurlHeaders)
 
@@ -190,7 +191,7 @@ private final class StreamReceiver: CurlTransferReceiver, Sendable {
         switch result {
         case .success:
             reader?.resume(returning: nil)
-            // A transfer without a head does not succeed.
+            // A transfer without a head cannot succeed.
             head?.resume(throwing: CurlError(kind: .invalidResponse, message: "no response", requestSent: true))
         case .failure(let error):
             reader?.resume(throwing: error)

@@ -6,25 +6,25 @@ import Synchronization
 
 /// Options of an engine.
 package struct CurlEngineConfiguration: Sendable {
-    /// Connections to one host and port at the same time; further transfers wait (within their timeout). 0: unlimited.
+    /// Largest number of connections to one host and port; further transfers wait (within their timeout). 0: no limit.
     package var maxConnectionsPerHost: Int
-    /// Connections kept for reuse.
+    /// Largest number of connections kept for reuse.
     package var maxIdleConnections: Int
-    /// A connection that was idle for longer is not used again (whole seconds, at least 1). Keep it below the
+    /// Idle time after which a connection is not used again (whole seconds, at least 1). It must be shorter than the
     /// upstream's idle timeout, or requests race with its closing.
     package var maxIdleAge: Duration
-    /// Easy handles kept for reuse.
+    /// Largest number of easy handles kept for reuse.
     package var maxPooledHandles: Int
-    /// Streaming: bytes of one transfer that may be on their way to its receiver before its socket is left alone.
+    /// Largest number of bytes of one streamed transfer on their way to its receiver; beyond it the socket is not read.
     package var streamWindow: Int
-    /// Bytes that libcurl reads at once (1 KiB to 512 KiB). Each running transfer has a buffer of this size: small ones
-    /// are for many slow streams.
+    /// Size of libcurl's read buffer in bytes (1 KiB to 512 KiB). Each running transfer has one: small ones suit many
+    /// slow streams.
     package var receiveBuffer: Int
-    /// Rule for addresses, in network order, that may be connected to: asked with the address that the connection is
-    /// made to, so that a name cannot mean another one when it is used than when it was checked. Nil: any may.
+    /// Rule for the addresses, in network order, to which connections may be made. It gets the address of the
+    /// connection itself, so that a name cannot resolve to another one between check and use. Nil: all are allowed.
     package var allowsAddress: (@Sendable ([UInt8]) -> Bool)?
 
-    /// Sets the limits of the connection cache and the sizes of buffers.
+    /// Creates a configuration.
     package init(
         maxConnectionsPerHost: Int = 0, maxIdleConnections: Int = 1024, maxIdleAge: Duration = .seconds(4),
         maxPooledHandles: Int = 256, streamWindow: Int = 256 << 10, receiveBuffer: Int = 16 << 10,
@@ -44,23 +44,24 @@ package struct CurlEngineConfiguration: Sendable {
 
 /// Counters of an engine.
 package struct CurlEngineStatistics: Sendable, Hashable {
-    /// Transfers that libcurl works on now.
+    /// Number of running transfers.
     package var active: Int
-    /// Transfers begun.
+    /// Number of transfers begun.
     package var started: Int
-    /// Transfers that ended with a response.
+    /// Number of transfers that ended with a response.
     package var succeeded: Int
-    /// Transfers that ended without a response.
+    /// Number of transfers that ended without a response.
     package var failed: Int
-    /// Sockets opened since the start (a host with two addresses may take two) / open now.
+    /// Number of sockets opened since the start (a host with two addresses may need two).
     package var openedConnections: Int
-    /// Sockets open now.
+    /// Number of open sockets.
     package var openSockets: Int
-    /// Successful transfers that needed no new connection.
+    /// Number of successful transfers that reused a connection.
     package var reusedConnections: Int
 }
 
-/// Written by the engine's thread, read by anybody; each number is exact, a snapshot of several is not.
+/// Counters written by the engine's thread and read by any; each number is exact, a combination of several may not be
+/// consistent.
 final class CurlEngineCounters: Sendable {
     let active = Atomic<Int>(0)
     let started = Atomic<Int>(0)
@@ -72,13 +73,13 @@ final class CurlEngineCounters: Sendable {
 }
 
 enum Libcurl {
-    /// Runs `curl_global_init` once, before the first thread that uses libcurl exists.
+    /// Result of `curl_global_init`, which runs once, before the first thread that uses libcurl exists.
     static let isInitialized = curl_global_init(ccurl_global_default) == CURLE_OK
 }
 
 /// An HTTP/1.1 client: one thread, its own or an event loop's, that owns one libcurl multi handle with its connections.
 ///
-/// Every method may be called from any thread. A transfer costs no task and no lock: it is pushed on a lock-free stack,
+/// All methods may be called from any thread. A transfer costs no task and no lock: it is pushed on a lock-free stack,
 /// and its outcome comes back to its event loop together with those of the same turn. On the engine's own event loop it
 /// does not even leave the thread.
 package final class CurlEngine: Sendable {
@@ -92,8 +93,8 @@ package final class CurlEngine: Sendable {
     /// Starts the engine. One that could not start (out of descriptors or memory) logs an error and fails every transfer
     /// with `.shutdown`.
     /// - Parameters:
-    ///   - label: name of the thread, cut at 15 bytes.
-    ///   - eventLoop: a loop of NIOPosix to run on instead of a thread; it must outlive the engine's `shutdown`. Where
+    ///   - label: Name of the thread, cut at 15 bytes.
+    ///   - eventLoop: A loop of NIOPosix to run on instead of a thread; it must outlive the engine's `shutdown`. Where
     ///     the kernel refuses what that takes (`CurlLoopHost`), there is a thread all the same, which is logged once.
     package convenience init(
         label: String, configuration: CurlEngineConfiguration = CurlEngineConfiguration(),
@@ -139,7 +140,7 @@ package final class CurlEngine: Sendable {
         logger.notice("curl engines need threads", metadata: ["reason": "\(reason)"])
     }
 
-    /// Without `shutdown` the thread ends by itself: it ends every transfer and frees everything.
+    /// Stops the thread without `shutdown`: it ends every transfer and frees everything.
     deinit {
         mailbox.stop()
         if let thread = thread.withLock({ $0.take() }) { pthread_detach(thread) }
@@ -156,7 +157,7 @@ package final class CurlEngine: Sendable {
     }
 
     /// Starts a transfer.
-    /// - Parameter receiver: held until its `transferDone`, which is always called, on `eventLoop`.
+    /// - Parameter receiver: Retained until its `transferDone`, which is always called, on `eventLoop`.
     @discardableResult
     package func start(
         _ request: CurlRequest, on eventLoop: any EventLoop, receiver: any CurlTransferReceiver
@@ -166,7 +167,7 @@ package final class CurlEngine: Sendable {
         return transfer
     }
 
-    /// A transfer that is not started yet. Without a loop its receiver is called on the engine's thread.
+    /// Creates a transfer without starting it. Without a loop its receiver is called on the engine's thread.
     func prepare(
         _ request: CurlRequest, eventLoop: (any EventLoop)?, manualCredit: Bool, receiver: any CurlTransferReceiver
     ) -> CurlTransfer {
@@ -178,12 +179,12 @@ package final class CurlEngine: Sendable {
     package func shutdown() async {
         mailbox.stop()
         await ended.wait()
-        // The thread has nothing left to do but to return, so this does not block.
+        // The thread only has to return, so this does not block.
         if let thread = thread.withLock({ $0.take() }) { pthread_join(thread, nil) }
     }
 }
 
-/// Tells that the engine's thread is done, to whoever waits.
+/// Signal that the engine's thread has ended, for those that wait for it.
 final class EndSignal: Sendable {
     private let state = Mutex<(done: Bool, waiters: [CheckedContinuation<Void, Never>])>((false, []))
 
@@ -207,7 +208,7 @@ final class EndSignal: Sendable {
     }
 }
 
-/// State that is handed to the new thread, which owns it.
+/// State that is passed to the new thread, which owns it.
 private final class ThreadStart {
     private let label: String
     private let reactor: CurlReactor?
@@ -219,7 +220,7 @@ private final class ThreadStart {
         self.ended = ended
     }
 
-    /// - Returns: nil when there is no thread to be had.
+    /// - Returns: Nil when the thread cannot be created.
     func run() -> pthread_t? {
         var thread = pthread_t()
         let context = Unmanaged.passRetained(self)

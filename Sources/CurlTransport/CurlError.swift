@@ -1,6 +1,6 @@
 import CCurl
 
-/// Why a transfer failed.
+/// Failure of a transfer.
 package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
     /// Cause of the failure.
     package enum Kind: String, Sendable, Hashable, CaseIterable {
@@ -8,18 +8,18 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         /// Refused, unreachable, or the proxy would not connect.
         case couldNotConnect
         case tlsFailed
-        /// The connect, idle or total limit ran out.
+        /// The connect, idle or total time limit has passed.
         case timedOut
         /// The response's body is longer than `maximumResponseBytes`, or its head longer than 64 KiB.
         case tooLarge
         case cancelled
-        /// A reused connection died after (some of) the request was sent, and the request may not be sent twice.
+        /// A reused connection broke after (part of) the request was sent, and the request must not be repeated.
         case resendRefused
-        /// The peer closed or reset the connection before the response was whole.
+        /// The peer closed or reset the connection before the response was complete.
         case closedEarly
         /// The response is not HTTP/1.
         case invalidResponse
-        /// The request may not be sent: bad URL, method or header.
+        /// The request is invalid: bad URL, method or header.
         case invalidRequest
         /// The engine was shut down.
         case shutdown
@@ -28,11 +28,11 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
 
     /// Cause of the failure.
     package var kind: Kind
-    /// libcurl's code, 0 when libcurl had no part in it.
+    /// libcurl's code; 0 when the error does not come from libcurl.
     package var curlCode: Int32
     /// Description for logs.
     package var message: String
-    /// False only when provably no byte of the request left: the server cannot have acted on it.
+    /// False only when it is certain that no byte of the request was sent: the server cannot have acted on it.
     package var requestSent: Bool
 
     /// Describes a failed transfer.
@@ -51,7 +51,7 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
 extension CurlError.Kind {
     /// - Parameters:
     ///   - message: libcurl's own text: some codes cover two kinds.
-    ///   - connected: whether the transfer got as far as sending.
+    ///   - connected: True if the transfer had begun to send.
     init(_ code: CURLcode, message: String, connected: Bool) {
         switch code {
         case CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY:
@@ -70,7 +70,7 @@ extension CurlError.Kind {
         case CURLE_RECV_ERROR where message.contains("chunk"):
             self = .invalidResponse
         case CURLE_RECV_ERROR where !connected:
-            // A proxy that closes during CONNECT, or a TLS handshake that is cut off.
+            // A proxy that closes the connection during CONNECT, or a TLS handshake that is cut off.
             self = .couldNotConnect
         case CURLE_GOT_NOTHING, CURLE_RECV_ERROR, CURLE_SEND_ERROR, CURLE_PARTIAL_FILE, CURLE_SEND_FAIL_REWIND,
             CURLE_SSL_SHUTDOWN_FAILED:

@@ -3,17 +3,17 @@ import HTTPSyntax
 /// One header line.
 package typealias CurlHeader = (name: String, value: String)
 
-/// Header lines in order, duplicates included; names compare without case (RFC 9110 §5.1).
+/// Header lines in order, duplicates included; names are compared without case (RFC 9110 §5.1).
 ///
-/// The lines live in one byte array, in the form that libcurl takes (`Name: value`, `Name;` for an empty value, each
-/// ended by NUL), so a request's headers cost two allocations however many there are, and a response's headers become
-/// `String`s only where somebody reads them.
+/// The lines are stored in one byte array, in the form that libcurl takes (`Name: value`, `Name;` for an empty value,
+/// each ended by NUL), so that a request's headers cost two allocations however many there are, and a response's
+/// headers become `String`s only when they are read.
 ///
-/// A name that is no token or a value with CR, LF or NUL makes the collection `invalidLine`; a request with such a
-/// line is refused before anything is sent.
+/// A name that is not a token or a value with CR, LF or NUL sets `invalidLine`; a request with such a line is refused
+/// before anything is sent.
 package struct CurlHeaders: Sendable, Equatable {
     struct Line: Equatable {
-        /// Offsets into `bytes`; the value starts at `valueStart`, and one NUL follows `end`.
+        /// Offset into `bytes`, as are the others; the value starts at `valueStart`, and one NUL follows `end`.
         var start: Int32
         var nameEnd: Int32
         var valueStart: Int32
@@ -22,7 +22,7 @@ package struct CurlHeaders: Sendable, Equatable {
 
     private(set) var bytes: [UInt8] = []
     private(set) var lines: [Line] = []
-    /// Name of the first line that may not be sent.
+    /// Name of the first line that cannot be sent.
     package private(set) var invalidLine: String?
 
     /// Makes an empty list.
@@ -38,13 +38,13 @@ package struct CurlHeaders: Sendable, Equatable {
         for (name, value) in headers { append(name: name, value: value) }
     }
 
-    /// Makes room for a usual head, instead of growing line by line.
+    /// Reserves memory for the lines, instead of growing line by line.
     mutating func reserveCapacity(lines count: Int, bytes size: Int) {
         lines.reserveCapacity(count)
         bytes.reserveCapacity(size)
     }
 
-    /// Appends a line; leading and trailing spaces and tabs of the value are dropped, as any recipient would.
+    /// Appends a line; leading and trailing spaces and tabs of the value are dropped, as by any recipient.
     package mutating func append(name: String, value: String) {
         var name = name
         var value = value
@@ -102,7 +102,7 @@ package struct CurlHeaders: Sendable, Equatable {
     mutating func continueLast(_ value: UnsafeRawBufferPointer) {
         let value = HTTPSyntax.trimmed(value)
         guard !value.isEmpty, var line = lines.popLast() else { return }
-        // The last line's bytes are the last ones here: what follows is appended in place of its NUL.
+        // The last line's bytes are the last ones here: the continuation replaces its NUL.
         bytes.removeLast()
         if line.valueStart == line.end {
             bytes.removeLast()
@@ -117,16 +117,16 @@ package struct CurlHeaders: Sendable, Equatable {
         if invalidLine == nil, value.contains(where: isForbiddenInValue) { invalidLine = name(of: line) }
     }
 
-    /// Value of the first line with that name.
+    /// Returns the value of the first line with that name.
     package func first(name: String) -> String? {
         for line in lines where matches(line, name) { return value(of: line) }
         return nil
     }
 
-    /// Values of all lines with that name, in order.
+    /// Returns the values of all lines with that name, in order.
     package func all(name: String) -> [String] { lines.filter { matches($0, name) }.map(value(of:)) }
 
-    /// Returns true if there is a header of that name, in any case.
+    /// Returns whether there is a header of that name, in any case.
     package func contains(name: String) -> Bool { lines.contains { matches($0, name) } }
 
     /// Removes every line with that name.
@@ -179,5 +179,5 @@ extension CurlHeaders: ExpressibleByArrayLiteral {
     package init(arrayLiteral headers: CurlHeader...) { self.init(headers) }
 }
 
-/// Whether a byte may not stand in a header's value (RFC 9110 §5.5).
+/// Returns whether a byte is forbidden in a header's value (RFC 9110 §5.5).
 func isForbiddenInValue(_ byte: UInt8) -> Bool { byte == 0 || byte == 0x0A || byte == 0x0D }

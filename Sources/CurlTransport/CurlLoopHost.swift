@@ -3,10 +3,10 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// Drives a reactor from an event loop, so that a request and its answer need no other thread.
+/// Driver of a reactor on an event loop, so that a request and its response need no other thread.
 ///
 /// Between a loop and an engine with a thread of its own, each request costs two wake-ups of a sleeping thread. Here a
-/// transfer that is started on the loop is sent before `start` returns, and its answer wakes the loop as any other
+/// transfer that is started on the loop is sent before `start` returns, and its response wakes the loop as any other
 /// socket does: SwiftNIO cannot watch an epoll, but it can read an eventfd, and the kernel's asynchronous I/O writes to
 /// one when the reactor's epoll has events (`ccurl_bell`).
 ///
@@ -16,22 +16,22 @@ final class CurlLoopHost: @unchecked Sendable {
     private let ended: EndSignal
     private let bell: UnsafeMutablePointer<ccurl_bell>
     private let bellSocket: Int32
-    /// nil after the end.
+    /// The reactor; nil after the end.
     private var reactor: CurlReactor?
     private var channel: (any Channel)?
     private var timer: Scheduled<Void>?
     private var timerDeadline = NIODeadline.distantFuture
     private var starting: [CurlTransfer] = []
 
-    /// - Returns: nil, with `errno`, when the kernel has no asynchronous I/O for us: a container may forbid it, gVisor and
-    ///   kernels before 4.18 cannot poll with it, and a machine has a limit for all processes. The reactor needs a thread
-    ///   then.
+    /// - Returns: Nil, with `errno`, when the kernel refuses asynchronous I/O: a container may forbid it, gVisor and
+    ///   kernels before 4.18 do not support polling with it, and there is a limit for the whole machine. The reactor
+    ///   needs a thread then.
     init?(reactor: CurlReactor, eventLoop: any EventLoop, ended: EndSignal) {
         let socket = ccurl_eventfd_create()
         guard socket >= 0 else { return nil }
         bell = .allocate(capacity: 1)
         bell.initialize(to: ccurl_bell())
-        // Armed at once, since only that tells whether the kernel can do it.
+        // Armed at once, because only this shows whether the kernel supports it.
         guard ccurl_bell_open(bell, reactor.epoll, socket) == 0 else {
             let reason = errno
             close(socket)
@@ -47,7 +47,7 @@ final class CurlLoopHost: @unchecked Sendable {
 
     deinit { bell.deallocate() }
 
-    /// Begins; called once, from anywhere.
+    /// Starts the reactor; called once, from any thread.
     func run() {
         eventLoop.execute { self.open() }
     }
@@ -55,9 +55,9 @@ final class CurlLoopHost: @unchecked Sendable {
     /// Takes a transfer to be started at the end of this turn of the loop; false when it cannot: not on the loop, or
     /// after the end.
     ///
-    /// Together with the others of the turn, not one by one: going through SwiftNIO, the gateway and libcurl for each
-    /// request in turn costs a quarter more than going through each of them for all requests, by the misses of the
-    /// instruction cache alone.
+    /// The transfers of a turn are started together: passing each request through SwiftNIO, the gateway and libcurl in
+    /// turn costs a quarter more than passing all requests through each of them, because of misses of the instruction
+    /// cache.
     func start(_ transfer: CurlTransfer) -> Bool {
         guard eventLoop.inEventLoop, reactor != nil, channel != nil else { return false }
         starting.append(transfer)
@@ -81,19 +81,19 @@ final class CurlLoopHost: @unchecked Sendable {
                 self.channel = channel
                 turn()
             case .failure:
-                // Out of memory at best. The descriptor is still ours.
+                // The system is out of memory at best. The descriptor still belongs to this object.
                 close(bellSocket)
                 end()
             }
         }
     }
 
-    /// The reactor's epoll has, or had, events.
+    /// Handles events of the reactor's epoll, of which some may be gone.
     fileprivate func rang() {
         reactor?.takeEvents(waiting: 0)
         turn()
         guard reactor != nil, ccurl_bell_arm(bell) != 0 else { return }
-        // Without room in the kernel now; looking again soon is all that can be done.
+        // The kernel has no room at the moment; the only remedy is to try again soon.
         eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(1)) { self.rang() }
     }
 
@@ -104,7 +104,7 @@ final class CurlLoopHost: @unchecked Sendable {
         repeat {
             if reactor.mailbox.shouldStop { return end() }
             reactor.advance()
-            // When nothing was pushed meanwhile, every push from here on signals the epoll.
+            // If nothing was pushed meanwhile, every push from here on signals the epoll.
         } while !reactor.mailbox.prepareToSleep()
         scheduleTimer()
     }
@@ -115,9 +115,9 @@ final class CurlLoopHost: @unchecked Sendable {
         starting.removeAll(keepingCapacity: true)
     }
 
-    /// One timer for all of the reactor's deadlines. It is only ever brought forward: most deadlines belong to requests
-    /// that are answered long before, and a timer that fires for nothing now and then costs less than one that is set
-    /// for each.
+    /// Sets the one timer for all of the reactor's deadlines. It is only ever moved forward: most deadlines belong to
+    /// requests that are answered long before, and a timer that fires in vain now and then costs less than one for each
+    /// request.
     private func scheduleTimer() {
         guard let deadline = reactor?.nextDeadline, deadline < timerDeadline else { return }
         timer?.cancel()
@@ -142,7 +142,7 @@ final class CurlLoopHost: @unchecked Sendable {
     }
 }
 
-/// Each read of the eventfd is one ring of the bell.
+/// Handler of the eventfd: each read is one signal.
 private final class CurlBellHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
 

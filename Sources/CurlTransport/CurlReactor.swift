@@ -4,11 +4,11 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// The work of an engine on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own.
-/// The thread is one of its own (`run`) or an event loop's (`CurlLoopHost`).
+/// Work of an engine on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own. The
+/// thread is one of its own (`run`) or an event loop's (`CurlLoopHost`).
 ///
-/// `@unchecked Sendable`: an instance is made on one thread and handed over once, to the engine's thread, which
-/// alone touches it from then on. What other threads share with it is the mailbox and the counters.
+/// `@unchecked Sendable`: an instance is created on one thread and passed once to the engine's thread, which alone uses
+/// it from then on. It shares only the mailbox and the counters with other threads.
 final class CurlReactor: @unchecked Sendable {
     let configuration: CurlEngineConfiguration
     let mailbox: TransferMailbox
@@ -26,17 +26,17 @@ final class CurlReactor: @unchecked Sendable {
 
     /// Time at the start of the turn: precise enough for idle limits.
     private(set) var now = NIODeadline.now()
-    /// Time at which libcurl wants to be called; nil: never.
+    /// Time at which libcurl wants to be called; nil: not at all.
     private var libcurlDeadline: NIODeadline?
-    /// Time at which the first idle limit may have run out.
+    /// Time at which the first idle limit may have passed.
     private var idleDeadline: NIODeadline?
-    /// True while libcurl closes the connection of an exchange that was given up.
+    /// True while libcurl closes the connection of an aborted exchange.
     private var isAborting = false
 
-    /// Idle limits are looked after at most this often.
+    /// Smallest time between two checks of idle limits.
     private static let idleGranularity = TimeAmount.milliseconds(10)
 
-    /// - Returns: nil when the kernel or libcurl refuses.
+    /// - Returns: Nil when the kernel or libcurl refuses.
     init?(
         configuration: CurlEngineConfiguration, mailbox: TransferMailbox, counters: CurlEngineCounters, logger: Logger
     ) {
@@ -71,19 +71,19 @@ final class CurlReactor: @unchecked Sendable {
 
     // MARK: The loop
 
-    /// Returns when the mailbox says so, with every transfer ended.
+    /// Runs until the mailbox is closed, and every transfer has ended.
     func run() {
         logger.debug("curl engine started")
         while !mailbox.shouldStop {
             advance()
-            // Something pushed meanwhile, or a timer that is due: only look, do not sleep.
+            // Something was pushed meanwhile, or a timer is due: the sockets are checked without waiting.
             takeEvents(waiting: mailbox.prepareToSleep() ? sleepMilliseconds() : 0)
         }
         stop()
         logger.debug("curl engine stopped")
     }
 
-    /// Does what is to be done without looking at the sockets, and tells who waits for it.
+    /// Does everything that is due without checking the sockets, and delivers the events.
     func advance() {
         mailbox.take(perform)
         runTimer()
@@ -113,15 +113,15 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    /// For whoever did not come from `takeEvents`.
+    /// Updates the time, for a turn that did not begin with `takeEvents`.
     func noteTime() { now = .now() }
 
-    /// Starts transfers without the mailbox; `advance` goes on with them.
+    /// Starts transfers without the mailbox; `advance` continues with them.
     func start(_ transfers: [CurlTransfer]) {
         for transfer in transfers { start(transfer) }
     }
 
-    /// Takes what the sockets have to say.
+    /// Handles the events of the sockets.
     func takeEvents(waiting timeout: Int32) {
         let count = ccurl_epoll_wait(epoll, events, timeout)
         now = NIODeadline.now()
@@ -129,7 +129,7 @@ final class CurlReactor: @unchecked Sendable {
         var running: Int32 = 0
         for event in UnsafeBufferPointer(start: events, count: Int(count)) {
             if event.socket == mailbox.wakeups { continue }
-            // Asked anew for each event: an earlier one of this batch may have closed or released the socket.
+            // Checked again for each event: an earlier one of this batch may have closed or released the socket.
             guard sockets.isHeld(onEvent: event.socket) else {
                 endUploads(to: event.socket)
                 continue
@@ -139,8 +139,9 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    /// When the peer closes while a body's source has nothing to send, libcurl stops reading and waits for the source,
-    /// which may be for ever. It no longer holds the socket then, so this is asked for sockets that nobody holds.
+    /// Ends uploads to a socket that the peer has closed. When a body's source has nothing to send, libcurl stops
+    /// reading and waits for the source, perhaps forever. It no longer holds the socket then, so this is called for
+    /// sockets without a holder.
     private func endUploads(to socket: Int32) {
         guard ccurl_socket_is_closed(socket) != 0 else { return }
         for index in active.indices.reversed() {
@@ -154,7 +155,7 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    /// Latest time for the next call of `advance`; nil: not before something happens.
+    /// Latest time for the next call of `advance`; nil: not before an event.
     var nextDeadline: NIODeadline? {
         guard let idleDeadline else { return libcurlDeadline }
         return min(idleDeadline, libcurlDeadline ?? idleDeadline)
@@ -186,7 +187,7 @@ final class CurlReactor: @unchecked Sendable {
     private func checkIdleLimits() {
         guard let deadline = idleDeadline, deadline <= now else { return }
         var next: NIODeadline?
-        // `finish` moves the last handle into the gap: go from the end.
+        // `finish` moves the last handle into the gap, so the loop goes backwards.
         for index in active.indices.reversed() {
             let handle = active[index]
             guard let limit = handle.idleLimit else { continue }
@@ -217,7 +218,7 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     private func start(_ transfer: CurlTransfer) {
-        // It may have been cancelled before it was started.
+        // The transfer may have been cancelled before it was started.
         guard transfer.phase == .waiting else { return }
         counters.started.add(1, ordering: .relaxed)
         if mailbox.shouldStop { return end(transfer, .failure(.engineShutDown)) }
@@ -259,7 +260,7 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    /// Ends an active transfer. Taking a handle out of the multi handle in the middle of its exchange closes its
+    /// Ends an active transfer. Removing a handle from the multi handle in the middle of its exchange closes its
     /// connection, before this returns.
     private func finish(_ handle: EasyHandle, _ result: Result<CurlResponse, CurlError>) {
         guard let transfer = handle.transfer else { return }
@@ -275,7 +276,7 @@ final class CurlReactor: @unchecked Sendable {
         }
         transfer.handle = nil
         handle.release()
-        // A handle keeps little memory, but a burst's worth of them for ever would be a leak.
+        // A handle needs little memory, but keeping those of a burst forever would be a leak.
         if pool.count < configuration.maxPooledHandles { pool.append(handle) }
         end(transfer, result)
     }
@@ -291,14 +292,14 @@ final class CurlReactor: @unchecked Sendable {
 
     // MARK: libcurl's callbacks
 
-    /// Whether a connection to that address may be made.
+    /// Returns whether a connection to that address is allowed.
     func allows(_ address: UnsafeMutablePointer<curl_sockaddr>?) -> Bool {
         guard let allowsAddress = configuration.allowsAddress else { return true }
         guard let address, let bytes = Self.bytes(of: address) else { return false }
         return allowsAddress(bytes)
     }
 
-    /// The bytes of an IP address, of which libcurl's structure declares only the beginning.
+    /// Returns the bytes of an IP address, of which libcurl's structure declares only the beginning.
     private static func bytes(of address: UnsafeMutablePointer<curl_sockaddr>) -> [UInt8]? {
         guard let offset = MemoryLayout<curl_sockaddr>.offset(of: \.addr) else { return nil }
         let start = UnsafeRawPointer(address) + offset
@@ -320,8 +321,8 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     func socketClosing(_ socket: Int32) {
-        // A mere close looks like a client that has sent everything and still reads: the peer would work on until it
-        // next writes. A reset tells it at once.
+        // A regular close looks like a client that has sent everything and still reads: the peer would continue until
+        // its next write. A reset notifies it at once.
         if isAborting { ccurl_reset_on_close(socket) }
         sockets.closed(socket)
         counters.openSockets.store(sockets.openCount, ordering: .relaxed)
@@ -359,13 +360,13 @@ private let timerWanted: ccurl_timer_callback = { _, milliseconds, context in
 }
 
 extension EasyHandle {
-    /// nil when the request has none.
+    /// Idle limit of the request; nil when it has none.
     var idleLimit: TimeAmount? {
         guard let limit = transfer?.request.idleTimeout, limit > .zero else { return nil }
         return .milliseconds(Int64(limit.milliseconds))
     }
 
-    /// Nothing moves because our side wants it so.
+    /// True if this side holds the transfer back.
     var isHeldBack: Bool {
         exchange.receivingPaused || exchange.sendingPaused || transfer?.held.load(ordering: .relaxed) == true
     }

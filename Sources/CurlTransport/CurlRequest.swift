@@ -5,14 +5,14 @@ package import NIOCore
 package struct CurlRequest: Sendable {
     /// Delivery of the response's body.
     package enum Mode: Sendable, Hashable {
-        /// The engine: the whole response arrives with `transferDone`.
+        /// The engine collects the body: the whole response arrives with `transferDone`.
         case buffered
-        /// The receiver: head, then chunks as they come, then `transferDone` with an empty body.
+        /// The receiver gets the head, then chunks as they come, then `transferDone` with an empty body.
         case streaming
-        /// The receiver where the response is an event stream (`text/event-stream`), else the engine.
+        /// Streaming where the response is an event stream (`text/event-stream`), else buffered.
         case byContent
 
-        /// Returns whether the receiver gets the body of a response with these headers as it comes.
+        /// Returns whether the receiver gets the body of a response with these headers as it arrives.
         func streams(_ headers: CurlHeaders) -> Bool {
             switch self {
             case .buffered: false
@@ -22,36 +22,36 @@ package struct CurlRequest: Sendable {
         }
     }
 
-    /// A token (RFC 9110 §9.1); anything else is refused with `.invalidRequest`.
+    /// Method, a token (RFC 9110 §9.1); anything else is refused with `.invalidRequest`.
     package var method: String
-    /// Absolute `http:` or `https:` URL; sent as it is, dot segments included.
+    /// Absolute `http:` or `https:` URL; sent unchanged, dot segments included.
     package var url: String
-    /// Connect to this socket instead of the URL's host and port.
+    /// Path of a socket to connect to instead of the URL's host and port.
     package var unixSocketPath: String?
-    /// Sent in order. `Content-Length` and `Transfer-Encoding` are dropped: the engine frames the body itself.
+    /// Headers, sent in order. `Content-Length` and `Transfer-Encoding` are dropped: the engine frames the body itself.
     package var headers: CurlHeaders
     package var body: CurlRequestBody?
-    /// Limit for the whole transfer, from submission to the last byte; `.zero` is none.
+    /// Time limit of the whole transfer, from submission to the last byte; `.zero`: none.
     package var timeout: Duration
-    /// Limit for name resolution, connecting and TLS; `.zero` is libcurl's own (300 s).
+    /// Time limit of name resolution, connecting and TLS; `.zero`: libcurl's own (300 s).
     package var connectTimeout: Duration
-    /// Longest time without a byte in either direction; `.zero` is none. Time during which the receiver holds the
+    /// Longest time without a byte in either direction; `.zero`: no limit. Time during which the receiver pauses the
     /// transfer (or the body's source has nothing to send) does not count.
     package var idleTimeout: Duration
-    /// A longer body ends the transfer with `.tooLarge`; 0 is unlimited.
+    /// Largest body in bytes; a larger one ends the transfer with `.tooLarge`; 0: no limit.
     package var maximumResponseBytes: Int
     /// Delivery of the response: whole, or in pieces.
     package var mode: Mode
-    /// libcurl silently sends a request again, up to five times, when a reused connection dies before the first
-    /// response byte. With false the second sending is refused with `.resendRefused`, unless the first one provably
-    /// put no byte on the wire.
+    /// True if libcurl may repeat a request, up to five times, when a reused connection breaks before the first
+    /// response byte. If false, a repetition is refused with `.resendRefused`, unless it is certain that no byte was
+    /// sent before.
     package var mayResend: Bool
-    /// A body with a content coding (gzip and what else libcurl knows) is decoded; the limits hold for what comes out.
-    /// False: it arrives as the server sent it.
+    /// True if a body with a content coding (gzip and others that libcurl knows) is decoded; the limits apply to the
+    /// decoded body. False: it arrives as the server sent it.
     package var decodesContent = false
     /// TLS settings; nil for libcurl's defaults.
     package var tls: CurlTLS?
-    /// URL of an HTTP proxy; nil is none (the environment is not consulted).
+    /// URL of an HTTP proxy; nil: none (the environment is ignored).
     package var proxy: String?
 
     /// Describes a request.
@@ -76,7 +76,7 @@ package struct CurlRequest: Sendable {
         self.proxy = proxy
     }
 
-    /// As above, with a body that may be streamed.
+    /// Describes a request whose body may be streamed.
     package init(
         method: String, url: String, unixSocketPath: String? = nil, headers: CurlHeaders = [],
         body: CurlRequestBody, timeout: Duration = .seconds(30), connectTimeout: Duration = .seconds(5),
@@ -90,7 +90,7 @@ package struct CurlRequest: Sendable {
         self.body = body
     }
 
-    /// Why this request may not be sent at all, nil when it may.
+    /// Reason why this request cannot be sent; nil when it can.
     var refusal: String? {
         if let name = headers.invalidLine { return "header \(name.debugDescription) may not be sent" }
         if !HTTPSyntax.isToken(method) { return "method \(method.debugDescription) is no token" }
@@ -100,17 +100,17 @@ package struct CurlRequest: Sendable {
     }
 }
 
-/// A request's body.
+/// Body of a request.
 package enum CurlRequestBody: Sendable {
-    /// Sent with `Content-Length`; the bytes are not copied.
+    /// Bytes that are sent with `Content-Length`, without copying them.
     case bytes(ByteBuffer)
-    /// Produced while it is sent; `chunked` unless the source knows its length.
+    /// A source that produces the body while it is sent; `chunked` unless its length is known.
     case stream(CurlBodySource)
 }
 
 /// TLS options of a request; transfers with different options never share a connection.
 ///
-/// An object, so that a request, which is copied often, holds one reference for all of them.
+/// An object, so that a request, which is copied often, has one reference for all of them.
 package final class CurlTLS: Equatable, Sendable {
     /// PEM file of trusted authorities instead of the system's.
     package let caFile: String?
@@ -118,9 +118,9 @@ package final class CurlTLS: Equatable, Sendable {
     package let clientCert: String?
     /// Path of the client certificate's private key.
     package let clientKey: String?
-    /// Verification of the certificate and the host name.
+    /// True if the certificate and the host name are verified.
     package let verify: Bool
-    /// Public keys of which the server must have one, whoever signed it: `sha256//BASE64`, several with `;` between.
+    /// Public keys of which the server must have one, whoever signed it: `sha256//BASE64`, several separated by `;`.
     package let pinnedKeys: String?
 
     /// Sets trust and the client certificate.

@@ -4,10 +4,10 @@ package import NIOCore
 package struct CurlResponse: Sendable {
     /// HTTP status.
     package var status: Int
-    /// The final response's; interim (1xx) responses and trailers are skipped.
+    /// Headers of the final response; interim (1xx) responses and trailers are skipped.
     package var headers: CurlHeaders
-    /// Empty where the receiver got it as it came. Transfer coding removed; content coding kept unless the request
-    /// said `decodesContent`.
+    /// Body; empty where the receiver got it as it arrived. Transfer coding is removed; content coding is kept unless
+    /// the request set `decodesContent`.
     package var body: ByteBuffer
     /// Durations of the transfer's phases.
     package var timings: CurlTimings
@@ -23,15 +23,15 @@ package struct CurlResponse: Sendable {
     }
 }
 
-/// Times since the engine began with the transfer, in microseconds' precision.
+/// Times since the engine began the transfer, with microsecond precision.
 package struct CurlTimings: Sendable, Hashable {
-    /// Until the connection was there (zero when it was reused).
+    /// Time until the connection was open (zero when it was reused).
     package var connect: Duration
-    /// Until the first byte of the response.
+    /// Time until the first byte of the response.
     package var firstByte: Duration
     /// Duration of the whole transfer.
     package var total: Duration
-    /// Use of a connection that an earlier transfer had opened.
+    /// True if a connection of an earlier transfer was reused.
     package var reusedConnection: Bool
 
     /// Describes the phases of a transfer.

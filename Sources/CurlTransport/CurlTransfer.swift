@@ -1,16 +1,16 @@
 package import NIOCore
 import Synchronization
 
-/// Receives the outcome of a transfer. All calls come on the event loop that was given to `CurlEngine.start`, in
+/// Receiver of the outcome of a transfer. All calls come on the event loop that was given to `CurlEngine.start`, in
 /// order, batched: one `execute` per loop and engine turn carries the events of all its transfers.
 package protocol CurlTransferReceiver: AnyObject {
-    /// Streaming mode: the final response's status and headers are in. Called at most once, before any body.
+    /// Handles the final response's status and headers, in streaming mode. Called at most once, before any body.
     func transferHead(status: Int, headers: CurlHeaders)
-    /// Streaming mode: the next bytes of the body. At most `CurlEngineConfiguration.streamWindow` bytes (and one
-    /// chunk of libcurl's buffer size) are on their way to the loop; then the socket is no longer read until this
+    /// Handles the next bytes of the body, in streaming mode. At most `CurlEngineConfiguration.streamWindow` bytes (and
+    /// one chunk of libcurl's buffer size) are on their way to the loop; then the socket is not read until this has
     /// returned for half of them.
     func transferBody(_ bytes: ByteBuffer)
-    /// The transfer ended; called exactly once, last. Buffered: the whole body; streaming: an empty body.
+    /// Handles the end of the transfer; called exactly once, last. Buffered: the whole body; streaming: an empty body.
     func transferDone(_ result: Result<CurlResponse, CurlError>)
 }
 
@@ -19,7 +19,7 @@ extension CurlTransferReceiver {
     package func transferBody(_ bytes: ByteBuffer) {}
 }
 
-/// A transfer that was given to an engine. Its methods may be called from any thread, and do nothing once it is over.
+/// A transfer that was passed to an engine. Its methods may be called from any thread, and do nothing once it is over.
 ///
 /// `@unchecked Sendable`: every stored property belongs to exactly one of four groups.
 /// - Immutable: `request`, `eventLoop`, `mailbox`, `manualCredit`.
@@ -32,12 +32,12 @@ extension CurlTransferReceiver {
 package final class CurlTransfer: @unchecked Sendable {
     enum Phase { case waiting, active, done }
 
-    /// Bits of `commands`. A transfer sits in the mailbox at most once: only who sets `queued` puts it there.
+    /// Bits of `commands`. A transfer is in the mailbox at most once: only the thread that sets `queued` puts it there.
     enum Command {
         static let queued: UInt32 = 1
         static let start: UInt32 = 2
         static let cancel: UInt32 = 4
-        /// Look again whether the receiver takes bytes, or the body's source has some.
+        /// Check again whether the receiver takes bytes, or the body's source has some.
         static let wake: UInt32 = 8
     }
 
@@ -45,7 +45,7 @@ package final class CurlTransfer: @unchecked Sendable {
     package let request: CurlRequest
     let eventLoop: (any EventLoop)?
     let mailbox: TransferMailbox
-    /// Body bytes count as in flight until `consumed`, not only until `transferBody` returned.
+    /// True if body bytes count as in flight until `consumed`, not only until `transferBody` returned.
     let manualCredit: Bool
 
     let commands = Atomic<UInt32>(0)
@@ -70,15 +70,15 @@ package final class CurlTransfer: @unchecked Sendable {
         self.receiver = receiver
     }
 
-    /// Ends the transfer with `.cancelled` and closes its connection. When the outcome is already on its way to the
-    /// loop, that is what the receiver gets.
+    /// Ends the transfer with `.cancelled` and closes its connection. An outcome that is already on its way to the loop
+    /// is delivered instead.
     package func cancel() { post(Command.cancel) }
 
     /// Stops reading the response (streaming mode). Bytes that are already on their way to the loop still arrive, at
     /// most the stream window.
     package func pause() { held.store(true, ordering: .sequentiallyConsistent) }
 
-    /// Goes on after `pause`.
+    /// Continues after `pause`.
     package func resume() {
         held.store(false, ordering: .sequentiallyConsistent)
         post(Command.wake)
@@ -88,33 +88,34 @@ package final class CurlTransfer: @unchecked Sendable {
         let (old, _) = commands.bitwiseOr(command | Command.queued, ordering: .acquiringAndReleasing)
         guard old & Command.queued == 0 else { return }
         if !mailbox.push(self), commands.load(ordering: .acquiring) & Command.start != 0 {
-            // The engine's thread is gone and never saw this transfer, so nobody else can end it.
+            // The engine's thread has ended and never saw this transfer, so that it must be ended here.
             TransferEvent.done(self, .failure(.engineShutDown)).deliverFromAnywhere()
         }
     }
 
-    /// Returns whether the receiver has as much as it may have. Asked on the engine's thread, from the write callback.
+    /// Returns whether the receiver already has as many bytes as it may have. Called on the engine's thread, in the
+    /// write callback.
     ///
-    /// No wake-up is lost: `resume` and `consumed` first change what is tested here and then post `wake`, which the
-    /// engine handles after the callback that paused.
+    /// No wake-up is lost: `resume` and `consumed` first change the values that are tested here and then post `wake`,
+    /// which the engine handles after the callback that paused.
     func mustWait(window: Int) -> Bool {
         held.load(ordering: .sequentiallyConsistent) || inFlight.load(ordering: .sequentiallyConsistent) >= window
     }
 
-    /// The receiver is done with that many bytes.
+    /// Records that the receiver has processed that many bytes.
     func consumed(_ count: Int, window: Int) {
         let (old, new) = inFlight.subtract(count, ordering: .sequentiallyConsistent)
-        // Pausing needs `window` bytes in flight, and from there the count must pass the half on its way down.
+        // Pausing needs `window` bytes in flight, so that the count passes the half on its way down.
         if old > window / 2, new <= window / 2 { post(Command.wake) }
     }
 }
 
-/// Something that a receiver must be told.
+/// Event for a receiver.
 enum TransferEvent: Sendable {
     case head(CurlTransfer, status: Int, CurlHeaders)
     case body(CurlTransfer, ByteBuffer, window: Int)
     case done(CurlTransfer, Result<CurlResponse, CurlError>)
-    /// The body's source may go on.
+    /// The body's source may continue.
     case consumed(CurlTransfer, CurlBodySource.Consumed)
 
     var transfer: CurlTransfer {
@@ -124,7 +125,7 @@ enum TransferEvent: Sendable {
         }
     }
 
-    /// Must run where the transfer's receiver lives.
+    /// Delivers the event. Must run on the thread of the transfer's receiver.
     func deliver() {
         switch self {
         case .head(let transfer, let status, let headers):
@@ -134,7 +135,7 @@ enum TransferEvent: Sendable {
             transfer.receiver?.transferBody(bytes)
             if !transfer.manualCredit { transfer.consumed(count, window: window) }
         case .done(let transfer, let result):
-            // Let go first: the receiver usually holds the transfer.
+            // Released first: the receiver usually retains the transfer.
             let receiver = transfer.receiver
             transfer.receiver = nil
             if case .stream(let source) = transfer.request.body { source.discard() }

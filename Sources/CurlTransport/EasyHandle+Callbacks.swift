@@ -48,16 +48,16 @@ enum LibcurlCallback {
 }
 
 extension EasyHandle {
-    /// libcurl allows 300 KiB; nothing that we talk to needs more than this.
+    /// Largest response head, in bytes. libcurl allows 300 KiB; no known upstream needs more than this.
     private static let maximumHeadBytes = 64 << 10
-    /// A Content-Length is a claim: at most this much is reserved on its word.
+    /// Largest memory reserved for a declared Content-Length, which may be false, in bytes.
     private static let maximumReservation = 1 << 20
 
     // MARK: Response head
 
     func receiveHeaderLine(_ line: UnsafeRawBufferPointer) -> Int {
         exchange.lastActivity = reactor.now
-        // Trailers; nobody asked for them.
+        // Trailers are ignored.
         if exchange.headComplete { return line.count }
         // Interim responses count too: a server may send any number of them.
         exchange.headBytes += line.count
@@ -92,8 +92,8 @@ extension EasyHandle {
         return line.count
     }
 
-    /// Keeps a header. One whose name is not a token is dropped, as if the server had not sent it.
-    /// - Returns: whether it was kept.
+    /// Stores a header. One whose name is not a token is dropped, as if the server had not sent it.
+    /// - Returns: True if it was stored.
     private func receiveHeader(_ text: UnsafeRawBufferPointer) -> Bool {
         guard let colon = text.firstIndex(of: UInt8(ascii: ":")) else { return false }
         let name = UnsafeRawBufferPointer(rebasing: text[..<colon])
@@ -102,10 +102,10 @@ extension EasyHandle {
         return true
     }
 
-    /// - Returns: false to end the transfer.
+    /// - Returns: False to end the transfer.
     private func completeHead() -> Bool {
         if exchange.status < 200 {
-            // Nothing here asks for another protocol.
+            // The engine never requests another protocol.
             if exchange.status == 101 { return fail(.invalidResponse, "the server switches protocols") != 0 }
             exchange.expectsStatusLine = true
             return true
@@ -119,7 +119,7 @@ extension EasyHandle {
         {
             return fail(.tooLarge, "response announces \(length) bytes, limit \(limit)") != 0
         }
-        // libcurl gives up the rest of a body that was answered with an error, but a body that it waits for keeps the
+        // libcurl abandons the rest of a body that was answered with an error, but a body that it waits for keeps the
         // transfer alive.
         if exchange.sendingPaused { transfer.post(CurlTransfer.Command.wake) }
         exchange.isStreaming = transfer.request.mode.streams(exchange.headers)
@@ -181,14 +181,14 @@ extension EasyHandle {
         }
     }
 
-    /// - Returns: whether the request may go out now.
+    /// - Returns: True if the request may be sent now.
     func beforeSending() -> Bool {
         if exchange.sendings > 0, transfer?.request.mayResend != true, requestSent {
             _ = fail(.resendRefused, "the connection died after the request was sent")
             return false
         }
         exchange.sendings += 1
-        // Sent again, it is answered from the beginning.
+        // For a repeated request, the response begins anew.
         exchange.expectsStatusLine = true
         return true
     }

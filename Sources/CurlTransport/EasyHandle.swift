@@ -2,10 +2,10 @@ import CCurl
 import Glibc
 import NIOCore
 
-/// A pooled libcurl easy handle with the state of the transfer that it runs. Confined to the engine's thread.
+/// A pooled libcurl easy handle with the state of its transfer. Confined to the engine's thread.
 ///
-/// Options that never change are set once; per request only the options that differ from the handle's last request are set, so
-/// each option's last value is remembered here.
+/// Options that never change are set once; per request only the options that differ from the handle's last request are
+/// set, so each option's last value is stored here.
 final class EasyHandle {
     let easy: UnsafeMutableRawPointer
     unowned(unsafe) let reactor: CurlReactor
@@ -24,15 +24,15 @@ final class EasyHandle {
     struct Exchange {
         var status = 0
         var headers = CurlHeaders()
-        /// The next header line is a status line: at the beginning, and after each interim response.
+        /// True if the next header line is a status line: at the beginning, and after each interim response.
         var expectsStatusLine = true
-        /// The last header line was kept, so a folded line continues it.
+        /// True if the last header line was stored, so that a folded line continues it.
         var keptLastHeader = false
-        /// Bytes of header lines so far, interim responses included.
+        /// Number of bytes of header lines so far, interim responses included.
         var headBytes = 0
-        /// The receiver gets the body as it comes; decided with the head.
+        /// True if the receiver gets the body as it arrives; decided with the head.
         var isStreaming = false
-        /// The final response's blank line was seen; later header lines are trailers.
+        /// True once the final response's blank line was read; later header lines are trailers.
         var headComplete = false
         var body = ByteBuffer()
         var receivedBytes = 0
@@ -42,7 +42,7 @@ final class EasyHandle {
         var failure: (kind: CurlError.Kind, message: String)?
         var receivingPaused = false
         var sendingPaused = false
-        /// The socket that libcurl last wanted to be watched for this transfer.
+        /// Socket that libcurl last wanted to be watched for this transfer.
         var socket: Int32 = -1
         var lastActivity = NIODeadline.uptimeNanoseconds(0)
     }
@@ -63,7 +63,7 @@ final class EasyHandle {
         var decodesContent = false
     }
 
-    /// - Returns: nil when libcurl is out of memory.
+    /// - Returns: Nil when libcurl is out of memory.
     init?(reactor: CurlReactor) {
         guard let easy = curl_easy_init() else { return nil }
         guard let url = curl_url() else {
@@ -78,7 +78,7 @@ final class EasyHandle {
         setConstantOptions()
     }
 
-    /// The handle must have been removed from the multi handle.
+    /// Frees the handle, which must have been removed from the multi handle.
     deinit {
         curl_easy_cleanup(easy)
         curl_url_cleanup(url)
@@ -102,9 +102,9 @@ final class EasyHandle {
         ccurl_easy_setopt_long(easy, CURLOPT_QUICK_EXIT, 1)
         ccurl_easy_setopt_long(easy, CURLOPT_MAXAGE_CONN, reactor.configuration.idleAgeSeconds)
         ccurl_easy_setopt_long(easy, CURLOPT_BUFFERSIZE, reactor.configuration.receiveBuffer)
-        // nil must mean no proxy; without this libcurl reads http_proxy from the environment.
+        // Nil must mean no proxy; without this libcurl reads http_proxy from the environment.
         ccurl_easy_setopt_string(easy, CURLOPT_PROXY, "")
-        // nil would mean to look for no_proxy in the environment, twice for each transfer.
+        // With nil libcurl would look for no_proxy in the environment, twice for each transfer.
         ccurl_easy_setopt_string(easy, CURLOPT_NOPROXY, "")
         ccurl_easy_set_write_callback(easy, LibcurlCallback.body, context)
         ccurl_easy_set_header_callback(easy, LibcurlCallback.headerLine, context)
@@ -115,7 +115,7 @@ final class EasyHandle {
 
     // MARK: One transfer
 
-    /// Sets what is particular to the transfer's request.
+    /// Sets the options of the transfer's request.
     /// - Returns: libcurl's code when it refuses an option.
     func prepare(_ transfer: CurlTransfer, now: NIODeadline) -> CURLcode {
         let request = transfer.request
@@ -125,7 +125,7 @@ final class EasyHandle {
         errorBuffer[0] = 0
         let isPlain = isPlain(request)
         if applied.tls != request.tls || applied.proxy != request.proxy || applied.isPlain != isPlain {
-            // A null pointer does not bring the built-in CA path back; a reset does, and keeps connections.
+            // A null pointer does not restore the built-in CA path; a reset does, and keeps connections.
             curl_easy_reset(easy)
             applied = AppliedOptions()
             setConstantOptions()
@@ -152,7 +152,7 @@ final class EasyHandle {
             applied.timeout = timeout
         }
         if applied.decodesContent != request.decodesContent {
-            // Any value makes libcurl decode what it can; the header that goes out is the request's own.
+            // Any value makes libcurl decode all codings that it knows; the header that is sent is the request's own.
             ccurl_easy_setopt_string(easy, CURLOPT_ACCEPT_ENCODING, request.decodesContent ? "gzip" : nil)
             applied.decodesContent = request.decodesContent
         }
@@ -167,23 +167,24 @@ final class EasyHandle {
         return ccurl_easy_setopt_list(easy, CURLOPT_HTTPHEADER, headerList.first)
     }
 
-    /// Returns true when certainly nothing of the transfer is encrypted.
+    /// Returns whether the transfer certainly uses no encryption.
     private func isPlain(_ request: CurlRequest) -> Bool {
         guard request.tls == nil, request.proxy == nil else { return false }
         return applied.url == request.url ? applied.isPlain : request.url.hasPrefix("http://")
     }
 
-    /// libcurl copies the paths of the trusted authorities for every transfer, also where it needs none.
+    /// Clears the paths of the trusted authorities, which libcurl copies for every transfer, even if it does not need
+    /// them.
     private func forgetAuthorities() {
         for option in [CURLOPT_CAINFO, CURLOPT_CAPATH, CURLOPT_PROXY_CAINFO, CURLOPT_PROXY_CAPATH] {
             ccurl_easy_setopt_string(easy, option, nil)
         }
     }
 
-    /// Parsed once: of a text, libcurl parses and checks each part anew for every transfer.
+    /// Sets the parsed URL: given a text, libcurl parses and checks each part again for every transfer.
     private func setURL(_ text: String) -> CURLcode {
         let isParsed = curl_url_set(url, CURLUPART_URL, text, UInt32(CURLU_PATH_AS_IS)) == CURLUE_OK
-        // Of what is no URL, libcurl says itself what is wrong with the text.
+        // For an invalid URL, libcurl itself reports the error in the text.
         ccurl_easy_setopt_pointer(easy, CURLOPT_CURLU, isParsed ? UnsafeRawPointer(url) : nil)
         return ccurl_easy_setopt_string(easy, CURLOPT_URL, text)
     }
@@ -211,7 +212,7 @@ final class EasyHandle {
                 if applied.bodyKind != .noBody { ccurl_easy_setopt_long(easy, CURLOPT_NOBODY, 1) }
                 applied.bodyKind = .noBody
             case "POST", "PUT", "PATCH":
-                // These announce an empty body (RFC 9110 §8.6).
+                // These methods announce an empty body (RFC 9110 §8.6).
                 setBytes(ByteBuffer())
                 customMethod = request.method == "POST" ? nil : request.method
             default:
@@ -226,8 +227,8 @@ final class EasyHandle {
         }
     }
 
-    /// The bytes are not copied. They stay where they are: this handle holds the transfer until libcurl let go of the
-    /// handle, the transfer holds its request, which nobody can change, and a buffer with a second owner is copied
+    /// Sets the bytes without copying them. They stay in place: this handle retains the transfer until libcurl has
+    /// released the handle, the transfer retains its immutable request, and a buffer with a second owner is copied
     /// before it is written to.
     private func setBytes(_ bytes: ByteBuffer) {
         if applied.bodyKind != .bytes {
@@ -236,7 +237,7 @@ final class EasyHandle {
         }
         ccurl_easy_setopt_offset(easy, CURLOPT_POSTFIELDSIZE_LARGE, curl_off_t(bytes.readableBytes))
         bytes.withUnsafeReadableBytesWithStorageManagement { pointer, _ in
-            // Without a pointer libcurl would ask the read callback.
+            // Without a pointer libcurl would call the read callback.
             _ = ccurl_easy_setopt_pointer(
                 easy, CURLOPT_POSTFIELDS, pointer.baseAddress ?? UnsafeRawPointer(errorBuffer))
         }
@@ -251,7 +252,7 @@ final class EasyHandle {
         ccurl_easy_setopt_long(easy, CURLOPT_SSL_VERIFYHOST, tls.verify ? 2 : 0)
     }
 
-    /// Forgets the transfer. The handle must have been removed from the multi handle: until then libcurl may read the
+    /// Releases the transfer. The handle must have been removed from the multi handle: until then libcurl may read the
     /// body's bytes and the header list.
     func release() {
         if case .stream(let source) = transfer?.request.body { source.attach(nil) }
@@ -261,11 +262,11 @@ final class EasyHandle {
 
     // MARK: Outcome
 
-    /// True when some byte of the request may have left.
+    /// True if some byte of the request may have been sent.
     ///
-    /// libcurl asks `beforeSending` before it writes anything. Afterwards REQUEST_SIZE counts what the first write took,
-    /// and PRETRANSFER_TIME is set when that write did not fail. Both zero: the write failed at once, nothing left.
-    /// Under TLS a failed write may have sent whole records before, so there being asked is enough.
+    /// libcurl calls `beforeSending` before it writes anything. Afterwards REQUEST_SIZE is the size of the first write,
+    /// and PRETRANSFER_TIME is set when that write did not fail. Both zero: the write failed at once, nothing was sent.
+    /// Under TLS a failed write may have sent whole records before, so the call of `beforeSending` counts.
     var requestSent: Bool {
         guard exchange.sendings > 0 else { return false }
         if transfer?.request.url.hasPrefix("http://") != true { return true }
@@ -301,8 +302,8 @@ final class EasyHandle {
 
     // MARK: Pausing
 
-    /// Goes on where the receiver takes bytes again, or the body's source has some.
-    /// - Returns: libcurl's code when the transfer cannot go on.
+    /// Continues where the receiver takes bytes again, or the body's source has some.
+    /// - Returns: libcurl's code when the transfer cannot continue.
     func wake(window: Int) -> CURLcode {
         guard let transfer else { return CURLE_OK }
         let receive = exchange.receivingPaused && !transfer.mustWait(window: window)

@@ -1,8 +1,8 @@
-/// The first line of an HTTP/1 response (RFC 9112 §4).
+/// First line of an HTTP/1 response (RFC 9112 §4).
 enum HTTPStatusLine {
     /// Returns the status of `HTTP/1.1 200 OK`, the line's end included; nil for a line of another form.
     ///
-    /// The reason may be absent, with its space or without. A status outside 100–599 is none (RFC 9110 §15).
+    /// The reason may be absent, with its space or without. A status outside 100–599 is invalid (RFC 9110 §15).
     static func status(_ line: UnsafeRawBufferPointer) -> Int? {
         // "HTTP/", a digit, perhaps a dot and another digit, a space.
         guard line.count >= 10, line.starts(with: "HTTP/".utf8), isDigit(line[5]) else { return nil }
@@ -26,11 +26,11 @@ enum HTTPStatusLine {
 }
 
 extension CurlHeaders {
-    /// Makes the lines about the body's length agree with what libcurl reads.
+    /// Makes the headers of the body's length agree with how libcurl reads the body.
     ///
-    /// A transfer coding other than `chunked` is refused: libcurl would undo it, and no option turns that off.
+    /// A transfer coding other than `chunked` is refused: libcurl would decode it, and no option turns that off.
     /// `Content-Length` beside it is dropped (RFC 9112 §6.3), and so are repetitions of the same length.
-    /// - Returns: why the response cannot be read; nil when it can.
+    /// - Returns: Reason why the response cannot be read; nil when it can.
     mutating func normalizeFraming() -> String? {
         let codings = all(name: "Transfer-Encoding")
         if !codings.isEmpty {

@@ -1,8 +1,8 @@
 import CCurl
 import Glibc
 
-/// The list of header lines that libcurl reads while a transfer runs: nodes and text in two blocks of memory that are
-/// used again for the next transfer, since libcurl neither copies nor frees the list.
+/// List of header lines that libcurl reads while a transfer runs: nodes and text in two blocks of memory that are
+/// reused for the next transfer, since libcurl neither copies nor frees the list.
 struct HeaderList {
     private var nodes: UnsafeMutablePointer<curl_slist>
     private var nodeCapacity = 16
@@ -21,10 +21,11 @@ struct HeaderList {
 
     var first: UnsafeMutablePointer<curl_slist> { nodes }
 
-    /// Lines without a value take away what libcurl would add by itself. Nothing is to be encoded that was not asked for.
+    /// Lines without a value, which remove the headers that libcurl adds by itself. No content coding is requested
+    /// unless the request does.
     private static let removals: StaticString = "Expect:\0Accept:\0Content-Type:\0Accept-Encoding: identity\0"
 
-    /// libcurl must have let go of the previous content.
+    /// Fills the list. libcurl must have released the previous content.
     mutating func fill(_ headers: CurlHeaders, hasBody: Bool) {
         let removals = Self.removals
         let needed = headers.bytes.count + removals.utf8CodeUnitCount

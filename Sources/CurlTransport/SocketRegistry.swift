@@ -1,45 +1,47 @@
 import CCurl
 import Glibc
 
-/// Which sockets the engine's epoll watches, and for what. Confined to the engine's thread.
+/// Sockets that the engine's epoll watches, with the events of interest. Confined to the engine's thread.
 ///
-/// libcurl asks for a socket at the start of each transfer and takes the wish back at its end. Doing so literally costs
-/// two system calls per request, so read interest stays registered when a transfer lets go of its socket. The rules
+/// libcurl requests a socket at the start of each transfer and withdraws the request at its end. Doing so literally
+/// costs two system calls per request, so read interest stays registered when a transfer releases its socket. The rules
 /// that make this safe:
-/// - Interest is level-triggered, and write interest exists only while libcurl wants it: an idle socket is writable for
-///   ever.
+/// - Interest is level-triggered, and write interest exists only while libcurl wants it: an idle socket is always
+///   writable.
 /// - An event on a socket that no transfer holds means that the peer closed it (or that the transfer is paused): the
-///   socket is deregistered, or it would be reported for ever. libcurl finds out by itself before it reuses it.
-/// - Only sockets that were opened through `opened` may stay: libcurl closes them through `closed`. Others (the pipe
-///   of its resolver thread) are closed behind our back, and their number comes back as another socket.
-/// - A socket that was still connecting when its transfer ended is closed behind our back too (libcurl 7.88 calls back
-///   only for connections that it has had). The kernel has dropped its registration then, which is how we know.
+///   socket is deregistered, or it would be reported forever. libcurl finds out by itself before it reuses it.
+/// - Only sockets that were opened through `opened` may stay: libcurl closes them through `closed`. Others (the pipe of
+///   its resolver thread) are closed without notice, and their number may be given to another socket.
+/// - A socket that was still connecting when its transfer ended is closed without notice too (libcurl 7.88 calls back
+///   only for connections that were established). The kernel has dropped its registration then, which is how this is
+///   detected.
 struct SocketRegistry {
     private struct Socket {
         var registered = false
         var readable = false
         var writable = false
-        /// A transfer waits for it.
+        /// True while a transfer waits for the socket.
         var held = false
-        /// Opened by us, so its closing is announced.
+        /// True if the socket was opened through `opened`, so that its closing is announced.
         var own = false
     }
 
     private let epoll: Int32
     private var sockets: [Socket] = []
-    /// Sockets that are open now / were opened since the start.
+    /// Number of open sockets.
     private(set) var openCount = 0
 
     init(epoll: Int32) { self.epoll = epoll }
 
     mutating func opened(_ socket: Int32) {
         grow(to: socket)
-        // A number that is given again was closed behind our back.
+        // A number that is given again belonged to a socket that was closed without notice.
         if !sockets[Int(socket)].own { openCount += 1 }
         sockets[Int(socket)] = Socket(own: true)
     }
 
-    /// Must be called before the descriptor is closed: a copy of it in a child process would keep it in the epoll.
+    /// Handles the closing of a socket. Must be called before the descriptor is closed: a copy of it in a child process
+    /// would keep it in the epoll.
     mutating func closed(_ socket: Int32) {
         grow(to: socket)
         if sockets[Int(socket)].registered { _ = ccurl_epoll_forget(epoll, socket) }
@@ -47,14 +49,14 @@ struct SocketRegistry {
         sockets[Int(socket)] = Socket()
     }
 
-    /// libcurl's wish: what a transfer waits for on that socket.
+    /// Sets the events on which a transfer waits at that socket.
     mutating func want(_ socket: Int32, readable: Bool, writable: Bool) {
         grow(to: socket)
         sockets[Int(socket)].held = true
         watch(socket, readable: readable, writable: writable)
     }
 
-    /// No transfer waits for the socket any more.
+    /// Releases the socket: no transfer waits for it any more.
     mutating func release(_ socket: Int32) {
         grow(to: socket)
         sockets[Int(socket)].held = false
@@ -66,14 +68,14 @@ struct SocketRegistry {
                 sockets[Int(socket)].readable = true
                 sockets[Int(socket)].writable = false
             } else {
-                // It was closed; its number may be another thread's by now.
+                // The socket was closed; its number may belong to another thread by now.
                 sockets[Int(socket)] = Socket()
                 openCount -= 1
             }
         }
     }
 
-    /// - Returns: whether a transfer wants to know of an event there.
+    /// - Returns: True if a transfer waits for an event there.
     mutating func isHeld(onEvent socket: Int32) -> Bool {
         grow(to: socket)
         if sockets[Int(socket)].held { return true }

@@ -1,14 +1,14 @@
 import CCurl
 import Synchronization
 
-/// The way into an engine's thread: a lock-free stack of transfers with something to do, and an eventfd.
+/// Mailbox of an engine's thread: a lock-free stack of transfers with commands, and an eventfd.
 ///
-/// `head` is `awake` or `asleep` when the stack is empty, `closed` for ever after the end, else the address of the
-/// topmost transfer, whose `next` leads on. Pushing is a compare-and-swap, taking is one exchange of the whole stack,
-/// so the ABA problem cannot arise. Each transfer in the stack is retained by it.
+/// `head` is `awake` or `asleep` when the stack is empty, `closed` permanently after the end, else the address of the
+/// topmost transfer, whose `next` is the following one. Pushing is a compare-and-swap, taking is one exchange of the
+/// whole stack, so the ABA problem cannot arise. The stack retains each transfer in it.
 ///
-/// A push costs a write to the eventfd only when it finds `asleep`: the engine sets that with a compare-and-swap from
-/// `awake` right before it waits, which fails when something was pushed meanwhile, so no wake-up is lost.
+/// A push writes to the eventfd only when it finds `asleep`: the engine sets that with a compare-and-swap from `awake`
+/// right before it waits, which fails when something was pushed meanwhile, so no wake-up is lost.
 final class TransferMailbox: Sendable {
     private static let awake: UInt = 0
     private static let asleep: UInt = 1
@@ -16,14 +16,15 @@ final class TransferMailbox: Sendable {
 
     private let head = Atomic<UInt>(TransferMailbox.awake)
     private let stopping = Atomic<Bool>(false)
-    /// Becomes readable (edge-triggered) when something was pushed while the engine slept. -1 if there is none.
+    /// Eventfd that becomes readable (edge-triggered) when something was pushed while the engine slept; -1 if there is
+    /// none.
     let wakeups: Int32 = ccurl_eventfd_create()
 
     deinit {
         if wakeups >= 0 { close(wakeups) }
     }
 
-    /// - Returns: false when the engine is gone; the transfer was not taken.
+    /// - Returns: False when the engine has ended; the transfer was not taken.
     func push(_ transfer: CurlTransfer) -> Bool {
         let node = Unmanaged.passRetained(transfer)
         let address = UInt(bitPattern: node.toOpaque())
@@ -51,9 +52,9 @@ final class TransferMailbox: Sendable {
 
     var shouldStop: Bool { stopping.load(ordering: .sequentiallyConsistent) }
 
-    // The rest is for the engine's thread.
+    // The following is for the engine's thread.
 
-    /// - Returns: false when something is in the stack.
+    /// - Returns: False when something is in the stack.
     func prepareToSleep() -> Bool {
         head.compareExchange(
             expected: Self.awake, desired: Self.asleep, successOrdering: .acquiringAndReleasing,
@@ -61,18 +62,18 @@ final class TransferMailbox: Sendable {
         ).exchanged
     }
 
-    /// Takes everything, in the order of arrival.
+    /// Takes all transfers, in order of arrival.
     func take(_ visit: (CurlTransfer, _ commands: UInt32) -> Void) {
         if head.load(ordering: .relaxed) == Self.awake { return }
         empty(leaving: Self.awake, visit)
     }
 
-    /// As `take`; nothing can be pushed any more.
+    /// Takes all transfers and closes the mailbox.
     func end(_ visit: (CurlTransfer, _ commands: UInt32) -> Void) { empty(leaving: Self.closed, visit) }
 
     private func empty(leaving state: UInt, _ visit: (CurlTransfer, UInt32) -> Void) {
         var top = head.exchange(state, ordering: .acquiringAndReleasing)
-        // The stack has the newest on top; turn it round in place.
+        // The stack has the newest on top; it is reversed in place.
         var reversed: UInt = 0
         while top > Self.closed {
             guard let transfer = Self.transfer(at: top) else { break }
@@ -84,7 +85,7 @@ final class TransferMailbox: Sendable {
         while let node = Self.transfer(at: reversed) {
             let transfer = node.takeRetainedValue()
             reversed = transfer.next
-            // From here the transfer may be pushed again by others.
+            // From here on other threads may push the transfer again.
             visit(transfer, transfer.commands.exchange(0, ordering: .acquiringAndReleasing))
         }
     }

@@ -8,7 +8,7 @@ struct TransferOutbox {
         var events: [TransferEvent] = []
     }
 
-    /// An engine serves one loop, or few: searching is cheaper than hashing.
+    /// Events by loop. An engine serves one loop, or few: searching is cheaper than hashing.
     private var batches: [Batch] = []
     private var isEmpty = true
 
@@ -22,8 +22,8 @@ struct TransferOutbox {
         batches.append(Batch(eventLoop: eventLoop, events: [event]))
     }
 
-    /// The events of one loop, nil when there are none left. Taken out before they are delivered: receivers may start
-    /// transfers, which may add events.
+    /// Returns the events of one loop; nil when there are none left. They are removed before they are delivered:
+    /// receivers may start transfers, which may add events.
     mutating func next() -> (eventLoop: (any EventLoop)?, events: [TransferEvent])? {
         if isEmpty { return nil }
         for index in batches.indices where !batches[index].events.isEmpty {
