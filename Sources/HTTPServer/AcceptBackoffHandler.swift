@@ -2,8 +2,8 @@ import Glibc
 import Logging
 import NIOCore
 
-/// When the process is out of descriptors, accepting fails again and again without taking the connection off the queue;
-/// waiting a little between attempts keeps that from spinning.
+/// Handler that pauses accepting when the process is out of descriptors: accepting then fails without taking the
+/// connection off the queue, and would otherwise be retried in a busy loop.
 final class AcceptBackoffHandler: ChannelDuplexHandler {
     typealias InboundIn = any Channel
     typealias InboundOut = any Channel

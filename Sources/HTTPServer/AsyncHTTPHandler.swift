@@ -2,20 +2,20 @@ package import HTTPSyntax
 package import NIOCore
 package import NIOHTTP1
 
-/// One whole request, for handlers that run as a task.
+/// A complete request, for handlers that run as a task.
 package struct AsyncHTTPRequest: Sendable {
-    /// See `HTTPExchange.head`.
+    /// Head of the request; see `HTTPExchange.head`.
     package let head: HTTPRequestHead
-    /// See `HTTPExchange.remoteAddress`.
+    /// Address of the peer; see `HTTPExchange.remoteAddress`.
     package let remoteAddress: SocketAddress?
-    /// The whole body, at most the handler's `bodyLimit` bytes.
+    /// Whole body, at most the handler's `bodyLimit` bytes.
     package let body: ByteBuffer
-    /// When the first byte of the request was read.
+    /// Time at which the first byte of the request was read.
     package let start: NIODeadline
-    /// `HTTPServerConfiguration.name`.
+    /// Name of the listener; see `HTTPServerConfiguration.name`.
     package let listenerName: String
 
-    /// For tests of what is built on this face.
+    /// Creates a request, for tests of handlers.
     package init(
         head: HTTPRequestHead, remoteAddress: SocketAddress? = nil, body: ByteBuffer = ByteBuffer(),
         start: NIODeadline = .now(), listenerName: String = "main"
@@ -27,7 +27,7 @@ package struct AsyncHTTPRequest: Sendable {
         self.listenerName = listenerName
     }
 
-    /// The target without its query, not decoded.
+    /// Target without its query, not decoded.
     package var path: Substring { head.uri[..<(head.uri.firstIndex(of: "?") ?? head.uri.endIndex)] }
 
     /// Text after the first `?`, not decoded; nil without one.
@@ -36,8 +36,8 @@ package struct AsyncHTTPRequest: Sendable {
     }
 }
 
-/// The `async` face of the server: one task per request, off the event loop, cancelled when the client leaves before
-/// the response has begun.
+/// The `async` interface of the server: one task per request, off the event loop, cancelled when the client leaves
+/// before the response has begun.
 package final class AsyncHTTPHandler: HTTPRequestHandler {
     private let bodyLimit: Int
     private let failureHeaders: HTTPHeaders
@@ -46,12 +46,12 @@ package final class AsyncHTTPHandler: HTTPRequestHandler {
     private let respond: @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
 
     /// - Parameters:
-    ///   - bodyLimit: Longer bodies are answered with 413 before `respond` is called.
-    ///   - failureHeaders: Header fields of the answers to requests that never come to `respond`.
-    ///   - site: Returns the rule by which `Host` and `Origin` are judged before anything else of a request is looked
-    ///     at; nil judges nothing.
-    ///   - onFinish: For the access log; called on the event loop after every response.
-    ///   - respond: Must answer through the responder; a request left unanswered when it returns gets 500.
+    ///   - bodyLimit: Largest body in bytes; a larger one is answered with 413 before `respond` is called.
+    ///   - failureHeaders: Header fields of the responses to requests that do not reach `respond`.
+    ///   - site: Returns the rule for accepting `Host` and `Origin`, which is applied before anything else of a request
+    ///     is read; nil: they are not checked.
+    ///   - onFinish: Listener for the access log; called on the event loop after every response.
+    ///   - respond: Must answer through the responder; a request that is unanswered when it returns gets 500.
     package init(
         bodyLimit: Int, failureHeaders: HTTPHeaders = [:], site: @escaping @Sendable () -> SiteRule? = { nil },
         onFinish: (@Sendable (HTTPRequestHead, HTTPExchangeSummary) -> Void)? = nil,
@@ -93,7 +93,7 @@ package final class AsyncHTTPHandler: HTTPRequestHandler {
 extension HTTPExchange {
     /// Answers in a task of its own, which is cancelled when the client leaves before the response has begun.
     ///
-    /// Must be called on the event loop, once the body is there. Replaces `onDisconnect`.
+    /// Must be called on the event loop, once the body is complete. Replaces `onDisconnect`.
     package func serve(
         body: ByteBuffer, _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
     ) {

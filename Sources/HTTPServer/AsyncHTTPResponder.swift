@@ -1,7 +1,7 @@
 package import NIOCore
 package import NIOHTTP1
 
-/// Answers one request from any thread. Answer once; what comes after is ignored.
+/// Responder that answers one request from any thread. Only the first answer counts.
 package struct AsyncHTTPResponder: Sendable {
     let channel: AsyncHTTPResponseChannel
 
@@ -15,7 +15,7 @@ package struct AsyncHTTPResponder: Sendable {
     /// Starts a streamed response whose body comes from `source`, and returns at once: the stream outlives the task
     /// that began it, so a long one costs no task.
     ///
-    /// - Parameter whenOver: called once, on the event loop: the body is complete, or nobody will read the rest.
+    /// - Parameter whenOver: Called once, on the event loop, when the body is complete or will not be read any more.
     package func stream(
         status: HTTPResponseStatus, headers: HTTPHeaders = HTTPHeaders(), from source: any HTTPBodySource,
         whenOver: @escaping @Sendable () -> Void = {}
@@ -24,26 +24,28 @@ package struct AsyncHTTPResponder: Sendable {
     }
 }
 
-/// A response's body that comes when it comes.
+/// Source of a response's body, which arrives over time.
 package protocol HTTPBodySource: Sendable {
-    /// Calls `wake`, from any thread, whenever ``take()`` may have something new to give. Called once, before that.
+    /// Sets the closure that the source calls, on any thread, whenever ``take()`` may have something new. Called once,
+    /// before `take`.
     func whenReady(_ wake: @escaping @Sendable () -> Void)
-    /// What has come since the last call. Called only while the client keeps up, on the connection's event loop.
+    /// Returns the bytes since the last call. Called only while the client reads fast enough, on the connection's event
+    /// loop.
     func take() -> HTTPBodyPiece
-    /// Nobody will read the rest: the client left, or read too slowly. Called at most once, never after the end was
-    /// taken, on the connection's event loop.
+    /// Stops the source: the client left, or read too slowly, so that the rest is not needed. Called at most once,
+    /// never after the end was taken, on the connection's event loop.
     func abandon()
 }
 
 /// A piece of a body from a ``HTTPBodySource``.
 package enum HTTPBodyPiece {
     case bytes(ByteBuffer)
-    /// Nothing yet.
+    /// The source has nothing new, and has not ended.
     case nothing
     case end
 }
 
-/// An exchange that may be used from other threads: every use hops to its event loop, in order.
+/// An exchange that can be used from other threads: every use is executed on its event loop, in order.
 final class AsyncHTTPResponseChannel: Sendable {
     private struct Stream {
         let source: any HTTPBodySource
@@ -53,16 +55,16 @@ final class AsyncHTTPResponseChannel: Sendable {
     private struct State {
         let exchange: HTTPExchange
         var hasClientLeft = false
-        /// The response goes on without the task that began it.
+        /// True if the response continues without the task that began it.
         var isStreamed = false
-        /// Until it is over.
+        /// Stream of the response, until it is over.
         var stream: Stream?
     }
 
     private let eventLoop: any EventLoop
     private let state: NIOLoopBoundBox<State>
 
-    /// On the exchange's event loop.
+    /// Creates the channel of an exchange, on its event loop.
     init(_ exchange: HTTPExchange) {
         eventLoop = exchange.eventLoop
         state = NIOLoopBoundBox(State(exchange: exchange), eventLoop: exchange.eventLoop)
@@ -98,8 +100,8 @@ final class AsyncHTTPResponseChannel: Sendable {
         }
     }
 
-    /// Writes what there is, as far as the client keeps up; one that stops reading without leaving is cut off by the
-    /// write timeout.
+    /// Writes the available bytes while the client reads fast enough; one that stops reading without leaving is cut off
+    /// by the write timeout.
     private func pump() {
         let exchange = state.value.exchange
         while let stream = state.value.stream, exchange.isWritable {
@@ -114,11 +116,11 @@ final class AsyncHTTPResponseChannel: Sendable {
                 stream.whenOver()
             }
         }
-        // Writing may have shown that the connection is gone.
+        // Writing may have shown that the connection is lost.
         if exchange.connection == nil { clientLeft() }
     }
 
-    /// On the event loop.
+    /// Handles a client that left. Called on the event loop.
     func clientLeft() {
         state.value.hasClientLeft = true
         guard let stream = state.value.stream else { return }

@@ -50,7 +50,7 @@ extension HTTPConnectionHandler {
         process()
     }
 
-    /// One part of the body, if somebody wants it. False when there is nothing to do for now.
+    /// Delivers one part of the body, if a handler wants it. False when there is nothing to do for now.
     func stepBody() -> Bool {
         guard !machine.isBodyComplete, let exchange else { return false }
         switch sink {
@@ -112,7 +112,7 @@ extension HTTPConnectionHandler {
         takeSink(failing: failure)
     }
 
-    /// Removes whoever reads the body and tells them why.
+    /// Removes the reader of the body and reports the failure to it.
     func takeSink(failing failure: HTTPFailure) {
         let sink = self.sink
         self.sink = .none
@@ -125,7 +125,7 @@ extension HTTPConnectionHandler {
         }
     }
 
-    /// Before an early answer: a body that has arrived already need not cost the connection.
+    /// Reads and discards a body that has arrived already, before an early response: the connection can then be kept.
     func discardBufferedBody(of exchange: HTTPExchange) {
         guard !machine.isBodyComplete, exchange.framing != .none, case .none = sink else { return }
         let available = inbound.readableBytes

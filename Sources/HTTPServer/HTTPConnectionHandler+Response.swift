@@ -2,9 +2,9 @@ import NIOCore
 import NIOHTTP1
 
 extension HTTPConnectionHandler {
-    /// Bodies up to this size are copied behind the head into one buffer; larger ones are written beside it.
+    /// Largest body, in bytes, that is copied after the head into one buffer; larger ones are written separately.
     private static let copyLimit = 4096
-    /// Streamed bytes that nobody flushed go to the channel at this size.
+    /// Number of unflushed streamed bytes at which they are written to the channel.
     private static let streamLimit = 64 * 1024
 
     func responseHasStarted(_ exchange: HTTPExchange) -> Bool {
@@ -63,7 +63,7 @@ extension HTTPConnectionHandler {
         case .none: return
         case .untilClose: append(bytes, to: exchange)
         case .length(let remaining):
-            // More than was announced would be read as the next response.
+            // Bytes beyond the announced length would be read as the next response.
             let count = min(remaining, bytes.readableBytes)
             guard let part = bytes.getSlice(at: bytes.readerIndex, length: count), count > 0 else { return }
             exchange.responseFraming = .length(remaining: remaining - count)
@@ -78,7 +78,7 @@ extension HTTPConnectionHandler {
             appendStatic("\r\n", to: exchange)
         }
         if outbound.readableBytes >= Self.streamLimit { handOver(promise: nil) }
-        // Unflushed bytes count as waiting; nobody would ever make room for more.
+        // Unflushed bytes count as waiting; otherwise the channel would not become writable again.
         if !isChannelWritable { requestFlush() }
     }
 
@@ -100,7 +100,7 @@ extension HTTPConnectionHandler {
 
     func abort(_ exchange: HTTPExchange) {
         guard exchange === self.exchange, let context, machine.response != .ended, !isAwaitingFlush else { return }
-        // Where the end of the connection is the end of the body, only a reset says that it is not whole.
+        // Where the end of the connection is the end of the body, only a reset shows that it is incomplete.
         let needsReset = exchange.responseFraming == .untilClose && machine.response == .started
         if machine.response == .pending { exchange.status = 500 }
         machine.channelClosed()
@@ -126,7 +126,7 @@ extension HTTPConnectionHandler {
     func completeResponse() {
         isAwaitingFlush = false
         let action = machine.responseEnded(now: .now())
-        // Draining may have begun since the head went out; then the connection closes like any other.
+        // Draining may have begun since the head was sent; then the connection is closed like any other.
         if action == .next { finishExchange(isComplete: true) }
         perform(action)
     }
@@ -151,7 +151,7 @@ extension HTTPConnectionHandler {
         exchange.responseBytes += outbound.readableBytes - before
     }
 
-    /// `100 Continue`, when the client asked for it, or to find out whether it is still there.
+    /// Writes `100 Continue`, when the client requested it, or to check whether it is still there.
     func writeInterim(_ exchange: HTTPExchange) {
         prepareOutbound()
         appendStatic("HTTP/1.1 100 Continue\r\n\r\n", to: exchange)
@@ -197,17 +197,18 @@ extension HTTPConnectionHandler {
         outboundIsHandedOver = true
         bytesHandedOver += outbound.readableBytes
         context.write(wrapOutboundOut(outbound), promise: promise)
-        // Thousands of idle connections each keep theirs: only small ones are worth it.
+        // Thousands of idle connections each keep their buffer: only small ones are worth it.
         if outbound.capacity > 2 * Self.copyLimit { outbound = ByteBuffer() }
     }
 
     // MARK: Finding out whether a client that stopped sending has left
 
-    /// A client that half-closed its connection and one that left look alike until something is sent: the kernel of one
-    /// that left answers with a reset. So something that changes nothing is sent: an interim response before the
-    /// response (RFC 9110 section 15.2: clients must accept any number), a leading zero of the next chunk's size within
-    /// a chunked one (RFC 9112 section 7.1: `chunk-size = 1*HEXDIG`, `last-chunk = 1*"0"`). A client of HTTP/1.0, or one
-    /// that reads a body of announced length, is found to have left by the next write.
+    /// Schedules a check whether a client that stopped sending has left. A client that half-closed its connection and
+    /// one that left look alike until something is sent: the kernel of one that left responds with a reset. So
+    /// something without effect is sent: an interim response before the response (RFC 9110 section 15.2: clients must
+    /// accept any number), a leading zero of the next chunk's size within a chunked one (RFC 9112 section 7.1:
+    /// `chunk-size = 1*HEXDIG`, `last-chunk = 1*"0"`). A client of HTTP/1.0, or one that reads a body of announced
+    /// length, is found to have left by the next write.
     func scheduleProbe(after delay: TimeAmount) {
         guard let context, let exchange else { return }
         context.eventLoop.assumeIsolated().scheduleTask(in: delay) { [weak self, weak exchange] in
@@ -218,7 +219,7 @@ extension HTTPConnectionHandler {
 
     private func probe(_ exchange: HTTPExchange) {
         guard !isAwaitingFlush, exchange.head.version.minor > 0 else { return }
-        // A second one for a client that closes after having half-closed; more add nothing but bytes.
+        // The second one is for a client that closes after having half-closed; more of them add only bytes.
         guard probes < 8 else { return }
         switch machine.response {
         case .pending: writeInterim(exchange)

@@ -1,23 +1,25 @@
 import NIOCore
 import NIOHTTP1
 
-/// Carries out what `HTTPConnectionStateMachine` decides, on one channel: bytes in, bytes out, one exchange at a time.
+/// Handler that carries out the actions of `HTTPConnectionStateMachine` on one channel: bytes in, bytes out, one
+/// exchange at a time.
 ///
-/// It is the only handler of its pipeline. Reading stays on while a response is due, so that a client that leaves is
-/// noticed; what it pipelines meanwhile is buffered up to `bufferLimit`, then no longer read.
+/// It is the only handler of its pipeline. Reading continues while a response is due, so that a client that leaves is
+/// noticed; pipelined bytes are buffered up to `bufferLimit`, then reading stops.
 final class HTTPConnectionHandler: ChannelDuplexHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    /// Who wants the body of the current exchange.
+    /// Reader of the current exchange's body.
     enum BodySink {
         case none
         case collect((Result<ByteBuffer, HTTPFailure>) -> Void)
         case stream((ByteBuffer, @escaping () -> Void) -> Void, (Result<HTTPHeaders?, HTTPFailure>) -> Void)
     }
 
-    /// A client that half-closes right after its request mostly has its answer by then, without a probe.
+    /// Delay before a half-closed connection is checked: a client that half-closes right after its request usually has
+    /// its response by then.
     private static let probeDelay = TimeAmount.milliseconds(20)
 
     let connections: HTTPLoopConnections
@@ -25,9 +27,9 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private let bufferLimit: Int
     private var handler: (any HTTPRequestHandler)?
     var context: ChannelHandlerContext?
-    /// Asked once: the channel asks the kernel each time.
+    /// Address of the peer, read once: the channel asks the kernel each time.
     private let remoteAddress: SocketAddress?
-    /// Where `connections` keeps this one.
+    /// Index of this connection in `connections`.
     var index = -1
 
     var machine: HTTPConnectionStateMachine
@@ -41,14 +43,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var collectLimit = 0
     var isChunkOutstanding = false
     var consumed: (() -> Void)?
-    /// Bytes read since the request began.
+    /// Number of bytes read since the request began.
     var bytesReceived = 0
 
     // Response; see HTTPConnectionHandler+Response.swift.
     var outbound = ByteBuffer()
     var outboundIsHandedOver = true
     var isChannelWritable = true
-    /// The response is complete, but too much of it waits for a slow reader to call it finished.
+    /// True if the response is complete, but too much of it waits for a slow reader to finish the exchange.
     var isAwaitingFlush = false
     var bytesHandedOver = 0
     var isInRead = false
@@ -127,13 +129,13 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             context.fireUserInboundEventTriggered(event)
             return
         }
-        // NIO reports the end of input without a channelReadComplete when it met it in the same turn.
+        // NIO reports the end of input without a channelReadComplete when it reached it in the same turn.
         endOfRead()
         perform(machine.inputClosed(now: .now()))
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        // Resets and other socket errors; channelInactive tells the exchange.
+        // Resets and other socket errors; channelInactive notifies the exchange.
         context.close(promise: nil)
     }
 
@@ -164,14 +166,14 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
 
     // MARK: Requests
 
-    /// Takes requests and body parts out of the buffer as far as they are wanted. Not reentrant: what a handler does
-    /// meanwhile (answer, ask for the body) is seen by the loop that called it.
+    /// Takes requests and body parts out of the buffer as far as they are wanted. Not reentrant: the loop that called a
+    /// handler sees what the handler does meanwhile (answer, ask for the body).
     func process() {
         guard !isProcessing else { return }
         isProcessing = true
         while step() {}
         isProcessing = false
-        // Gives the read buffer back, so that the channel can use it again instead of allocating.
+        // Releases the read buffer, so that the channel can reuse it instead of allocating.
         if inbound.readableBytes == 0 { inbound = ByteBuffer() }
         resumeReading()
     }
@@ -226,7 +228,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         return exchange
     }
 
-    /// Has the handler answer what never became a request.
+    /// Lets the handler answer a request that could not be read.
     private func refuse(_ failure: HTTPFailure) {
         if failure == .tooManyConnections { machine.headRefused() }
         let known = parser.partialHead(inbound)
@@ -251,16 +253,16 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         case .disconnect:
             loseExchange()
             context?.close(promise: nil)
-        // A response that comes in pieces may take as long as it likes: there is no reason to wait for its end.
+        // A response that comes in pieces may take arbitrarily long, so the check does not wait for its end.
         case .probe: scheduleProbe(after: machine.response == .started ? .zero : Self.probeDelay)
         }
-        // Nobody may have asked for the body yet, or a piece of it is still being worked on.
+        // The body may not have been requested yet, or a piece of it is still being processed.
         if action == .readRest, machine.phase == .exchange { scheduleProbe(after: Self.probeDelay) }
     }
 
     private func closeAfterFlush(lingering: Bool) {
         guard let context else { return }
-        // A promise, since closing drops what has not been written; once a connection, not once a request.
+        // A promise, because closing drops unwritten bytes; once per connection, not per request.
         let written = context.eventLoop.makePromise(of: Void.self)
         written.futureResult.assumeIsolated().whenSuccess { [self] in
             finishExchange(isComplete: true)
@@ -280,13 +282,13 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         requestFlush()
     }
 
-    /// Reports that the client is gone, to whoever reads the body or writes the response.
+    /// Reports to the reader of the body or the writer of the response that the client has left.
     func loseExchange() {
         guard let exchange else { return }
-        // First, so that whatever the handler does when told has no effect any more.
+        // First, so that whatever the handler then does has no effect any more.
         exchange.connection = nil
         takeSink(failing: .disconnected)
-        // A handler whose part is done has nothing to abandon.
+        // A handler that has finished its part has nothing to abandon.
         if machine.response != .ended, !isAwaitingFlush, let left = exchange.onDisconnect {
             exchange.onDisconnect = nil
             left()
@@ -333,7 +335,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         context?.close(promise: nil)
     }
 
-    /// What the kernel has taken of everything written on this connection.
+    /// Number of bytes written on this connection that the kernel has taken.
     private var bytesTaken: Int {
         let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
         return bytesHandedOver - (buffered ?? 0)
@@ -354,7 +356,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         isFlushing = false
         guard becameWritableWhileFlushing else { return }
         becameWritableWhileFlushing = false
-        // Later, not here: a handler that writes and flushes whenever it may would otherwise recurse without end.
+        // Later, not here: a handler that writes and flushes whenever it can would otherwise recurse without end.
         context.eventLoop.assumeIsolated().execute { [self] in
             if isChannelWritable { becameWritable() }
         }

@@ -1,24 +1,26 @@
 import NIOCore
 
-/// The life of one HTTP/1 connection, without bytes, channels or clocks: events come in with the time at which they
-/// happened, actions come out. `HTTPConnectionHandler` carries them out.
+/// State machine of one HTTP/1 connection, without bytes, channels or clocks: takes events with their times, returns
+/// actions. `HTTPConnectionHandler` carries them out.
 ///
 /// ```
 /// idle ─first byte─▶ head ─whole─▶ exchange ─response ended, body read─▶ idle
 ///                     │ refused ─────▲  ├─ no keep-alive ─▶ closing ─flushed─▶ closed
 ///                                       └─ body unread ─▶ lingering ─EOF or deadline─▶ closed
 /// ```
-/// Requests are handled one at a time, so pipelined ones are answered in order; what follows stays unparsed.
+/// Requests are handled one at a time, so pipelined ones are answered in order; the bytes after the current request
+/// stay unparsed.
 struct HTTPConnectionStateMachine {
     struct Timeouts {
         var header: TimeAmount
         var body: HTTPBodyDeadline.Limits
         var idle: TimeAmount
         var write: TimeAmount
-        /// Bytes per second that a reader must take while output waits for it.
+        /// Smallest rate, in bytes per second, at which a reader must take output that waits for it.
         var writeRate = 0
         var linger: TimeAmount
-        /// A connection accepted just before a drain may already have sent a request that was not read yet.
+        /// Time for a connection accepted just before a drain, which may already have sent a request that was not read
+        /// yet.
         var drainNewConnection = TimeAmount.milliseconds(250)
         var drainIdle: TimeAmount
     }
@@ -26,13 +28,13 @@ struct HTTPConnectionStateMachine {
     enum Phase: Equatable {
         /// Between requests.
         case idle
-        /// Some of a head has arrived.
+        /// Part of a head has arrived.
         case head
         /// A request is being answered.
         case exchange
         /// The last response is being flushed.
         case closing
-        /// Our side is shut; what the client still sends is thrown away, so that it can read the response.
+        /// The output is shut; further input is discarded, so that the client can read the response.
         case lingering
         case closed
     }
@@ -49,19 +51,19 @@ struct HTTPConnectionStateMachine {
         case close
         /// Close when everything written has been flushed.
         case closeAfterFlush
-        /// When everything has been flushed, shut the output and discard input until EOF or the deadline.
+        /// After everything has been flushed, shut the output and discard input until EOF or the deadline.
         case lingerAfterFlush
         /// Look for the next request in the buffer.
         case next
-        /// Answer a request that never became whole.
+        /// Answer a request that did not arrive completely.
         case reject(HTTPFailure)
-        /// Tell whoever reads the body.
+        /// Report the failure to the reader of the body.
         case failBody(HTTPFailure)
         /// The exchange has lost its client: report it, then close.
         case disconnect
-        /// The input is at its end while a response is due: find out whether anybody is there.
+        /// The input has ended while a response is due: check whether the client is still there.
         case probe
-        /// The input is at its end: read what is buffered, which may complete the body.
+        /// The input has ended: read the buffered bytes, which may complete the body.
         case readRest
     }
 
@@ -78,9 +80,9 @@ struct HTTPConnectionStateMachine {
     private var hasServed = false
     private var bodyDeadline = HTTPBodyDeadline()
 
-    /// When the peer must have sent something; `.distantFuture` when nothing is expected of it.
+    /// Time by which the peer must have sent something; `.distantFuture` when nothing is expected of it.
     private(set) var readDeadline: NIODeadline
-    /// When the peer must have taken something.
+    /// Time by which the peer must have taken something.
     private(set) var writeDeadline = NIODeadline.distantFuture
 
     init(timeouts: Timeouts, isDraining: Bool, now: NIODeadline) {
@@ -93,7 +95,7 @@ struct HTTPConnectionStateMachine {
 
     // MARK: Request
 
-    /// There are bytes to look at. False: throw them away.
+    /// Handles the arrival of bytes. Returns false when they are to be discarded.
     mutating func bytesArrived(now: NIODeadline) -> Bool {
         switch phase {
         case .idle:
@@ -117,7 +119,7 @@ struct HTTPConnectionStateMachine {
         if hasBody { bodyDeadline = HTTPBodyDeadline() }
     }
 
-    /// What arrived is no acceptable head; what follows it cannot be understood.
+    /// Handles an invalid head; the bytes after it cannot be parsed.
     mutating func headRefused() {
         phase = .exchange
         response = .pending
@@ -127,9 +129,9 @@ struct HTTPConnectionStateMachine {
         hasServed = true
     }
 
-    /// Notes that a handler waits for more of the body than has arrived.
+    /// Records that a handler waits for more of the body than has arrived.
     ///
-    /// - Parameter received: Bytes that have arrived since the request began.
+    /// - Parameter received: Number of bytes that have arrived since the request began.
     mutating func bodyAwaited(now: NIODeadline, received: Int) -> Action {
         guard phase == .exchange else { return .none }
         if isInputClosed { return .disconnect }
@@ -137,7 +139,7 @@ struct HTTPConnectionStateMachine {
         return .none
     }
 
-    /// Notes that no handler waits for the body at the moment, so that the client cannot be late.
+    /// Records that no handler waits for the body at the moment, so that the client cannot be late.
     mutating func bodyPaused(now: NIODeadline) {
         guard phase == .exchange else { return }
         bodyDeadline.pause(now: now)
@@ -149,7 +151,7 @@ struct HTTPConnectionStateMachine {
         readDeadline = .distantFuture
     }
 
-    /// The body's framing is broken or it was given up: no further request can be found behind it.
+    /// Handles a body whose framing is broken or that was abandoned: the next request cannot be found after it.
     mutating func bodyFailed() {
         keepAlive = false
         readDeadline = .distantFuture
@@ -164,7 +166,7 @@ struct HTTPConnectionStateMachine {
         return keepAlive
     }
 
-    /// The response has been handed over (`next`), or all of it has been written.
+    /// Handles the end of the response: it has been handed over (`next`), or all of it has been written.
     mutating func responseEnded(now: NIODeadline) -> Action {
         guard phase == .exchange else { return .none }
         response = .ended
@@ -177,7 +179,7 @@ struct HTTPConnectionStateMachine {
         return isBodyComplete || isInputClosed ? action : .lingerAfterFlush
     }
 
-    /// The response's last byte is out and the output has been shut.
+    /// Begins lingering: the response's last byte has been sent and the output shut.
     mutating func lingering(now: NIODeadline) {
         guard phase == .closing else { return }
         phase = .lingering
@@ -185,7 +187,7 @@ struct HTTPConnectionStateMachine {
         readDeadline = now + timeouts.linger
     }
 
-    /// No further whole request was found in the buffer.
+    /// Handles a buffer without another complete request.
     mutating func bufferExhausted(now: @autoclosure () -> NIODeadline) -> Action {
         guard phase == .idle || phase == .head else { return .none }
         if isInputClosed || (phase == .idle && isDraining && timeouts.drainIdle <= .zero && hasServed) {
@@ -206,7 +208,7 @@ struct HTTPConnectionStateMachine {
         }
     }
 
-    /// The channel is gone, or the handler gave its response up.
+    /// Handles the end of the channel, or a response that its handler aborted.
     mutating func channelClosed() {
         _ = close()
     }
@@ -216,7 +218,7 @@ struct HTTPConnectionStateMachine {
         writeDeadline = isWritable ? .distantFuture : now + timeouts.write
     }
 
-    /// The server is stopping.
+    /// Begins draining: the server is stopping.
     mutating func drain(now: NIODeadline) -> Action {
         isDraining = true
         switch phase {
@@ -246,7 +248,7 @@ struct HTTPConnectionStateMachine {
         }
     }
 
-    /// - Parameter taken: Bytes that the peer took since the deadline was set.
+    /// - Parameter taken: Number of bytes that the peer took since the deadline was set.
     mutating func writeDeadlinePassed(now: NIODeadline, taken: Int) -> Action {
         if taken > 0, Int64(taken) >= leastTaken {
             writeDeadline = now + timeouts.write
@@ -260,14 +262,14 @@ struct HTTPConnectionStateMachine {
         }
     }
 
-    /// Bytes that a reader at the minimum rate takes between two write deadlines.
+    /// Number of bytes that a reader at the minimum rate takes between two write deadlines.
     private var leastTaken: Int64 {
         let (bytes, overflows) = (timeouts.write.nanoseconds / 1_000_000).multipliedReportingOverflow(
             by: Int64(timeouts.writeRate))
         return overflows ? .max : bytes / 1000
     }
 
-    /// What a slow reader has not taken yet of the last response must not be lost.
+    /// Closes the connection after flushing: a slow reader must not lose the rest of the last response.
     private mutating func closeAfterFlush(now: NIODeadline) -> Action {
         phase = .closing
         readDeadline = .distantFuture

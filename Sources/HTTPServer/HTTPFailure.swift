@@ -1,21 +1,22 @@
 package import NIOHTTP1
 
-/// Why a request could not be read, or its response not be delivered.
+/// Reason why a request could not be read, or its response not be delivered.
 package enum HTTPFailure: Error, Hashable, CustomStringConvertible {
     /// The request line and headers together exceed the configured bytes or count (431, RFC 6585 section 5).
     case headersTooLarge
     /// The head or the next part of the body did not arrive in time (408, RFC 9110 section 15.5.9).
     case requestTimeout
-    /// Not HTTP/1.1 as RFC 9112 defines it, or ambiguous framing (400). The text says what; it never quotes the client.
+    /// The request is not HTTP/1.1 as RFC 9112 defines it, or its framing is ambiguous (400). The text says why; it
+    /// never quotes the client.
     case malformed(String)
     /// The body is longer than `limit` bytes (413).
     case bodyTooLarge(limit: Int)
     /// The client left before the request or its response was complete (499, never sent).
     case disconnected
-    /// The server holds as many connections as it may (503).
+    /// The server already holds the largest number of connections (503).
     case tooManyConnections
 
-    /// The status that an answer to this failure carries; 499 for `disconnected`, which only logs see.
+    /// Status of the response to this failure; 499 for `disconnected`, which appears only in logs.
     package var status: HTTPResponseStatus {
         switch self {
         case .headersTooLarge: .requestHeaderFieldsTooLarge
@@ -27,7 +28,7 @@ package enum HTTPFailure: Error, Hashable, CustomStringConvertible {
         }
     }
 
-    /// One line for a person, without anything that the client sent.
+    /// One line for people, without anything that the client sent.
     package var description: String {
         switch self {
         case .headersTooLarge: "Request headers too large"

@@ -1,7 +1,7 @@
 import HTTPSyntax
 import NIOHTTP1
 
-/// Parses a head or trailer section that is known to be whole: every line ends in CRLF, the last one is empty.
+/// Parser of a complete head or trailer section: every line ends in CRLF, the last one is empty.
 enum HTTPHeadParser {
     static func parse(_ bytes: UnsafeRawBufferPointer) throws(HTTPFailure) -> HTTPParsedRequest {
         var lines = Lines(bytes)
@@ -20,7 +20,7 @@ enum HTTPHeadParser {
 
         while let line = lines.next() {
             let (name, value) = try field(line)
-            // The few names that decide about framing and connection; told apart by length first.
+            // The few names that decide about framing and connection; distinguished by length first.
             switch name.count {
             case 4 where HTTPSyntax.equals(name, "host"):
                 hosts += 1
@@ -76,7 +76,7 @@ enum HTTPHeadParser {
         return headers
     }
 
-    /// `method SP request-target SP HTTP-version` (RFC 9112 section 3), one space each.
+    /// Parses `method SP request-target SP HTTP-version` (RFC 9112 section 3), with one space each.
     static func requestLine(
         _ line: UnsafeRawBufferPointer
     ) throws(HTTPFailure) -> (method: HTTPMethod, target: String, minor: Int) {
@@ -104,13 +104,13 @@ enum HTTPHeadParser {
     }
 
     private static func method(_ bytes: UnsafeRawBufferPointer) -> HTTPMethod {
-        // The two that matter, without a string; the others through NIO's own table. Methods are case-sensitive.
+        // The two frequent ones, without a string; the others through NIO's own table. Methods are case-sensitive.
         if bytes.elementsEqual("POST".utf8) { return .POST }
         if bytes.elementsEqual("GET".utf8) { return .GET }
         return HTTPMethod(rawValue: string(bytes))
     }
 
-    /// `field-name ":" OWS field-value OWS`; no space before the colon, no folding, no control characters.
+    /// Parses `field-name ":" OWS field-value OWS`; no space before the colon, no folding, no control characters.
     private static func field(
         _ line: UnsafeRawBufferPointer
     ) throws(HTTPFailure) -> (name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
@@ -140,7 +140,7 @@ enum HTTPHeadParser {
         return prefix.hasPrefix("http://") || prefix.hasPrefix("https://")
     }
 
-    /// Cuts scheme and authority off an absolute-form target and returns the authority, which replaces `Host`.
+    /// Removes scheme and authority from an absolute-form target and returns the authority, which replaces `Host`.
     private static func makeOriginForm(_ target: inout String) throws(HTTPFailure) -> String {
         guard let slashes = target.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             throw .malformed("invalid request target")
@@ -164,7 +164,7 @@ enum HTTPHeadParser {
 
         init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-        /// The next line without its CRLF; nil at the empty line.
+        /// Returns the next line without its CRLF; nil at the empty line.
         mutating func next() -> UnsafeRawBufferPointer? {
             guard let lineFeed = HTTPSyntax.firstLineFeed(in: bytes, from: position), lineFeed - 1 > position
             else { return nil }

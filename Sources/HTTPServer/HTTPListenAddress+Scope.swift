@@ -2,8 +2,8 @@ import Glibc
 package import HTTPSyntax
 
 extension HTTPListenAddress {
-    /// Scope of the address. A name other than `localhost` counts as reached from other machines: what it
-    /// stands for may change.
+    /// Scope of the address. A name other than `localhost` counts as reachable from other machines, because its address
+    /// may change.
     package var scope: ListenerScope {
         switch self {
         case .unixSocket: return .unixSocket

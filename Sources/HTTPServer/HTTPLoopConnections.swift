@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// Counts of one event loop; written there, read from anywhere.
+/// Counters of one event loop; written there, read from any thread.
 final class HTTPConnectionCounters: Sendable {
     let accepted = Atomic<Int>(0)
     let refused = Atomic<Int>(0)
@@ -14,8 +14,8 @@ final class HTTPConnectionCounters: Sendable {
     func requestFinished() { activeRequests.wrappingSubtract(1, ordering: .relaxed) }
 }
 
-/// All connections of one server on one event loop, with what they share: settings, the `Date` line, and one timer that
-/// looks at every deadline. Confined to the loop.
+/// All connections of one server on one event loop, with their shared state: settings, the `Date` line, and one timer
+/// that checks every deadline. Confined to the loop.
 ///
 /// One coarse timer for all connections costs less than a timer per request, which would be scheduled and cancelled in
 /// a heap twice for every request; timeouts are late by at most `tick`.
@@ -72,8 +72,8 @@ final class HTTPLoopConnections {
         }
     }
 
-    /// Closes what is idle, has the rest close after its response, and succeeds when nothing is left; after `limit`,
-    /// closes everything.
+    /// Closes idle connections, lets the others close after their response, and succeeds when none is left; after
+    /// `limit`, closes all of them.
     func drain(within limit: TimeAmount) -> EventLoopFuture<Void> {
         isDraining = true
         if let emptied { return emptied.futureResult }
@@ -83,7 +83,7 @@ final class HTTPLoopConnections {
         guard !connections.isEmpty else { return eventLoop.makeSucceededVoidFuture() }
         let promise = eventLoop.makePromise(of: Void.self)
         emptied = promise
-        // Draining has short deadlines of its own, which the tick may be too coarse for.
+        // The deadlines of a drain may be too short for the regular tick.
         for deadline in Set([timeouts.drainNewConnection, timeouts.drainIdle]) where deadline > .zero {
             eventLoop.assumeIsolated().scheduleTask(in: deadline + .milliseconds(1)) { [weak self] in self?.check() }
         }
@@ -94,7 +94,7 @@ final class HTTPLoopConnections {
         return promise.futureResult
     }
 
-    /// Has the coming close send a reset instead of an orderly end.
+    /// Makes the coming close send a reset instead of an orderly end.
     func resetOnClose(_ channel: any Channel) {
         guard let provider = channel as? any SocketOptionProvider else { return }
         _ = provider.setSoLinger(linger(l_onoff: 1, l_linger: 0))

@@ -2,17 +2,17 @@ package import HTTPSyntax
 import NIOCore
 package import NIOHTTP1
 
-/// Answers the requests of one connection, on that connection's event loop, without a task per request.
+/// Handler of the requests of one connection, on that connection's event loop, without a task per request.
 ///
 /// Confined to the event loop and therefore not `Sendable`. Every exchange must be answered exactly once, with
-/// `respond`, or `startResponse` … `endResponse`, or `abort`; later than during the call is fine.
+/// `respond`, or `startResponse` … `endResponse`, or `abort`, during the call or later.
 package protocol HTTPRequestHandler: AnyObject {
-    /// A request's head is in; its body has not been asked for.
+    /// Handles a request whose head has arrived; its body has not been requested.
     func handle(_ exchange: HTTPExchange)
 
-    /// A request that never became whole: `headersTooLarge`, `requestTimeout`, `malformed`, or one too many connections.
-    /// `exchange.head` holds what is known (method `-` and an empty `uri` where nothing is); its body cannot be read.
-    /// The connection closes after the answer. The default answers `{"error": …}`.
+    /// Answers a request that could not be read: `headersTooLarge`, `requestTimeout`, `malformed`, or one too many
+    /// connections. `exchange.head` contains what is known (method `-` and an empty `uri` otherwise); its body cannot
+    /// be read. The connection closes after the response. The default answers `{"error": …}`.
     func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange)
 }
 
@@ -25,9 +25,9 @@ extension HTTPRequestHandler {
 extension HTTPExchange {
     /// Answers with the failure's status and `{"error": TEXT}`; 503 carries `Retry-After`.
     ///
-    /// - Parameter more: Header fields besides.
+    /// - Parameter more: Additional header fields.
     package func respond(_ failure: HTTPFailure, adding more: HTTPHeaders = [:]) {
-        // Descriptions are our own constants and numbers: nothing in them needs escaping.
+        // Descriptions are constants and numbers of this program, so that nothing needs escaping.
         var headers = more
         headers.add(name: "Content-Type", value: "application/json")
         if failure == .tooManyConnections { headers.add(name: "Retry-After", value: "1") }
@@ -35,7 +35,7 @@ extension HTTPExchange {
             status: failure.status, headers: headers, body: ByteBuffer(string: #"{"error": "\#(failure)"}"#))
     }
 
-    /// Answers a request that is not for this site, or comes from a page that may not send it.
+    /// Answers a request for another host, or from a page that may not send it.
     package func respond(_ refusal: SiteRule.Refusal, adding more: HTTPHeaders = [:]) {
         var headers = more
         headers.add(name: "Content-Type", value: "application/json")

@@ -2,18 +2,18 @@ import HTTPSyntax
 import NIOCore
 import NIOHTTP1
 
-/// How a request's body is delimited (RFC 9112 section 6).
+/// Framing of a request's body (RFC 9112 section 6).
 enum HTTPBodyFraming: Hashable, Sendable {
     case none
     case length(Int)
     case chunked
 }
 
-/// A request's head with what the connection needs to know about it.
+/// A request's head with the data that the connection needs.
 struct HTTPParsedRequest {
     let head: HTTPRequestHead
     let framing: HTTPBodyFraming
-    /// What the client asks for: HTTP/1.1 without `close`, or HTTP/1.0 with `keep-alive`.
+    /// True if the client wants to keep the connection: HTTP/1.1 without `close`, or HTTP/1.0 with `keep-alive`.
     let keepAlive: Bool
     let expectsContinue: Bool
 }
@@ -23,12 +23,12 @@ enum HTTPBodyEvent: Equatable {
     case end(trailers: HTTPHeaders?)
 }
 
-/// Incremental, strict HTTP/1 request parser over the connection's read buffer. It consumes only what it returns, so
-/// that pipelined requests stay in the buffer until they are wanted.
+/// Incremental, strict HTTP/1 request parser over the connection's read buffer. It consumes only the bytes of its
+/// results, so that pipelined requests stay in the buffer until they are wanted.
 ///
-/// Anything that two implementations might read differently is refused: bare CR or LF, folded lines, white space around
-/// names, more than one `Host` or `Content-Length`, `Content-Length` beside `Transfer-Encoding`, any transfer coding
-/// but `chunked` alone (RFC 9112 sections 2.2, 5.1, 5.2, 6.1, 6.3).
+/// Requests that two implementations might read differently are refused: bare CR or LF, folded lines, white space
+/// around names, more than one `Host` or `Content-Length`, `Content-Length` beside `Transfer-Encoding`, any transfer
+/// coding but `chunked` alone (RFC 9112 sections 2.2, 5.1, 5.2, 6.1, 6.3).
 struct HTTPRequestParser {
     private enum State {
         case head
@@ -44,7 +44,7 @@ struct HTTPRequestParser {
 
     private var state = State.head
     private var scan = HTTPLineScan()
-    // Bytes of chunk extensions in this body: they carry nothing, so they share the header limit.
+    // Number of bytes of chunk extensions in this body; they have no meaning here, so they share the header limit.
     private var extensionBytes = 0
 
     init(maximumHeaderBytes: Int, maximumHeaderCount: Int) {
@@ -52,12 +52,12 @@ struct HTTPRequestParser {
         self.maximumHeaderCount = maximumHeaderCount
     }
 
-    /// The next request's head, or nil when more bytes are needed.
+    /// Returns the next request's head; nil when more bytes are needed.
     mutating func nextHead(_ buffer: inout ByteBuffer) throws(HTTPFailure) -> HTTPParsedRequest? {
         guard let first = buffer.readableBytesView.first else { return nil }
         // A lone CR may be the first half of an empty line.
         if first == 0x0D, buffer.readableBytes == 1 { return nil }
-        // Says at once what is not HTTP at all, such as a TLS greeting, instead of waiting for a line end.
+        // Refuses at once what cannot be HTTP, such as a TLS greeting, instead of waiting for a line end.
         guard HTTPSyntax.isTokenByte(first) else { throw .malformed("invalid method") }
         guard let length = try scanLines(buffer) else { return nil }
         let request = try buffer.withUnsafeReadableBytes { bytes throws(HTTPFailure) in
@@ -74,7 +74,7 @@ struct HTTPRequestParser {
         return request
     }
 
-    /// What could be read of a head that is not acceptable: its method and target if the request line is whole.
+    /// Returns method and target of an invalid head, if its request line is complete.
     func partialHead(_ buffer: ByteBuffer) -> (method: HTTPMethod, uri: String)? {
         buffer.withUnsafeReadableBytes { bytes in
             guard let end = bytes.prefix(maximumHeaderBytes).firstIndex(of: UInt8(ascii: "\n")), end > 0 else {
@@ -86,7 +86,7 @@ struct HTTPRequestParser {
         }
     }
 
-    /// The next part of the body whose head was returned last, or nil when more bytes are needed.
+    /// Returns the next part of the body of the head that was returned last; nil when more bytes are needed.
     mutating func nextBodyEvent(_ buffer: inout ByteBuffer) throws(HTTPFailure) -> HTTPBodyEvent? {
         while true {
             switch state {
@@ -140,7 +140,7 @@ struct HTTPRequestParser {
         }
     }
 
-    /// Looks for the empty line, remembering how far it looked; returns the length up to and including it.
+    /// Searches for the empty line, remembering how far it came; returns the length up to and including it.
     private mutating func scanLines(_ buffer: ByteBuffer) throws(HTTPFailure) -> Int? {
         let found = buffer.withUnsafeReadableBytes { scan.advance($0) }
         switch found {
@@ -162,13 +162,13 @@ struct HTTPRequestParser {
         }
     }
 
-    /// `chunk-size [ chunk-ext ] CRLF` (RFC 9112 section 7.1).
+    /// Parses `chunk-size [ chunk-ext ] CRLF` (RFC 9112 section 7.1).
     private mutating func chunkSize(_ buffer: inout ByteBuffer) throws(HTTPFailure) -> Int? {
         let limit = 1024
         let view = buffer.readableBytesView.prefix(limit)
         guard let lineFeed = view.firstIndex(of: UInt8(ascii: "\n")) else {
             guard view.count < limit else { throw .malformed("chunk extension too long") }
-            // Garbage where a size must be is refused without waiting for its line end.
+            // An invalid size is refused without waiting for its line end.
             if let first = view.first, !first.isHexDigit { throw .malformed("invalid chunk size") }
             return nil
         }
@@ -196,7 +196,7 @@ struct HTTPRequestParser {
     }
 }
 
-/// Finds the empty line that ends a head or trailer section without looking at any byte twice.
+/// Search for the empty line that ends a head or trailer section, which reads each byte once.
 struct HTTPLineScan {
     enum Outcome {
         case more

@@ -3,21 +3,21 @@ import HTTPSyntax
 import NIOCore
 import NIOHTTP1
 
-/// How a response's body is delimited.
+/// Framing of a response's body.
 enum HTTPResponseFraming: Equatable {
-    /// HEAD, 204, 304: bytes that the handler writes are dropped.
+    /// For HEAD, 204 and 304: bytes that the handler writes are dropped.
     case none
     case length(remaining: Int)
     case chunked
     case untilClose
 }
 
-/// Writes response heads straight into a buffer.
+/// Writer of response heads directly into a buffer.
 struct HTTPResponseHeadWriter {
     let status: HTTPResponseStatus
     let headers: HTTPHeaders
 
-    /// What the handler's own headers say about framing and connection; these are never copied.
+    /// Framing and connection headers of the handler, which are never copied.
     struct Control {
         var contentLength: Int?
         var asksToClose = false
@@ -49,7 +49,7 @@ struct HTTPResponseHeadWriter {
         return control
     }
 
-    /// - Parameter connection: `close`, `keep-alive` or nil, for the `Connection` header.
+    /// - Parameter connection: Value of the `Connection` header: `close`, `keep-alive`, or nil for none.
     func write(
         to buffer: inout ByteBuffer, length: ContentLength, connection: StaticString?, date: HTTPDateLine?,
         reserving bodyBytes: Int
@@ -127,7 +127,7 @@ struct HTTPResponseHeadWriter {
         }
     }
 
-    /// Unchecked appends into space whose size `write` has summed up before.
+    /// Unchecked output into space whose size `write` has computed before.
     private struct Output {
         let pointer: UnsafeMutableRawBufferPointer
         var count = 0
@@ -147,7 +147,7 @@ struct HTTPResponseHeadWriter {
             text.withUTF8 { copy(UnsafeRawBufferPointer($0)) }
         }
 
-        /// Control characters become spaces: nothing that a handler passes can start another header or a body.
+        /// Appends a value. Control characters become spaces, so that a value cannot start another header or a body.
         mutating func append(value: String) {
             let start = count
             append(raw: value)
@@ -172,7 +172,7 @@ struct HTTPResponseHeadWriter {
     }
 }
 
-/// `Date: …CRLF` (RFC 9110 section 5.6.7), rendered at most once a second.
+/// The line `Date: …CRLF` (RFC 9110 section 5.6.7), rendered at most once a second.
 struct HTTPDateLine {
     private(set) var bytes: [UInt8] = []
     private var second: time_t = -1

@@ -3,22 +3,22 @@ package import NIOCore
 import NIOPosix
 import Synchronization
 
-/// Numbers for metrics; each is read on its own, so together they may be off by what happens meanwhile.
+/// Statistics for metrics; each is read on its own, so that together they may not be exactly consistent.
 package struct HTTPServerStatistics: Hashable, Sendable {
-    /// Connections open now, refused ones that are still being told so included.
+    /// Number of open connections, including refused ones that are still being answered.
     package let connections: Int
-    /// Requests begun and not yet finished.
+    /// Number of requests begun and not yet finished.
     package let activeRequests: Int
-    /// Connections accepted since the start.
+    /// Number of connections accepted since the start.
     package let acceptedConnections: Int
-    /// Connections answered with 503 because of `maximumConnections`.
+    /// Number of connections answered with 503 because of `maximumConnections`.
     package let refusedConnections: Int
 }
 
-/// HTTP/1.1 on SwiftNIO for our two processes: limits, timeouts, streaming both ways, disconnects, drain.
+/// HTTP/1.1 server on SwiftNIO for both processes: limits, timeouts, streaming both ways, disconnects, drain.
 ///
-/// One handler object per connection, made on its event loop. A connection beyond `maximumConnections` is accepted,
-/// answered with 503 and closed, so that a load balancer learns it at once; beyond another eighth it is just closed.
+/// One handler object per connection, created on its event loop. A connection beyond `maximumConnections` is accepted,
+/// answered with 503 and closed, so that a load balancer is notified at once; beyond another eighth it is just closed.
 package final class HTTPServer: Sendable {
     private struct Loop: Sendable {
         let eventLoop: any EventLoop
@@ -41,8 +41,8 @@ package final class HTTPServer: Sendable {
     private let state = Mutex(State.idle)
 
     /// - Parameters:
-    ///   - group: Its loops carry the connections, in turn; the first accepts them.
-    ///   - logger: Gets `listening` (info), failures to accept (warning) and the drain (info).
+    ///   - group: Event loops that carry the connections, in turn; the first accepts them.
+    ///   - logger: Logs `listening` (info), failures to accept (warning) and the drain (info).
     ///   - makeHandler: Called once per connection, on the connection's loop.
     package init(
         configuration: HTTPServerConfiguration, group: any EventLoopGroup, logger: Logger,
@@ -68,7 +68,7 @@ package final class HTTPServer: Sendable {
     /// `HTTPListenError`. Returns the addresses bound, in order.
     ///
     /// Logs `listening` with `listener` and `address` (host and port actually bound) once for each.
-    /// - Throws: the system's error, when an address cannot be listened on.
+    /// - Throws: The system's error, when an address cannot be listened on.
     @discardableResult
     package func start() async throws -> [SocketAddress] {
         var sockets: [HTTPListeningSocket] = []
@@ -99,9 +99,9 @@ package final class HTTPServer: Sendable {
         return sockets.map(\.localAddress)
     }
 
-    /// Stops accepting, closes idle connections at once, answers what is in flight with `Connection: close`, and
-    /// returns when all connections are closed; those left after `limit` are cut off. Later calls return when the
-    /// first has closed everything.
+    /// Stops accepting, closes idle connections at once, answers requests in flight with `Connection: close`, and
+    /// returns when all connections are closed; those left after `limit` are cut off. Later calls return when the first
+    /// has closed everything.
     package func drain(within limit: Duration) async {
         let sockets = state.withLock { state in
             defer { state = .draining }
@@ -117,7 +117,7 @@ package final class HTTPServer: Sendable {
         logger.debug("drained", metadata: ["listener": "\(configuration.name)"])
     }
 
-    /// Connections and requests now, and since the start.
+    /// Numbers of connections and requests, now and since the start.
     package var statistics: HTTPServerStatistics {
         var connections = 0
         var requests = 0
@@ -160,7 +160,7 @@ package final class HTTPServer: Sendable {
         return try await HTTPListeningSocket.open(address, bootstrap: bootstrap, configuration: configuration)
     }
 
-    /// On the connection's own loop.
+    /// Serves a connection. Called on the connection's own loop.
     private func accept(_ channel: any Channel) throws {
         guard let loop = loops[ObjectIdentifier(channel.eventLoop)] else {
             throw ChannelError.inappropriateOperationForState
@@ -176,7 +176,7 @@ package final class HTTPServer: Sendable {
         let isOverflow = limit > 0 && open > limit
         if isOverflow {
             loop.counters.refused.wrappingAdd(1, ordering: .relaxed)
-            // Telling a flood of connections that there are too many must not become the problem itself.
+            // Answering a flood of excess connections must not become the problem itself.
             guard open <= limit + limit / 8 + 16 else {
                 channel.close(promise: nil)
                 return

@@ -1,4 +1,4 @@
-/// Settings of one listener group; both processes have one for their main and one for their admin port.
+/// Settings of one group of listeners; both processes have one for their main and one for their admin port.
 ///
 /// | key | default | meaning |
 /// |---|---|---|
@@ -23,45 +23,46 @@
 package struct HTTPServerConfiguration: Sendable {
     /// Addresses to listen on; they share limits and handlers.
     package var addresses: [HTTPListenAddress]
-    /// Names this server in logs (`listener`) and on every exchange.
+    /// Name of this server in logs (`listener`) and on every exchange.
     package var name: String
-    /// Bytes of request line and header fields together, line ends included.
+    /// Largest size of request line and header fields together, line ends included, in bytes.
     package var maximumHeaderBytes = 32 * 1024
-    /// Header fields in one request.
+    /// Largest number of header fields in one request.
     package var maximumHeaderCount = 128
-    /// From the first byte of a request to the last of its head.
+    /// Longest time from the first byte of a request to the last of its head.
     package var headerTimeout: Duration = .seconds(10)
     /// Longest pause between two reads of a body, while a handler waits for it.
     package var bodyTimeout: Duration = .seconds(30)
     /// Longest time for a whole body, while a handler waits for it.
     package var bodyTotal: Duration = .seconds(300)
-    /// Bytes per second that a body must arrive at on average, once `bodyTimeout` is over; 0: no minimum.
+    /// Smallest average rate at which a body must arrive, in bytes per second, once `bodyTimeout` has passed; 0: no
+    /// minimum.
     package var bodyRate = 256
-    /// A connection that carries no request.
+    /// Longest time of a connection without a request.
     package var idleTimeout: Duration = .seconds(75)
-    /// A reader that takes less than `writeRate` for this long, while output waits for it, is cut off.
+    /// Time after which a reader that takes less than `writeRate`, while output waits for it, is cut off.
     package var writeTimeout: Duration = .seconds(60)
-    /// Bytes per second that a reader must take on average while output waits for it; 0: any byte will do.
+    /// Smallest average rate at which a reader must take waiting output, in bytes per second; 0: any byte suffices.
     package var writeRate = 256
-    /// After an answer that did not wait for the whole body: how long the rest is read and thrown away.
+    /// Time for which the rest of a body is read and discarded after a response that did not wait for it.
     package var lingeringTimeout: Duration = .seconds(5)
-    /// Connections at one time, over all addresses; 0 means no limit.
+    /// Largest number of connections, over all addresses; 0: no limit.
     package var maximumConnections = 10_000
     /// Length of the kernel's accept queue.
     package var backlog = 1024
-    /// Bytes waiting for a slow reader at which `HTTPExchange.isWritable` turns false.
+    /// Number of bytes waiting for a slow reader at which `HTTPExchange.isWritable` turns false.
     package var writeBufferHighWater = 64 * 1024
-    /// Bytes waiting at which it turns true again.
+    /// Number of waiting bytes at which it turns true again.
     package var writeBufferLowWater = 16 * 1024
-    /// Bytes read at once. Each connection keeps a buffer of this size, and nearly every request is smaller.
+    /// Size of the read buffer in bytes. Each connection keeps one, and nearly every request is smaller.
     package var receiveBuffer = 4096
-    /// File mode of a Unix-domain listening socket; set before the first connection can be made.
+    /// File mode of a Unix-domain listening socket; set before the first connection is possible.
     package var unixSocketMode: UInt32 = 0o660
-    /// Time that a drain keeps idle keep-alive connections open. Zero closes them at once; a little lets a request that
-    /// crosses the drain be answered (with `Connection: close`) instead of being reset.
+    /// Time that a drain keeps idle keep-alive connections open. Zero closes them at once; a short time lets a request
+    /// that crosses the drain be answered (with `Connection: close`) instead of being reset.
     package var drainIdleGrace: Duration = .zero
 
-    /// Defaults for everything but where to listen.
+    /// Creates the default settings for the given addresses.
     package init(addresses: [HTTPListenAddress], name: String = "main") {
         self.addresses = addresses
         self.name = name

@@ -1,15 +1,15 @@
-/// A place to listen on.
+/// An address to listen on.
 package enum HTTPListenAddress: Hashable, Sendable, CustomStringConvertible {
     /// A name or numeric address and a port; port 0 picks a free one.
     case hostPort(String, Int)
     /// A Unix-domain stream socket at this path. A stale socket file there is removed first.
     case unixSocket(path: String)
-    /// A listening stream socket that this process was started with (see `SystemdSockets`). The server closes it.
+    /// A listening stream socket that this process inherited (see `SystemdSockets`). The server closes it.
     case inherited(fileDescriptor: Int32)
 
     /// Reads `HOST:PORT`, `[IPv6]:PORT`, `:PORT` or `*:PORT` (all IPv4 interfaces), or `unix:PATH`.
     ///
-    /// Throws `HTTPListenError` that says what was expected.
+    /// Throws `HTTPListenError` with the expected format.
     /// - Throws: ``HTTPListenError`` naming the text.
     package init(parsing text: String) throws(HTTPListenError) {
         func invalid(_ expected: String) -> HTTPListenError {
@@ -37,7 +37,7 @@ package enum HTTPListenAddress: Hashable, Sendable, CustomStringConvertible {
         self = .hostPort(host.isEmpty || host == "*" ? "0.0.0.0" : String(host), port)
     }
 
-    /// As `init(parsing:)` reads it; an inherited socket as `fd:N`.
+    /// Address in the form that `init(parsing:)` reads; an inherited socket as `fd:N`.
     package var description: String {
         switch self {
         case .hostPort(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -47,9 +47,9 @@ package enum HTTPListenAddress: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// An address that cannot be listened on.
+/// Error of an address that cannot be listened on.
 package struct HTTPListenError: Error, Hashable, CustomStringConvertible {
-    /// The address as configured.
+    /// Address as configured.
     package let address: String
     /// Reason, such as `address already in use`.
     package let reason: String

@@ -2,14 +2,14 @@ import Glibc
 import NIOCore
 import NIOPosix
 
-/// A bound, accepting channel and what must be cleaned up with it.
+/// A bound, accepting channel and the resources to release with it.
 struct HTTPListeningSocket: Sendable, CustomStringConvertible {
     let channel: any Channel
     let localAddress: SocketAddress
-    /// The socket file to remove when we close; nil for sockets that are not ours to remove.
+    /// Path of the socket file to remove on closing; nil for sockets whose file must stay.
     private let path: String?
 
-    /// `HOST:PORT` as bound, or `unix:PATH`.
+    /// Address `HOST:PORT` as bound, or `unix:PATH`.
     var description: String {
         switch localAddress {
         case .v4: "\(localAddress.ipAddress ?? ""):\(localAddress.port ?? 0)"
@@ -57,8 +57,8 @@ struct HTTPListeningSocket: Sendable, CustomStringConvertible {
         self.path = path
     }
 
-    /// NIO sets its default when it takes a socket over; on a listening socket, another `listen` only changes the
-    /// length of the queue.
+    /// Sets the length of the accept queue. NIO sets its default when it takes over a socket; on a listening socket,
+    /// another `listen` only changes the length of the queue.
     private static func setBacklog(_ descriptor: Int32, _ backlog: Int) {
         _ = listen(descriptor, Int32(clamping: backlog))
     }
@@ -88,7 +88,7 @@ struct HTTPListeningSocket: Sendable, CustomStringConvertible {
     }
 }
 
-/// Binds a Unix-domain socket so that its permissions hold from the first connection on.
+/// Binding of a Unix-domain socket such that its permissions hold from the first connection on.
 enum UnixListeningSocket {
     static func bind(_ path: String, mode: UInt32) throws -> Int32 {
         func fail(_ code: Int32) -> HTTPListenError {
@@ -99,7 +99,7 @@ enum UnixListeningSocket {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw fail(errno) }
         let bound = address.withSockAddr { pointer, size in Glibc.bind(descriptor, pointer, socklen_t(size)) }
-        // Nobody can connect before `listen`, so the mode is never wider than configured.
+        // Connections are impossible before `listen`, so the mode is never wider than configured.
         guard bound == 0, chmod(path, mode) == 0 else {
             let code = errno
             close(descriptor)
@@ -108,7 +108,7 @@ enum UnixListeningSocket {
         return descriptor
     }
 
-    /// Removes a socket file that nobody listens on; anything else at that path is left alone.
+    /// Removes a socket file on which no process listens; anything else at that path is left alone.
     private static func removeStale(_ path: String) throws {
         var status = stat()
         guard lstat(path, &status) == 0 else { return }
@@ -120,7 +120,7 @@ enum UnixListeningSocket {
         guard probe >= 0 else { return }
         defer { close(probe) }
         let connected = address.withSockAddr { pointer, size in connect(probe, pointer, socklen_t(size)) }
-        // Refused is the one answer that proves that nobody listens; a full queue (EAGAIN) is somebody.
+        // Only a refused connection proves that no process listens; a full queue (EAGAIN) means that one does.
         guard connected != 0, errno == ECONNREFUSED else {
             throw HTTPListenError(
                 address: "unix:\(path)", reason: HTTPListeningSocket.errorText(EADDRINUSE))

@@ -2,7 +2,7 @@ package import HTTPSyntax
 package import NIOCore
 
 extension Peer {
-    /// The peer at a socket's other end.
+    /// Creates the peer at a socket's other end.
     package init?(_ address: SocketAddress?) {
         switch address {
         case .v4(let v4):

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 
-/// Listening sockets handed over by systemd (`sd_listen_fds(3)`): descriptors 3, 4, … as many as `LISTEN_FDS` says.
+/// Listening sockets passed by systemd (`sd_listen_fds(3)`): descriptors 3, 4, … as many as `LISTEN_FDS` says.
 ///
 /// ```
 /// let sockets = SystemdSockets(environment: ProcessInfo.processInfo.environment)
@@ -12,16 +12,16 @@ import Glibc
 package struct SystemdSockets: Hashable, Sendable {
     /// One inherited socket.
     package struct Socket: Hashable, Sendable {
-        /// `FileDescriptorName=` of the unit, else the unit's own name, else `unknown`.
+        /// Name: `FileDescriptorName=` of the unit, else the unit's own name, else `unknown`.
         package let name: String
-        /// The descriptor, 3 or more.
+        /// File descriptor, 3 or more.
         package let fileDescriptor: Int32
     }
 
-    /// In the order of the socket unit; empty when the process was not socket-activated.
+    /// Sockets in the order of the socket unit; empty when the process was not socket-activated.
     package let sockets: [Socket]
 
-    /// Reads the three variables; anything malformed or meant for another process yields no sockets.
+    /// Reads the three variables; malformed ones, or those of another process, give no sockets.
     package init(
         environment: [String: String] = ProcessInfo.processInfo.environment,
         processID: Int32 = getpid()
@@ -39,7 +39,7 @@ package struct SystemdSockets: Hashable, Sendable {
         }
     }
 
-    /// The sockets with this name, as addresses to listen on.
+    /// Returns the sockets with this name, as addresses to listen on.
     package func addresses(named name: String) -> [HTTPListenAddress] {
         sockets.filter { $0.name == name }.map { .inherited(fileDescriptor: $0.fileDescriptor) }
     }
@@ -47,28 +47,28 @@ package struct SystemdSockets: Hashable, Sendable {
     /// All sockets, as addresses to listen on.
     package var addresses: [HTTPListenAddress] { sockets.map { .inherited(fileDescriptor: $0.fileDescriptor) } }
 
-    /// Keeps the sockets from processes that this one starts, and removes the variables from its environment.
-    /// Call it once, before any thread exists: changing the environment is not thread-safe.
+    /// Prevents processes that this one starts from inheriting the sockets, and removes the variables from its
+    /// environment. Must be called once, before any thread exists: changing the environment is not thread-safe.
     package func claim() {
         for socket in sockets { _ = fcntl(socket.fileDescriptor, F_SETFD, FD_CLOEXEC) }
         for variable in ["LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"] { unsetenv(variable) }
     }
 }
 
-/// The listening sockets of systemd's socket activation, by the listener that they are for.
+/// Listening sockets of systemd's socket activation, by listener.
 package struct InheritedSockets: Sendable {
-    /// For clients.
+    /// Sockets for clients.
     package let main: [HTTPListenAddress]
-    /// For the admin listener.
+    /// Sockets of the admin listener.
     package let admin: [HTTPListenAddress]
 
-    /// None.
+    /// Creates an empty set.
     package init() {
         main = []
         admin = []
     }
 
-    /// A socket named `admin` is the admin listener's; every other one is for clients.
+    /// Assigns a socket named `admin` to the admin listener, all others to clients.
     package init(_ sockets: SystemdSockets) {
         admin = sockets.addresses(named: "admin")
         let adminSockets = Set(admin)
