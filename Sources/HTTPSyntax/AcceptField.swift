@@ -1,7 +1,7 @@
-/// `Accept` and `Accept-Encoding`, RFC 9110 sections 12.5.1 and 12.5.3.
+/// The fields `Accept` and `Accept-Encoding`, RFC 9110 sections 12.5.1 and 12.5.3.
 package enum AcceptField {
-    /// Tells whether a media type is asked for by name, and not with a weight of zero. Ranges such as `*/*` do not
-    /// count: browsers send them with everything.
+    /// Returns whether a media type is requested by name, with a weight above zero. Ranges such as `*/*` do not count:
+    /// browsers send them with everything.
     package static func names(_ mediaType: StaticString, in value: String) -> Bool {
         value.listElements.contains { element in
             let parts = element.parameters
@@ -9,11 +9,11 @@ package enum AcceptField {
         }
     }
 
-    /// Tells whether a media type is acceptable: by name or by a range, the most exact one that matches deciding.
+    /// Returns whether a media type is acceptable: by name or by a range; the most specific match decides.
     ///
     /// - Parameters:
     ///   - mediaType: The type in lower case, such as `text/event-stream`.
-    ///   - values: The values of all `Accept` fields, of which there is at least one.
+    ///   - values: Values of all `Accept` fields, at least one.
     package static func accepts(_ mediaType: StaticString, in values: [String]) -> Bool {
         let name = "\(mediaType)"
         let range = "\(name.prefix { $0 != "/" })/*"
@@ -25,7 +25,7 @@ package enum AcceptField {
                 ? 3 : HTTPSyntax.equals(parts[0], range) ? 2 : HTTPSyntax.equals(parts[0], "*/*") ? 1 : 0
             guard exactness > 0 else { continue }
             let weight = weight(parts)
-            // Of several with the same name the most favourable counts.
+            // Of several matches with the same name the highest weight counts.
             if exactness > best.exactness || (exactness == best.exactness && weight > best.weight) {
                 best = (exactness, weight)
             }
@@ -33,9 +33,9 @@ package enum AcceptField {
         return best.weight > 0
     }
 
-    /// Tells whether a content coding is acceptable by name or by `*`, and not with a weight of zero.
+    /// Returns whether a content coding is acceptable by name or by `*`, with a weight above zero.
     ///
-    /// - Parameter codings: The names of the coding in lower case.
+    /// - Parameter codings: Names of the coding in lower case.
     package static func acceptsCoding(_ codings: [String], in values: [String]) -> Bool {
         var any = false
         for element in values.flatMap(\.listElements) {
@@ -46,7 +46,7 @@ package enum AcceptField {
         return any
     }
 
-    /// Returns the weight of an element, RFC 9110 section 12.4.2: 1 without `q`, or with one that is no number.
+    /// Returns the weight of an element (RFC 9110 section 12.4.2); 1 without `q`, or when `q` is not a number.
     private static func weight(_ parts: [Substring]) -> Double {
         for part in parts.dropFirst() where HTTPSyntax.hasPrefix(part, "q") {
             let rest = part.dropFirst().trimmingWhiteSpace

@@ -1,4 +1,4 @@
-/// The hosts under which a listener may be addressed: names, addresses and ranges of addresses. Ports do not matter.
+/// Hosts under which a listener may be addressed: names, addresses and ranges of addresses. Ports do not matter.
 package struct AllowedHosts: Hashable, Sendable {
     /// Names in lower case, compared before anything is parsed.
     private var names: [[UInt8]] = []
@@ -12,10 +12,10 @@ package struct AllowedHosts: Hashable, Sendable {
     /// The names and addresses of the machine itself: `localhost`, `*.localhost`, 127.0.0.0/8 and ::1.
     package static let loopback = AllowedHosts(["localhost", "*.localhost", "127.0.0.0/8", "::1"]) { _ in }
 
-    /// Every address and the names of the machine itself: no hostile name can be made to pass for one of these.
+    /// Every address and the names of the machine itself: a hostile name cannot pass for one of these.
     package static let addresses = AllowedHosts(["localhost", "*.localhost", "0.0.0.0/0", "::/0"]) { _ in }
 
-    /// Returns the hosts of both.
+    /// Returns the union of both sets.
     package func union(_ other: AllowedHosts) -> AllowedHosts {
         var union = self
         union.names += other.names
@@ -26,9 +26,9 @@ package struct AllowedHosts: Hashable, Sendable {
     }
 
     /// Reads `chat.example`, `*.chat.example` for its subdomains, `192.0.2.7`, `[::1]`, `10.0.0.0/8`, or `*` for every
-    /// host. A port behind a host is ignored, as it is in requests.
+    /// host. A port after a host is ignored, as it is in requests.
     ///
-    /// - Parameter invalid: Called with each text that is none of these.
+    /// - Parameter invalid: Called with each invalid text.
     package init(_ entries: [String], invalid: (String) -> Void) {
         for entry in entries {
             if entry == "*" {
@@ -56,14 +56,14 @@ package struct AllowedHosts: Hashable, Sendable {
         Authority(entry.hasSuffix(":*") ? entry.dropLast(2) : entry)
     }
 
-    /// Tells whether a `Host` field's value names one of the hosts.
+    /// Returns whether a `Host` field's value names one of the hosts.
     package func allows(_ host: String) -> Bool {
         if allowsAny || isPlainName(host) { return true }
         guard let authority = Authority(host) else { return false }
         return allows(authority)
     }
 
-    /// Tells whether the host is one of these.
+    /// Returns whether the host is one of these.
     package func allows(_ authority: Authority) -> Bool {
         if allowsAny { return true }
         if let address = authority.address { return ranges.contains { $0.contains(address) } }
@@ -71,7 +71,8 @@ package struct AllowedHosts: Hashable, Sendable {
             || suffixes.contains { authority.host.utf8.count > $0.utf8.count && authority.host.hasSuffix($0) }
     }
 
-    /// Recognises one of the names with or without a port, without a copy of anything: nearly every request.
+    /// Returns whether the text is one of the names, with or without a port, without copying it: the case of nearly
+    /// every request.
     private func isPlainName(_ host: String) -> Bool {
         var host = host
         return host.withUTF8 { bytes in

@@ -1,10 +1,10 @@
-/// A host with or without a port, as `Host` and the middle of an origin have it (RFC 3986 section 3.2).
+/// A host with or without a port, as in `Host` and in an origin (RFC 3986 section 3.2).
 package struct Authority: Hashable, Sendable {
-    /// The name in lower case and without a dot at its end, or an address of IPv6 without its brackets.
+    /// Name in lower case and without a dot at its end, or an IPv6 address without its brackets.
     package let host: String
     /// The port; nil where none is given.
     package let port: Int?
-    /// The address, where the host is one rather than a name.
+    /// Address, where the host is an address rather than a name.
     package let address: IPAddress?
 
     /// Reads `chat.example`, `127.0.0.1:8080`, `[::1]` or `[::1]:8080`; nil for anything else, an empty host included.
@@ -42,18 +42,18 @@ package struct Authority: Hashable, Sendable {
         self.port = port
     }
 
-    /// What no reader takes for the end of the host: no white space, user, path, query, list,
-    /// escape or wildcard.
+    /// Returns whether a byte can be part of a host for every reader: not white space, user, path, query, list, escape
+    /// or wildcard.
     private static func isPlain(_ byte: UInt8) -> Bool {
         byte > 0x20 && byte < 0x7F && !"/?#@\\,%*\"<>^`{|}".utf8.contains(byte)
     }
 }
 
-/// The origin of a page as browsers write it, RFC 6454 section 6.2: `https://app.example:8443`.
+/// Origin of a page in the form of browsers, RFC 6454 section 6.2: `https://app.example:8443`.
 package struct WebOrigin: Hashable, Sendable {
     /// The scheme in lower case.
     package let scheme: String
-    /// The host, and the port unless it is the scheme's default.
+    /// Host, and the port unless it is the scheme's default.
     package let authority: Authority
 
     /// Reads an origin; nil for `null` and for anything with a path, a user or a list.
@@ -72,7 +72,7 @@ package struct WebOrigin: Hashable, Sendable {
         self.authority = authority
     }
 
-    /// The port, the scheme's own where none is given; nil for a scheme that has none.
+    /// Port, by default the scheme's; nil for a scheme without one.
     private var port: Int? { authority.port ?? Self.port(of: scheme) }
 
     private static func port(of scheme: String) -> Int? {
@@ -83,8 +83,8 @@ package struct WebOrigin: Hashable, Sendable {
         }
     }
 
-    /// Tells whether the origin's host and port are those of an authority, whose port, where it has none, is the
-    /// default of the origin's scheme.
+    /// Returns whether the origin's host and port are those of an authority, whose port defaults to that of the
+    /// origin's scheme.
     package func isSame(as other: Authority) -> Bool {
         authority.host == other.host && port == (other.port ?? Self.port(of: scheme))
     }

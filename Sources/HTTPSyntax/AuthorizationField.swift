@@ -1,9 +1,9 @@
-/// The `Authorization` field, RFC 9110 section 11.6.2, as both processes read it: a scheme, whose case does not matter,
-/// and the credentials behind the white space.
+/// The `Authorization` field, RFC 9110 section 11.6.2: a scheme, compared without case, and the credentials after white
+/// space.
 package struct AuthorizationField: Hashable, Sendable {
     /// The scheme in lower case.
     package let scheme: String
-    /// Everything behind the scheme, without white space at its ends.
+    /// Everything after the scheme, without white space at its ends.
     package let credentials: String
     /// The scheme as the client wrote it.
     private let written: String
@@ -18,11 +18,11 @@ package struct AuthorizationField: Hashable, Sendable {
         credentials = String(value[end...].trimmingWhiteSpace)
     }
 
-    /// True if the credentials are a bearer token, which a page presents on purpose. What browsers add to every request
-    /// by themselves (Basic, Digest, Negotiate) is not.
+    /// True if the credentials are a bearer token, which a page sends on purpose. Credentials that browsers add to
+    /// every request by themselves (Basic, Digest, Negotiate) are not.
     package var isBearer: Bool { scheme == "bearer" }
 
-    /// The one spelling of the field: a known scheme as its specification writes it, one space, the credentials.
+    /// Normalized spelling of the field: a known scheme as its specification writes it, one space, the credentials.
     package var text: String {
         let scheme =
             switch scheme {
@@ -33,7 +33,7 @@ package struct AuthorizationField: Hashable, Sendable {
         return credentials.isEmpty ? scheme : "\(scheme) \(credentials)"
     }
 
-    /// Returns the one spelling of a field's value, the value itself where that is how it is spelled; nil for an empty
+    /// Returns the normalized spelling of a field's value, the value itself where that is normalized; nil for an empty
     /// one.
     package static func normalized(_ value: String) -> String? {
         // Nearly every client writes it so.

@@ -1,32 +1,32 @@
-/// The field in which trusted proxies pass a client's address on. One only: a proxy that writes the one passes the
-/// client's own word in the other.
+/// Field in which trusted proxies pass on a client's address. Only one is configured: a proxy that writes one of them
+/// passes on the other as the client sent it.
 package enum ClientAddressField: String, CaseIterable, Sendable {
     /// A list of addresses.
     case forwardedFor = "X-Forwarded-For"
     /// RFC 7239.
     case forwarded = "Forwarded"
-    /// The peer's own address counts, whatever it sends.
+    /// No field: the peer's own address counts.
     case none
 }
 
-/// The rule by which a process tells a client's address, for limits and the log alike.
+/// Rule that determines a client's address, for limits and the log alike.
 package struct ClientAddressRule: Hashable, Sendable {
     private let field: ClientAddressField
     private let trusted: TrustedProxies
 
     /// - Parameters:
-    ///   - field: The field that trusted proxies write; it is looked at only when the peer is one.
-    ///   - trusted: The proxies.
+    ///   - field: The field that trusted proxies write; ignored from any other peer.
+    ///   - trusted: The trusted proxies.
     package init(_ field: ClientAddressField = .forwardedFor, trusted: TrustedProxies = TrustedProxies()) {
         self.field = field
         self.trusted = trusted
     }
 
-    /// Returns the address of the client; nil for a peer on a Unix socket that passes none on.
+    /// Returns the address of the client; nil for a peer on a Unix socket that does not forward one.
     ///
-    /// The field is read from the right, since each proxy appends the address that it saw itself: the first one that is
-    /// not a trusted proxy's is the client's. What stands left of it, or of something unreadable, is the client's own
-    /// word.
+    /// The field is read from the right, because each proxy appends the address that it saw itself: the first one that
+    /// is not a trusted proxy's is the client's. Addresses to its left, or to the left of an unreadable one, were
+    /// written by the client.
     ///
     /// - Parameter fields: Returns the values of a field by its name.
     package func address(of peer: Peer?, _ fields: (String) -> [String]) -> IPAddress? {
@@ -41,14 +41,14 @@ package struct ClientAddressRule: Hashable, Sendable {
         return address
     }
 
-    /// From the client to the last proxy.
+    /// Returns the addresses in the field, from the client to the last proxy.
     private func hops(_ values: [String]) -> [Substring] {
         guard field == .forwarded else {
             return values.flatMap {
                 $0.split(separator: ",", omittingEmptySubsequences: false).map(\.trimmingWhiteSpace)
             }
         }
-        // RFC 7239 section 4; an element without `for` hides who it was.
+        // RFC 7239 section 4; an element without `for` hides the address.
         return values.flatMap(\.listElements).map { element in
             let pair = element.parameters.first { HTTPSyntax.hasPrefix($0, "for=") }
             let value = pair?.dropFirst(4) ?? ""
@@ -57,7 +57,7 @@ package struct ClientAddressRule: Hashable, Sendable {
         }
     }
 
-    /// `192.0.2.7`, `192.0.2.7:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
+    /// Parses `192.0.2.7`, `192.0.2.7:4711`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:4711`.
     private static func hop(_ text: Substring) -> IPAddress? {
         guard text.utf8.count <= 64 else { return nil }
         if text.hasPrefix("[") {

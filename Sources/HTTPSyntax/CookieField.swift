@@ -1,7 +1,7 @@
 /// The `Cookie` field, RFC 6265 section 4.2, as both processes read it.
 ///
-/// A cookie is its name and the bytes of its value: however often it comes, in however many fields, only the last one
-/// of a name counts; quotes around a value that would need none are no part of it; names are case-sensitive.
+/// A cookie is its name and the bytes of its value: of several of a name, in however many fields, only the last one
+/// counts; quotes around a value that needs none are not part of it; names are case-sensitive.
 package enum CookieField {
     /// Calls `visit` with the places of the name and the value of each pair of a field, in their order.
     package static func forEachPair(
@@ -41,8 +41,8 @@ package enum CookieField {
         return lower..<upper
     }
 
-    /// Returns the place of the value inside its quotes. Where quotes enclose what may stand there only between quotes
-    /// (white space, a comma, a backslash), they are a part of it: readers differ about such a value.
+    /// Returns the range of the value inside its quotes. Where quotes enclose characters that are allowed only between
+    /// quotes (white space, a comma, a backslash), they are part of it: readers differ about such a value.
     private static func unquoted(_ range: Range<Int>, _ bytes: UnsafeBufferPointer<UInt8>) -> Range<Int> {
         guard range.count >= 2, bytes[range.lowerBound] == UInt8(ascii: "\""),
             bytes[range.upperBound - 1] == UInt8(ascii: "\"")

@@ -1,4 +1,4 @@
-/// Names of header fields that HTTP treats by themselves.
+/// Names of header fields with a special meaning in HTTP.
 package enum FieldNames {
     /// Fields of one connection, RFC 9110 section 7.6.1: they are never forwarded.
     private static let hopByHop: Set<String> = [
@@ -6,11 +6,11 @@ package enum FieldNames {
         "transfer-encoding", "upgrade",
     ]
 
-    /// Tells whether a field belongs to one connection and is never forwarded.
+    /// Returns whether a field belongs to one connection and is never forwarded.
     package static func isHopByHop(_ name: String) -> Bool { hopByHop.contains(name.lowercased()) }
 
     /// Returns the fields that a `Connection` field names, in lower case: they belong to the connection too. Options
-    /// that are no fields are left out.
+    /// that are not fields are left out.
     package static func nominated(byConnection value: String) -> [String] {
         if HTTPSyntax.name(value, is: "keep-alive") { return [] }
         return value.listElements.map { $0.lowercased() }.filter { $0 != "close" && $0 != "keep-alive" }

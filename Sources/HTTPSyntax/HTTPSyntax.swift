@@ -1,7 +1,7 @@
 import Glibc
 
 /// Character classes of RFC 9110 section 5.6 and RFC 3986, and the comparisons of HTTP that ignore the case of ASCII
-/// letters. Everything works on bytes: two texts that Unicode calls equal are different names to HTTP.
+/// letters. Everything works on bytes: two texts that Unicode considers equal are different names in HTTP.
 package enum HTTPSyntax {
     /// A set of bytes below 128.
     @usableFromInline
@@ -22,25 +22,25 @@ package enum HTTPSyntax {
         }
     }
 
-    /// Letters, digits and ``!#$%&'*+-.^_`|~``.
+    /// Characters of a token: letters, digits and ``!#$%&'*+-.^_`|~``.
     @usableFromInline
     static var token: ByteSet { ByteSet(0x03FF_6CFA_0000_0000, 0x57FF_FFFF_C7FF_FFFE) }
 
-    /// The characters of reg-name, IP-literal and port; without the comma, which would let one field pass for two.
+    /// Characters of reg-name, IP-literal and port; without the comma, which would let one field pass for two.
     @usableFromInline
     static var host: ByteSet { ByteSet(0x2FFF_6FF2_0000_0000, 0x47FF_FFFE_AFFF_FFFE) }
 
-    /// The characters of `token68`, RFC 9110 section 11.2, which are those of a bearer token (RFC 6750 section 2.1).
+    /// Characters of `token68`, RFC 9110 section 11.2, which are those of a bearer token (RFC 6750 section 2.1).
     @usableFromInline
     static var token68: ByteSet { ByteSet(0x23FF_E800_0000_0000, 0x47FF_FFFE_87FF_FFFE) }
 
     // MARK: Classes
 
-    /// Tells whether a byte may stand in a token.
+    /// Returns whether a byte may stand in a token.
     @inlinable
     package static func isTokenByte(_ byte: UInt8) -> Bool { token.contains(byte) }
 
-    /// Tells whether the bytes are a token: a method, the name of a field.
+    /// Returns whether the bytes are a token: a method, the name of a field.
     @inlinable
     package static func isToken(_ bytes: some Sequence<UInt8>) -> Bool {
         var isEmpty = true
@@ -51,33 +51,34 @@ package enum HTTPSyntax {
         return !isEmpty
     }
 
-    /// Tells whether the text is a token.
+    /// Returns whether the text is a token.
     @inlinable
     package static func isToken(_ text: some StringProtocol) -> Bool { isToken(text.utf8) }
 
-    /// Tells whether the bytes may stand in a `Host` field; an empty field passes.
+    /// Returns whether the bytes may stand in a `Host` field; an empty field passes.
     @inlinable
     package static func isHost(_ bytes: UnsafeRawBufferPointer) -> Bool {
         for byte in bytes where !host.contains(byte) { return false }
         return true
     }
 
-    /// Tells whether the text is a `token68`, as bearer tokens are.
+    /// Returns whether the text is a `token68`, as bearer tokens are.
     package static func isToken68(_ text: some StringProtocol) -> Bool {
         !text.utf8.isEmpty && text.utf8.allSatisfy { token68.contains($0) }
     }
 
-    /// Tells whether a byte is a control character other than tab, which RFC 9110 section 5.5 forbids in a field value.
+    /// Returns whether a byte is a control character other than tab, which RFC 9110 section 5.5 forbids in a field
+    /// value.
     @inlinable
     package static func isForbiddenInValue(_ byte: UInt8) -> Bool { (byte < 0x20 && byte != 0x09) || byte == 0x7F }
 
-    /// Tells whether a byte is a space or a tab, the optional white space of RFC 9110 section 5.6.3.
+    /// Returns whether a byte is a space or a tab, the optional white space of RFC 9110 section 5.6.3.
     @inlinable
     package static func isSpaceOrTab(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     // MARK: Comparison
 
-    /// Returns an ASCII letter in lower case, and every other byte as it is.
+    /// Returns an ASCII letter in lower case, and any other byte unchanged.
     @inlinable
     package static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
 
@@ -120,7 +121,7 @@ package enum HTTPSyntax {
         return true
     }
 
-    /// Tells whether a name begins with a prefix in lower case, ignoring the case of ASCII letters.
+    /// Returns whether a name begins with a prefix in lower case, ignoring the case of ASCII letters.
     @inlinable
     package static func hasPrefix(_ name: some StringProtocol, _ lowercase: StaticString) -> Bool {
         let count = lowercase.utf8CodeUnitCount
@@ -135,7 +136,7 @@ package enum HTTPSyntax {
 
     // MARK: Scanning
 
-    /// Returns the index of the next LF; `memchr`, since heads are mostly looked through for line ends.
+    /// Returns the index of the next LF; with `memchr`, since heads are mostly searched for line ends.
     @inlinable
     package static func firstLineFeed(in bytes: UnsafeRawBufferPointer, from position: Int) -> Int? {
         guard position < bytes.count, let base = bytes.baseAddress,
@@ -168,7 +169,7 @@ package enum HTTPSyntax {
 }
 
 extension StringProtocol where SubSequence == Substring {
-    /// The text without the spaces and tabs at both ends, RFC 9110 section 5.6.3.
+    /// Text without the spaces and tabs at both ends, RFC 9110 section 5.6.3.
     package var trimmingWhiteSpace: Substring {
         var utf8 = self[...].utf8
         while let first = utf8.first, HTTPSyntax.isSpaceOrTab(first) { utf8.removeFirst() }
@@ -176,11 +177,11 @@ extension StringProtocol where SubSequence == Substring {
         return Substring(utf8)
     }
 
-    /// The elements of a comma-separated list, RFC 9110 section 5.6.1, without white space at their ends; empty ones,
-    /// which a recipient ignores, are left out. A comma in a quoted string separates nothing.
+    /// Elements of a comma-separated list, RFC 9110 section 5.6.1, without white space at their ends; empty ones, which
+    /// a recipient ignores, are left out. A comma in a quoted string does not separate.
     package var listElements: [Substring] { parts(separatedBy: UInt8(ascii: ",")).filter { !$0.isEmpty } }
 
-    /// The parts of an element that semicolons separate: the element itself, then its parameters.
+    /// Parts of an element that are separated by semicolons: the element itself, then its parameters.
     package var parameters: [Substring] { parts(separatedBy: UInt8(ascii: ";")) }
 
     private func parts(separatedBy separator: UInt8) -> [Substring] {

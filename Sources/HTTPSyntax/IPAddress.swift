@@ -1,12 +1,12 @@
 import Glibc
 
-/// An address of the Internet Protocol: four bytes, or sixteen. An IPv4 address in its IPv6 form, as a listener for both
-/// families sees it, is the IPv4 address.
+/// An IP address: four bytes, or sixteen. An IPv4 address in its IPv6 form, as a listener for both families sees it, is
+/// the IPv4 address.
 package struct IPAddress: Hashable, Sendable {
     /// The address in network order.
     package let bytes: [UInt8]
 
-    /// Takes an address in network order; nil unless it has 4 or 16 bytes.
+    /// Creates an address from bytes in network order; nil unless there are 4 or 16.
     package init?(bytes: some Collection<UInt8>) {
         let bytes = Array(bytes)
         guard bytes.count == 4 || bytes.count == 16 else { return nil }
@@ -30,7 +30,7 @@ package struct IPAddress: Hashable, Sendable {
         }
     }
 
-    /// A NUL, for one, would end the text for C and not for anybody else.
+    /// Returns whether a byte can be part of an address. A NUL, for example, would end the text for C functions only.
     private static func isPossible(_ byte: UInt8) -> Bool {
         switch HTTPSyntax.lowercased(byte) {
         case 0x30...0x3A, 0x61...0x66, UInt8(ascii: "."): true
@@ -38,7 +38,7 @@ package struct IPAddress: Hashable, Sendable {
         }
     }
 
-    /// The part of the address that one customer of a network has: all of IPv4, the first 64 bits of IPv6.
+    /// Part of the address that one customer of a network usually has: all of IPv4, the first 64 bits of IPv6.
     package var customer: [UInt8] { bytes.count == 16 ? Array(bytes[..<8]) : bytes }
 
     /// True if the address is one of the machine itself: 127.0.0.0/8 and ::1.
@@ -48,7 +48,7 @@ package struct IPAddress: Hashable, Sendable {
 }
 
 extension IPAddress: CustomStringConvertible {
-    /// The address as people write it.
+    /// Text of the address.
     package var description: String {
         var buffer = [CChar](repeating: 0, count: 64)
         let family = bytes.count == 4 ? AF_INET : AF_INET6
@@ -57,11 +57,11 @@ extension IPAddress: CustomStringConvertible {
     }
 }
 
-/// The addresses that share their leading bits.
+/// Addresses that share their leading bits.
 package struct IPAddressRange: Hashable, Sendable {
-    /// The first address, or any other one of the range.
+    /// First address of the range, or any other one.
     package let address: IPAddress
-    /// The number of leading bits that count.
+    /// Number of leading bits that count.
     package let bits: Int
 
     /// Reads `10.0.0.0/8`, `::1` or `192.0.2.7`; nil for anything else.
@@ -74,14 +74,14 @@ package struct IPAddressRange: Hashable, Sendable {
             bits = all
             return
         }
-        // At most three digits: the number cannot overflow, and no sign is taken.
+        // At most three digits: the number cannot overflow, and a sign is not accepted.
         guard (1...3).contains(parts[1].utf8.count), parts[1].utf8.allSatisfy({ (0x30...0x39).contains($0) }),
             let bits = Int(parts[1]), bits <= all
         else { return nil }
         self.bits = bits
     }
 
-    /// Tells whether the address is in the range.
+    /// Returns whether the address is in the range.
     package func contains(_ other: IPAddress) -> Bool {
         let own = address.bytes
         guard other.bytes.count == own.count else { return false }

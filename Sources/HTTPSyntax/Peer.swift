@@ -1,13 +1,13 @@
-/// The other end of a connection.
+/// Other end of a connection.
 package enum Peer: Hashable, Sendable {
     /// A peer on the network.
     case address(IPAddress)
-    /// A peer on a Unix socket: the permissions of the socket's file decide who that can be.
+    /// A peer on a Unix socket: the permissions of the socket's file decide which processes can be one.
     case unixSocket
 }
 
 extension Peer: CustomStringConvertible {
-    /// The address, or `unix`.
+    /// Address, or `unix`.
     package var description: String {
         switch self {
         case .address(let address): "\(address)"
@@ -16,7 +16,7 @@ extension Peer: CustomStringConvertible {
     }
 }
 
-/// Peers that a configuration names by where they are.
+/// Peers that a configuration names by their location.
 package enum PeerRange: Hashable, Sendable {
     /// The addresses of a network.
     case network(IPAddressRange)
@@ -34,7 +34,7 @@ package enum PeerRange: Hashable, Sendable {
         }
     }
 
-    /// Tells whether the peer is one of these.
+    /// Returns whether the peer is in the range.
     package func contains(_ peer: Peer) -> Bool {
         switch (self, peer) {
         case (.network(let range), .address(let address)): range.contains(address)
@@ -44,16 +44,16 @@ package enum PeerRange: Hashable, Sendable {
     }
 }
 
-/// The reverse proxies whose `X-Forwarded-…` fields are believed. A peer on a Unix socket always is.
+/// Reverse proxies whose `X-Forwarded-…` fields are trusted. A peer on a Unix socket always is.
 package struct TrustedProxies: Hashable, Sendable {
-    /// The ranges that count where none are configured: the machine itself.
+    /// Default ranges: the machine itself.
     package static let defaultRanges = ["127.0.0.0/8", "::1"]
 
     private let ranges: [IPAddressRange]
 
     /// - Parameters:
-    ///   - texts: Addresses, ranges, or `unix`, which says what always holds.
-    ///   - invalid: Called with each text that is none of these.
+    ///   - texts: Addresses, ranges, or `unix`, which is always included.
+    ///   - invalid: Called with each invalid text.
     package init(_ texts: [String] = defaultRanges, invalid: (String) -> Void = { _ in }) {
         ranges = texts.filter { $0 != "unix" }.compactMap { text in
             let range = IPAddressRange(text)
@@ -62,7 +62,7 @@ package struct TrustedProxies: Hashable, Sendable {
         }
     }
 
-    /// Tells whether the peer is one of the proxies; false for one that is not known.
+    /// Returns whether the peer is one of the proxies; false for an unknown peer.
     package func contains(_ peer: Peer?) -> Bool {
         switch peer {
         case .address(let address): contains(address)
@@ -71,6 +71,6 @@ package struct TrustedProxies: Hashable, Sendable {
         }
     }
 
-    /// Tells whether the address is that of one of the proxies.
+    /// Returns whether the address is that of one of the proxies.
     package func contains(_ address: IPAddress) -> Bool { ranges.contains { $0.contains(address) } }
 }

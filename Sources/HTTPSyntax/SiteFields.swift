@@ -1,20 +1,20 @@
-/// The fields of a request that say which site it is for and which page sent it.
+/// Fields of a request that name the site for which it is meant and the page that sent it.
 package struct SiteFields: Sendable {
     /// The value of `Host`.
     package var host: String?
-    /// The value of `X-Forwarded-Host`; of a list the last element, which the nearest proxy wrote.
+    /// Value of `X-Forwarded-Host`; of a list the last element, which the nearest proxy wrote.
     package private(set) var forwardedHost: String?
     /// The value of `Origin`.
     package private(set) var origin: String?
     /// True if there are several `Origin` fields, so that none can be trusted.
     package private(set) var hasSeveralOrigins = false
-    /// True if the browser says that a page of another site sent the request (Fetch Metadata, section 2.4): of another
-    /// port, scheme or subdomain too.
+    /// True if the browser reports that a page of another site sent the request (Fetch Metadata, section 2.4),
+    /// including another port, scheme or subdomain.
     package private(set) var isFromOtherSite = false
     /// True if the request has `Sec-Fetch-Site`.
     package private(set) var hasFetchSite = false
 
-    /// Fields of a request without any.
+    /// Creates the fields of a request without any of them.
     package init() {}
 
     /// Reads the fields of a request.
@@ -22,7 +22,7 @@ package struct SiteFields: Sendable {
         for (name, value) in fields { note(name, value) }
     }
 
-    /// Takes a field over if it is one of these; true when it was.
+    /// Stores a field if it is one of these; true if it was.
     @discardableResult
     package mutating func note(_ name: String, _ value: String) -> Bool {
         switch name.utf8.count {
@@ -55,7 +55,7 @@ package struct AmbientCredentials: Hashable, Sendable {
         self.fields = Set(fields.map { $0.lowercased() })
     }
 
-    /// Tells whether a request has such a credential.
+    /// Returns whether a request has such a credential.
     package func arePresent(in request: some Sequence<(name: String, value: String)>) -> Bool {
         request.contains { name, value in
             guard !value.isEmpty else { return false }
@@ -68,7 +68,8 @@ package struct AmbientCredentials: Hashable, Sendable {
         }
     }
 
-    /// `Client-Cert` (RFC 9440), `X-Forwarded-Client-Cert`, `X-SSL-Client-Verify`, `SSL-Client-S-DN` and their like.
+    /// Returns whether a field carries a client certificate: `Client-Cert` (RFC 9440), `X-Forwarded-Client-Cert`,
+    /// `X-SSL-Client-Verify`, `SSL-Client-S-DN` and similar ones.
     private static func isCertificate(_ name: String) -> Bool {
         name.contains("client-cert") || name.contains("clientcert") || name.hasPrefix("ssl-client")
             || name.hasPrefix("x-ssl-client") || name == "x-client-verify"

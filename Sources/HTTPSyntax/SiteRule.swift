@@ -1,32 +1,31 @@
-/// Scope of a listener: the places that reach it.
+/// Scope of a listener: the machines that can reach it.
 package enum ListenerScope: Hashable, Sendable {
-    /// The machine itself, over the network's loopback.
+    /// Only the machine itself, over the loopback network.
     case loopback
-    /// The machine itself, over a Unix socket.
+    /// Only the machine itself, over a Unix socket.
     case unixSocket
-    /// Other machines too.
+    /// Other machines as well.
     case network
 }
 
-/// The rule by which a request's `Host` and `Origin` are judged, the same on every path of a listener and in both
-/// processes.
+/// Rule for accepting a request's `Host` and `Origin`, the same on every path of a listener and in both processes.
 ///
-/// `Host` keeps a hostile name out that was made to point at this listener (DNS rebinding). `Origin` keeps other sites'
-/// pages out, and `Sec-Fetch-Site` does where browsers withhold it and credentials come unasked.
+/// `Host` rejects hostile names that were made to resolve to this listener (DNS rebinding). `Origin` rejects other
+/// sites' pages, and `Sec-Fetch-Site` does where browsers omit it and send credentials by themselves.
 package struct SiteRule: Sendable {
-    /// Why a request is refused.
+    /// Reason for refusing a request.
     package enum Refusal: Error, Hashable, Sendable {
         /// `Host` is missing or empty: 400.
         case noHost
-        /// `Host` is not an allowed one: 403.
+        /// `Host` is not allowed: 403.
         case host
-        /// A page sent it whose origin is not allowed: 403.
+        /// The origin of the page that sent the request is not allowed: 403.
         case origin
 
-        /// Status of the answer.
+        /// Status of the response.
         package var status: Int { self == .noHost ? 400 : 403 }
 
-        /// Text of the answer.
+        /// Text of the response.
         package var text: String {
             switch self {
             case .noHost: "Bad request: no Host"
@@ -36,12 +35,12 @@ package struct SiteRule: Sendable {
         }
     }
 
-    /// The configured hosts; nil where none are.
+    /// Configured hosts; nil where none are.
     private let configured: AllowedHosts?
-    /// The hosts where none are configured, for peers on the network.
+    /// Hosts that are allowed where none are configured, for peers on the network.
     private let standard: AllowedHosts
     private let allowedOrigins: Set<WebOrigin>
-    /// Origins whose pages may read answers.
+    /// Origins whose pages may read responses.
     private let sharedOrigins: Set<WebOrigin>
     private let sharesWithAll: Bool
     private let sharesCredentials: Bool
@@ -49,13 +48,13 @@ package struct SiteRule: Sendable {
     private let ambient: AmbientCredentials
 
     /// - Parameters:
-    ///   - hosts: The hosts that are allowed; nil: those that suit the listener.
-    ///   - listeners: Where the listener is reached from; it may have several addresses.
+    ///   - hosts: Allowed hosts; nil: those that suit the listener.
+    ///   - listeners: Scopes of the listener's addresses.
     ///   - allowedOrigins: Origins whose pages may send requests with credentials.
-    ///   - sharedOrigins: Origins whose pages may read answers, or `*`; they may send requests too, but with ambient
+    ///   - sharedOrigins: Origins whose pages may read responses, or `*`; they may send requests too, but with ambient
     ///     credentials only where `sharesCredentials` is true.
-    ///   - trustedProxies: Peers whose `X-Forwarded-Host` counts.
-    ///   - ambient: The credentials that come unasked.
+    ///   - trustedProxies: Peers whose `X-Forwarded-Host` is trusted.
+    ///   - ambient: Credentials that browsers or proxies add by themselves.
     package init(
         hosts: AllowedHosts?, listeners: [ListenerScope], allowedOrigins: [String] = [], sharedOrigins: [String] = [],
         sharesCredentials: Bool = false, trustedProxies: TrustedProxies = TrustedProxies(),
@@ -71,11 +70,11 @@ package struct SiteRule: Sendable {
         self.ambient = ambient
     }
 
-    /// Returns why a request is refused; nil when it may be looked at.
+    /// Returns why a request is refused; nil when it is accepted.
     ///
     /// - Parameters:
     ///   - fields: The request's fields about its site.
-    ///   - request: All its fields, which are looked through only where credentials decide.
+    ///   - request: All fields of the request, which are searched only where credentials decide.
     package func refusal(
         of fields: SiteFields, method: String, from peer: @autoclosure () -> Peer?,
         request: some Sequence<(name: String, value: String)>
