@@ -5,10 +5,10 @@ package import NIOCore
 package import NIOHTTP1
 package import Observability
 
-/// The admin listener of both processes: `/healthz`, `/readyz`, `/metrics`, `/version` and `/loglevel`, and what a
-/// process adds to them.
+/// Admin listener of both processes: `/healthz`, `/readyz`, `/metrics`, `/version` and `/loglevel`, and the paths that
+/// a process adds.
 package struct AdminEndpoints: Sendable {
-    /// A whole answer.
+    /// A complete response.
     package struct Answer: Sendable {
         /// HTTP status.
         package let status: HTTPResponseStatus
@@ -23,9 +23,9 @@ package struct AdminEndpoints: Sendable {
             self.body = body
         }
 
-        /// Creates an answer in JSON.
+        /// Creates a JSON response.
         ///
-        /// - Parameter allow: The methods that are allowed, for 405.
+        /// - Parameter allow: Allowed methods, for 405.
         package init(_ json: JSONValue, status: HTTPResponseStatus = .ok, allow: String? = nil) {
             var headers: HTTPHeaders = [
                 "Content-Type": "application/json", "X-Content-Type-Options": "nosniff", "Cache-Control": "no-store",
@@ -44,8 +44,8 @@ package struct AdminEndpoints: Sendable {
     private let further: @Sendable (HTTPRequestHead) -> Answer?
 
     /// - Parameters:
-    ///   - name: The process's name in `/version`.
-    ///   - site: Returns the rule by which `Host` and `Origin` are judged.
+    ///   - name: Name of the process in `/version`.
+    ///   - site: Returns the rule for accepting `Host` and `Origin`.
     ///   - readiness: Returns the body of `/readyz`, and whether its status is 200 or 503.
     ///   - further: Answers the paths that the process adds; nil for all others.
     package init(

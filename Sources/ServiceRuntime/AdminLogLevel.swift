@@ -2,18 +2,18 @@ package import JSON
 package import Logging
 package import Observability
 
-/// `/loglevel` of an admin listener: GET tells the level in force, PUT with a level's name as the body changes it until
-/// the next reload or restart. Changes are logged at notice.
+/// Route `/loglevel` of an admin listener: GET returns the level in force, PUT with a level's name as the body changes
+/// it until the next reload or restart. Changes are logged at notice.
 package struct AdminLogLevel: Sendable {
     /// Path of the route.
     package static let path = "/loglevel"
 
-    /// Answer to a request.
+    /// Response to a request.
     package struct Answer: Sendable {
         /// HTTP status.
         package let status: Int
         package let body: JSONValue
-        /// The methods allowed, with 405.
+        /// Allowed methods, with 405.
         package let allow: String?
     }
 
@@ -26,7 +26,7 @@ package struct AdminLogLevel: Sendable {
         self.logger = logger
     }
 
-    /// Returns the answer to a request.
+    /// Returns the response to a request.
     package func answer(_ method: String, body: String) -> Answer {
         switch method {
         case "GET", "HEAD":

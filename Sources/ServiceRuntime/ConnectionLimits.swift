@@ -1,7 +1,7 @@
 package import HTTPServer
 package import JSONConfiguration
 
-/// The times and rates that clients must keep; both processes have them among their `limits`.
+/// Time limits and transfer rates of connections; both processes have them among their `limits`.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -66,7 +66,7 @@ package struct ConnectionLimits: Hashable, Sendable {
 }
 
 extension HTTPServerConfiguration {
-    /// Puts the limits in force for a listener that is made with this configuration.
+    /// Applies the limits to a listener that is created with this configuration.
     package mutating func apply(_ limits: ConnectionLimits) {
         headerTimeout = limits.headerTimeout
         bodyTimeout = limits.bodyTimeout

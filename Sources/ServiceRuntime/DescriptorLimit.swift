@@ -1,11 +1,11 @@
 import Glibc
 package import Logging
 
-/// The process's limit of open file descriptors (`RLIMIT_NOFILE`), and the connections that it leaves room for.
+/// Limits of the process's open file descriptors (`RLIMIT_NOFILE`), and the connections for which they leave room.
 ///
 /// A process that runs out of descriptors cannot accept a connection even to refuse it, so that clients wait in vain.
 package struct DescriptorLimit: Hashable, Sendable {
-    /// Limit in force.
+    /// Limit in force, which the process may raise.
     package var soft: Int
     /// Largest limit that the process may set.
     package var hard: Int
@@ -20,11 +20,11 @@ package struct DescriptorLimit: Hashable, Sendable {
     package struct Plan: Hashable, Sendable {
         /// Soft limit to set; nil when the present one suffices.
         package let soft: Int?
-        /// Connections that fit; 0: as many as come, which only a configuration without a bound gets.
+        /// Number of connections that fit; 0: no limit, which only a configuration without a limit gets.
         package let connections: Int
     }
 
-    /// The process's present limits; nil when the kernel does not tell.
+    /// Current limits of the process; nil when the kernel does not report them.
     package static var current: DescriptorLimit? {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return nil }
@@ -34,8 +34,9 @@ package struct DescriptorLimit: Hashable, Sendable {
     /// Returns the limit to set and the connections that fit.
     ///
     /// - Parameters:
-    ///   - connections: Configured bound; 0: none, for which everything up to a million descriptors is taken.
-    ///   - others: Descriptors for everything else. They give way, down to a third of the hard limit.
+    ///   - connections: Configured limit; 0: none, for which up to a million descriptors are taken.
+    ///   - others: Number of descriptors for everything else. It is reduced if necessary, down to a third of the hard
+    ///     limit.
     package func plan(connections: Int, others: Int) -> Plan {
         let hard = max(self.hard, soft)
         let others = min(others, hard / 3)
@@ -46,13 +47,13 @@ package struct DescriptorLimit: Hashable, Sendable {
         return Plan(soft: limit > soft ? limit : nil, connections: bound)
     }
 
-    /// Raises the soft limit to what the connections need, and returns how many fit. Fewer than configured are logged as
-    /// a warning.
+    /// Raises the soft limit as far as the connections need it, and returns how many fit. If fewer than configured fit,
+    /// a warning is logged.
     ///
     /// - Parameters:
-    ///   - connections: Configured bound; 0: none.
-    ///   - others: Descriptors for everything else.
-    ///   - key: Configuration key of the bound, for the log.
+    ///   - connections: Configured limit; 0: none.
+    ///   - others: Number of descriptors for everything else.
+    ///   - key: Configuration key of the limit, for the log.
     package static func raise(connections: Int, others: Int, key: String, logger: Logger) -> Int {
         guard var limit = current else { return connections }
         if let soft = limit.plan(connections: connections, others: others).soft {
@@ -75,7 +76,7 @@ package struct DescriptorLimit: Hashable, Sendable {
         return bound
     }
 
-    /// Accepted connections beyond the bound, which are told that there are too many, are an eighth of it and these.
+    /// Number of connections accepted beyond the limit in order to refuse them, in addition to an eighth of the limit.
     private static let spare = 16
 
     private static func descriptors(for connections: Int) -> Int { connections + connections / 8 + spare }

@@ -2,10 +2,10 @@ package import NIOCore
 package import Observability
 import Synchronization
 
-/// Watches that event loops turn: each carries out a small task twice a second. How late that was is the loop's lag;
-/// a loop that has not done it for long does not answer.
+/// Monitor of event loops: each executes a small task twice a second. The delay of the task is the loop's lag; a loop
+/// that has not executed it for long is blocked.
 package final class LoopWatch: Sendable {
-    /// A loop, and when it was last seen turning.
+    /// A loop, with the time of its last task.
     private final class Heart: Sendable {
         let eventLoop: any EventLoop
         let lastBeat: Atomic<UInt64>
@@ -22,25 +22,25 @@ package final class LoopWatch: Sendable {
     private let isStopped = Atomic<Bool>(false)
 
     /// - Parameters:
-    ///   - lag: Takes how late each task was.
-    ///   - interval: Between two tasks of a loop.
+    ///   - lag: Histogram of the tasks' delays.
+    ///   - interval: Time between two tasks of a loop.
     package init(group: any EventLoopGroup, lag: Histogram, interval: TimeAmount = .milliseconds(500)) {
         hearts = group.makeIterator().map { Heart($0) }
         self.lag = lag
         self.interval = interval
     }
 
-    /// Begins to watch.
+    /// Starts monitoring.
     package func start() {
         for heart in hearts { schedule(heart) }
     }
 
-    /// Ends it; every loop carries out at most one more task.
+    /// Stops monitoring; every loop executes at most one more task.
     package func stop() {
         isStopped.store(true, ordering: .relaxed)
     }
 
-    /// Returns true if every loop has turned within `limit` before `now`. A limit below two intervals counts as two.
+    /// Returns whether every loop has run within `limit` before `now`. A limit below two intervals counts as two.
     package func isAnswering(within limit: TimeAmount, now: NIODeadline = .now()) -> Bool {
         let limit = max(limit, interval * 2)
         return hearts.allSatisfy { heart in

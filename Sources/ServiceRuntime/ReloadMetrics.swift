@@ -8,7 +8,7 @@ package struct ReloadMetrics: Sendable {
     private let time: MetricFamily<Gauge>
 
     /// Registers the metrics.
-    /// - Parameter prefix: what the names begin with, such as `gateway`.
+    /// - Parameter prefix: Prefix of the names, such as `gateway`.
     package init(_ registry: MetricsRegistry, prefix: String) {
         reloads = registry.counter(
             "\(prefix)_configuration_reloads_total", help: "Reloads of the configuration by result.",
@@ -22,19 +22,19 @@ package struct ReloadMetrics: Sendable {
         for result in ["succeeded", "failed"] { reloads.with(result).increment(by: 0) }
     }
 
-    /// A configuration is in force, that of the start among them.
+    /// Records that a configuration is in force, including the first one.
     package func inForce() {
         succeeded.with().set(1)
         time.with().set(Date().timeIntervalSince1970)
     }
 
-    /// A reload has put its configuration in force.
+    /// Records that a reload has put its configuration in force.
     package func reloaded() {
         reloads.with("succeeded").increment()
         inForce()
     }
 
-    /// A reload has changed nothing.
+    /// Records that a reload failed and changed nothing.
     package func failed() {
         reloads.with("failed").increment()
         succeeded.with().set(0)

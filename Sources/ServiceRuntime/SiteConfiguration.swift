@@ -2,7 +2,7 @@ package import HTTPSyntax
 package import JSONConfiguration
 package import Logging
 
-/// The hosts, pages and proxies that a process accepts: keys that both sections of the configuration have.
+/// Hosts, pages and proxies that a process accepts: keys of both sections of the configuration.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -10,11 +10,11 @@ package import Logging
 /// | `allowedOrigins` | list | empty | origins whose pages may send requests with credentials |
 /// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` fields count |
 package struct SiteConfiguration: Hashable, Sendable {
-    /// The configured hosts; nil: those that suit each listener.
+    /// Configured hosts; nil: those that suit each listener.
     package let hosts: AllowedHosts?
-    /// `scheme://host[:port]`.
+    /// Origins as `scheme://host[:port]`.
     package let allowedOrigins: [String]
-    /// Peers whose `X-Forwarded-…` fields count.
+    /// Peers whose `X-Forwarded-…` fields are trusted.
     package let trustedProxies: TrustedProxies
 
     /// Reads the keys from a section. Errors are recorded in the reader.
@@ -53,9 +53,9 @@ package struct SiteConfiguration: Hashable, Sendable {
     /// Returns the rule for a listener.
     ///
     /// - Parameters:
-    ///   - listeners: Where the listener is reached from.
-    ///   - sharedOrigins: Origins whose pages may read answers, or `*`.
-    ///   - sharesCredentials: Whether those pages may use ambient credentials.
+    ///   - listeners: Scopes of the listener's addresses.
+    ///   - sharedOrigins: Origins whose pages may read responses, or `*`.
+    ///   - sharesCredentials: True if those pages may use ambient credentials.
     ///   - ambientFields: Fields in which a proxy names the user.
     package func rule(
         for listeners: [ListenerScope], sharedOrigins: [String] = [], sharesCredentials: Bool = false,
@@ -67,15 +67,15 @@ package struct SiteConfiguration: Hashable, Sendable {
             ambient: AmbientCredentials(fields: ambientFields))
     }
 
-    /// Returns the rule for an admin listener. Beside the configured hosts it accepts addresses and the names of the machine
-    /// itself, under which probes and those who operate the process come.
+    /// Returns the rule for an admin listener. Besides the configured hosts it accepts addresses and the names of the
+    /// machine itself, which probes and operators use.
     package func adminRule(for listeners: [ListenerScope]) -> SiteRule {
         SiteRule(
             hosts: hosts?.union(.addresses), listeners: listeners, allowedOrigins: allowedOrigins,
             trustedProxies: trustedProxies)
     }
 
-    /// Warns of a listener that other machines reach under any name.
+    /// Warns about a listener that other machines can reach under any host name.
     package func warn(of listeners: [ListenerScope], named name: String, key: String, _ logger: Logger) {
         guard hosts == nil, listeners.contains(.network) else { return }
         logger.warning(

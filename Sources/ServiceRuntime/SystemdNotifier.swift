@@ -1,33 +1,34 @@
 import Foundation
 import Glibc
 
-/// Tells systemd how the service is (`sd_notify(3)`): one datagram a message to the socket that `NOTIFY_SOCKET` names.
+/// Notifier of systemd about the state of the service (`sd_notify(3)`): one datagram a message to the socket that
+/// `NOTIFY_SOCKET` names.
 ///
-/// Does nothing where the variable is absent, so that nobody has to ask whether systemd is there.
+/// Does nothing where the variable is absent, so that callers need not check for systemd.
 package struct SystemdNotifier: Sendable {
     /// State that a service reports.
     package enum Message: Hashable, Sendable {
-        /// It listens; also the end of a reload.
+        /// The service is listening; also the end of a reload.
         case ready
-        /// It reads its configuration again. `READY=1` must follow.
+        /// The service is reading its configuration again. `READY=1` must follow.
         case reloading
-        /// It drains.
+        /// The service is draining.
         case stopping
-        /// It is alive; see ``watchdogInterval``.
+        /// The service is alive; see ``watchdogInterval``.
         case watchdog
-        /// One line for `systemctl status`.
+        /// A status line for `systemctl status`.
         case status(String)
     }
 
-    /// Time that systemd waits for a `watchdog` before it restarts the service (`WatchdogSec=`); nil: it does not.
-    /// Send one at least twice as often.
+    /// Time without a `watchdog` after which systemd restarts the service (`WatchdogSec=`); nil: the watchdog is off.
+    /// Messages must be sent at least twice as often.
     package let watchdogInterval: Duration?
-    /// A path, or after `@` the name of an abstract socket.
+    /// Path of the socket, or `@` and the name of an abstract socket.
     private let address: String?
 
     /// Reads `NOTIFY_SOCKET`, `WATCHDOG_USEC` and `WATCHDOG_PID`.
     ///
-    /// An address that is neither an absolute path nor abstract is taken as none, as is a watchdog meant for another
+    /// An address that is neither an absolute path nor abstract is ignored, and so is a watchdog meant for another
     /// process.
     package init(
         environment: [String: String] = ProcessInfo.processInfo.environment, processID: Int32 = getpid()
@@ -39,15 +40,15 @@ package struct SystemdNotifier: Sendable {
         watchdogInterval = address != nil && isOurs && microseconds > 0 ? .microseconds(microseconds) : nil
     }
 
-    /// Removes the variables from the environment, so that processes which this one starts do not speak for it.
-    /// Call it once, before any thread exists: changing the environment is not thread-safe.
+    /// Removes the variables from the environment, so that processes which this one starts do not send messages for it.
+    /// Must be called once, before any thread exists: changing the environment is not thread-safe.
     package func claim() {
         for variable in ["NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"] { unsetenv(variable) }
     }
 
     /// Sends a message; waits at most a second for room in systemd's queue.
     ///
-    /// - Returns: Whether it was sent; false also where there is nobody to tell.
+    /// - Returns: True if it was sent; false also when systemd does not listen.
     @discardableResult
     package func send(_ message: Message) -> Bool {
         guard let address else { return false }
@@ -71,7 +72,7 @@ package struct SystemdNotifier: Sendable {
         switch message {
         case .ready: return "READY=1"
         case .reloading:
-            // Type=notify-reload wants to know that this is not an answer to an older request.
+            // Type=notify-reload needs the time, to know that this is not the answer to an older request.
             var time = timespec()
             clock_gettime(CLOCK_MONOTONIC, &time)
             return "RELOADING=1\nMONOTONIC_USEC=\(time.tv_sec * 1_000_000 + time.tv_nsec / 1000)"
@@ -88,7 +89,8 @@ package struct SystemdNotifier: Sendable {
         return (2..<pathCapacity).contains(address.utf8.count)
     }
 
-    /// An abstract name begins with a zero byte and ends with the length, not with a zero.
+    /// Returns the address of the socket. An abstract name begins with a zero byte and ends with the length, not with a
+    /// zero.
     private static func socketAddress(_ text: String) -> (sockaddr_un, socklen_t)? {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)

@@ -1,13 +1,13 @@
 package import Logging
 package import NIOCore
 
-/// Tells systemd that the process is alive, as long as its event loops are.
+/// Task that notifies systemd that the process is alive, as long as its event loops run.
 package struct Watchdog: Sendable {
     private let notifier: SystemdNotifier
     private let isAnswering: @Sendable (TimeAmount) -> Bool
     private let logger: Logger
 
-    /// - Parameter isAnswering: Whether all loops have turned within the time given.
+    /// - Parameter isAnswering: Returns whether all loops have run within the given time.
     package init(
         notifier: SystemdNotifier, logger: Logger, isAnswering: @escaping @Sendable (TimeAmount) -> Bool
     ) {
@@ -16,7 +16,7 @@ package struct Watchdog: Sendable {
         self.logger = logger
     }
 
-    /// Runs until the task is cancelled; returns at once where systemd does not watch.
+    /// Runs until the task is cancelled; returns at once where systemd's watchdog is off.
     package func run() async {
         guard let interval = notifier.watchdogInterval else { return }
         while !Task.isCancelled {
@@ -26,7 +26,7 @@ package struct Watchdog: Sendable {
                 // Systemd ends the process with SIGABRT when this lasts; the backtrace then shows where it hangs.
                 logger.error("event loop does not answer")
             }
-            // A task that is blocked with the rest of the pool does not ping either, which is as it should be.
+            // If the whole pool is blocked, so is this task, and systemd gets no message, as intended.
             try? await Task.sleep(for: interval / 3)
         }
     }

@@ -1,7 +1,7 @@
 package import Observability
 
-/// The span that the running task is part of, for what is done on its behalf further down.
+/// Span to which the running task belongs, for calls further down.
 package enum CurrentSpan {
-    /// Nil: nothing is traced here, or the work belongs to no span.
+    /// Context of the span; nil while tracing is off, or the work belongs to no span.
     @TaskLocal package static var context: TraceContext?
 }

@@ -3,13 +3,13 @@ import JSON
 import NIOCore
 import Observability
 
-/// Spans as the JSON of `ExportTraceServiceRequest` (OTLP 1.x, JSON Protobuf encoding): ids in hexadecimal, 64-bit
+/// Spans in the JSON form of `ExportTraceServiceRequest` (OTLP 1.x, JSON Protobuf encoding): ids in hexadecimal, 64-bit
 /// numbers as strings, enumerations as numbers, names in lowerCamelCase.
 struct OTLPDocument {
-    /// Attributes of everything that this process sends.
+    /// Attributes of this process.
     let resource: [(String, Span.Value)]
     let scope: (name: String, version: String)
-    /// What is added to the monotonic clock to get nanoseconds since the epoch.
+    /// Offset that is added to the monotonic clock to get nanoseconds since the epoch.
     let clockOffset: Int64
 
     init(
@@ -20,7 +20,7 @@ struct OTLPDocument {
         self.clockOffset = clockOffset
     }
 
-    /// Taken anew for every batch: the wall clock is set now and then.
+    /// Returns the current offset, which is read for every batch because the wall clock may be set.
     static func offset() -> Int64 {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
@@ -47,7 +47,7 @@ struct OTLPDocument {
     private func json(_ span: Span) -> JSONValue {
         var object: JSONObject = [
             "traceId": .string(span.context.traceID), "spanId": .string(span.context.spanIDText),
-            // W3C trace flags: everything that is sent is sampled.
+            // W3C trace flags: all exported spans are sampled.
             "flags": 1,
             "name": .string(span.name), "kind": .number(JSONNumber(span.kind.rawValue)),
             "startTimeUnixNano": time(span.start), "endTimeUnixNano": time(max(span.start, span.end)),
@@ -63,7 +63,7 @@ struct OTLPDocument {
                     ]
                 })
         }
-        // STATUS_CODE_ERROR; what went well stays unset, as the specification wants it.
+        // STATUS_CODE_ERROR; the status of a success stays unset, as the specification recommends.
         if let error = span.error { object["status"] = ["code": 2, "message": .string(error)] }
         return .object(object)
     }

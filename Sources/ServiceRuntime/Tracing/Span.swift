@@ -1,9 +1,9 @@
 package import NIOCore
 package import Observability
 
-/// One finished piece of work of a trace, as OpenTelemetry has it.
+/// A finished operation of a trace, as defined by OpenTelemetry.
 package struct Span: Sendable {
-    /// Whose view of a call it is.
+    /// Role of the process in the operation.
     package enum Kind: Int, Sendable {
         case `internal` = 1
         case server = 2
@@ -18,7 +18,7 @@ package struct Span: Sendable {
         case double(Double)
     }
 
-    /// Something that happened at one moment of the span.
+    /// An event during the span.
     package struct Event: Sendable {
         /// Name of the operation.
         package var name: String
@@ -35,9 +35,9 @@ package struct Span: Sendable {
         }
     }
 
-    /// Trace and own id.
+    /// Identifiers of the trace and of this span.
     package var context: TraceContext
-    /// The span that this one is part of; nil: none, or nobody knows it.
+    /// Identifier of the parent span; nil: none, or unknown.
     package var parentID: UInt64?
     /// Name of the operation.
     package var name: String

@@ -4,27 +4,27 @@ import NIOCore
 package import Observability
 import Synchronization
 
-/// Takes finished spans from any thread and posts them to an OTLP/HTTP collector in batches.
+/// Exporter of finished spans, from any thread, to an OTLP/HTTP collector in batches.
 ///
-/// Taking one never waits: it is appended to a bounded queue, and dropped and counted when that is full. A batch that
-/// the collector cannot take now (429, 502, 503, 504, no connection) is tried again with growing pauses; then it is
+/// Recording a span never waits: it is appended to a bounded queue, or dropped and counted when that is full. A batch
+/// that the collector cannot take now (429, 502, 503, 504, no connection) is sent again with growing pauses; then it is
 /// dropped and counted as well.
 package final class SpanExporter: Sendable {
     private struct State {
         var queue: [Span] = []
         var dropped: UInt64 = 0
         var isClosed = false
-        /// The collector's last failure was logged; it is not logged again before a batch got through.
+        /// True once the collector's last failure was logged; it is not logged again until a batch has succeeded.
         var isFailing = false
     }
 
-    /// How often a batch is posted, and the pause before the second time; it doubles.
+    /// Number of attempts for a batch, and the pause before the second one, which doubles each time.
     struct Retries: Sendable {
         var tries = 4
         var pause: Duration = .milliseconds(500)
     }
 
-    /// Which traces are recorded.
+    /// Selection of the traces that are recorded.
     package let sampler: TraceSampler
     private let configuration: TracingConfiguration
     private let resource: [(String, Span.Value)]
@@ -40,8 +40,8 @@ package final class SpanExporter: Sendable {
     private let waker: AsyncStream<Void>.Continuation
 
     /// - Parameters:
-    ///   - name: The process's name: `service.name`, unless the configuration has another, and the scope's name.
-    ///   - prefix: What the names of the metrics begin with, such as `gateway`.
+    ///   - name: Name of the process: `service.name`, unless the configuration has another, and the scope's name.
+    ///   - prefix: Prefix of the metrics' names, such as `gateway`.
     package convenience init(
         _ configuration: TracingConfiguration, name: String, prefix: String, build: BuildVersion,
         metrics: MetricsRegistry, logger: Logger
@@ -66,7 +66,7 @@ package final class SpanExporter: Sendable {
             ("vcs.ref.head.revision", .string(build.commit)), ("telemetry.sdk.language", .string("swift")),
         ]
         scope = (name, BuildVersion.number)
-        // Its own: a collector that hangs must not hold up anything else.
+        // An engine of its own: a slow collector must not delay anything else.
         engine = CurlEngine(label: "otlp", logger: logger)
         exported = metrics.counter("\(prefix)_spans_exported_total", help: "Spans that the collector took.").with()
         let dropped = metrics.counter(
@@ -76,7 +76,7 @@ package final class SpanExporter: Sendable {
         (wakes, waker) = AsyncStream.makeStream(bufferingPolicy: .bufferingNewest(1))
     }
 
-    /// Takes a span, if its trace is recorded.
+    /// Records a span, if its trace is recorded.
     package func record(_ span: Span) {
         guard span.context.isSampled else { return }
         let (isTaken, isFull) = state.withLock { state in
@@ -105,10 +105,10 @@ package final class SpanExporter: Sendable {
         }
     }
 
-    /// Sends what waits, each batch once, then closes the connections. Spans that come later are dropped. Call it when
-    /// ``run()`` has ended.
+    /// Sends the waiting spans, each batch once, then closes the connections. Later spans are dropped. Must be called
+    /// when ``run()`` has ended.
     ///
-    /// - Parameter limit: How long it may take.
+    /// - Parameter limit: Time limit.
     package func close(within limit: Duration) async {
         state.withLock { $0.isClosed = true }
         await withTaskGroup(of: Void.self) { group in
@@ -125,7 +125,7 @@ package final class SpanExporter: Sendable {
         await engine.shutdown()
     }
 
-    /// - Returns: Whether more is waiting.
+    /// - Returns: True if more spans are waiting.
     private func sendBatch(tries: Int) async -> Bool {
         let spans = state.withLock { state in
             let batch = Array(state.queue.prefix(configuration.batch))
@@ -153,7 +153,7 @@ package final class SpanExporter: Sendable {
                 return state.withLock { !$0.queue.isEmpty }
             case .unavailable(let reason):
                 if Task.isCancelled {
-                    // Nobody refused them: `close` sends them, or counts them.
+                    // The collector did not refuse them: `close` sends them, or counts them as dropped.
                     state.withLock { $0.queue.insert(contentsOf: spans, at: 0) }
                     return false
                 }
@@ -170,7 +170,7 @@ package final class SpanExporter: Sendable {
 
     private enum Outcome {
         case taken
-        /// Sending it again would change nothing.
+        /// A repetition would be refused again.
         case refused(String)
         case unavailable(String)
     }

@@ -1,25 +1,25 @@
 package import Observability
 
-/// Decides which traces are recorded.
+/// Selection of the traces that are recorded.
 package struct TraceSampler: Hashable, Sendable {
     private let parentBased: Bool
-    /// Traces whose lower half, as a number, is below this are recorded: every process with the same ratio decides
-    /// alike for the same trace.
+    /// Upper bound for the lower half of a trace's id, as a number: every process with the same ratio makes the same
+    /// decision for a trace.
     private let bound: UInt64
     private let isAlways: Bool
 
     /// - Parameters:
-    ///   - ratio: 0 to 1.
-    ///   - parentBased: Whether a caller's decision stands.
+    ///   - ratio: Share of the traces, from 0 to 1.
+    ///   - parentBased: True if the caller's decision is adopted.
     package init(ratio: Double, parentBased: Bool) {
         self.parentBased = parentBased
         isAlways = ratio >= 1
         bound = ratio >= 1 ? .max : UInt64(max(0, ratio) * 0x1p64)
     }
 
-    /// This process's span for a request.
+    /// Returns the context of this process's span for a request.
     ///
-    /// - Parameter parent: What the caller sent.
+    /// - Parameter parent: Context that the caller sent.
     package func begin(_ parent: TraceContext?) -> TraceContext {
         guard let parent else {
             let new = TraceContext.new()

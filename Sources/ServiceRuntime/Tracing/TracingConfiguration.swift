@@ -1,7 +1,7 @@
 import HTTPSyntax
 package import JSONConfiguration
 
-/// The `tracing` section: where spans go, and which. Off without `endpoint`.
+/// Settings of the `tracing` section: the collector, and the selection of traces. Tracing is off without `endpoint`.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
@@ -15,15 +15,15 @@ package import JSONConfiguration
 /// | `interval` | duration | 5 s | how long a span waits at most while the batch is not full |
 /// | `timeout` | duration | 10 s | for one request to the collector |
 package struct TracingConfiguration: Hashable, Sendable {
-    /// URL that batches are posted to.
+    /// URL to which batches are posted.
     package let endpoint: String
-    /// Sent with every batch.
+    /// Headers of every request to the collector.
     package let headers: [Header]
-    /// Nil: the process's own name.
+    /// Name of the service; nil: the process's own name.
     package let serviceName: String?
     /// Share of traces that are recorded, from 0 to 1.
     package let sampleRatio: Double
-    /// Adoption of the caller's decision on sampling.
+    /// True if the caller's decision on sampling is adopted.
     package let parentBased: Bool
     /// Largest number of spans in one request.
     package let batch: Int
@@ -89,10 +89,10 @@ package struct TracingConfiguration: Hashable, Sendable {
         self.endpoint = url
     }
 
-    /// Everything that must not reach a log.
+    /// Values that must not appear in a log.
     package var secrets: [String] { headers.map(\.value.value) }
 
-    /// Credentials in a URL end up in logs, so they are refused.
+    /// Returns the URL if it is valid. Credentials in a URL would appear in logs, so they are refused.
     private static func url(_ text: String) -> String? {
         let lower = text.lowercased()
         guard let scheme = ["http://", "https://"].first(where: { lower.hasPrefix($0) }),
