@@ -1,7 +1,7 @@
 extension Duration {
-    /// Whole nanoseconds. What does not fit becomes the largest value: nearly three centuries.
+    /// Duration in whole nanoseconds. One that does not fit becomes the largest value: nearly three centuries.
     package var nanoseconds: Int64 {
-        // Nine seconds of attoseconds fit into 64 bits, which need no division of 128.
+        // The attoseconds of up to nine seconds fit into 64 bits and need no 128-bit division.
         if let few = Int64(exactly: attoseconds) { return few / 1_000_000_000 }
         let (seconds, attoseconds) = components
         let (nanoseconds, overflows) = seconds.multipliedReportingOverflow(by: 1_000_000_000)

@@ -1,6 +1,6 @@
 package import Logging
 
-/// Writes each log event as one JSON line.
+/// Log handler that writes each event as one JSON line.
 ///
 /// `{"ts":"2026-07-28T09:30:00.123Z","level":"info","logger":"gateway","message":"listening","listener":"main",…}`:
 /// the message is a constant, everything that varies is metadata, flat, under its own (dotted) key, in the order of the
@@ -13,14 +13,14 @@ package struct JSONLogHandler: LogHandler {
     private var ownLevel: Logger.Level?
 
     /// - Parameters:
-    ///   - label: The logger's name, the `logger` of each line.
-    ///   - output: Where lines go; shared by all handlers of the process.
+    ///   - label: Name of the logger, the `logger` of each line.
+    ///   - output: Destination of the lines; shared by all handlers of the process.
     package init(label: String, output: LogOutput) {
         self.label = label
         self.output = output
     }
 
-    /// The level set on this logger, else the process's level, which can change at run time.
+    /// Level set on this logger, else the process's level, which can change at run time.
     package var logLevel: Logger.Level {
         get { ownLevel ?? output.level }
         set { ownLevel = newValue }

@@ -1,19 +1,19 @@
 import Synchronization
 
-/// A number that only grows, such as a count of requests.
+/// A number that only increases, such as a count of requests.
 package final class Counter: Sendable {
     private let storage = Atomic<UInt64>(0)
 
-    /// One atomic addition; call it from any thread.
+    /// Adds to the value with one atomic addition, on any thread.
     package func increment(by amount: UInt64 = 1) {
         storage.wrappingAdd(amount, ordering: .relaxed)
     }
 
-    /// Value now.
+    /// Current value.
     package var value: UInt64 { storage.load(ordering: .relaxed) }
 }
 
-/// A number that goes up and down, such as open connections.
+/// A number that increases and decreases, such as open connections.
 package final class Gauge: Sendable {
     private let bits = Atomic<UInt64>(0)
 
@@ -33,18 +33,18 @@ package final class Gauge: Sendable {
         }
     }
 
-    /// Value now.
+    /// Current value.
     package var value: Double { Double(bitPattern: bits.load(ordering: .relaxed)) }
 }
 
 /// Observations counted in fixed buckets, such as durations in seconds.
 package final class Histogram: Sendable {
-    /// From half a millisecond to half a minute, for requests.
+    /// Buckets for the durations of requests, from half a millisecond to half a minute.
     package static let requestBuckets: [Double] = [
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
     ]
 
-    /// Each bucket's upper bound, ascending; one more bucket without a bound follows.
+    /// Upper bounds of the buckets, ascending; one more bucket without a bound follows.
     let bounds: [Double]
     private let buckets: [Counter]
     private let sumOfNanos = Atomic<UInt64>(0)
@@ -68,7 +68,7 @@ package final class Histogram: Sendable {
         observe(nanoseconds: duration.nanoseconds)
     }
 
-    /// Counts up to each bound, the total last, and the sum in seconds.
+    /// Cumulative counts by bound, the total last, and the sum in seconds.
     var snapshot: (cumulative: [UInt64], sum: Double) {
         var total: UInt64 = 0
         let cumulative = buckets.map { bucket in
@@ -81,8 +81,8 @@ package final class Histogram: Sendable {
 
 /// One metric name with its label names; each combination of label values is an instrument of its own.
 ///
-/// Look an instrument up once and keep it: ``with(_:)`` takes a lock, the instrument does not. The number of combinations
-/// is bounded: what comes after the limit is counted under `other`, whatever clients send.
+/// Callers should look up an instrument once and keep it: ``with(_:)`` takes a lock, the instrument does not. The
+/// number of combinations is limited: further ones are counted under `other`, whatever clients send.
 package final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
     /// Name of the metric.
     package let name: String
@@ -102,7 +102,7 @@ package final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
         self.make = make
     }
 
-    /// The instrument for these label values, in the order of the label names.
+    /// Returns the instrument for these label values, in the order of the label names.
     package func with(_ values: String...) -> Instrument { with(values) }
 
     /// Returns the instrument for values of the labels, in the order of their names.
@@ -118,7 +118,7 @@ package final class MetricFamily<Instrument: AnyObject & Sendable>: Sendable {
         }
     }
 
-    /// Every combination in a stable order.
+    /// Instruments of all combinations in a stable order.
     var all: [(values: [String], instrument: Instrument)] {
         instruments.withLock { $0.map { ($0.key, $0.value) } }.sorted { $0.values.lexicographicallyPrecedes($1.values) }
     }

@@ -12,7 +12,7 @@ package final class MetricsRegistry: Sendable {
     private let entries = Mutex<[Entry]>([])
     private let seriesLimit: Int
 
-    /// - Parameter seriesLimit: How many combinations of label values a metric may have.
+    /// - Parameter seriesLimit: Largest number of combinations of label values of a metric.
     package init(seriesLimit: Int = 500) {
         self.seriesLimit = seriesLimit
     }
@@ -42,7 +42,7 @@ package final class MetricsRegistry: Sendable {
         return family
     }
 
-    /// A metric whose values are asked for when it is scraped.
+    /// Registers a metric whose values are computed when it is scraped.
     ///
     /// - Parameter type: `gauge` or `counter`.
     package func sampled(
@@ -54,7 +54,7 @@ package final class MetricsRegistry: Sendable {
         }
     }
 
-    /// The text that Prometheus scrapes (`text/plain; version=0.0.4; charset=utf-8`).
+    /// Returns the text that Prometheus scrapes (`text/plain; version=0.0.4; charset=utf-8`).
     package func exposition() -> String {
         var text = ""
         for entry in entries.withLock({ $0 }) {

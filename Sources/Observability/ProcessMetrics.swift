@@ -1,7 +1,8 @@
 import Foundation
 
 extension MetricsRegistry {
-    /// Adds what Prometheus expects of every process: CPU, memory, descriptors and start time, read from `/proc`.
+    /// Registers the metrics that Prometheus expects of every process: CPU, memory, descriptors and start time, read
+    /// from `/proc`.
     package func addProcessMetrics() {
         let started = Date().timeIntervalSince1970
         sampled("process_start_time_seconds", help: "Start of the process since the epoch, in seconds.") {

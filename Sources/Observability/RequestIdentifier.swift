@@ -1,18 +1,20 @@
 import Synchronization
 
-/// The value of `X-Request-Id`.
+/// Value of `X-Request-Id`.
 package enum RequestIdentifier {
-    /// The longest identifier taken from a caller, in characters.
+    /// Largest length of an identifier of a caller, in characters.
     package static let maximumLength = 128
 
-    /// The caller's identifier if it is sane (1 to 128 letters, digits, `-`, `_`, `.`, `:`, `/`, `+`, `=`), else a new one.
+    /// Returns the caller's identifier if it is valid (1 to 128 letters, digits, `-`, `_`, `.`, `:`, `/`, `+`, `=`),
+    /// else a new one.
     package static func accept(_ header: String?) -> String {
         if let header, isSane(header) { return header }
         return new()
     }
 
-    /// 32 lower-case hexadecimal digits, unique in this process and, by its random seed, among processes. They can be
-    /// guessed from earlier ones: an identifier is no secret, and the kernel's random numbers cost two system calls.
+    /// Returns 32 lower-case hexadecimal digits, unique in this process and, by its random seed, among processes. They
+    /// can be guessed from earlier ones: an identifier is not a secret, and the kernel's random numbers cost two system
+    /// calls.
     package static func new() -> String {
         let number = counter.wrappingAdd(1, ordering: .relaxed).newValue
         return String(unsafeUninitializedCapacity: 32) { buffer in
@@ -33,7 +35,7 @@ package enum RequestIdentifier {
     private static let counter = Atomic<UInt64>(0)
     private static let seeds = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max))
 
-    /// The output function of SplitMix64: a bijection, so that different numbers stay different.
+    /// Computes the output function of SplitMix64: a bijection, so that different numbers stay different.
     private static func mixed(_ number: UInt64) -> UInt64 {
         var bits = number
         bits = (bits ^ bits >> 30) &* 0xBF58_476D_1CE4_E5B9

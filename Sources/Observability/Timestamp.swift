@@ -1,15 +1,15 @@
 import Foundation
 
-/// The time of day as logs and the API write it.
+/// Time of day in the form of logs and the API.
 package enum Timestamp {
-    /// The present time, RFC 3339 in UTC with milliseconds, such as `2026-07-28T09:30:00.123Z`.
+    /// Returns the current time, RFC 3339 in UTC with milliseconds, such as `2026-07-28T09:30:00.123Z`.
     package static func now() -> String {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return string(seconds: Int(time.tv_sec), milliseconds: Int(time.tv_nsec) / 1_000_000)
     }
 
-    /// A time since the epoch, RFC 3339 in UTC with milliseconds.
+    /// Returns a time since the epoch, RFC 3339 in UTC with milliseconds.
     package static func string(seconds: Int, milliseconds: Int) -> String {
         var calendar = tm()
         var seconds = time_t(seconds)

@@ -1,10 +1,10 @@
 /// A position in a distributed trace, as W3C Trace Context writes it in `traceparent`.
 package struct TraceContext: Hashable, Sendable {
-    /// 16 bytes, never all zero.
+    /// Upper half of the trace's identifier of 16 bytes, which is never all zero.
     package let traceHigh: UInt64
     /// Lower half of the trace's identifier.
     package let traceLow: UInt64
-    /// 8 bytes, never zero.
+    /// Identifier of the span, 8 bytes, never zero.
     package let spanID: UInt64
     /// True if the caller records the trace.
     package let isSampled: Bool
@@ -31,29 +31,29 @@ package struct TraceContext: Hashable, Sendable {
         self.init(traceHigh: high, traceLow: low, spanID: span, isSampled: flags & 1 == 1)
     }
 
-    /// The start of a new trace.
+    /// Returns the root of a new trace.
     package static func new(isSampled: Bool = false) -> TraceContext {
         TraceContext(
             traceHigh: .random(in: 0 ... .max), traceLow: .random(in: 1 ... .max), spanID: .random(in: 1 ... .max),
             isSampled: isSampled)
     }
 
-    /// A new span of the same trace.
+    /// Returns a new span of the same trace.
     package func child() -> TraceContext {
         TraceContext(
             traceHigh: traceHigh, traceLow: traceLow, spanID: .random(in: 1 ... .max), isSampled: isSampled)
     }
 
-    /// 32 lower-case hexadecimal digits.
+    /// Identifier of the trace, 32 lower-case hexadecimal digits.
     package var traceID: String { Self.text(traceHigh) + Self.text(traceLow) }
 
-    /// 16 lower-case hexadecimal digits.
+    /// Identifier of the span, 16 lower-case hexadecimal digits.
     package var spanIDText: String { Self.text(spanID) }
 
     /// Header value (W3C Trace Context, section 3.2).
     package var traceparent: String { "00-\(traceID)-\(Self.text(spanID))-\(isSampled ? "01" : "00")" }
 
-    /// 16 lower-case hexadecimal digits.
+    /// Returns the text of a span's identifier, 16 lower-case hexadecimal digits.
     package static func text(ofSpanID spanID: UInt64) -> String { text(spanID) }
 
     private static func text(_ value: UInt64) -> String {
@@ -61,7 +61,7 @@ package struct TraceContext: Hashable, Sendable {
         return String(repeating: "0", count: 16 - digits.utf8.count) + digits
     }
 
-    /// The specification allows lower-case digits only.
+    /// Parses lower-case digits; the specification allows no others.
     private static func hex(_ digits: ArraySlice<UInt8>) -> UInt64? {
         var value: UInt64 = 0
         for digit in digits {
