@@ -12,7 +12,7 @@ enum Byte {
     static let zero = UInt8(ascii: "0")
     static let nine = UInt8(ascii: "9")
 
-    /// Value of a hexadecimal digit, nil for any other byte.
+    /// Returns the value of a hexadecimal digit; nil for any other byte.
     @inline(__always)
     static func hexadecimal(_ byte: UInt8) -> UInt32? {
         switch byte {
@@ -24,8 +24,8 @@ enum Byte {
     }
 }
 
-/// Eight bytes at once. Each test sets the high bit of the bytes that match; bits above the *first* match may be
-/// wrong (the subtraction borrows), so only the lowest set bit is read.
+/// Eight bytes at once. Each test sets the high bit of the bytes that match; bits above the *first* match may be wrong
+/// (the subtraction borrows), so only the lowest set bit is used.
 struct ByteWord {
     private static let ones: UInt64 = 0x0101_0101_0101_0101
     private static let highs: UInt64 = 0x8080_8080_8080_8080
@@ -64,7 +64,7 @@ struct ByteWord {
     }
 }
 
-/// The one to four UTF-8 code units of a scalar, without allocation.
+/// One to four UTF-8 code units of a scalar, without allocation.
 struct UTF8Units: Sequence, IteratorProtocol {
     private var packed: UInt32
     private var remaining: Int

@@ -1,12 +1,12 @@
 /// Text that is compared and hashed byte by byte.
 ///
-/// Swift's own comparison takes two Unicode spellings of a letter (`é` as one scalar or as two) for the same text. A name
-/// from outside (a key of a JSON object, a tool, a user) means only its own bytes.
+/// Swift's own comparison considers two Unicode spellings of a letter (`é` as one scalar or as two) equal. A name from
+/// outside (a key of a JSON object, a tool, a user) means only its own bytes.
 package struct ExactString: Hashable, Sendable, CustomStringConvertible {
     /// The text itself.
     package let text: String
 
-    /// Takes over `text`.
+    /// Wraps `text`.
     package init(_ text: String) {
         self.text = text
     }

@@ -1,4 +1,4 @@
-/// Why a text is not acceptable JSON, and where.
+/// Error in a text that is not acceptable JSON, with its place.
 package struct JSONError: Error, Hashable, CustomStringConvertible {
     /// Kind of error.
     package enum Code: String, Hashable, Sendable {
@@ -6,7 +6,7 @@ package struct JSONError: Error, Hashable, CustomStringConvertible {
         case syntax
         /// A byte sequence that is not UTF-8 (overlong forms, encoded surrogates, values above U+10FFFF).
         case invalidUTF8
-        /// More nested containers than the limit allows.
+        /// More levels of nesting than the limit allows.
         case tooDeep
         /// The text ends inside a value, or is empty.
         case unexpectedEnd

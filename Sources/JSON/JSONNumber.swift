@@ -1,7 +1,7 @@
-/// A number as it was written, compared by its value.
+/// A number in its written form, compared by its value.
 ///
-/// The text is kept verbatim, so 1e400 or twenty digits pass through unharmed. Equality, order and hash follow the
-/// exact decimal value: `1`, `1.0` and `10e-1` are one number, 9007199254740993 and 9007199254740992 are two.
+/// The text is kept verbatim, so that 1e400 or twenty digits are preserved. Equality, order and hash follow the exact
+/// decimal value: `1`, `1.0` and `10e-1` are equal, 9007199254740993 and 9007199254740992 are not.
 package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertible {
     /// RFC 8259 text of the number.
     package let text: String
@@ -11,8 +11,8 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         text = String(value)
     }
 
-    /// The shortest text that reads back as `value`; integral values below 2^53 without a fraction. JSON has no NaN and
-    /// no infinities: they become 0 and the largest finite values (encoders refuse them before).
+    /// Writes the shortest text that reads back as `value`; integral values below 2^53 without a fraction. JSON has no
+    /// NaN and no infinities: they become 0 and the largest finite values (encoders refuse them before).
     package init(_ value: Double) {
         if value.isNaN {
             text = "0"
@@ -25,10 +25,10 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         }
     }
 
-    /// 2^53: doubles below it tell neighbouring integers apart.
+    /// 2^53: doubles below it distinguish neighbouring integers.
     private static let exactIntegers = 9_007_199_254_740_992.0
 
-    /// The value when it is integral and below 2^53. By conversion there and back, which needs no C library.
+    /// Returns the value when it is integral and below 2^53. It is converted there and back, which needs no C library.
     private static func integer(_ value: Double) -> Int64? {
         guard abs(value) < exactIntegers, Double(Int64(value)) == value else { return nil }
         return Int64(value)
@@ -39,12 +39,12 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         self.text = text
     }
 
-    /// The number that a scanner has accepted in these bytes; 0 for a slice of another kind.
+    /// Takes the number that a scanner has accepted in these bytes; 0 for a slice of another kind.
     package init(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) {
         text = slice.kind == .number ? JSONText.source(slice, in: bytes) : "0"
     }
 
-    /// Nil when `text` is not exactly one JSON number.
+    /// Reads a number; nil when `text` is not exactly one JSON number.
     package init?(_ text: String) {
         var copy = text
         let isNumber = copy.withUTF8 { utf8 in
@@ -56,7 +56,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         self.text = text
     }
 
-    /// The value when it is integral and fits, whatever its spelling (`1e2` is 100).
+    /// Value when it is integral and fits, whatever its spelling (`1e2` is 100).
     package var int: Int? {
         if let value = Int(text) { return value }
         let decimal = decimal
@@ -66,7 +66,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         return Int((decimal.isNegative ? "-" : "") + String(digits) + String(repeating: "0", count: decimal.exponent))
     }
 
-    /// The nearest double; infinite beyond its range.
+    /// Nearest double; infinite beyond its range.
     package var double: Double {
         Double(text) ?? 0
     }
@@ -91,7 +91,7 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
         hasher.combine(decimal)
     }
 
-    /// Returns true if the value is an integral multiple of `divisor`, exactly for divisors of up to 18 digits, by
+    /// Returns whether the value is an integral multiple of `divisor`: exactly for divisors of up to 18 digits, by
     /// doubles beyond. False for a divisor that is not positive.
     package func isMultiple(of divisor: JSONNumber) -> Bool {
         let (dividend, other) = (decimal, divisor.decimal)
@@ -118,7 +118,8 @@ package struct JSONNumber: Hashable, Comparable, Sendable, CustomStringConvertib
 }
 
 extension JSONNumber {
-    /// ± 0.d₁d₂… × 10^n in canonical form: digits without zeros at either end, value = digits × 10^exponent.
+    /// A decimal number ± 0.d₁d₂… × 10^n in canonical form: digits without zeros at either end, value = digits ×
+    /// 10^exponent.
     private struct Decimal: Hashable, Comparable {
         var isNegative = false
         /// ASCII digits, empty for zero.
@@ -143,7 +144,7 @@ extension JSONNumber {
                     fraction = fraction.map { $0 + 1 }
                 }
             }
-            // An exponent beyond this cannot be told from it in any use; saturating keeps the sums below from trapping.
+            // Larger exponents need not be distinguished; saturating prevents an overflow of the sums below.
             let limit = 1 << 40
             let isSmall = exponentText.hasPrefix("-")
             exponent = min(

@@ -2,7 +2,7 @@ import OrderedCollections
 
 /// Members of a JSON object in their order, one value per key.
 ///
-/// Equality and hash ignore the order, as JSON does. Keys are told apart byte by byte, unlike Swift strings: two Unicode
+/// Equality and hash ignore the order, as JSON does. Keys are compared byte by byte, unlike Swift strings: two Unicode
 /// spellings of a letter are two keys.
 package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
     private var members: OrderedDictionary<ExactString, JSONValue>
@@ -12,7 +12,7 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
         members = [:]
     }
 
-    /// Of duplicate keys the last value is kept, at the place of the first.
+    /// Creates an object. Of duplicate keys the last value is kept, at the place of the first.
     package init(_ pairs: some Sequence<(String, JSONValue)>) {
         members = [:]
         for (key, value) in pairs { members[ExactString(key)] = value }
@@ -22,7 +22,7 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
         self.init(elements)
     }
 
-    /// Setting nil removes the member; a new key goes to the end.
+    /// Member with that name. Setting nil removes the member; a new name goes to the end.
     package subscript(key: String) -> JSONValue? {
         get { members[ExactString(key)] }
         set { members[ExactString(key)] = newValue }
@@ -44,12 +44,12 @@ package struct JSONObject: Sendable, ExpressibleByDictionaryLiteral {
         members.reserveCapacity(count)
     }
 
-    /// Takes over the members of `other`; its values win.
+    /// Adds the members of `other`; its values replace existing ones.
     package mutating func merge(_ other: JSONObject) {
         for (key, value) in other.members { members[key] = value }
     }
 
-    /// The same members and those of `other`, whose values win.
+    /// Returns the same members and those of `other`, whose values replace existing ones.
     package func merging(_ other: JSONObject) -> JSONObject {
         var merged = self
         merged.merge(other)
@@ -62,7 +62,7 @@ extension JSONObject: RandomAccessCollection {
     package var endIndex: Int { members.count }
     /// Number of members.
     package var count: Int { members.count }
-    /// Absence of members.
+    /// True if the object has no members.
     package var isEmpty: Bool { members.isEmpty }
 
     package subscript(position: Int) -> (key: String, value: JSONValue) {
@@ -78,7 +78,8 @@ extension JSONObject: Hashable {
     }
 
     package func hash(into hasher: inout Hasher) {
-        // Members in any order must hash alike, so their hashes are combined by an operation that commutes.
+        // Objects with the same members in any order must have the same hash, so the members' hashes are combined by a
+        // commutative operation.
         var combined = 0
         for (key, value) in members {
             var member = Hasher()

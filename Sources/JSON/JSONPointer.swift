@@ -13,7 +13,7 @@ package enum JSONPointer {
             })
     }
 
-    /// Returns the name that a token of a pointer stands for.
+    /// Returns the name that a token of a pointer encodes.
     package static func unescaped(_ token: Substring) -> String {
         guard token.utf8.contains(UInt8(ascii: "~")) else { return String(token) }
         var result = ""
@@ -31,7 +31,7 @@ package enum JSONPointer {
         return result
     }
 
-    /// Returns the value that `pointer` leads to from `root`; nil where it leads nowhere.
+    /// Returns the value at `pointer` below `root`; nil where there is none.
     package static func value(at pointer: String, in root: JSONValue) -> JSONValue? {
         var value = root
         for token in pointer.split(separator: "/", omittingEmptySubsequences: false).dropFirst() {

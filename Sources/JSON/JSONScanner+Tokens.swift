@@ -4,7 +4,7 @@ extension JSONScanner {
         var position = start
         while position < bytes.count {
             let byte = bytes[position]
-            // One comparison for what nearly always comes: no white space.
+            // One comparison for the usual case: no white space.
             if byte > 0x20 { break }
             guard byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09 else { break }
             position += 1
@@ -12,7 +12,7 @@ extension JSONScanner {
         return position
     }
 
-    /// Where the value after `key` and its colon begins.
+    /// Returns the offset of the value after `key` and its colon.
     @inline(__always)
     func colon(after key: JSONSlice) throws(JSONError) -> Int {
         let position = skipWhiteSpace(key.upperBound)
@@ -21,7 +21,7 @@ extension JSONScanner {
         return skipWhiteSpace(position + 1)
     }
 
-    /// RFC 8259, section 7. Plain ASCII goes eight bytes at a time.
+    /// Scans a string (RFC 8259, section 7). Plain ASCII is read eight bytes at a time.
     func string(at start: Int) throws(JSONError) -> JSONSlice {
         guard start < bytes.count else { throw JSONError(.unexpectedEnd, at: start) }
         guard bytes[start] == Byte.quote else { throw JSONError(.syntax, at: start) }
@@ -60,8 +60,8 @@ extension JSONScanner {
             UInt8(ascii: "r"), UInt8(ascii: "t"):
             return start + 2
         case UInt8(ascii: "u"):
-            // Half a surrogate pair is valid by the grammar of RFC 8259, and JavaScript writes it; it is text that has no
-            // such character (see `JSONText`).
+            // Half a surrogate pair is valid by the grammar of RFC 8259, and JavaScript writes it; there is no such
+            // character in text (see `JSONText`).
             try checkDigits(at: start + 2)
             return start + 6
         default:
@@ -69,7 +69,7 @@ extension JSONScanner {
         }
     }
 
-    /// Four hexadecimal digits.
+    /// Checks four hexadecimal digits.
     private func checkDigits(at start: Int) throws(JSONError) {
         for position in start..<start + 4 {
             guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: bytes.count) }
@@ -77,7 +77,7 @@ extension JSONScanner {
         }
     }
 
-    /// End of one UTF-8 sequence of two to four bytes (Unicode 16, table 3-7).
+    /// Returns the end of one UTF-8 sequence of two to four bytes (Unicode 16, table 3-7).
     @inline(__always)
     private func sequenceEnd(at start: Int) throws(JSONError) -> Int {
         let lead = bytes[start]
@@ -101,7 +101,7 @@ extension JSONScanner {
         return start + length
     }
 
-    /// End of a literal name or number at `start`, which lies inside the input.
+    /// Returns the end of a literal name or number at `start`, which lies inside the input.
     func scalar(at start: Int) throws(JSONError) -> Int {
         switch bytes[start] {
         case UInt8(ascii: "t"): try literal("true", at: start)
@@ -120,7 +120,7 @@ extension JSONScanner {
         return start + name.utf8CodeUnitCount
     }
 
-    /// RFC 8259, section 6.
+    /// Scans a number (RFC 8259, section 6).
     private func number(at start: Int) throws(JSONError) -> Int {
         var position = start
         if bytes[position] == Byte.minus { position += 1 }
@@ -142,7 +142,7 @@ extension JSONScanner {
         return position
     }
 
-    /// One digit or more.
+    /// Scans one digit or more.
     @inline(__always)
     private func digits(at start: Int) throws(JSONError) -> Int {
         var position = start

@@ -1,5 +1,5 @@
-/// Walking through values that a scanner has accepted: nothing is validated again, so the slice must come from a scan
-/// of these very bytes. Every loop still ends at the slice's end, whatever the bytes say.
+/// Traversal of values that a scanner has accepted: nothing is validated again, so the slice must come from a scan of
+/// these very bytes. Every loop still ends at the slice's end, whatever the bytes are.
 extension JSONScanner {
     /// Visits the members of an object in order, duplicates included, until `visit` returns false.
     package static func members(
@@ -58,7 +58,7 @@ extension JSONScanner {
         }
     }
 
-    /// The same for a literal key.
+    /// Returns the last member with a literal key.
     package static func member(
         _ key: StaticString, of object: JSONSlice, in bytes: UnsafeRawBufferPointer
     ) -> JSONSlice? {
@@ -79,13 +79,13 @@ extension JSONScanner {
     }
 }
 
-/// Finds the ends of values in text that is known to be valid.
+/// Traversal that finds the ends of values in text that is known to be valid.
 struct JSONWalker {
     let bytes: UnsafeRawBufferPointer
-    /// First offset that is not looked at.
+    /// Offset at which the traversal ends.
     let end: Int
 
-    /// White space, commas and colons: in valid text they can only stand where they belong.
+    /// Skips white space, commas and colons: in valid text they occur only in their proper places.
     @inline(__always)
     func skipSeparators(_ start: Int) -> Int {
         var position = start

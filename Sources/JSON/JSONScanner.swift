@@ -1,22 +1,22 @@
 /// Validating scanner over borrowed bytes: RFC 8259, UTF-8, no byte order mark, a depth limit.
 ///
-/// An escape of half a surrogate pair (`\ud83d` alone) is valid, as the grammar has it. What is passed on as bytes keeps it;
+/// An escape of half a surrogate pair (`\ud83d` alone) is valid by the grammar. It is kept where bytes are passed on;
 /// where text is made, it becomes U+FFFD.
 ///
-/// One pass, no allocation, no recursion: open containers are one bit each. What it returns are byte ranges; nothing
-/// is decoded. The bytes must stay alive and unchanged while the scanner or its slices are in use.
+/// One pass, no allocation, no recursion: open containers are one bit each. The results are byte ranges; nothing is
+/// decoded. The bytes must stay alive and unchanged while the scanner or its slices are in use.
 package struct JSONScanner {
-    /// Levels of `[` and `{` that are accepted; the next one is `.tooDeep`.
+    /// Default of the largest number of levels of `[` and `{`; one more is `.tooDeep`.
     package static let defaultMaximumDepth = 64
-    /// Larger limits are clamped to this one.
+    /// Largest possible limit; larger ones are reduced to this one.
     package static let largestMaximumDepth = 512
 
     let bytes: UnsafeRawBufferPointer
     private let maximumDepth: Int
-    /// Bit n says whether the open container at level n is an object.
+    /// Bit n is set if the open container at level n is an object.
     private var objects: InlineArray<8, UInt64> = .init(repeating: 0)
 
-    /// - Parameter maximumDepth: nesting accepted, 0...512; a scalar document has depth 0.
+    /// - Parameter maximumDepth: Largest number of levels, 0...512; a scalar document has depth 0.
     package init(_ bytes: UnsafeRawBufferPointer, maximumDepth: Int = JSONScanner.defaultMaximumDepth) {
         self.bytes = bytes
         self.maximumDepth = min(max(maximumDepth, 0), Self.largestMaximumDepth)
@@ -33,9 +33,9 @@ package struct JSONScanner {
     }
 
     /// Validates the whole input as one object and visits its members in order, duplicates included (callers let the
-    /// last one win). Members are visited while the rest is still unread: on an error, what was visited is void.
+    /// last one count). Members are visited while the rest is still unread: after an error, the visits are void.
     ///
-    /// - Returns: the object itself.
+    /// - Returns: The object itself.
     /// - Throws: `.notAnObject` for a valid document of another kind.
     @discardableResult
     package mutating func object(_ visit: (JSONMember) -> Void) throws(JSONError) -> JSONSlice {
@@ -100,12 +100,12 @@ package struct JSONScanner {
         return JSONSlice(kind, start, try containerEnd(at: start, outerDepth: outerDepth))
     }
 
-    /// End of the container that opens at `start`, everything inside it validated.
+    /// Returns the end of the container that opens at `start`, after validating everything inside it.
     private mutating func containerEnd(at start: Int, outerDepth: Int) throws(JSONError) -> Int {
         var position = start
         var depth = outerDepth
         while true {
-            // Here a value begins.
+            // A value begins here.
             guard position < bytes.count else { throw JSONError(.unexpectedEnd, at: position) }
             let byte = bytes[position]
             switch byte {
@@ -127,7 +127,7 @@ package struct JSONScanner {
             default:
                 position = try scalar(at: position)
             }
-            // Here a value has ended: close what ends with it, until there is a comma.
+            // A value has ended here: containers that end with it are closed, until there is a comma.
             closing: while true {
                 guard depth > outerDepth else { return position }
                 position = skipWhiteSpace(position)

@@ -16,8 +16,8 @@ package enum JSONKind: UInt8, Hashable, Sendable, CustomStringConvertible {
 
 /// A validated value inside a document: the byte range of its text, quotes included for strings.
 ///
-/// Twelve bytes and no reference: offsets are 32 bits wide, so documents end at 2 GiB - 1. A slice means something only
-/// together with the very bytes that it was scanned from.
+/// Twelve bytes and no reference: offsets are 32 bits wide, so documents end at 2 GiB - 1. A slice is valid only
+/// together with the very bytes from which it was scanned.
 package struct JSONSlice: Hashable, Sendable {
     /// Type of the value.
     package let kind: JSONKind
@@ -42,19 +42,19 @@ package struct JSONSlice: Hashable, Sendable {
     /// Range of the value's text in the scanned bytes.
     package var range: Range<Int> { Int(lower)..<Int(upper) }
 
-    /// A string's text inside its quotes, escapes untouched; for other kinds the same as `range`.
+    /// Range of a string's text inside its quotes, escapes unchanged; for other kinds the same as `range`.
     package var content: Range<Int> {
         // A slice of other bytes than the scanned ones may be shorter than its quotes.
         kind == .string ? Int(lower) + 1..<max(Int(lower) + 1, Int(upper) - 1) : range
     }
 
-    /// The same value in a buffer whose first byte lies `offset` bytes later (or, negative, earlier).
+    /// Returns the same value in a buffer whose first byte lies `offset` bytes later (or, negative, earlier).
     package func shifted(by offset: Int) -> JSONSlice {
         JSONSlice(kind, lowerBound + offset, upperBound + offset, hasEscapes: hasEscapes)
     }
 }
 
-/// One `"key": value` of an object, as slices.
+/// A member `"key": value` of an object, as slices.
 package struct JSONMember: Hashable, Sendable {
     /// Name with its quotation marks.
     package let key: JSONSlice

@@ -1,6 +1,6 @@
 extension JSONText {
-    /// Appends `text` as a JSON string, quotes included. Escaped are only `"`, `\` and control characters; `/` and
-    /// everything beyond ASCII goes out as it is.
+    /// Appends `text` as a JSON string, quotes included. Only `"`, `\` and control characters are escaped; `/` and
+    /// everything beyond ASCII is not.
     package static func appendQuoted(_ text: String, to target: inout [UInt8]) {
         var text = text
         text.withUTF8 { appendQuoted(UnsafeRawBufferPointer($0), to: &target) }
@@ -14,33 +14,33 @@ extension JSONText {
         target.append(Byte.quote)
     }
 
-    /// The same for other buffers; arrays have their own, faster way.
+    /// Appends `text` to other buffers; arrays have their own, faster way.
     package static func appendQuoted(_ text: String, to target: inout some RangeReplaceableCollection<UInt8>) {
         var quoted: [UInt8] = []
         appendQuoted(text, to: &quoted)
         target.append(contentsOf: quoted)
     }
 
-    /// `text` as a JSON string, quotes included.
+    /// Returns `text` as a JSON string, quotes included.
     package static func quoted(_ text: String) -> [UInt8] {
         var quoted: [UInt8] = []
         appendQuoted(text, to: &quoted)
         return quoted
     }
 
-    /// Valid UTF-8 as a JSON string, quotes included.
+    /// Returns valid UTF-8 as a JSON string, quotes included.
     package static func quoted(_ utf8: UnsafeRawBufferPointer) -> [UInt8] {
         var quoted: [UInt8] = []
         appendQuoted(utf8, to: &quoted)
         return quoted
     }
 
-    /// Returns true if `utf8` can stand between quotes as it is.
+    /// Returns whether `utf8` can stand between quotes unchanged.
     package static func isPlain(_ utf8: UnsafeRawBufferPointer) -> Bool {
         firstEscapable(in: utf8, from: 0) == utf8.count
     }
 
-    /// Appends valid UTF-8 as the inside of a JSON string, without quotes.
+    /// Appends valid UTF-8 as the content of a JSON string, without quotes.
     package static func appendEscaped(_ utf8: UnsafeRawBufferPointer, to target: inout [UInt8]) {
         var position = 0
         while true {

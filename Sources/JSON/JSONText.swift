@@ -1,20 +1,20 @@
-/// Reading and writing the text of strings and scalars without a tree.
+/// Reading and writing of the text of strings and scalars without a tree.
 ///
 /// Slices must come from a scan of the bytes that are passed with them.
 package enum JSONText {
-    /// Returns true if a string slice means `text`, escapes undone as they are met; false for other kinds. Byte for
-    /// byte: no Unicode normalisation.
+    /// Returns whether a string slice means `text`, decoding escapes on the way; false for other kinds. Byte for byte:
+    /// no Unicode normalisation.
     package static func equals(_ slice: JSONSlice, _ text: String, in bytes: UnsafeRawBufferPointer) -> Bool {
         var text = text
         return text.withUTF8 { equals(slice, UnsafeRawBufferPointer($0), in: bytes) }
     }
 
-    /// The same for a literal.
+    /// Returns the same for a literal.
     package static func equals(_ slice: JSONSlice, _ text: StaticString, in bytes: UnsafeRawBufferPointer) -> Bool {
         text.withUTF8Buffer { equals(slice, UnsafeRawBufferPointer($0), in: bytes) }
     }
 
-    /// The same for UTF-8 bytes.
+    /// Returns the same for UTF-8 bytes.
     package static func equals(
         _ slice: JSONSlice, _ utf8: UnsafeRawBufferPointer, in bytes: UnsafeRawBufferPointer
     ) -> Bool {
@@ -42,7 +42,7 @@ package enum JSONText {
         return index == utf8.count
     }
 
-    /// Whether two runs of bytes are the same. Eight bytes at a time.
+    /// Returns whether two sequences of bytes are equal, comparing eight at a time.
     static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
         guard left.count == right.count else { return false }
         var index = 0
@@ -58,12 +58,12 @@ package enum JSONText {
         return true
     }
 
-    /// The meaning of a string slice; for other kinds their JSON text.
+    /// Returns the decoded text of a string slice; for other kinds their JSON text.
     package static func string(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
         let content = slice.content
         let source = UnsafeRawBufferPointer(rebasing: bytes[content])
         guard slice.hasEscapes else { return String(decoding: source, as: UTF8.self) }
-        // Undoing escapes never lengthens: \u0000 is six bytes, a pair of them twelve.
+        // Decoding escapes never lengthens: \u0000 is six bytes, a pair of them twelve.
         return String(unsafeUninitializedCapacity: content.count) { target in
             var count = 0
             forEachUnescapedByte(source) { byte in
@@ -74,12 +74,12 @@ package enum JSONText {
         }
     }
 
-    /// The JSON text of a slice, quotes and escapes included.
+    /// Returns the JSON text of a slice, quotes and escapes included.
     package static func source(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
         String(decoding: UnsafeRawBufferPointer(rebasing: bytes[slice.range]), as: UTF8.self)
     }
 
-    /// Appends the meaning of a string slice as UTF-8; for other kinds their JSON text.
+    /// Appends the decoded text of a string slice as UTF-8; for other kinds their JSON text.
     package static func appendUnescaped(
         _ slice: JSONSlice, in bytes: UnsafeRawBufferPointer, to target: inout [UInt8]
     ) {
@@ -92,7 +92,7 @@ package enum JSONText {
         forEachUnescapedByte(source) { target.append($0) }
     }
 
-    /// Code points in a string slice's meaning, as JSON Schema counts lengths.
+    /// Returns the number of code points in a string slice's decoded text, as JSON Schema counts lengths.
     package static func scalarCount(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Int {
         let content = slice.content
         var position = content.lowerBound
@@ -125,8 +125,8 @@ package enum JSONText {
         }
     }
 
-    /// Returns the scalar that a validated escape at `start` stands for, and the escape's length in bytes: twelve for a
-    /// surrogate pair; half a pair stands for U+FFFD.
+    /// Returns the scalar of a validated escape at `start`, and the escape's length in bytes: twelve for a surrogate
+    /// pair; half a pair gives U+FFFD.
     package static func escape(
         at start: Int, in bytes: UnsafeRawBufferPointer
     ) -> (scalar: Unicode.Scalar, length: Int) {

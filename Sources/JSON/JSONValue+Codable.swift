@@ -1,4 +1,4 @@
-/// Trees inside typed values. This target's own coders pass them through whole; others go member by member, where a
+/// Trees inside typed values. This target's own coders pass them through unchanged; others go member by member, where a
 /// number keeps its value as far as an integer or a double holds it.
 extension JSONValue: Codable {
     package init(from decoder: any Decoder) throws {

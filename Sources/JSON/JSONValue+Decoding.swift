@@ -101,7 +101,7 @@ extension JSONValueDecoder: SingleValueDecodingContainer {
     }
 
     func decode<T: Decodable>(_ type: T.Type) throws -> T {
-        // Trees and their parts come through whole: their own init(from:) could not keep a number's spelling.
+        // Trees and their parts are passed through unchanged: their own init(from:) could not keep a number's spelling.
         if type == JSONValue.self, let value = value as? T { return value }
         if type == JSONObject.self {
             guard let object = value.object as? T else { throw mismatch(type, expected: "object") }
@@ -183,7 +183,8 @@ private struct JSONUnkeyedDecoding: UnkeyedDecodingContainer {
         return JSONValueDecoder(value: array[currentIndex], codingPath: codingPath + [JSONIndexKey(currentIndex)])
     }
 
-    /// The index moves only when decoding succeeded, as callers that try several types expect.
+    /// Decodes the next element. The index moves only when decoding succeeded, as callers that try several types
+    /// expect.
     private mutating func next<T>(_ decode: (JSONValueDecoder) throws -> T) throws -> T {
         let value = try decode(current())
         currentIndex += 1

@@ -1,8 +1,8 @@
 extension JSONValue {
-    /// The tree of an encodable value. Optionals that are nil leave their member out where the type's own
-    /// `encode(to:)` does (as synthesised ones do).
+    /// Creates the tree of an encodable value. Nil optionals are omitted where the type's own `encode(to:)` omits them
+    /// (as synthesised ones do).
     ///
-    /// - Throws: `EncodingError` for NaN and infinities, and whatever `encode(to:)` throws.
+    /// - Throws: `EncodingError` for NaN and infinities, and the errors of `encode(to:)`.
     package init(encoding value: some Encodable) throws {
         let node = JSONEncodingNode()
         try JSONValueEncoder(node: node, codingPath: []).encode(value)
@@ -10,7 +10,7 @@ extension JSONValue {
     }
 }
 
-/// A place in the tree being encoded. Containers hand out places before their values are known, so these are objects.
+/// A place in the tree being encoded. Containers create places before their values are known, so these are objects.
 private final class JSONEncodingNode {
     enum Content {
         case value(JSONValue)
@@ -93,7 +93,7 @@ extension JSONValueEncoder: SingleValueEncodingContainer {
     }
 
     func encode(_ value: Float) throws {
-        // Through its own description: widening first would spell out digits that the value does not have.
+        // Encoded through its own description: conversion to a double would add digits that the value does not have.
         guard value.isFinite, let number = JSONNumber(value.description) else { return try encode(Double(value)) }
         node.content = .value(.number(number))
     }

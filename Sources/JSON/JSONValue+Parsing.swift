@@ -1,5 +1,5 @@
 extension JSONValue {
-    /// Parses a whole document under the scanner's rules. Of duplicate keys the last value wins.
+    /// Parses a whole document under the scanner's rules. Of duplicate keys the last value counts.
     /// - Throws: ``JSONError`` naming the offset.
     package init(
         parsing bytes: UnsafeRawBufferPointer, maximumDepth: Int = JSONScanner.defaultMaximumDepth
@@ -8,7 +8,7 @@ extension JSONValue {
         self.init(try scanner.document(), in: bytes)
     }
 
-    /// The same for any bytes.
+    /// Parses any bytes.
     /// - Throws: ``JSONError`` naming the offset.
     package init(
         parsing bytes: some Collection<UInt8>, maximumDepth: Int = JSONScanner.defaultMaximumDepth
@@ -20,7 +20,7 @@ extension JSONValue {
         self = try result.get()
     }
 
-    /// The same for text.
+    /// Parses text.
     /// - Throws: ``JSONError`` naming the offset.
     package init(
         parsing text: String, maximumDepth: Int = JSONScanner.defaultMaximumDepth
@@ -30,7 +30,7 @@ extension JSONValue {
         self = try result.get()
     }
 
-    // Closures of the standard library do not carry typed errors through; a Result does.
+    // The standard library's closures cannot throw typed errors, so the result is returned in a Result.
     private static func parse(
         _ bytes: UnsafeRawBufferPointer, _ maximumDepth: Int
     ) -> Result<JSONValue, JSONError> {
@@ -41,7 +41,7 @@ extension JSONValue {
         }
     }
 
-    /// The tree of a slice that a scanner has accepted in these bytes.
+    /// Creates the tree of a slice that a scanner has accepted in these bytes.
     package init(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) {
         guard slice.upperBound <= bytes.count else {
             self = .null
@@ -53,8 +53,8 @@ extension JSONValue {
     }
 }
 
-/// Builds a tree from validated text in one pass. Its recursion is as deep as the document, which the scanner limited
-/// to at most `JSONScanner.largestMaximumDepth`.
+/// Builder of a tree from validated text in one pass. Its recursion is as deep as the document, which the scanner
+/// limited to at most `JSONScanner.largestMaximumDepth`.
 private struct JSONTreeBuilder {
     let walker: JSONWalker
     var position = 0

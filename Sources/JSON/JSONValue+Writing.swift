@@ -6,7 +6,7 @@ extension JSONValue {
         return bytes
     }
 
-    /// `serialized` as a string.
+    /// Text of `serialized`.
     package var text: String { String(decoding: serialized, as: UTF8.self) }
 
     /// Appends the compact text.
@@ -28,7 +28,7 @@ extension JSONValue {
         }
     }
 
-    /// Indented by two spaces, for people.
+    /// Text for people, indented by two spaces.
     package var prettyText: String {
         var bytes: [UInt8] = []
         appendPretty(to: &bytes, indent: 0)

@@ -31,7 +31,7 @@ extension JSONValue {
         if case .string(let value) = self { value } else { nil }
     }
 
-    /// The value of an integral number that fits, whatever its spelling.
+    /// Value of an integral number that fits, whatever its spelling.
     package var int: Int? {
         if case .number(let value) = self { value.int } else { nil }
     }
@@ -61,10 +61,10 @@ extension JSONValue {
         if case .object(let value) = self { value } else { nil }
     }
 
-    /// Equality with `null`.
+    /// True for `null`.
     package var isNull: Bool { kind == .null }
 
-    /// The member of an object. Setting turns anything that is not an object into one; setting nil removes the member.
+    /// Member of an object. Setting turns anything that is not an object into one; setting nil removes the member.
     package subscript(key: String) -> JSONValue? {
         get { object?[key] }
         set {
@@ -74,16 +74,16 @@ extension JSONValue {
         }
     }
 
-    /// The element of an array; nil outside it.
+    /// Element of an array; nil outside it.
     package subscript(index: Int) -> JSONValue? {
         guard case .array(let elements) = self, elements.indices.contains(index) else { return nil }
         return elements[index]
     }
 }
 
-/// Values are equal as RFC 8259 has it: strings byte by byte, numbers by their value, objects in any order.
+/// Equality as in RFC 8259: strings byte by byte, numbers by their value, objects in any order.
 extension JSONValue: Hashable {
-    /// Returns whether both values are the same.
+    /// Returns whether both values are equal.
     package static func == (left: JSONValue, right: JSONValue) -> Bool {
         switch (left, right) {
         case (.null, .null): true

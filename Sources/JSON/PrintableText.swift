@@ -1,5 +1,5 @@
 extension StringProtocol {
-    /// The text as an error may repeat it: its first 200 code points, with U+FFFD for control characters.
+    /// Text for an error message: its first 200 code points, with U+FFFD for control characters.
     package var printable: String { printable(200) }
 
     /// Returns the first code points of the text, with U+FFFD for control characters.
@@ -11,9 +11,9 @@ extension StringProtocol {
         return String(text)
     }
 
-    /// The text as a log may hold it, with `\u{…}` for each code point that does not show as itself: control characters
-    /// other than tab and line feed (which JSON escapes), those that turn the direction of what follows (U+202E and the
-    /// like), other invisible ones and line separators. A line of a log cannot be made to look like another.
+    /// Text for a log, with `\u{…}` for each invisible or confusing code point: control characters other than tab and
+    /// line feed (which JSON escapes), those that change the direction of the following text (U+202E and the like),
+    /// other invisible ones and line separators. So a line of a log cannot be made to look like another.
     package var escapedForLog: String {
         // Nearly every text is plain ASCII.
         if utf8.allSatisfy({ (0x20..<0x7F).contains($0) || $0 == 0x09 || $0 == 0x0A }) { return String(self) }
