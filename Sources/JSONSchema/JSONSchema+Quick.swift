@@ -1,17 +1,17 @@
 package import JSON
 
-/// The outcome of the check without a tree.
+/// Result of the check without a tree.
 package enum JSONSchemaQuickResult: Hashable, Sendable {
     case valid
     case violation(JSONSchemaViolation)
 }
 
 extension JSONSchema {
-    /// Checks an object's slices without building a tree, when the schema is a plain one: an object whose properties are
-    /// scalars with `type`, `enum` of strings, `minLength`, `maxLength`, `minimum`, `maximum`, plus `required` and
+    /// Checks an object's slices without building a tree, when the schema is a simple one: an object whose properties
+    /// are scalars with `type`, `enum` of strings, `minLength`, `maxLength`, `minimum`, `maximum`, plus `required` and
     /// `additionalProperties` true or false.
     ///
-    /// - Returns: nil when the schema or the value is beyond that (nested values under constraints, duplicate keys,
+    /// - Returns: Nil when the schema or the value is more complex (nested values under constraints, duplicate keys,
     ///   integers written with a fraction); `validate` decides then.
     package func quickValidate(object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSchemaQuickResult? {
         guard object.kind == .object, let quickForm else { return nil }
@@ -19,21 +19,21 @@ extension JSONSchema {
     }
 }
 
-/// A schema of the plain form.
+/// A schema of the simple form.
 struct JSONSchemaQuickForm: Sendable {
-    /// More properties are left to the tree: presence is one bit each.
+    /// Largest number of properties; more are left to the tree: presence is one bit each.
     static let maximumProperties = 64
-    /// Longer enumerations are left to the tree, which looks values up.
+    /// Largest number of enumerated strings; more are left to the tree, which looks values up.
     static let maximumStrings = 256
 
     private struct Property: Sendable {
         let name: String
         var isRequired = false
-        /// What the property's schema says; nil when that is not plain.
+        /// Rule of the property's schema; nil when it is not a simple one.
         var rule: Rule? = Rule()
     }
 
-    /// An object, so that looking one up costs a single reference.
+    /// A rule for one property; an object, so that looking one up costs a single reference.
     private final class Rule: Sendable {
         let types: JSONSchemaTypes?
         let strings: [[UInt8]]?
@@ -45,7 +45,7 @@ struct JSONSchemaQuickForm: Sendable {
             (types, strings, lengths, minimum, maximum) = (nil, nil, nil, nil, nil)
         }
 
-        /// Nil when the keywords are more than a rule can say.
+        /// Creates a rule; nil when the keywords need more than a rule.
         init?(_ node: [JSONSchemaAssertion]) {
             var (types, strings): (JSONSchemaTypes?, [[UInt8]]?) = (nil, nil)
             var (minLength, maxLength): (Int?, Int?) = (nil, nil)
@@ -73,13 +73,13 @@ struct JSONSchemaQuickForm: Sendable {
     }
 
     private var properties: [Property] = []
-    /// The names of the properties end to end, and where each ends: looked through for every member.
+    /// Names of the properties in one array, searched for every member.
     private var names: [UInt8] = []
     private var ends: [Int] = []
     private var required: UInt64 = 0
     private var allowsAdditional = true
 
-    /// Nil when the schema is not of the form.
+    /// Creates the form of a schema; nil when the schema is not a simple one.
     init?(_ nodes: [[JSONSchemaAssertion]]) {
         guard let root = nodes.first else { return nil }
         for assertion in root {
@@ -107,7 +107,7 @@ struct JSONSchemaQuickForm: Sendable {
                 return nil
             }
         }
-        // A required name without a schema of its own is unknown to additionalProperties: false.
+        // A required name without a schema of its own counts as unknown for additionalProperties: false.
         for (index, property) in properties.enumerated() where property.isRequired {
             required |= 1 << UInt64(index)
             if !allowsAdditional, property.rule != nil, !Self.isDeclared(property.name, root) { return nil }
@@ -120,7 +120,7 @@ struct JSONSchemaQuickForm: Sendable {
         }
     }
 
-    /// The place of a property, new or known; nil when there are too many.
+    /// Returns the index of a property, new or known; nil when there are too many.
     private mutating func index(of name: String) -> Int? {
         if let index = properties.firstIndex(where: { ExactString($0.name) == ExactString(name) }) { return index }
         guard properties.count < Self.maximumProperties else { return nil }
@@ -143,7 +143,7 @@ struct JSONSchemaQuickForm: Sendable {
                 return true
             }
             let bit: UInt64 = 1 << UInt64(index)
-            // A violation does not end the walk: a later duplicate would take its place.
+            // A violation does not end the loop: a later duplicate would replace the member.
             guard seen & bit == 0, let rule = properties[index].rule,
                 let verdict = Self.check(member.value, rule, properties[index].name, bytes)
             else {
@@ -191,7 +191,7 @@ struct JSONSchemaQuickForm: Sendable {
             }
         }
         if let strings = rule.strings {
-            // The tree says it with the list of what is allowed.
+            // The tree reports it with the list of allowed values.
             let isListed = strings.contains { $0.withUnsafeBytes { JSONText.equals(value, $0, in: bytes) } }
             if !isListed { return nil }
         }
@@ -210,7 +210,7 @@ struct JSONSchemaQuickForm: Sendable {
         return .valid
     }
 
-    /// Nil for a number that may be integral in spite of its spelling.
+    /// Returns whether a number is allowed; nil for one that may be integral in spite of its spelling.
     private static func allows(
         _ types: JSONSchemaTypes, _ value: JSONSlice, _ bytes: UnsafeRawBufferPointer
     ) -> Bool? {

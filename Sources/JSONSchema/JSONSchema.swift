@@ -2,7 +2,7 @@ package import JSON
 
 /// A JSON Schema 2020-12 that validates trees, compiled once.
 ///
-/// Known keywords: `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `patternProperties`,
+/// Supported keywords: `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `patternProperties`,
 /// `propertyNames`, `minProperties`, `maxProperties`, `dependentRequired`, `dependentSchemas`, `items`, `prefixItems`,
 /// `contains`, `minContains`, `maxContains`, `minItems`, `maxItems`, `uniqueItems`, `minimum`, `maximum`,
 /// `exclusiveMinimum`, `exclusiveMaximum`, `multipleOf`, `minLength`, `maxLength`, `pattern`, `allOf`, `anyOf`, `oneOf`,
@@ -10,20 +10,20 @@ package import JSON
 /// `definitions`, `dependencies`, and `items` as an array with `additionalItems`. `format` is an annotation, but for the
 /// formats `date` and `date-time` of a schema that is compiled to assert them; everything unknown is one.
 ///
-/// Bounds: one `JSONSchemaBudget` of steps and bytes for reading a schema with its patterns, and one for checking a
+/// Limits: one `JSONSchemaBudget` of steps and bytes for reading a schema with its patterns, and one for checking a
 /// value; 20,000 subschemas, 512 levels of evaluation, 20 reported violations. A schema beyond its budget does not
 /// compile (`JSONSchemaError.tooLarge`); a value whose check is beyond the budget is `undecided`. Patterns run on an
 /// automaton in time proportional to text × pattern (see `JSONSchemaPattern`). A schema that refers to itself without a
-/// step into the value (`{"$ref": "#"}`) says nothing there. References out of the document are never fetched.
+/// step into the value (`{"$ref": "#"}`) has no effect there. References out of the document are never fetched.
 package struct JSONSchema: Sendable {
-    /// The schema as given, verbatim.
+    /// Schema as given, verbatim.
     package let source: JSONValue
     /// Locations of keywords that this validator knows but cannot check: `unevaluatedProperties`, `unevaluatedItems`,
     /// and patterns with look-around or back references, or too large. They count as satisfied. At most 100 are listed.
     package let uncheckedKeywords: [String]
 
     let nodes: [[JSONSchemaAssertion]]
-    /// Whether a subschema leads back to itself for the same value.
+    /// True if a subschema leads back to itself for the same value.
     let hasLoops: Bool
     let quickForm: JSONSchemaQuickForm?
 
@@ -37,7 +37,7 @@ package struct JSONSchema: Sendable {
         try self.init(schema, assertsDates: assertsDates, budget: &budget)
     }
 
-    /// Compiles one of many schemas that have a budget in common. Each takes at most `JSONSchemaBudget.compilation`.
+    /// Compiles one of many schemas that share a budget. Each takes at most `JSONSchemaBudget.compilation`.
     ///
     /// - Throws: `JSONSchemaError`, also when the budget in common is spent.
     package init(
@@ -49,10 +49,10 @@ package struct JSONSchema: Sendable {
         try self.init(schema, assertsDates: assertsDates, budget: &share)
     }
 
-    /// Compiles the schema at a JSON pointer of `document`, with the whole document to refer to.
+    /// Compiles the schema at a JSON pointer of `document`; its references may lead to the whole document.
     ///
     /// - Parameter pointer: A reference such as `#/$defs/Tool`.
-    /// - Throws: `JSONSchemaError`, also for a pointer that leads nowhere.
+    /// - Throws: `JSONSchemaError`, also for a pointer that does not exist.
     package init(_ document: JSONValue, at pointer: String) throws(JSONSchemaError) {
         var budget = JSONSchemaBudget.compilation
         try self.init(document, at: pointer, budget: &budget)
@@ -97,23 +97,23 @@ package struct JSONSchema: Sendable {
     }
 }
 
-/// The outcome of a check.
+/// Result of a check.
 package enum JSONSchemaVerdict: Hashable, Sendable {
-    /// The value obeys the schema.
+    /// The value is valid.
     case valid
-    /// The value does not obey the schema.
+    /// The value is invalid.
     case violations([JSONSchemaViolation])
     /// The check would cost more than its budget, or the schema contradicts itself.
     case undecided(reason: String)
 }
 
-/// One reason why a value does not obey a schema.
+/// A violation of a schema by a value.
 package struct JSONSchemaViolation: Hashable, Sendable, CustomStringConvertible {
     /// JSON pointer to the offending value (RFC 6901), empty for the whole value.
     package let pointer: String
-    /// The place for people: `filter.tags[2]`, empty for the whole value.
+    /// Place of the value for people: `filter.tags[2]`, empty for the whole value.
     package let field: String
-    /// The keyword that is not satisfied.
+    /// Keyword that is violated.
     package let keyword: String
     /// `query: expected string, found number`; for the whole value without a field: `missing required property 'query'`.
     package let message: String
@@ -122,16 +122,16 @@ package struct JSONSchemaViolation: Hashable, Sendable, CustomStringConvertible 
     package var description: String { message }
 }
 
-/// Why a schema cannot be used.
+/// Error of a schema that cannot be used.
 package enum JSONSchemaError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A keyword whose value is not what it must be.
+    /// A keyword with an invalid value.
     case invalid(at: String, reason: String)
-    /// A reference that leads out of the document or nowhere.
+    /// A reference that leads out of the document or does not exist.
     case unsupportedReference(String, at: String)
     /// More than 20,000 subschemas, or more steps or bytes than the budget has.
     case tooLarge
 
-    /// A sentence that names the place.
+    /// Sentence that names the place.
     package var description: String {
         switch self {
         case .invalid(let location, let reason): "invalid schema at \(location): \(reason)"

@@ -1,6 +1,6 @@
 import JSON
 
-/// One compiled keyword. Subschemas are indices of compiled nodes, so a schema may refer to itself.
+/// A compiled keyword. Subschemas are indices of compiled nodes, so a schema may refer to itself.
 enum JSONSchemaAssertion: Sendable {
     /// The schema `false`.
     case never
@@ -41,9 +41,9 @@ enum JSONSchemaAssertion: Sendable {
     case reference(Int)
 }
 
-/// The values of `enum`, looked up at once where they are many.
+/// Values of `enum`, in a look-up table where they are many.
 struct JSONSchemaEnumeration: Sendable {
-    /// In the order of the schema.
+    /// Values in the order of the schema.
     let values: [JSONValue]
     private let lookup: Set<JSONValue>?
 
@@ -52,7 +52,7 @@ struct JSONSchemaEnumeration: Sendable {
         lookup = values.count > 8 ? Set(values) : nil
     }
 
-    /// Comparisons that `contains` makes at most.
+    /// Largest number of comparisons that `contains` makes.
     var comparisons: Int { lookup == nil ? values.count : 1 }
 
     /// Returns whether the value is one of them.
@@ -105,7 +105,7 @@ struct JSONSchemaTypes: OptionSet, Hashable, Sendable {
         }
     }
 
-    /// "string or null".
+    /// Text such as "string or null".
     var text: String {
         Self.named.filter { contains($0.0) }.map(\.1).joined(separator: " or ")
     }

@@ -1,17 +1,17 @@
-/// The work and memory that a schema and its patterns may take, counted while they are spent.
+/// Work and memory that a schema and its patterns may cost, counted while they are spent.
 ///
-/// Schemas come from other people's servers. Everything that a schema makes us do draws from one budget: reading it,
-/// its patterns, and (from a budget of its own for each value) checking a value. A part is paid for before it is looked
-/// at, so that a small schema cannot cause much work.
+/// Schemas come from other servers. All the work that a schema causes is taken from one budget: reading it, its
+/// patterns, and (from a budget of its own for each value) checking a value. A part is paid for before it is read, so
+/// that a small schema cannot cause much work.
 package struct JSONSchemaBudget: Sendable {
-    /// Steps left; one is about the work of looking at one value or keyword.
+    /// Number of steps left; one step is about the work of reading one value or keyword.
     package private(set) var steps: Int
-    /// Bytes of memory left, roughly.
+    /// Number of bytes of memory left, approximately.
     package private(set) var bytes: Int
 
     /// - Parameters:
-    ///   - steps: One is 10 to 50 ns.
-    ///   - bytes: An estimate of what is allocated.
+    ///   - steps: Number of steps; one takes 10 to 50 ns.
+    ///   - bytes: Estimated size of the memory that may be allocated.
     package init(steps: Int, bytes: Int) {
         self.steps = steps
         self.bytes = bytes
@@ -24,7 +24,7 @@ package struct JSONSchemaBudget: Sendable {
     /// The budget for checking one value.
     package static let evaluation = JSONSchemaBudget(steps: 2_000_000, bytes: 64 << 20)
 
-    /// Takes what a part will cost; false, and nothing is left, when that is more than there is.
+    /// Takes the cost of a part; false, with nothing left, when it exceeds the budget.
     mutating func spend(steps count: Int = 1, bytes size: Int = 0) -> Bool {
         guard count <= steps, size <= bytes else {
             (steps, bytes) = (0, 0)
@@ -35,7 +35,7 @@ package struct JSONSchemaBudget: Sendable {
         return true
     }
 
-    /// Whether a part cost more than there was.
+    /// True once a part cost more than was left.
     var isExhausted: Bool { steps <= 0 || bytes <= 0 }
 
     /// Returns a budget of at most `limit`, to be paid back with `settle`.
@@ -43,7 +43,7 @@ package struct JSONSchemaBudget: Sendable {
         JSONSchemaBudget(steps: min(steps, limit.steps), bytes: min(bytes, limit.bytes))
     }
 
-    /// Takes what has been spent of a share.
+    /// Takes the spent part of a share.
     mutating func settle(_ share: JSONSchemaBudget, of granted: JSONSchemaBudget) {
         steps -= granted.steps - share.steps
         bytes -= granted.bytes - share.bytes

@@ -1,10 +1,10 @@
 import JSON
 
-/// Turns a schema into nodes of assertions. Works through a queue, so neither nesting nor references recurse.
+/// Compiler of a schema into nodes of assertions. It uses a queue, so that neither nesting nor references recurse.
 struct JSONSchemaCompiler {
     static let maximumNodes = 20_000
     static let maximumUnchecked = 100
-    /// A node with a keyword or two, roughly.
+    /// Approximate size of a node with a keyword or two.
     private static let bytesPerNode = 200
 
     private(set) var nodes: [[JSONSchemaAssertion]] = []
@@ -13,7 +13,7 @@ struct JSONSchemaCompiler {
 
     private let assertsDates: Bool
     private var pending: [(node: Int, place: Int)] = []
-    /// Place → node.
+    /// Node by place.
     private var compiled: [Int: Int] = [:]
     private var places: JSONSchemaPlaces
 
@@ -23,7 +23,7 @@ struct JSONSchemaCompiler {
         places = try JSONSchemaPlaces(root, &self.budget)
     }
 
-    /// Compiles everything that the schema at `reference` leads to; that one is the first node.
+    /// Compiles everything to which the schema at `reference` leads; that schema is the first node.
     mutating func compile(startingAt reference: String) throws(JSONSchemaError) {
         guard let start = try places.resolve(reference, from: JSONSchemaPlaces.root, &budget) else {
             throw .unsupportedReference(reference, at: "#")
@@ -88,7 +88,7 @@ struct JSONSchemaCompiler {
         unchecked.append(places.pointer(to: keywords.place, key))
     }
 
-    /// Takes what a list of the schema costs.
+    /// Pays for a list of the schema.
     private mutating func pay(for count: Int) throws(JSONSchemaError) {
         guard budget.spend(steps: count, bytes: 64 * count) else { throw .tooLarge }
     }
@@ -124,7 +124,8 @@ struct JSONSchemaCompiler {
         }
     }
 
-    /// Nil, and noted as unchecked, for a pattern that the automaton cannot express or that is too large.
+    /// Compiles a pattern; nil, and listed as unchecked, for one that the automaton cannot express or that is too
+    /// large.
     private mutating func pattern(
         _ text: String, _ keywords: JSONSchemaKeywords, _ key: String
     ) throws(JSONSchemaError) -> JSONSchemaPattern? {
@@ -144,7 +145,7 @@ struct JSONSchemaCompiler {
     private mutating func compileArrays(
         _ keywords: JSONSchemaKeywords, _ list: inout [JSONSchemaAssertion]
     ) throws(JSONSchemaError) {
-        // Draft 7 writes prefixItems as an array in `items`, and the rest as `additionalItems`.
+        // In draft 7 `items` may be an array, as prefixItems, and `additionalItems` is the rest.
         let isTuple = keywords.object["items"]?.array != nil
         let prefix = try subschemas(isTuple ? "items" : "prefixItems", keywords) ?? []
         let rest = try subschema(isTuple ? "additionalItems" : "items", keywords)
@@ -183,7 +184,8 @@ struct JSONSchemaCompiler {
         } else if let node = try subschema("additionalProperties", keywords) {
             additional = .schema(node)
         }
-        // Which names an unreadable pattern covers is unknown, so nothing is held to be additional beside it.
+        // The names that an unreadable pattern matches are not known, so that no property counts as additional beside
+        // it.
         if skipsPattern { additional = .allowed }
         let isTrivial = if case .allowed = additional { properties.isEmpty && patterns.isEmpty } else { false }
         if !isTrivial {
@@ -237,7 +239,7 @@ struct JSONSchemaCompiler {
 
     // MARK: Subschemas
 
-    /// The node of what stands below a schema, there being something.
+    /// Returns the node of an existing subschema.
     private mutating func node(
         _ tokens: [String], _ keywords: JSONSchemaKeywords
     ) throws(JSONSchemaError) -> Int? {

@@ -1,8 +1,8 @@
 import JSON
 
-/// Subschemas whose outcomes are put together: `anyOf`, `oneOf`, `not`, `if`, and parts of which only validity counts.
+/// Combination of subschemas: `anyOf`, `oneOf`, `not`, `if`, and subschemas of which only validity counts.
 extension JSONSchemaEvaluation {
-    /// The violations of a subschema on its own; the ones collected so far stay untouched.
+    /// Returns the violations of a subschema on its own; those collected so far stay unchanged.
     mutating func violations(of node: Int, _ value: JSONValue, limit: Int) -> Failure {
         let outer = (violations, expectedTypes, self.limit)
         (violations, expectedTypes, self.limit) = ([], [:], limit)
@@ -18,14 +18,14 @@ extension JSONSchemaEvaluation {
         return violations(of: node, value, limit: 1).list.isEmpty && !gaveUp
     }
 
-    /// Whether a part of the value at hand is valid.
+    /// Returns whether a part of the current value is valid.
     mutating func isValidPart(_ node: Int, _ value: JSONValue) -> Bool {
         var isValid = false
         descend { isValid = $0.isValid(node, value) }
         return isValid
     }
 
-    /// The same where validity may lead to a violation.
+    /// Returns the same where validity may lead to a violation.
     mutating func isValidReversed(_ node: Int, _ value: JSONValue) -> Bool {
         reversals += 1
         defer { reversals -= 1 }
@@ -58,8 +58,8 @@ extension JSONSchemaEvaluation {
         }
     }
 
-    /// Says what all alternatives lack. When all but one fail for the value's own type, that one's reasons count; when
-    /// all do, their types are the answer.
+    /// Reports the failure of all alternatives. When all but one fail for the value's own type, that one's reasons
+    /// count; when all do, their types are reported.
     mutating func report(
         _ failures: [Failure], _ keyword: String, _ value: JSONValue
     ) {

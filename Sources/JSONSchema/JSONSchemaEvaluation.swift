@@ -1,6 +1,6 @@
 import JSON
 
-/// One validation: walks the value and the compiled schema together and collects violations.
+/// One validation: traverses the value and the compiled schema together and collects violations.
 struct JSONSchemaEvaluation {
     static let maximumDepth = 512
     static let maximumViolations = 20
@@ -8,24 +8,25 @@ struct JSONSchemaEvaluation {
     let nodes: [[JSONSchemaAssertion]]
     private var budget: JSONSchemaBudget
     var violations: [Violation] = []
-    /// Violations after which there is no point in going on: one where only validity is asked.
+    /// Number of violations at which validation stops: one where only validity is asked.
     var limit: Int
     var path: [JSONPathComponent] = []
     private var depth = 0
-    /// Set when a bound is hit: then nothing is decided.
+    /// Reason, set when a limit is exceeded: then the result is undecided.
     private var reasonForGivingUp: String?
-    /// Types that the value at hand would have to have, per violation of `type`: merged by `anyOf`.
+    /// Types that the current value should have, for each violation of `type`: merged by `anyOf`.
     var expectedTypes: [Int: JSONSchemaTypes] = [:]
-    /// Nesting of subschemas whose violations are only counted.
+    /// Nesting depth of subschemas whose violations are only counted.
     var silence = 0
 
-    // Where a schema may lead back to itself for the same value, it is noted which nodes are at work on which value.
+    // True if the schema may lead back to itself for the same value: then it is recorded which nodes evaluate which
+    // value.
     private let watchesLoops: Bool
     private var active: [Int: Visit] = [:]
-    /// The value at hand by its number, and how many were met so far.
+    /// Number of the current value, and the number of values so far.
     private var subject = 0
     private var subjects = 0
-    /// Subschemas around this one whose failure is a success, or counts: `not`, `if`, `oneOf`.
+    /// Number of enclosing subschemas whose failure is a success, or counts: `not`, `if`, `oneOf`.
     var reversals = 0
 
     private struct Visit {
@@ -33,7 +34,7 @@ struct JSONSchemaEvaluation {
         let reversals: Int
     }
 
-    /// A violation while it is collected: its place is written down at the end.
+    /// A violation while it is collected: its place is written at the end.
     struct Violation {
         let keyword: String
         let message: String
@@ -69,7 +70,7 @@ struct JSONSchemaEvaluation {
         guard watchesLoops else { return checkAssertions(of: node, value) }
         let outer = active[node]
         if let outer, outer.subject == subject {
-            // Nothing of the value was consumed on the way: the schema demands what it demands, and no more.
+            // No step into the value was made on the way: the schema requires the same again, and nothing else.
             if outer.reversals != reversals { giveUp("the schema contradicts itself") }
             return
         }
@@ -90,7 +91,7 @@ struct JSONSchemaEvaluation {
     var gaveUp: Bool { reasonForGivingUp != nil }
     private var isDone: Bool { gaveUp || violations.count >= limit }
 
-    /// Takes steps from the budget; false, and nothing is decided, when there are too few.
+    /// Takes steps from the budget; false, and the result is undecided, when there are too few.
     private mutating func spend(_ steps: Int, bytes: Int = 0) -> Bool {
         guard !gaveUp else { return false }
         if budget.spend(steps: steps, bytes: bytes) { return true }
@@ -111,7 +112,7 @@ struct JSONSchemaEvaluation {
         violations.append(Violation(keyword: keyword, message: message(), path: path))
     }
 
-    /// The steps that looking at all of a value takes.
+    /// Returns the number of steps for reading a whole value.
     static func weight(of value: JSONValue) -> Int {
         switch value {
         case .null, .bool: 1
@@ -160,13 +161,13 @@ struct JSONSchemaEvaluation {
     }
 
     static func found(_ value: JSONValue, _ types: JSONSchemaTypes) -> String {
-        // "expected integer, found number" says too little about 1.5.
+        // "expected integer, found number" does not explain enough for 1.5.
         types.contains(.integer) && value.number != nil ? Self.brief(value) : value.kind.description
     }
 
     static func brief(_ value: JSONValue) -> String { JSONSchemaText.brief(value) }
 
-    /// The first 20 values, for a message.
+    /// Returns the first 20 values, for a message.
     private static func list(_ values: [JSONValue]) -> String {
         values.prefix(20).map(JSONSchemaText.brief).joined(separator: ", ") + (values.count > 20 ? ", …" : "")
     }
@@ -342,7 +343,7 @@ struct JSONSchemaEvaluation {
         path.removeLast()
     }
 
-    /// Does something to a part of the value at hand.
+    /// Runs a closure for a part of the current value.
     mutating func descend(_ body: (inout Self) -> Void) {
         let outer = subject
         subjects += 1

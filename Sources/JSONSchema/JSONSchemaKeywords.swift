@@ -1,9 +1,9 @@
 import JSON
 
-/// Reads the keywords of one schema object. Errors name the keyword; the compiler adds the place.
+/// Reader of the keywords of one schema object. Errors name the keyword; the compiler adds the place.
 struct JSONSchemaKeywords {
     let object: JSONObject
-    /// The place of the object in the document.
+    /// Place of the object in the document.
     let place: Int
 
     func invalid(_ key: String, _ expected: String) -> JSONSchemaError {
@@ -30,7 +30,7 @@ struct JSONSchemaKeywords {
         return strings
     }
 
-    /// A limit. Draft 4's boolean `exclusiveMinimum` is passed over.
+    /// Returns a limit. Draft 4's boolean `exclusiveMinimum` is ignored.
     func number(_ key: String) throws(JSONSchemaError) -> JSONNumber? {
         guard let value = object[key], value.bool == nil else { return nil }
         guard let number = value.number else { throw invalid(key, "a number") }

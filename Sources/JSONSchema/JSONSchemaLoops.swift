@@ -1,6 +1,6 @@
-/// Finds out whether compiled subschemas lead back to themselves for one and the same value.
+/// Detection of compiled subschemas that lead back to themselves for the same value.
 enum JSONSchemaLoops {
-    /// Returns whether any does. Looks at each subschema once.
+    /// Returns whether any does. Reads each subschema once.
     static func exist(in nodes: [[JSONSchemaAssertion]]) -> Bool {
         enum State { case unseen, open, closed }
         var states = [State](repeating: .unseen, count: nodes.count)

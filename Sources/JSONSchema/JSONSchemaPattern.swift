@@ -1,13 +1,14 @@
-/// A regular expression of JSON Schema (ECMA-262 with the `u` flag, searched anywhere in the text), run as an automaton.
+/// A regular expression of JSON Schema (ECMA-262 with the `u` flag, searched anywhere in the text), run as an
+/// automaton.
 ///
 /// Backtracking engines take exponential time on patterns like `(a+)+$`; this one follows all alternatives at once, so
-/// its time is bounded by characters × instructions. Patterns come from other people's servers, hence also bounds on
-/// the pattern (64 KiB), on the program (4,000 instructions), and on the work of both reading it and matching a text,
-/// which draw from the budget of their schema and of the value.
+/// its time is limited by characters × instructions. Patterns come from other servers, hence also limits on the pattern
+/// (64 KiB), on the program (4,000 instructions), and on the work of both reading it and matching a text, which are
+/// taken from the budget of their schema and of the value.
 ///
-/// Known: literals, `.`, classes, `\d \D \w \W \s \S \b \B`, `\t \n \r \f \v \0 \cX \xHH \uHHHH \u{…}`, general
+/// Supported: literals, `.`, classes, `\d \D \w \W \s \S \b \B`, `\t \n \r \f \v \0 \cX \xHH \uHHHH \u{…}`, general
 /// categories `\p{L}`, groups, alternation, `* + ? {n,m}` and their lazy forms, `^` and `$` for the ends of the text.
-/// Look-around, back references and script properties are not regular or not known here: `.unsupported`.
+/// Look-around, back references and script properties are not regular or not supported: `.unsupported`.
 struct JSONSchemaPattern: Sendable {
     enum ParseError: Error {
         case malformed(String)
@@ -18,9 +19,9 @@ struct JSONSchemaPattern: Sendable {
 
     static let maximumLength = 65_536
     static let maximumInstructions = 4_000
-    /// Instructions that are worth a step of the budget.
+    /// Number of instructions that cost a step of the budget.
     private static let instructionsPerStep = 8
-    /// Memory of a scalar of a pattern while it is parsed, and of an instruction.
+    /// Approximate memory of a scalar of a pattern while it is parsed, and of an instruction.
     private static let bytesPerScalar = 128
     private static let bytesPerInstruction = 64
 
@@ -34,7 +35,7 @@ struct JSONSchemaPattern: Sendable {
         case match
     }
 
-    /// The pattern as written.
+    /// Pattern as written.
     let source: String
     private let program: [Instruction]
 
@@ -45,7 +46,7 @@ struct JSONSchemaPattern: Sendable {
         self.source = source
         var parser = JSONSchemaPatternParser(source)
         let node = try parser.parse()
-        // How large the program will be is known before it is written: repetitions multiply.
+        // The size of the program is computed before it is written: repetitions multiply.
         let size = node.size
         guard size < Self.maximumInstructions else { throw .unsupported("pattern too large") }
         guard budget.spend(steps: size, bytes: size * Self.bytesPerInstruction) else { throw .tooLarge }
@@ -54,7 +55,7 @@ struct JSONSchemaPattern: Sendable {
         program = compiler.program + [.match]
     }
 
-    /// Returns whether the pattern occurs in `text`; nil when the budget does not suffice to tell.
+    /// Returns whether the pattern occurs in `text`; nil when the budget does not suffice.
     func matches(_ text: String, _ budget: inout JSONSchemaBudget) -> Bool? {
         guard budget.spend(steps: 1 + program.count / Self.instructionsPerStep) else { return nil }
         var run = JSONSchemaPatternRun(program)
@@ -74,14 +75,14 @@ struct JSONSchemaPattern: Sendable {
     }
 }
 
-/// One search: the instructions that wait for the next character.
+/// One search: the set of instructions that wait for the next character.
 private struct JSONSchemaPatternRun {
     private let program: [JSONSchemaPattern.Instruction]
-    /// Where to go on at this position, without what follows of it.
+    /// Instructions at which to continue at this position, before those that follow without a character.
     private var starts: [Int] = []
     private var waiting: [Int] = []
     private var stack: [Int] = []
-    /// The position at which an instruction was last entered: each is entered once per position.
+    /// Position at which an instruction was last entered: each is entered once per position.
     private var entered: [Int]
     private var position = 0
     private var work = 0
@@ -91,13 +92,13 @@ private struct JSONSchemaPatternRun {
         entered = [Int](repeating: -1, count: program.count)
     }
 
-    /// The instructions looked at since the last time.
+    /// Returns the number of instructions executed since the last call.
     mutating func takeWork() -> Int {
         defer { work = 0 }
         return work
     }
 
-    /// Follows everything that consumes no character at this position; true when that reaches the match.
+    /// Follows all instructions that consume no character at this position; true when they reach the match.
     mutating func enter(before: Unicode.Scalar?, after: Unicode.Scalar?) -> Bool {
         waiting.removeAll(keepingCapacity: true)
         stack.removeAll(keepingCapacity: true)
@@ -127,7 +128,7 @@ private struct JSONSchemaPatternRun {
         return false
     }
 
-    /// Takes a character.
+    /// Consumes a character.
     mutating func advance(over scalar: Unicode.Scalar) {
         starts.removeAll(keepingCapacity: true)
         for index in waiting {
@@ -147,7 +148,7 @@ indirect enum JSONSchemaPatternNode {
     case repeated(JSONSchemaPatternNode, minimum: Int, maximum: Int?)
     case assertion(JSONSchemaPattern.Instruction)
 
-    /// The instructions that it becomes; saturates far above what is allowed.
+    /// Number of instructions of its program; saturates far above the limit.
     var size: Int {
         let most = JSONSchemaPattern.maximumInstructions + 1
         switch self {
@@ -165,7 +166,7 @@ indirect enum JSONSchemaPatternNode {
     }
 }
 
-/// Lays a parsed pattern out as instructions. Counted repetitions are written out; the size is known to be allowed.
+/// Compiler of a parsed pattern into instructions. Counted repetitions are unrolled; the size has been checked before.
 private struct JSONSchemaPatternCompiler {
     private(set) var program: [JSONSchemaPattern.Instruction] = []
 

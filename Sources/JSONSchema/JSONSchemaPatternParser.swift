@@ -1,4 +1,4 @@
-/// Parses the regular expressions that `JSONSchemaPattern` knows.
+/// Parser of the regular expressions that `JSONSchemaPattern` supports.
 struct JSONSchemaPatternParser {
     typealias Node = JSONSchemaPatternNode
     typealias ParseError = JSONSchemaPattern.ParseError
@@ -46,7 +46,7 @@ struct JSONSchemaPatternParser {
     private mutating func sequence() throws(ParseError) -> Node {
         var nodes: [Node] = []
         while let scalar = next, scalar != "|", scalar != ")" {
-            // Empty groups are left out, so that laying the pattern out takes no longer than it is large.
+            // Empty groups are dropped, so that compiling the pattern takes time linear in its size.
             let node = try quantified(try atom())
             if node.size > 0 { nodes.append(node) }
         }
@@ -105,7 +105,7 @@ struct JSONSchemaPatternParser {
         return .repeated(atom, minimum: bounds.0, maximum: bounds.1)
     }
 
-    /// `{n}`, `{n,}` or `{n,m}`, taken; nil, nothing taken, where the brace is a literal.
+    /// Reads `{n}`, `{n,}` or `{n,m}`; nil, without reading anything, where the brace is a literal.
     private mutating func counts() throws(ParseError) -> (Int, Int?)? {
         let start = position
         position += 1

@@ -1,15 +1,15 @@
 import JSON
 
-/// The places of a schema document: each object and array, and what else a reference leads to.
+/// Places of a schema document: each object and array, and other targets of references.
 ///
-/// A place is a number, and knows the place around it: its pointer is only written where a message needs it. Written for
-/// every place, pointers would repeat each name once for everything below it.
+/// A place is a number, and has a link to its parent: its pointer is only written for a message. If they were written
+/// for every place, pointers would repeat each name once for everything below it.
 struct JSONSchemaPlaces {
     private struct Place {
         let value: JSONValue
         let parent: Int
         let token: String
-        /// The nearest place at or above this one with an `$id`: references without a document start there.
+        /// Nearest place at or above this one with an `$id`: references without a document start there.
         let base: Int
     }
 
@@ -18,7 +18,7 @@ struct JSONSchemaPlaces {
         let token: ExactString
     }
 
-    /// What an object in the document is, as far as identifiers are concerned.
+    /// Role of an object in the document with regard to identifiers.
     private enum Role {
         /// A schema: its members are keywords.
         case schema
@@ -36,14 +36,14 @@ struct JSONSchemaPlaces {
     private var places: [Place] = []
     private var steps: [Step: Int] = [:]
     private var anchors: [Anchor: Int] = [:]
-    /// Absolute or relative URI as written in `$id`, without fragment.
+    /// Place by the absolute or relative URI as written in `$id`, without fragment.
     private var identifiers: [ExactString: Int] = [ExactString(""): root]
 
     private static let maps: Set<String> = [
         "properties", "patternProperties", "$defs", "definitions", "dependentSchemas", "dependencies",
     ]
     private static let data: Set<String> = ["const", "enum", "default", "examples"]
-    /// A place with its step, roughly.
+    /// Approximate size of a place with its step.
     private static let bytesPerPlace = 200
 
     init(_ root: JSONValue, _ budget: inout JSONSchemaBudget) throws(JSONSchemaError) {
@@ -99,7 +99,7 @@ struct JSONSchemaPlaces {
         return place
     }
 
-    /// The value at a place.
+    /// Returns the value at a place.
     func value(at place: Int) -> JSONValue { places[place].value }
 
     /// Returns the place of a member or element; nil where there is none.
@@ -117,7 +117,8 @@ struct JSONSchemaPlaces {
         return try add(value, token, below: parent, &budget)
     }
 
-    /// Returns the place that a reference, met at `origin`, leads to; nil where it leads out of the document or nowhere.
+    /// Returns the place to which a reference at `origin` leads; nil where it leads out of the document or does not
+    /// exist.
     mutating func resolve(
         _ reference: String, from origin: Int, _ budget: inout JSONSchemaBudget
     ) throws(JSONSchemaError) -> Int? {
@@ -136,7 +137,7 @@ struct JSONSchemaPlaces {
         return place
     }
 
-    /// Returns the place for a message: a pointer such as `#/properties/a`, its names cut.
+    /// Returns the place for a message: a pointer such as `#/properties/a`, with shortened names.
     func pointer(to place: Int, _ keyword: String? = nil) -> String {
         var tokens: [String] = []
         var place = place

@@ -5,13 +5,13 @@ package struct JSONSchemaProperty: Hashable, Sendable, ExpressibleByStringLitera
     package var description: String?
     /// Short name for people (`title`).
     package var title: String?
-    /// Code points.
+    /// Smallest number of code points (`minLength`).
     package var minLength: Int?
-    /// Largest number of characters (`maxLength`).
+    /// Largest number of code points (`maxLength`).
     package var maxLength: Int?
-    /// Regular expression that the text has to match (`pattern`).
+    /// Regular expression that the text must match (`pattern`).
     package var pattern: String?
-    /// An annotation such as `date-time`.
+    /// Annotation such as `date-time` (`format`).
     package var format: String?
     /// Smallest value (`minimum`).
     package var minimum: Double?
@@ -21,11 +21,12 @@ package struct JSONSchemaProperty: Hashable, Sendable, ExpressibleByStringLitera
     package var minItems: Int?
     /// Largest number of elements (`maxItems`).
     package var maxItems: Int?
-    /// Also makes the property optional for the caller: the type has to decode without it.
+    /// Default value, which makes the property optional for the caller: the type must decode without it.
     package var defaultValue: JSONValue?
     /// Values that show the use (`examples`).
     package var examples: [JSONValue]
-    /// `x-mcp-header`: the name under which HTTP clients mirror the value (string, integer or boolean properties).
+    /// Name of the header in which HTTP clients repeat the value (`x-mcp-header`; string, integer or boolean
+    /// properties).
     package var header: String?
 
     /// Describes a property.
@@ -54,7 +55,7 @@ package struct JSONSchemaProperty: Hashable, Sendable, ExpressibleByStringLitera
         self.init(value)
     }
 
-    /// Adds the keywords to a property's schema: title and description first, the others behind its type.
+    /// Adds the keywords to a property's schema: title and description first, the others after its type.
     func apply(to schema: JSONObject) -> JSONObject {
         var result: JSONObject = [:]
         result["title"] = title.map { .string($0) }
@@ -75,12 +76,12 @@ package struct JSONSchemaProperty: Hashable, Sendable, ExpressibleByStringLitera
     }
 }
 
-/// A type whose schema says more than its Swift declaration: property name (as in JSON) → documentation.
+/// A type whose schema has more than its Swift declaration implies: documentation by property name (as in JSON).
 package protocol JSONSchemaDocumented {
     static var schemaDocumentation: [String: JSONSchemaProperty] { get }
 }
 
-/// A type that writes its own schema, for instance because its `init(from:)` does not take any value of its kind.
+/// A type that provides its own schema, for instance because its `init(from:)` does not accept every value of its kind.
 package protocol JSONSchemaProviding {
     static var jsonSchema: JSONValue { get }
 }

@@ -1,7 +1,7 @@
 import JSON
 
-/// A decoder that answers with placeholders and records the questions. Containers share what they record, so it is an
-/// object; it lives in one call and on one thread.
+/// Decoder that returns placeholders and records the requests. Containers share the record, so it is an object; it
+/// lives in one call and on one thread.
 final class JSONSchemaRecorder: Decoder {
     private enum Shape {
         case unknown
@@ -26,7 +26,7 @@ final class JSONSchemaRecorder: Decoder {
     func result() throws -> JSONValue {
         switch shape {
         case .scalar(let schema): return schema
-        case .object, .unknown:  // A structure without properties asks for nothing.
+        case .object, .unknown:  // A structure without properties requests nothing.
             let documentation = (type as? any JSONSchemaDocumented.Type)?.schemaDocumentation ?? [:]
             var documented: JSONObject = [:]
             for (name, schema) in properties {
@@ -50,7 +50,7 @@ final class JSONSchemaRecorder: Decoder {
         if isRequired { required.append(.string(name)) }
     }
 
-    /// The schema of a property and a value to go on with.
+    /// Returns the schema of a property and a value to continue with.
     fileprivate func placeholder<T: Decodable>(_ type: T.Type) throws -> (JSONValue, T) {
         guard let schema = try Self.recognised(type, depth: depth + 1) else {
             return try Self.recording(type, depth: depth + 1)
@@ -59,8 +59,8 @@ final class JSONSchemaRecorder: Decoder {
         return (schema, try Self.recording(type, depth: depth + 1).value)
     }
 
-    /// An instance of types that cannot come out of a recording: enumerations need one of their own values, and types
-    /// with a schema of their own something that obeys it.
+    /// Returns an instance of a type that cannot be recorded: enumerations need one of their own values, and types with
+    /// a schema of their own something valid.
     private static func instance(_ type: any Decodable.Type, _ schema: JSONValue) throws -> Any? {
         func decoded<T: Decodable>(_ type: T.Type, _ value: JSONValue) throws -> T { try value.decode(type) }
         switch schema["type"] ?? .null {
@@ -93,7 +93,7 @@ final class JSONSchemaRecorder: Decoder {
     }
 }
 
-/// A type that wraps another value: the other one's schema is its own.
+/// Container of a type that wraps another value: the other one's schema is its own.
 extension JSONSchemaRecorder: SingleValueDecodingContainer {
     func decodeNil() -> Bool { false }
     func decode<T: Decodable>(_ type: T.Type) throws -> T { try recordScalar(type) }
@@ -117,14 +117,14 @@ private struct JSONSchemaKeyedRecording<Key: CodingKey>: KeyedDecodingContainerP
     let recorder: JSONSchemaRecorder
 
     var codingPath: [any CodingKey] { [] }
-    /// Enumerations with payloads look here for the name of the case; there is none, and they throw.
+    /// Names of the cases of an enumeration with payloads: none, so that it throws.
     var allKeys: [Key] { [] }
     func contains(_ key: Key) -> Bool { true }
     func decodeNil(forKey key: Key) throws -> Bool { false }
 
     private func required<T: Decodable>(_ type: T.Type, _ key: Key) throws -> T {
         let (schema, value) = try recorder.placeholder(type)
-        // An Optional that is decoded rather than asked for must be there, and may be null.
+        // An Optional that is decoded with `decode` must be present, and may be null.
         recorder.record(key.stringValue, schema, isRequired: true)
         return value
     }

@@ -2,31 +2,31 @@ package import JSON
 
 /// JSON Schemas from Swift types.
 ///
-/// A type's `init(from:)` runs against a decoder that answers every question with a placeholder and writes down what was
-/// asked. Optional properties (`decodeIfPresent`) are not required; enumerations with string or integer raw values
-/// become `enum` when they are `CaseIterable`; structures, arrays, sets and dictionaries with string keys nest. Not
-/// possible are types that contain themselves, enumerations with payloads, and types that refuse placeholders: those
-/// conform to `JSONSchemaProviding`.
+/// A type's `init(from:)` runs against a decoder that returns placeholders and records the requests. Optional
+/// properties (`decodeIfPresent`) are not required; enumerations with string or integer raw values become `enum` when
+/// they are `CaseIterable`; structures, arrays, sets and dictionaries with string keys nest. Not supported are types
+/// that contain themselves, enumerations with payloads, and types that refuse placeholders: those conform to
+/// `JSONSchemaProviding`.
 package enum JSONSchemaReflection {
-    /// The schema of `type`, an object for structures.
+    /// Returns the schema of `type`, an object for structures.
     ///
-    /// - Throws: `JSONSchemaReflectionError`, or what an `init(from:)` throws when it refuses the placeholders.
+    /// - Throws: `JSONSchemaReflectionError`, or the error of an `init(from:)` that refuses the placeholders.
     package static func schema<T: Decodable>(of type: T.Type) throws -> JSONValue {
         try JSONSchemaRecorder.schema(of: type, depth: 0)
     }
 
-    /// The same for a type known only at run time.
+    /// Returns the schema of a type known only at run time.
     /// - Throws: ``JSONSchemaReflectionError`` naming the type.
     package static func schema(of type: any Decodable.Type) throws -> JSONValue {
         try JSONSchemaRecorder.schema(of: type, depth: 0)
     }
 }
 
-/// Why a type has no schema.
+/// Error of a type without a schema.
 package struct JSONSchemaReflectionError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Swift type that has no schema.
     package let type: String
-    /// Reason that it has none.
+    /// Reason why it has none.
     package let reason: String
 
     package var description: String { "no JSON Schema for \(type): \(reason)" }
@@ -63,7 +63,7 @@ extension JSONSchemaRecorder {
         return try recording(type, depth: depth).schema
     }
 
-    /// The schema of a type that need not be recorded; nil for structures and the like.
+    /// Returns the schema of a type that need not be recorded; nil for structures and the like.
     static func recognised(_ type: any Any.Type, depth: Int) throws -> JSONValue? {
         guard depth < maximumDepth else {
             throw JSONSchemaReflectionError(type: "\(type)", reason: "it contains itself, or is nested too deeply")
@@ -121,7 +121,7 @@ extension JSONSchemaRecorder {
         return nil
     }
 
-    /// Runs the type's own `init(from:)`: what it asked for, and the instance that came of it.
+    /// Runs the type's own `init(from:)`; returns the recorded schema and the instance.
     static func recording<T: Decodable>(_ type: T.Type, depth: Int) throws -> (schema: JSONValue, value: T) {
         let recorder = JSONSchemaRecorder(type: type, depth: depth)
         do {

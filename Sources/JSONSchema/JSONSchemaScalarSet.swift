@@ -1,8 +1,8 @@
-/// A set of Unicode scalars: ranges in order and general categories, possibly turned around.
+/// A set of Unicode scalars: ranges in order and general categories, possibly negated.
 struct JSONSchemaScalarSet: Sendable {
-    /// In ascending order, apart from each other.
+    /// Ranges in ascending order, with gaps between them.
     private(set) var ranges: [ClosedRange<UInt32>] = []
-    /// One bit a general category.
+    /// Bit set of general categories.
     private var categories: UInt32 = 0
     private var isNegated = false
 
@@ -31,13 +31,13 @@ struct JSONSchemaScalarSet: Sendable {
         self.categories = isNegated ? ~bits : bits
     }
 
-    /// The union of several sets, none of them turned around with categories in it, or the scalars outside it.
+    /// Creates the union of several sets, none of them negated with categories in it, or the scalars outside of it.
     init(unionOf sets: [JSONSchemaScalarSet], isNegated: Bool) {
         self.init(
             sets.flatMap(\.plainRanges), categories: sets.reduce(0) { $0 | $1.categories }, isNegated: isNegated)
     }
 
-    /// The ranges without a sign in front.
+    /// Ranges that are not negated.
     private var plainRanges: [ClosedRange<UInt32>] {
         guard isNegated else { return ranges }
         var (gaps, next): ([ClosedRange<UInt32>], UInt32) = ([], 0)
@@ -62,7 +62,7 @@ struct JSONSchemaScalarSet: Sendable {
         .lineSeparator, .paragraphSeparator, .control, .format, .surrogate, .privateUse, .unassigned,
     ]
 
-    /// What looking a scalar up costs, in instructions.
+    /// Cost of a look-up, in instructions.
     var cost: Int { ranges.count < 4 && categories == 0 ? 1 : 8 }
 
     /// Returns whether the scalar belongs to the set.
@@ -80,14 +80,14 @@ struct JSONSchemaScalarSet: Sendable {
         return lower < ranges.count && ranges[lower].contains(value)
     }
 
-    /// The scalars outside the set.
+    /// Set of the scalars outside of this one.
     var inverted: JSONSchemaScalarSet {
         var copy = self
         copy.isNegated.toggle()
         return copy
     }
 
-    /// The only scalar of the set, when it is one.
+    /// The set's only scalar, when it has exactly one.
     var single: UInt32? {
         guard !isNegated, categories == 0, ranges.count == 1, ranges[0].lowerBound == ranges[0].upperBound else {
             return nil
@@ -100,6 +100,6 @@ struct JSONSchemaScalarSet: Sendable {
     static let space = JSONSchemaScalarSet(
         0x09...0x0D, 0x20...0x20, 0xA0...0xA0, 0x1680...0x1680, 0x2000...0x200A, 0x2028...0x2029, 0x202F...0x202F,
         0x205F...0x205F, 0x3000...0x3000, 0xFEFF...0xFEFF)
-    /// What `.` matches: everything but line terminators.
+    /// Set that `.` matches: everything but line terminators.
     static let anything = JSONSchemaScalarSet(0x0A...0x0A, 0x0D...0x0D, 0x2028...0x2029).inverted
 }

@@ -1,10 +1,10 @@
 import JSON
 
-/// Short forms of names and values for messages. A name or value may be megabytes long; a message is not.
+/// Short forms of names and values for messages. A name or value may be megabytes long; a message must not be.
 enum JSONSchemaText {
     static let maximumLength = 100
 
-    /// Returns the text, or its first 100 scalars and an ellipsis. Looks at no more than these.
+    /// Returns the text, or its first 100 scalars and an ellipsis. Reads no more than these.
     static func cut(_ text: String) -> String {
         let scalars = text.unicodeScalars
         guard
@@ -14,7 +14,7 @@ enum JSONSchemaText {
         return String(scalars[..<end]) + "…"
     }
 
-    /// Returns the JSON text of a value, cut as `cut` does. Writes no more of it than that.
+    /// Returns the JSON text of a value, cut like `cut`. Writes no more of it than that.
     static func brief(_ value: JSONValue) -> String {
         var bytes: [UInt8] = []
         append(value, to: &bytes)
@@ -22,7 +22,7 @@ enum JSONSchemaText {
     }
 
     private static func append(_ value: JSONValue, to bytes: inout [UInt8]) {
-        // Four bytes a scalar at most: beyond this, more is cut off again.
+        // At most four bytes a scalar: anything beyond this would be cut off again.
         guard bytes.count <= 4 * maximumLength else { return }
         switch value {
         case .null, .bool: value.append(to: &bytes)
@@ -47,7 +47,7 @@ enum JSONSchemaText {
         }
     }
 
-    /// Returns at least as much of the text as `cut` leaves, without a mark.
+    /// Returns at least as much of the text as `cut` keeps, without an ellipsis.
     private static func cutForQuoting(_ text: String) -> String {
         String(text.unicodeScalars.prefix(maximumLength + 1))
     }
