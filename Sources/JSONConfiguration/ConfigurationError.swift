@@ -1,6 +1,6 @@
-/// One thing wrong with a configuration: where it is, what was expected there and what was found.
+/// An error in a configuration: its place, the expected value and the value that was found.
 package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// The key's dotted path, such as `chat.types.search_any.timeout`; empty for the document itself.
+    /// Dotted path of the key, such as `chat.types.search_any.timeout`; empty for the document itself.
     package let path: String
     /// Description of a valid value.
     package let expected: String
@@ -19,7 +19,7 @@ package struct ConfigurationError: Error, Hashable, Sendable, CustomStringConver
     }
 }
 
-/// Everything wrong with a configuration, in the order in which it was read.
+/// All errors in a configuration, in the order in which it was read.
 package struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
     /// All errors, in the order of the document.
     package let errors: [ConfigurationError]
@@ -29,7 +29,7 @@ package struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConve
         self.errors = errors
     }
 
-    /// All errors in one line, so that it can be the one line that a process prints before it exits.
+    /// All errors in one line, which a process can print before it exits.
     package var description: String {
         errors.map(\.description).joined(separator: "; ")
     }

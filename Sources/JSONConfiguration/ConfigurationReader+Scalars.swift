@@ -2,7 +2,7 @@ package import JSON
 
 /// Values that are not sections.
 extension ConfigurationReader {
-    /// A string.
+    /// Reads a string.
     package func string(
         _ key: String, default value: String, _ documentation: String, environment: String? = nil
     ) -> String {
@@ -10,9 +10,9 @@ extension ConfigurationReader {
         return read(key, environment, expected: "a string", text: { $0 }, json: \.string) ?? value
     }
 
-    /// A string that may be absent.
+    /// Reads an optional string.
     ///
-    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    /// - Parameter example: Valid value, for the schema and for messages about a wrong one.
     package func optionalString(
         _ key: String, _ documentation: String, example: String? = nil, environment: String? = nil
     ) -> String? {
@@ -20,9 +20,9 @@ extension ConfigurationReader {
         return read(key, environment, expected: "a string", text: { $0 }, json: \.string)
     }
 
-    /// A string that must be there; its absence is an error and gives an empty string.
+    /// Reads a required string; its absence is an error and gives an empty string.
     ///
-    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    /// - Parameter example: Valid value, for the schema and for messages about a wrong one.
     package func requiredString(
         _ key: String, _ documentation: String, example: String? = nil, environment: String? = nil
     ) -> String {
@@ -39,7 +39,7 @@ extension ConfigurationReader {
         return schema
     }
 
-    /// A whole number within a range.
+    /// Reads a whole number within a range.
     package func integer(
         _ key: String, default value: Int, in range: ClosedRange<Int>, _ documentation: String,
         environment: String? = nil
@@ -97,7 +97,7 @@ extension ConfigurationReader {
             text: { Double($0).flatMap(within) }, json: { $0.double.flatMap(within) }) ?? value
     }
 
-    /// `true` or `false`; an environment variable may also say `1`, `0`, `yes`, `no`, `on` or `off`.
+    /// Reads `true` or `false`; an environment variable may also contain `1`, `0`, `yes`, `no`, `on` or `off`.
     package func bool(
         _ key: String, default value: Bool, _ documentation: String, environment: String? = nil
     ) -> Bool {
@@ -109,7 +109,7 @@ extension ConfigurationReader {
             ?? value
     }
 
-    /// A length of time: a string with a unit (`"500ms"`, `"10s"`, `"2m"`, `"1h"`, `"7d"`), or a number of seconds.
+    /// Reads a duration: a string with a unit (`"500ms"`, `"10s"`, `"2m"`, `"1h"`, `"7d"`), or a number of seconds.
     package func duration(
         _ key: String, default value: Duration, in range: ClosedRange<Duration>, _ documentation: String,
         environment: String? = nil
@@ -129,7 +129,7 @@ extension ConfigurationReader {
             json: { value in parse(value.string ?? (value.double == nil ? "" : value.text)) }) ?? value
     }
 
-    /// A size in bytes: a string with a unit (`"64KiB"`, `"2.5MiB"`), or a number of bytes.
+    /// Reads a size in bytes: a string with a unit (`"64KiB"`, `"2.5MiB"`), or a number of bytes.
     package func bytes(
         _ key: String, default value: Int, in range: ClosedRange<Int>, _ documentation: String,
         environment: String? = nil
@@ -149,7 +149,7 @@ extension ConfigurationReader {
             json: { value in parse(value.string ?? (value.double == nil ? "" : value.text)) }) ?? value
     }
 
-    /// One of an enumeration's names.
+    /// Reads one of an enumeration's names.
     package func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default value: Choice, _ documentation: String, environment: String? = nil
     ) -> Choice where Choice.RawValue == String {
@@ -201,15 +201,15 @@ extension ConfigurationReader {
             }) ?? value
     }
 
-    /// Any JSON value, as it stands in the file.
+    /// Returns any JSON value as it stands in the file.
     ///
-    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    /// - Parameter example: Valid value, for the schema and for messages about a wrong one.
     package func json(_ key: String, _ documentation: String, example: JSONValue? = nil) -> JSONValue? {
         describe(key, example.map { ["examples": [$0]] } ?? [:], documentation, "")
         return context.overrides[dotted(key)] ?? object[key]
     }
 
-    /// A secret: from the environment, from the file that `keyFile` names, or (last) from `key` itself.
+    /// Reads a secret: from the environment, from the file that `keyFile` names, or (last) from `key` itself.
     ///
     /// One trailing line end of the file is dropped. Errors never show the value.
     package func secret(_ key: String, _ documentation: String, environment: String? = nil) -> Secret? {

@@ -1,27 +1,27 @@
 package import JSON
 
-/// Reads one section of a configuration, and describes it at the same time.
+/// Reader of one section of a configuration, which describes the section at the same time.
 ///
-/// Each getter names its key, its default and its meaning once; from that follow the value, the errors, the JSON Schema
-/// and the name of the environment variable. Precedence: command line, environment, file, default.
+/// Each getter names its key, its default and its meaning once; the value, the errors, the JSON Schema and the name of
+/// the environment variable follow from that. Precedence: command line, environment, file, default.
 ///
-/// A getter never throws: it records what is wrong and returns the default, so that one run reports every error.
-/// Call ``finish()`` on the root reader when everything has been read.
+/// A getter never throws: it records an error and returns the default, so that one run reports all errors. ``finish()``
+/// must be called on the root reader when everything has been read.
 ///
 /// Not `Sendable`: a configuration is read by one thread at start or at reload.
 package final class ConfigurationReader {
-    /// The section's place in the document, such as `chat.types.search_any`.
+    /// Path of the section in the document, such as `chat.types.search_any`.
     package let path: [String]
     let object: JSONObject
     private let environmentPrefix: String
     let context: Context
     private var described: JSONObject = [:]
     var required: [String] = []
-    /// The schema of keys whose names the user chooses; nil: other keys are errors.
+    /// Schema of keys whose names the user chooses; nil: other keys are errors.
     var additionalSchema: JSONValue?
     private var children: [ConfigurationReader] = []
 
-    /// What all readers of one document share.
+    /// State that all readers of one document share.
     final class Context {
         let environment: [String: String]
         let overrides: [String: JSONValue]
@@ -29,7 +29,7 @@ package final class ConfigurationReader {
         /// True while a schema is made: every map and list is entered once although the document is empty.
         let describing: Bool
         var errors: [ConfigurationError] = []
-        /// Every secret that was read, for redaction.
+        /// All secrets that were read, for redaction.
         var secrets: [String] = []
 
         init(
@@ -44,11 +44,12 @@ package final class ConfigurationReader {
     }
 
     /// - Parameters:
-    ///   - document: The section's JSON object.
-    ///   - path: The section's place in the file, for error messages.
-    ///   - environment: The process's environment.
-    ///   - environmentPrefix: What the names of the section's environment variables begin with, such as `GATEWAY`.
-    ///   - overrides: Values from the command line by dotted path below this section; they win over everything.
+    ///   - document: JSON object of the section.
+    ///   - path: Path of the section in the file, for error messages.
+    ///   - environment: Environment of the process.
+    ///   - environmentPrefix: Prefix of the section's environment variables, such as `GATEWAY`.
+    ///   - overrides: Values from the command line by dotted path below this section; they take precedence over all
+    ///     others.
     ///   - readFile: Reads the file that a `…File` key names.
     package convenience init(
         document: JSONValue, path: [String] = [], environment: [String: String], environmentPrefix: String,
@@ -73,8 +74,9 @@ package final class ConfigurationReader {
 
     // MARK: Structure
 
-    /// A nested section; absent counts as empty. `environmentPrefix` replaces the prefix that follows from the path.
-    /// - Throws: errors of `read`.
+    /// Reads a nested section; an absent one counts as empty. `environmentPrefix` replaces the prefix that follows from
+    /// the path.
+    /// - Throws: The errors of `read`.
     package func section<Value>(
         _ key: String, _ documentation: String, environmentPrefix: String? = nil,
         _ read: (ConfigurationReader) throws -> Value
@@ -85,8 +87,8 @@ package final class ConfigurationReader {
         return value
     }
 
-    /// A nested section that may be absent.
-    /// - Throws: errors of `read`.
+    /// Reads an optional nested section.
+    /// - Throws: The errors of `read`.
     package func optionalSection<Value>(
         _ key: String, _ documentation: String, environmentPrefix: String? = nil,
         _ read: (ConfigurationReader) throws -> Value
@@ -102,8 +104,8 @@ package final class ConfigurationReader {
         return present ? value : nil
     }
 
-    /// A section whose keys are names that the user chooses; keeps the file's order.
-    /// - Throws: errors of `read`.
+    /// Reads a section whose keys are names that the user chooses; keeps the file's order.
+    /// - Throws: The errors of `read`.
     package func map<Value>(
         _ key: String, _ documentation: String, of noun: String,
         _ read: (String, ConfigurationReader) throws -> Value
@@ -125,8 +127,8 @@ package final class ConfigurationReader {
         return values
     }
 
-    /// A list of sections.
-    /// - Throws: errors of `read`.
+    /// Reads a list of sections.
+    /// - Throws: The errors of `read`.
     package func list<Value>(
         _ key: String, _ documentation: String, _ read: (ConfigurationReader) throws -> Value
     ) rethrows -> [Value] {
@@ -151,29 +153,29 @@ package final class ConfigurationReader {
         return values
     }
 
-    /// A key that another process reads: it is allowed here and not looked at.
+    /// Accepts a key that another process reads, without reading it.
     package func ignore(_ key: String, _ documentation: String) {
         describe(key, ["type": "object"], documentation, "")
     }
 
-    /// Returns true if the file or the environment has a key.
+    /// Returns whether the file or the environment has a key.
     package func isPresent(_ key: String) -> Bool {
         context.overrides[dotted(key)] != nil || context.environment[environmentName(key)] != nil || object[key] != nil
     }
 
-    /// The secrets that were read so far, in the whole document; to be redacted wherever text is written.
+    /// Secrets that were read so far, in the whole document; to be redacted wherever text is written.
     package var secrets: [String] { context.secrets }
 
-    /// The names in the section, in the file's order.
+    /// Names in the section, in the file's order.
     package var keys: [String] { object.map(\.key) }
 
     // MARK: Errors
 
-    /// Records an error that only the caller can see, such as a reference to something that does not exist.
+    /// Records an error that only the caller can detect, such as a reference to something that does not exist.
     package func fail(_ key: String?, expected: String, found: String) {
         guard !context.describing else { return }
         let place = key.map(dotted) ?? path.joined(separator: ".")
-        // What was refused was there.
+        // A value that was refused is present, so that it is not also reported as missing.
         if found == "nothing", context.errors.contains(where: { $0.path == place }) { return }
         context.errors.append(.init(path: place, expected: expected, found: found))
     }
@@ -197,8 +199,9 @@ package final class ConfigurationReader {
 
     // MARK: Schema
 
-    /// The JSON Schema (2020-12) of what `read` reads. `x-environment` names each key's environment variable.
-    /// - Throws: errors of `read`.
+    /// Returns the JSON Schema (2020-12) of the keys that `read` reads. `x-environment` names each key's environment
+    /// variable.
+    /// - Throws: The errors of `read`.
     package static func schema(
         title: String, environmentPrefix: String, _ read: (ConfigurationReader) throws -> some Any
     ) rethrows -> JSONValue {
@@ -264,7 +267,7 @@ package final class ConfigurationReader {
 
     func dotted(_ key: String) -> String { (path + [key]).joined(separator: ".") }
 
-    /// `maxBodyBytes` under `GATEWAY_LIMITS` is `GATEWAY_LIMITS_MAX_BODY_BYTES`.
+    /// Returns the name of a key's variable: `maxBodyBytes` under `GATEWAY_LIMITS` is `GATEWAY_LIMITS_MAX_BODY_BYTES`.
     func environmentName(_ key: String) -> String {
         var name = environmentPrefix + "_"
         var previousIsLower = false

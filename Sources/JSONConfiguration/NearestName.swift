@@ -1,8 +1,9 @@
-/// Finds the known name that a mistyped one most likely meant.
+/// Search for the known name that a mistyped one most likely means.
 enum NearestName {
-    /// The candidate within an edit distance of a third of its length (at least 2), nearest first; nil when none is near.
+    /// Returns the candidate within an edit distance of a third of its length (at least 2), nearest first; nil when
+    /// there is none.
     static func among(_ candidates: some Sequence<String>, to name: String) -> String? {
-        // A typing error is short: comparing a name of a megabyte would cost time and say nothing.
+        // A mistyped name is short: comparing a name of a megabyte would cost time in vain.
         guard name.utf8.count <= 64 else { return nil }
         var best: (name: String, distance: Int)?
         for candidate in candidates {
@@ -13,7 +14,7 @@ enum NearestName {
         return best?.name
     }
 
-    /// Levenshtein's distance over characters.
+    /// Returns Levenshtein's distance of two texts, in characters.
     private static func editDistance(_ left: String, _ right: String) -> Int {
         let left = Array(left)
         let right = Array(right)

@@ -1,6 +1,6 @@
-/// A value that must not be seen: printing it, in a log or in an error, gives a placeholder.
+/// A value that must not be shown: printing it, in a log or in an error, gives a placeholder.
 package struct Secret: Hashable, Sendable, CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
-    /// The secret itself. Read it where it is used, and nowhere else.
+    /// Value of the secret, to be read only where it is used.
     package let value: String
 
     /// Wraps a secret.
@@ -10,6 +10,6 @@ package struct Secret: Hashable, Sendable, CustomStringConvertible, CustomDebugS
 
     package var description: String { "<redacted>" }
     package var debugDescription: String { "<redacted>" }
-    /// Keeps `dump` and string interpolation of an enclosing value from showing the secret.
+    /// Mirror without children, so that `dump` and string interpolation of an enclosing value do not show the secret.
     package var customMirror: Mirror { Mirror(self, children: []) }
 }

@@ -1,18 +1,18 @@
 import Foundation
 
-/// Reads the files that hold secrets.
+/// Reader of files that contain secrets.
 package enum SecretFile {
-    /// Why a secret file cannot be used.
+    /// Error of a secret file that cannot be used.
     package struct Failure: Error, CustomStringConvertible {
         package let description: String
     }
 
-    /// A secret is short; a larger file is a mistake in the path.
+    /// Largest size of a secret, in bytes; a larger file means that the path is wrong.
     static let maximumBytes = 64 * 1024
 
-    /// The file's text without one trailing line end.
+    /// Returns the file's text without one trailing line end.
     ///
-    /// - Throws: ``Failure`` when the file cannot be read, is empty, is no UTF-8 or is over 64 KiB.
+    /// - Throws: ``Failure`` when the file cannot be read, is empty, is not UTF-8 or is over 64 KiB.
     @Sendable
     package static func read(_ path: String) throws -> String {
         guard let data = FileManager.default.contents(atPath: path) else {

@@ -1,11 +1,10 @@
 package import JSON
 
-/// A secret with the place that it comes from, so that it can be read again: the text itself, an environment variable, or
-/// a file.
+/// A secret with its source, so that it can be read again: the text itself, an environment variable, or a file.
 package struct SecretSource: Hashable, Sendable {
-    /// The path of the file; nil for text and environment variables, which do not change while the process runs.
+    /// Path of the file; nil for text and environment variables, which do not change while the process runs.
     package let file: String?
-    /// The secret as it was when the configuration was read.
+    /// Secret as it was when the configuration was read.
     package let value: Secret
 
     /// Describes a secret and the file that it was read from.
@@ -14,7 +13,7 @@ package struct SecretSource: Hashable, Sendable {
         self.file = file
     }
 
-    /// Returns the secret as its file has it now.
+    /// Returns the current secret in its file.
     ///
     /// - Throws: ``SecretFile/Failure`` when the file cannot be read.
     package func read() throws -> Secret {
@@ -24,7 +23,7 @@ package struct SecretSource: Hashable, Sendable {
 }
 
 extension ConfigurationReader {
-    /// A secret written as text, as `{"env": NAME}` or as `{"file": PATH}`.
+    /// Reads a secret written as text, as `{"env": NAME}` or as `{"file": PATH}`.
     ///
     /// One trailing line end of the file is dropped. Errors never show the value.
     package func secretSource(_ key: String, _ documentation: String) -> SecretSource? {
@@ -57,7 +56,7 @@ extension ConfigurationReader {
         }
     }
 
-    /// Secrets by names that the user chooses, in the file's order.
+    /// Reads secrets by names that the user chooses, in the file's order.
     package func secretSources(_ key: String, _ documentation: String) -> [(name: String, value: SecretSource)] {
         section(key, documentation) { reader in
             reader.additionalSchema = .object(Self.secretSchema)
