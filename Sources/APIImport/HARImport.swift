@@ -1,10 +1,10 @@
 import Foundation
 import JSON
 
-/// Guesses `chat.types` from a browser's recording (HAR 1.2) of an old front-end.
+/// Import that derives `chat.types` from a browser's recording (HAR 1.2) of an old front-end.
 ///
-/// Only names come out of a recording: of types and of fields, where they look like names, and the shapes of replies.
-/// No value of a field, cookie, header, query or answer does.
+/// Only names are taken from a recording: of types and of fields, where they look like names, and the shapes of
+/// replies. No value of a field, cookie, header, query or response is.
 package struct HARImport {
     private static let maximumBytes = 512 << 20
     private static let maximumTypes = 1_000
@@ -19,7 +19,7 @@ package struct HARImport {
 
     /// Reads the recording at `path` and returns the section `chat`.
     ///
-    /// - Throws: `ImportError` for a file that is no recording, or one without a payload of the old API.
+    /// - Throws: `ImportError` for a file that is not a recording, or one without a payload of the old API.
     package static func run(_ path: String) throws(ImportError) -> ImportedConfiguration {
         let url = URL(fileURLWithPath: path)
         let size = (try? url.resourceValues(forKeys: [.fileSizeKey]))?.fileSize ?? 0
@@ -49,7 +49,8 @@ package struct HARImport {
 
     // MARK: Reading
 
-    /// Cookies, tokens and whatever else identifies a caller: a name that equals one is none.
+    /// Collects cookies, tokens and other values that identify a caller: a text that equals one is not taken for a
+    /// name.
     private mutating func noteSecrets(_ entry: JSONValue) {
         for side in ["request", "response"] {
             for list in ["cookies", "headers", "queryString"] {
@@ -67,7 +68,7 @@ package struct HARImport {
             let payload = (try? JSONValue(parsing: text))?.object
         else { return }
         let answer = Self.answer(entry["response"])
-        // A payload names its type, or its answer does.
+        // Either the payload names its type, or its response does.
         guard let name = payload["type"] ?? answer?["type"] else { return }
         guard let name = name.string, isName(name) else {
             return notes.add(place, "a type whose name does not look like one is left out")
@@ -98,7 +99,7 @@ package struct HARImport {
         types[position].type.take(fields, replies: answer?["replies"])
     }
 
-    /// The answer's JSON, or the event `reply` of a stream.
+    /// Returns the response's JSON, or the event `reply` of a stream.
     private static func answer(_ response: JSONValue?) -> JSONObject? {
         guard let content = response?["content"], var text = content["text"]?.string else { return nil }
         if content["encoding"] == "base64" {
@@ -114,7 +115,7 @@ package struct HARImport {
         return nil
     }
 
-    /// Whether a text is a name in a program: not a secret, not a number, an address or a sentence.
+    /// Returns whether a text looks like a name in a program: not a secret, a number, an address or a sentence.
     private func isName(_ text: String) -> Bool {
         guard (1...40).contains(text.utf8.count), !secrets.contains(text) || Self.common.contains(text) else {
             return false
@@ -157,11 +158,11 @@ package struct HARImport {
     }
 }
 
-/// One type as it was recorded: counts and kinds, no values.
+/// A type as it was recorded: counts and kinds, no values.
 private struct RecordedType {
     var isDefault = false
     private var calls = 0
-    /// Field → how often it was there and meant something, and the kinds of its values.
+    /// Fields with the number of times that they had a value, and the kinds of their values.
     private var fields: [(name: String, count: Int, kinds: Set<JSONKind>)] = []
     private var lengths: Set<Int> = []
     private var kinds: Set<JSONKind> = []
@@ -170,7 +171,7 @@ private struct RecordedType {
     mutating func take(_ members: [(String, JSONValue)], replies value: JSONValue?) {
         calls += 1
         for (name, value) in members {
-            // The old API took what Python calls false for missing.
+            // The old API treated values that are false in Python as missing.
             let counts = Self.isMissing(value) ? 0 : 1
             if let index = fields.firstIndex(where: { $0.name == name }) {
                 fields[index].count += counts
@@ -196,7 +197,7 @@ private struct RecordedType {
         }
     }
 
-    /// One reply each time, and a text or an object: a single value that the old API put into a list.
+    /// True if there was always one reply, a text or an object: a single value that the old API put into a list.
     private var isWrapped: Bool { replies > 0 && lengths == [1] && (kinds == [.string] || kinds == [.object]) }
 
     func configuration(tool: String) -> JSONObject {

@@ -1,6 +1,6 @@
-/// Why a document cannot be imported.
+/// Reason why a document cannot be imported.
 package struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// A sentence for the person who runs the import.
+    /// Sentence for the person who runs the import.
     package let description: String
 
     init(_ description: String) {
@@ -8,7 +8,7 @@ package struct ImportError: Error, Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// The outcome of an import: configuration to review, and everything that it does not express.
+/// Result of an import: configuration to review, and a note on everything that it does not express.
 package struct ImportedConfiguration: Sendable {
     /// The section, ready to be printed.
     package let text: String
@@ -16,14 +16,14 @@ package struct ImportedConfiguration: Sendable {
     package let notes: [String]
 }
 
-/// Collects notes; each is there once.
+/// Collected notes, each only once.
 struct ImportNotes {
     static let maximum = 20_000
 
     private(set) var lines: [String] = []
     private var known: Set<String> = []
 
-    /// Notes something about a place of the document.
+    /// Adds a note about a place of the document.
     mutating func add(_ place: String, _ text: String) {
         let line = "\(ImportText.cut(place, 200)): \(text)"
         guard lines.count <= Self.maximum, known.insert(line).inserted else { return }

@@ -1,7 +1,7 @@
 import Foundation
 import JSON
 
-/// A document and the files that it refers to: all below one directory, nothing from the network.
+/// A document and the files to which it refers: all below one directory, none from the network.
 final class ImportFiles {
     static let maximumBytes = 64 << 20
     static let maximumFiles = 1_000
@@ -13,14 +13,14 @@ final class ImportFiles {
         let pointer: String
     }
 
-    /// The path of the document below the directory.
+    /// Path of the document below the directory.
     let main: String
-    /// Nil for a document that is no file.
+    /// Directory of the files; nil for a document that is not a file.
     private let directory: URL?
     private var documents: [String: JSONValue] = [:]
     private var bytes = 0
 
-    /// Takes a document that is no file, and so refers to none.
+    /// Creates the files of a document that is not a file, and so cannot refer to others.
     init(content: [UInt8], named name: String) throws(ImportError) {
         directory = nil
         main = name
@@ -62,7 +62,8 @@ final class ImportFiles {
         }
     }
 
-    /// JSON or YAML, by what it is: nearly all JSON is YAML, but not all, and reading it as JSON is faster.
+    /// Parses JSON or YAML, depending on the content: nearly all JSON is YAML, but not all, and parsing it as JSON is
+    /// faster.
     static func parse(_ content: [UInt8]) throws(ImportError) -> JSONValue {
         do throws(JSONError) {
             return try JSONValue(parsing: content, maximumDepth: YAMLDocument.maximumDepth)
@@ -82,9 +83,10 @@ final class ImportFiles {
         documents[place.file].flatMap { JSONPointer.value(at: place.pointer, in: $0) }
     }
 
-    /// Returns the place that a reference, met in `file`, leads to.
+    /// Returns the place to which a reference in `file` leads.
     ///
-    /// - Throws: For a reference to the network, out of the directory, or to a file that cannot be read.
+    /// - Throws: ``ImportError`` for a reference to the network, out of the directory, or to a file that cannot be
+    ///   read.
     func resolve(_ reference: String, from file: String) throws(ImportError) -> Place {
         let parts = reference.split(separator: "#", maxSplits: 1, omittingEmptySubsequences: false)
         let path = String(parts.first ?? "")
@@ -106,7 +108,7 @@ final class ImportFiles {
             guard documents.count < Self.maximumFiles else {
                 throw ImportError("more than \(Self.maximumFiles) files")
             }
-            // A link must not lead out either.
+            // A symbolic link must not lead out of the directory either.
             let url = directory.appendingPathComponent(name).resolvingSymlinksInPath()
             guard url.path.hasPrefix(directory.path == "/" ? "/" : directory.path + "/") else {
                 throw ImportError(

@@ -1,6 +1,6 @@
-/// Names and descriptions in the form that a model can use.
+/// Names and descriptions in a form for models.
 enum ImportText {
-    /// Returns the text in one line, cut at a word's end when it is longer than `count` characters.
+    /// Returns the text in one line, cut at the end of a word when it is longer than `count` characters.
     static func cut(_ text: String, _ count: Int) -> String {
         var words = ""
         var length = 0
@@ -35,15 +35,15 @@ enum ImportText {
     }
 }
 
-/// Names that are taken, and the numbers that free names of the same beginning got.
+/// Used names, and the next numbers for further names with the same beginning.
 struct ImportNames {
     private var taken: Set<String> = []
     private var numbers: [String: Int] = [:]
 
-    /// Takes `name`, or the first with a number behind it that is free.
+    /// Takes `name`, or with a number appended when it is used already.
     mutating func unique(_ name: String) -> String {
         if taken.insert(name).inserted { return name }
-        // Goes on where it stopped: a document may call everything the same.
+        // Continues with the last number: a document may use one name for everything.
         var number = numbers[name] ?? 2
         while true {
             let candidate = "\(name.prefix(58))_\(number)"

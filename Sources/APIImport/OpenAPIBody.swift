@@ -1,6 +1,6 @@
 import JSON
 
-/// Turns request bodies and responses into templates and schemas.
+/// Translation of request bodies and responses into templates and schemas.
 struct OpenAPIBody {
     typealias Refusal = OpenAPIParameters.Refusal
 
@@ -92,7 +92,7 @@ struct OpenAPIBody {
         request.body = .object(body)
     }
 
-    /// Each member of an object becomes an argument; a body of another kind is one argument.
+    /// Makes each member of an object an argument; a body of another kind is one argument.
     private func spread(_ schema: JSONObject, _ isRequired: Bool, to request: inout ImportedRequest) {
         let members = schema["properties"]?.object ?? [:]
         guard OpenAPIParameters.kind(schema) == "object", !members.isEmpty, schema["anyOf"] == nil else {
@@ -116,8 +116,8 @@ struct OpenAPIBody {
 
     // MARK: Responses
 
-    /// Returns the schema of what the tool answers: of an object itself, of anything else under `results`. Nil where the
-    /// document says nothing.
+    /// Returns the schema of the tool's result: an object itself, anything else under `results`. Nil where the document
+    /// does not describe it.
     func output(_ operation: JSONObject, root: JSONValue, file: String) -> JSONObject? {
         let responses = operation["responses"]?.object ?? [:]
         let statuses = ["200", "201", "202", "203", "2XX", "2xx", "default"].filter { responses[$0] != nil }
@@ -137,7 +137,7 @@ struct OpenAPIBody {
             return produces.isEmpty || produces.contains(where: Self.isJSON) ? response["schema"] : nil
         }
         let content = response["content"]?.object ?? [:]
-        // Where an API answers in several ways, the gateway asks for JSON.
+        // Where an API has several content types, the gateway requests JSON.
         guard let type = content.keys.first(where: Self.isJSON) else { return nil }
         return content[type]?["schema"]
     }

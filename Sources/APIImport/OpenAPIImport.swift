@@ -2,10 +2,10 @@ import Foundation
 import JSON
 import JSONSchema
 
-/// Makes an upstream of kind `http` from an OpenAPI 3 or Swagger 2 document.
+/// Import of an upstream of kind `http` from an OpenAPI 3 or Swagger 2 document.
 ///
-/// What the configuration cannot express is left out and noted; nothing is left out silently. Bounds: 64 MiB of
-/// documents, 20,000 operations, 400 parts of a schema.
+/// Everything that the configuration cannot express is left out with a note. Limits: 64 MiB of documents, 20,000
+/// operations, 400 parts of a schema.
 package struct OpenAPIImport {
     static let maximumOperations = 20_000
 
@@ -22,8 +22,8 @@ package struct OpenAPIImport {
     /// Reads the document at `path` and returns the section `upstreams.NAME`.
     ///
     /// - Parameters:
-    ///   - upstream: The name of the upstream.
-    ///   - only: Operations to take, by `operationId` or by the tool's name; empty: all.
+    ///   - upstream: Name of the upstream.
+    ///   - only: Operations to import, by `operationId` or by the tool's name; empty: all.
     /// - Throws: `ImportError` for a document that cannot be read, has no operation, or lacks one of `only`.
     package static func run(
         _ path: String, upstream: String, only: [String] = []
@@ -32,7 +32,7 @@ package struct OpenAPIImport {
         return try work.configuration(path)
     }
 
-    /// Reads a document that is no file, such as one that was fetched; what it refers to must be in it.
+    /// Imports a document that is not a file, such as one that was fetched; all its references must lead into itself.
     ///
     /// - Throws: `ImportError`, as for a file.
     package static func run(
@@ -178,7 +178,7 @@ package struct OpenAPIImport {
         return tool
     }
 
-    /// The schema, or one that allows any object where the gateway could not read it.
+    /// Returns the schema, or one that allows any object where the gateway could not read it.
     private func checked(_ schema: JSONObject, _ name: String, _ place: String) -> JSONObject {
         do throws(JSONSchemaError) {
             _ = try JSONSchema(.object(schema))
@@ -198,7 +198,7 @@ package struct OpenAPIImport {
         }
     }
 
-    /// Gives placeholders that no parameter describes an argument, and doubles braces that are none.
+    /// Adds arguments for placeholders that no parameter describes, and doubles all other braces.
     private func finishPath(_ request: inout ImportedRequest, _ place: String) {
         while let start = request.path.firstIndex(of: "{"), let end = request.path[start...].firstIndex(of: "}") {
             let inner = String(request.path[request.path.index(after: start)..<end])
@@ -220,7 +220,7 @@ package struct OpenAPIImport {
         if !text.isEmpty { tool["description"] = .string(text) }
     }
 
-    /// Hints by the method, for review: whoever knows the API knows better.
+    /// Returns hints by the method, to be reviewed by a person who knows the API.
     private static func annotations(_ method: String) -> JSONValue {
         switch method {
         case "get", "head": ["readOnlyHint": true]

@@ -1,14 +1,14 @@
 import HTTPSyntax
 import JSON
 
-/// One argument of a tool that is being made.
+/// An argument of a tool that is being built.
 struct ImportedArgument {
     let name: String
     var schema: JSONObject
     let isRequired: Bool
 }
 
-/// The request of one tool while it is put together: arguments, and the templates that they fill.
+/// Request of one tool while it is being built: arguments, and the templates that they fill.
 struct ImportedRequest {
     private(set) var arguments: [ImportedArgument] = []
     private var names = ImportNames()
@@ -21,7 +21,7 @@ struct ImportedRequest {
         self.path = path
     }
 
-    /// Adds an argument under a free name and returns the name.
+    /// Adds an argument under an unused name and returns the name.
     mutating func add(_ wanted: String, _ schema: JSONObject, isRequired: Bool, otherwise fallback: String) -> String {
         let plain = ImportText.name(wanted)
         let name = names.unique(plain.isEmpty ? fallback : plain)
@@ -29,7 +29,7 @@ struct ImportedRequest {
         return name
     }
 
-    /// The schema of all arguments.
+    /// Schema of all arguments.
     var inputSchema: JSONObject {
         var properties: JSONObject = [:]
         for argument in arguments { properties[argument.name] = .object(argument.schema) }
@@ -41,23 +41,23 @@ struct ImportedRequest {
     }
 }
 
-/// Turns the parameters of an operation into arguments and templates.
+/// Translation of the parameters of an operation into arguments and templates.
 struct OpenAPIParameters {
-    /// Headers that the gateway itself writes, and that OpenAPI rules out as parameters.
+    /// Headers that the gateway itself writes, and that OpenAPI does not allow as parameters.
     private static let ownHeaders: Set<String> = [
         "accept", "content-type", "authorization", "content-length", "host", "connection", "transfer-encoding", "te",
         "upgrade", "trailer", "keep-alive", "proxy-authorization", "cookie", "accept-encoding", "expect",
     ]
 
     let schemas: OpenAPISchemas
-    /// Whether the document is Swagger 2, where the type of a parameter stands in the parameter itself.
+    /// True if the document is Swagger 2, where the type is in the parameter itself.
     let isSwagger: Bool
     let place: String
 
-    /// A reason why an operation cannot be a tool.
+    /// Reason why an operation cannot be a tool.
     struct Refusal: Error { let reason: String }
 
-    /// One parameter, references followed.
+    /// A parameter with its references resolved.
     struct Parameter {
         let object: JSONObject
         let file: String
@@ -65,7 +65,7 @@ struct OpenAPIParameters {
         var location: String { object["in"]?.string ?? "" }
     }
 
-    /// Returns the parameters of an operation: those of its path, and its own, which win.
+    /// Returns the parameters of an operation: those of its path, and its own, which take precedence.
     func parameters(_ lists: [JSONValue?], in file: String) -> [Parameter] {
         var found: [Parameter] = []
         for list in lists {
@@ -144,7 +144,7 @@ struct OpenAPIParameters {
         request.query[parameter.name] = .string("{\(name)}")
     }
 
-    /// An object in a query is spread over its members: `filter[state]=…` or `state=…`.
+    /// Adds an object in a query, spread over its members: `filter[state]=…` or `state=…`.
     private func addObject(
         _ parameter: Parameter, _ schema: JSONObject, _ isRequired: Bool, to request: inout ImportedRequest
     ) throws(Refusal) {
@@ -190,7 +190,7 @@ struct OpenAPIParameters {
         let place = "\(self.place) \(ImportText.cut(parameter.name, 60))"
         var schema: JSONObject
         if isSwagger, parameter.object["schema"] == nil {
-            // Everything but what is the parameter's own is the schema.
+            // The schema is everything but the parameter's own members.
             var own = parameter.object
             for key in ["name", "in", "required", "collectionFormat", "allowEmptyValue", "description"] {
                 own.removeValue(forKey: key)
@@ -209,7 +209,7 @@ struct OpenAPIParameters {
         return schema
     }
 
-    /// The schema of a value that becomes text; a list becomes text with separators.
+    /// Returns the schema of a value that becomes text; a list becomes text with separators.
     private func scalar(_ parameter: Parameter, list: String) throws(Refusal) -> JSONObject {
         let schema = self.schema(parameter)
         switch Self.kind(schema) {
@@ -229,7 +229,7 @@ struct OpenAPIParameters {
         return result
     }
 
-    /// Words for the separator of a list in a query; nil where the parameter is repeated.
+    /// Returns a description of the separator of a list in a query; nil where the parameter is repeated.
     private static func separator(_ parameter: JSONObject, _ isSwagger: Bool) -> String? {
         if isSwagger {
             return switch parameter["collectionFormat"]?.string {
@@ -248,7 +248,7 @@ struct OpenAPIParameters {
         }
     }
 
-    /// The one type of a schema, null apart; `object` where it has members.
+    /// Returns the only type of a schema, except null; `object` where it has members.
     static func kind(_ schema: JSONObject) -> String? {
         let types = (schema["type"]?.array ?? [schema["type"] ?? .null]).compactMap(\.string).filter { $0 != "null" }
         if types.contains("object") || schema["properties"] != nil { return "object" }

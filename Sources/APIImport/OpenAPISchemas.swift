@@ -1,23 +1,24 @@
 import JSON
 import JSONSchema
 
-/// Turns the schemas of an OpenAPI document into JSON Schemas that stand alone.
+/// Translation of the schemas of an OpenAPI document into JSON Schemas without references.
 ///
-/// References are written out, `allOf` is merged, the dialects of Swagger 2 and OpenAPI 3.0 become 2020-12. A schema that
-/// contains itself, or is larger than a model should read, is cut: below that only the type remains, and a note says so.
+/// References are replaced by their targets, `allOf` is merged, the dialects of Swagger 2 and OpenAPI 3.0 become
+/// 2020-12. A schema that contains itself, or is larger than a model should read, is cut: below that only the type
+/// remains, and a note is added.
 final class OpenAPISchemas {
-    /// Whether a schema describes what is sent or what comes back: `readOnly` members are never sent.
+    /// Use of a schema, for a request or a response: `readOnly` members are never sent.
     enum Use { case request, response }
 
-    /// Subschemas of one tool's input or output at most.
+    /// Largest number of subschemas of one tool's input or output.
     private static let maximumNodes = 400
     private static let maximumDepth = 12
-    /// References that may lead to one another.
+    /// Largest number of references in a chain.
     private static let maximumReferences = 32
 
     private let files: ImportFiles
     private(set) var notes = ImportNotes()
-    /// Schemas at work, to see where one contains itself.
+    /// Schemas in progress, to detect one that contains itself.
     private var open: [ImportFiles.Place] = []
     private var nodes = 0
     private var goodPatterns: [String: Bool] = [:]
@@ -26,13 +27,13 @@ final class OpenAPISchemas {
         self.files = files
     }
 
-    /// Notes something about a place of the document.
+    /// Adds a note about a place of the document.
     func note(_ place: String, _ text: String) { notes.add(place, text) }
 
     // MARK: References
 
-    /// Returns what `value` stands for, and the file that it is in: itself, or what its reference leads to. Nil, and a
-    /// note, where that is nothing.
+    /// Returns the target of a reference, or the value itself, and its file. Nil, with a note, where the target does
+    /// not exist.
     func resolve(_ value: JSONValue, in file: String, _ place: String) -> (value: JSONValue, file: String)? {
         var (value, file) = (value, file)
         for _ in 0..<Self.maximumReferences {
@@ -59,7 +60,8 @@ final class OpenAPISchemas {
 
     // MARK: Schemas
 
-    /// Returns the JSON Schema that stands alone for an OpenAPI schema; `{}`, which allows everything, where there is none.
+    /// Returns the JSON Schema without references for an OpenAPI schema; `{}`, which allows everything, where there is
+    /// none.
     func schema(_ value: JSONValue, in file: String, _ use: Use, _ place: String) -> JSONObject {
         nodes = 0
         open = []
@@ -87,14 +89,14 @@ final class OpenAPISchemas {
         open.append(target)
         defer { open.removeLast() }
         var result = convert(next, in: target.file, use, place, depth: depth)
-        // Beside a reference OpenAPI 3.1 allows what describes it.
+        // OpenAPI 3.1 allows descriptions beside a reference.
         for key in ["description", "default"] {
             if let own = object[key] { result[key] = key == "description" ? describe(own) : own }
         }
         return result
     }
 
-    /// The type of a schema alone.
+    /// Returns the schema with only its type.
     private func bare(_ object: JSONObject) -> JSONObject {
         var result: JSONObject = [:]
         if let type = object["type"], type != "file" { result["type"] = type }
@@ -130,7 +132,7 @@ final class OpenAPISchemas {
         for key in ["oneOf", "anyOf"] {
             guard let alternatives = object[key]?.array, !alternatives.isEmpty else { continue }
             let converted = alternatives.map { convert($0, in: file, use, place, depth: depth + 1) }
-            // Of several forms more than one may fit once they are cut; a client need not tell them apart.
+            // Several forms may match once they are cut, and a client need not distinguish them.
             result["anyOf"] = .array(converted.map { .object($0) })
         }
         if let not = object["not"] {
@@ -171,7 +173,7 @@ final class OpenAPISchemas {
 
     // MARK: Dialects
 
-    /// Draft 4 and OpenAPI 3.0 write exclusive bounds as a flag beside the bound.
+    /// Converts exclusive limits, which draft 4 and OpenAPI 3.0 write as a flag beside the limit.
     private func mendBounds(_ result: inout JSONObject) {
         for (flag, bound) in [("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")] {
             guard let isExclusive = result[flag]?.bool else { continue }
@@ -216,7 +218,7 @@ final class OpenAPISchemas {
         return schema
     }
 
-    /// Joins a part of `allOf` with what is there.
+    /// Merges a part of `allOf` into the schema.
     private func merge(_ part: JSONObject, into whole: JSONObject, _ place: String) -> JSONObject {
         var result = whole
         for (key, value) in part {
@@ -234,7 +236,7 @@ final class OpenAPISchemas {
                 let names = known.array ?? []
                 result[key] = .array(names + (value.array ?? []).filter { !names.contains($0) })
             case ("additionalProperties", _):
-                // What one part forbids, another allows by name: together neither can be told.
+                // One part forbids what another allows by name: the combination cannot be expressed.
                 result[key] = nil
             case ("anyOf", let known?):
                 note(place, "two sets of alternatives at once: the first is kept")

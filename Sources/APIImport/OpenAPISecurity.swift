@@ -1,6 +1,6 @@
 import JSON
 
-/// Turns the security schemes of the imported operations into placeholders.
+/// Translation of the security schemes of the imported operations into placeholders.
 struct OpenAPISecurity {
     let schemas: OpenAPISchemas
     let root: JSONValue
@@ -12,7 +12,7 @@ struct OpenAPISecurity {
         ImportText.name(upstream).uppercased().replacing("-", with: "_")
     }
 
-    /// Adds what the operations' `security` asks for to the upstream's section.
+    /// Adds the headers that the operations' `security` requires to the upstream's section.
     func apply(_ requirements: [JSONValue], to section: inout JSONObject) {
         var names: [String] = []
         for requirement in requirements.flatMap({ $0.array ?? [] }) {

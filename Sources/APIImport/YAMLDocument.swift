@@ -1,18 +1,19 @@
 import CYaml
 import JSON
 
-/// Reads a YAML document as JSON, by the core schema of YAML 1.2.
+/// Reader of a YAML document as JSON, by the core schema of YAML 1.2.
 ///
-/// Works on the parser's events with a stack of its own: a document nested too deeply, or one whose aliases stand for
-/// more values than the limit (`&a [*b, *b, …]` nine times over), ends in an error before it costs anything.
+/// It works on the parser's events with a stack of its own: a document nested too deeply, or one whose aliases expand
+/// to more values than the limit (`&a [*b, *b, …]` nine times over), is an error before it costs anything.
 enum YAMLDocument {
     static let maximumDepth = 128
-    /// Values of the document, those behind aliases counted each time.
+    /// Largest number of values of the document, those of aliases counted each time.
     static let maximumValues = 4_000_000
 
     /// Returns the document's value.
     ///
-    /// - Throws: `ImportError` with the line for what is no YAML, is beyond the limits, or has another document behind.
+    /// - Throws: `ImportError` with the line for text that is not YAML, is beyond the limits, or is followed by another
+    ///   document.
     static func parse(_ bytes: [UInt8]) throws(ImportError) -> JSONValue {
         let result: Result<JSONValue, ImportError> = bytes.withUnsafeBufferPointer { buffer in
             var parser = yaml_parser_t()
@@ -43,7 +44,7 @@ enum YAMLDocument {
     }
 }
 
-/// Builds a value from the events of a parser.
+/// Builder of a value from the events of a parser.
 private struct YAMLBuilder {
     private enum Container {
         case array([JSONValue])
@@ -53,7 +54,7 @@ private struct YAMLBuilder {
     private struct Level {
         var container: Container
         let anchor: String?
-        /// Values inside so far.
+        /// Number of values inside so far.
         var count = 1
     }
 
@@ -148,7 +149,7 @@ private struct YAMLBuilder {
         }
     }
 
-    /// Keys such as `200` are text, however they are written.
+    /// Returns a key as text: keys such as `200` are text, however they are written.
     private static func key(_ value: JSONValue) -> String? {
         switch value {
         case .string(let text): text
@@ -161,7 +162,7 @@ private struct YAMLBuilder {
         pointer.map { String(cString: $0) }
     }
 
-    /// A plain scalar: null, a truth value, a number, else text.
+    /// Reads a plain scalar: null, a boolean, a number, else text.
     private static func plain(_ text: String) -> JSONValue {
         switch text {
         case "", "~", "null", "Null", "NULL": return .null
