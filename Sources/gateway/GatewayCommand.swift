@@ -5,7 +5,7 @@ import GatewayCore
 import JSON
 import ServiceRuntime
 
-/// `gateway`: see `gateway --help`.
+/// The command `gateway`: see `gateway --help`.
 @main
 struct GatewayCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -19,7 +19,7 @@ struct GatewayCommand: AsyncParsableCommand {
 
     static let build = BuildVersion(commit: String(cString: build_commit()))
 
-    /// Failures are one line on standard error and exit code 1; wrong usage is exit code 2.
+    /// Runs the command. An error is one line on standard error and exit code 1; wrong usage is exit code 2.
     static func main() async {
         StandardDescriptors.complete()
         do {
@@ -44,7 +44,7 @@ struct GatewayCommand: AsyncParsableCommand {
             write(fullMessage(for: error))
             Foundation.exit(2)
         default:
-            // An exit code alone has been explained already.
+            // A bare exit code has been explained already.
             if !(error is ExitCode) { write("gateway: \(error)") }
             Foundation.exit(code.rawValue)
         }
@@ -55,7 +55,7 @@ struct GatewayCommand: AsyncParsableCommand {
     }
 }
 
-/// Where the configuration is.
+/// Option with the path of the configuration.
 struct ConfigurationOption: ParsableArguments {
     @Option(
         name: .customLong("config"),
@@ -107,7 +107,7 @@ struct CheckCommand: AsyncParsableCommand {
         do {
             configuration = try file.load()
         } catch let failure as GatewayConfigurationFile.Failure {
-            // The file is being mended: more than the one line that the other commands print.
+            // A person edits the file: print more than the single line of the other commands.
             for line in failure.explanation { GatewayCommand.write(line) }
             throw ExitCode.failure
         }

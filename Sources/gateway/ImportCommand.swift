@@ -2,7 +2,7 @@ import APIImport
 import ArgumentParser
 import CurlTransport
 
-/// `gateway import`: configuration from what a company has already.
+/// The command `gateway import`: makes configuration from documents that a company already has.
 struct ImportCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "import", abstract: "Prints configuration made from a document, for review.",
@@ -33,7 +33,7 @@ struct ImportOpenAPICommand: AsyncParsableCommand {
         ImportOutput.write(try OpenAPIImport.run(content, named: file, upstream: upstream, only: names))
     }
 
-    /// Fetches the document itself; nothing that it refers to. A redirect is not followed: it may lead anywhere.
+    /// Fetches the document itself, none of its references. A redirect is not followed: it may lead anywhere.
     private static func fetch(_ url: String) async throws -> [UInt8] {
         let engine = CurlEngine(label: "import")
         var request = CurlRequest(url: url, timeout: .seconds(60), maximumResponseBytes: 64 << 20)
@@ -67,7 +67,7 @@ struct ImportHARCommand: ParsableCommand {
     }
 }
 
-/// Why a document cannot be fetched.
+/// Reason why a document cannot be fetched.
 private struct FetchError: Error, CustomStringConvertible {
     let description: String
 }

@@ -1,12 +1,12 @@
 import Foundation
 import JSON
 
-/// The JSON Schema of the tool-server's section, as the executable beside this one prints it.
+/// JSON Schema of the tool-server's section, as printed by the executable beside this one.
 ///
-/// Asked and not linked: the gateway would have to carry databases and accounts for it, and the keys are those of the
-/// tool-server that is installed.
+/// It is run and not linked: the gateway would have to contain databases and accounts for it, and the keys should be
+/// those of the installed tool-server.
 enum ToolServerSchema {
-    /// Nil where there is no such executable, or one that cannot say.
+    /// Returns the schema; nil where there is no such executable, or it fails.
     static func read() -> JSONValue? {
         guard let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe") else { return nil }
         let process = Process()

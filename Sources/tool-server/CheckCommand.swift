@@ -26,7 +26,8 @@ struct CheckCommand: AsyncParsableCommand {
 }
 
 extension SettingsOptions {
-    /// A tool-server that makes nothing: where our own database is not there yet, an empty one in memory stands for it.
+    /// Builds a tool-server without creating anything: a missing database of the server's own is replaced by an empty
+    /// one in memory.
     fileprivate func buildForChecking(_ configuration: ToolServerConfiguration) async throws -> ToolServer {
         guard case .file(let path) = configuration.internalDatabase, !FileManager.default.fileExists(atPath: path)
         else {

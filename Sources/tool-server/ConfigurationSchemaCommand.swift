@@ -3,7 +3,7 @@ import JSON
 import JSONConfiguration
 import ToolServerCore
 
-/// `tool-server schema`: the keys of the section `toolServer`, for editors and for `gateway schema`.
+/// The command `tool-server schema`: prints the keys of the section `toolServer`, for editors and for `gateway schema`.
 struct ConfigurationSchemaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "schema", abstract: "Print the JSON Schema of the configuration file's section toolServer.")

@@ -102,7 +102,7 @@ struct UserCommand: AsyncParsableCommand {
                 let account = try await configuration.account(named: name, in: store)
                 let login = LoginService(accounts: store, sessions: store, hasher: PasswordHasher())
                 try await login.changePassword(of: account, to: password.text)
-                // What was allowed under the old password may not have been the user.
+                // Permissions that were given under the old password may not have come from the user.
                 try await store.deleteOAuthGrants(userID: account.principal.id)
             }
             print("changed the password of user \(name)\(password.announcement)")
@@ -110,7 +110,7 @@ struct UserCommand: AsyncParsableCommand {
     }
 }
 
-/// A password from a file, or a random one that is printed.
+/// A new password from a file, or a random one that is printed.
 private struct NewPassword {
     let text: String
     let announcement: String

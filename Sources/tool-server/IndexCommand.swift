@@ -88,7 +88,7 @@ struct IndexCommand: AsyncParsableCommand {
     }
 }
 
-/// Progress on standard error: a line that is written over on a terminal, one a report elsewhere.
+/// Progress on standard error: one line that is overwritten on a terminal, a line for each report elsewhere.
 struct IndexProgressLine: Sendable {
     private let model: String
     private let isTerminal = isatty(FileHandle.standardError.fileDescriptor) == 1

@@ -39,7 +39,7 @@ struct KeyCommand: AsyncParsableCommand {
                     name: name, scopes: scopes, user: user, lifetime: expires.flatMap(ConfigurationUnits.duration))
             }
             if try !settings.load().identity.contains(.apiKey) {
-                // Not on standard output, which is the key and nothing else.
+                // Not on standard output, which contains only the key.
                 FileHandle.standardError.write(
                     Data("note: toolServer.identity does not have apiKey, so the key is not accepted yet\n".utf8))
             }
@@ -104,6 +104,6 @@ extension SettingsOptions {
 }
 
 extension Date {
-    /// To the second, in UTC.
+    /// Text of the time to the second, in UTC.
     var commandText: String { formatted(.iso8601) }
 }

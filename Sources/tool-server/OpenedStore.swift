@@ -3,7 +3,7 @@ import Store
 import ToolServerCore
 
 extension SettingsOptions {
-    /// Gives a command a tool-server on the configured store, and releases it however the command ends.
+    /// Runs a command with a tool-server on the configured store, and releases it however the command ends.
     func withToolServer<Value>(
         _ configuration: ToolServerConfiguration, _ body: (ToolServer) async throws -> Value
     ) async throws -> Value {
@@ -11,13 +11,14 @@ extension SettingsOptions {
             build(configuration, logger: ProcessLog.start(configuration).logger), { await $0.shutdown() }, body)
     }
 
-    /// The same with the configuration as it is loaded.
+    /// Runs a command likewise, with the configuration as it is loaded.
     func withToolServer<Value>(_ body: (ToolServer) async throws -> Value) async throws -> Value {
         try await withToolServer(load(), body)
     }
 
-    /// Gives a command the database with our own tables, to put something into them or to look at it.
-    /// - Parameter creating: whether a database file that is not there is made; otherwise its name is a mistake.
+    /// Runs a command with the database of the server's own tables.
+    /// - Parameter creating: True if a missing database file is created; otherwise its absence means that the path is
+    ///   wrong.
     func withOwnStore<Value>(
         creating: Bool = false, _ body: (any InternalStore, ToolServerConfiguration) async throws -> Value
     ) async throws -> Value {
@@ -32,7 +33,7 @@ extension SettingsOptions {
     }
 }
 
-/// Runs a command on what was opened for it, which is closed however that ends.
+/// Runs a closure with a resource, and closes the resource however it ends.
 func closing<Opened, Value>(
     _ opened: Opened, _ close: (Opened) async throws -> Void, _ body: (Opened) async throws -> Value
 ) async throws -> Value {
@@ -40,7 +41,7 @@ func closing<Opened, Value>(
     do {
         value = try await body(opened)
     } catch {
-        // Why the command failed tells more than why closing did.
+        // The error of the command is more important than that of closing.
         try? await close(opened)
         throw error
     }
@@ -49,7 +50,7 @@ func closing<Opened, Value>(
 }
 
 extension ToolServerConfiguration {
-    /// Throws where the database with our own tables is a file that is not there.
+    /// Throws when the database of the server's own tables is a file that does not exist.
     func requireOwnDatabase() throws {
         guard case .file(let path) = internalDatabase, !FileManager.default.fileExists(atPath: path) else { return }
         throw Complaint("database \(path): no such file")

@@ -47,7 +47,7 @@ struct ServeCommand: AsyncParsableCommand {
         notifier.claim()
         let configuration = try settings.load(overrides)
         if configuration.transport == .stdio, isatty(STDIN_FILENO) == 1 {
-            // Somebody typed the bare name, and would otherwise see nothing happen.
+            // Standard input is a terminal: the user typed only the name, and would otherwise see nothing happen.
             let hint = "tool-server: speaking MCP on standard input and output; to listen on a port: --transport http\n"
             FileHandle.standardError.write(Data(hint.utf8))
         }

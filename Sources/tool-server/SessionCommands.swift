@@ -90,7 +90,7 @@ struct SessionCommand: AsyncParsableCommand {
 }
 
 extension LoginSession {
-    /// Tells a user's sessions apart, and proves nothing.
+    /// Identifier that distinguishes a user's sessions, and cannot be used to log in.
     fileprivate var shortID: String {
         digest.prefix(6).map { byte in (byte < 16 ? "0" : "") + String(byte, radix: 16) }.joined()
     }

@@ -16,7 +16,7 @@ struct ToolsCommand: AsyncParsableCommand {
 
     func run() async throws {
         let configuration = try settings.load()
-        // The list depends on data only where the configuration has models over external tables.
+        // The list depends on the database only where the configuration has models over external tables.
         let toolServer = try buildToolServer(
             configuration: configuration, external: await configuration.openExternal(),
             logger: ProcessLog.start(configuration).logger)

@@ -38,7 +38,8 @@ struct ToolServerCommand: AsyncParsableCommand {
         }
     }
 
-    /// Help and version go to standard output with 0; a wrong use is 2; everything else one line and 1.
+    /// Ends the process: help and version are printed on standard output with code 0; wrong usage gives code 2, any
+    /// other error one line and code 1.
     private static func exit(explaining error: any Error) -> Never {
         switch exitCode(for: error) {
         case .success:
@@ -62,7 +63,7 @@ struct ToolServerCommand: AsyncParsableCommand {
     }
 }
 
-/// Where settings come from: the file, the environment, then these options.
+/// Options that override the settings of the file and the environment.
 struct SettingsOptions: ParsableArguments {
     @Option(help: "Configuration file; the section toolServer is read.")
     var config: String?
@@ -96,11 +97,11 @@ struct SettingsOptions: ParsableArguments {
         }
     }
 
-    /// A tool-server on the configured store, logging to what is there.
+    /// Builds a tool-server on the configured store.
     func build(
         _ configuration: ToolServerConfiguration, logger: Logger, waiting: Bool = false
     ) async throws -> ToolServer {
-        // The external database first: when it does not fit, nothing of ours is made.
+        // The external database first: when its schema does not fit, the server's own tables are not created.
         let external = try await configuration.openExternal(waiting: waiting)
         return try buildToolServer(
             configuration: configuration, store: await configuration.openStore(waiting: waiting), external: external,
@@ -108,7 +109,7 @@ struct SettingsOptions: ParsableArguments {
     }
 }
 
-/// Settings that cannot be used: one line for every command, more for `check`.
+/// Error for settings that cannot be used: one line for every command, more for `check`.
 struct ConfigurationComplaint: Error, CustomStringConvertible {
     /// Path of the configuration file; nil: the environment and the command line alone.
     let file: String?
@@ -118,11 +119,11 @@ struct ConfigurationComplaint: Error, CustomStringConvertible {
 
     var description: String { "\(place): \(problems.map(\.text).joined(separator: "; "))" }
 
-    /// Every problem with its place, an example and what the key means.
+    /// Lines about every problem: its place, an example and the meaning of the key.
     var explanation: [String] { problems.flatMap { $0.lines(path: place) } }
 }
 
-/// An error that is its own explanation.
+/// An error whose description is the whole message.
 struct Complaint: Error, CustomStringConvertible {
     let description: String
 
