@@ -95,7 +95,8 @@ package final class CurlEngine: Sendable {
     /// - Parameters:
     ///   - label: Name of the thread, cut at 15 bytes.
     ///   - eventLoop: A loop of NIOPosix to run on instead of a thread; it must outlive the engine's `shutdown`. Where
-    ///     the kernel refuses what that takes (`CurlLoopHost`), there is a thread all the same, which is logged once.
+    ///     the kernel does not support this (`CurlLoopHost`), the engine uses a thread all the same, which is logged
+    ///     once.
     package convenience init(
         label: String, configuration: CurlEngineConfiguration = CurlEngineConfiguration(),
         eventLoop: (any EventLoop)? = nil, logger: Logger = Logger(label: "curl")

@@ -58,9 +58,8 @@ package struct IdentityChain: IdentityProvider {
 
     /// Creates a chain; an empty one identifies no caller.
     /// - Parameters:
-    ///   - tokens: Providers asked in order before the others when the request presents a token; with none,
-    ///     `Authorization` is
-    ///     nobody's affair.
+    ///   - tokens: Providers asked in order before the others when the request presents a token; without any,
+    ///     `Authorization` is ignored.
     ///   - keyHeader: Name of a header besides `Authorization` that may carry an API key.
     package init(
         _ providers: [any IdentityProvider], tokens: [any TokenProvider] = [], keyHeader: String? = nil

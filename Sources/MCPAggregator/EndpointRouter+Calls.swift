@@ -167,7 +167,7 @@ extension EndpointRouter {
         case MCPMethod.message: await context.forward(log: notification.params ?? [:])
         case MCPMethod.toolsListChanged, MCPMethod.promptsListChanged, MCPMethod.resourcesListChanged,
             MCPMethod.resourcesUpdated, MCPMethod.subscriptionsAcknowledged:
-            break  // Clients that listen hear of it through the upstream's own stream.
+            break  // Listening clients get it from the upstream's own stream.
         default: await context.forward(notification)
         }
     }

@@ -91,7 +91,7 @@ final class LineWriter: Sendable {
                 if count > 0 {
                     rest = rest[(rest.startIndex + count)...]
                 } else if errno != EINTR {
-                    return  // The reader is gone; the end of the input will tell us so.
+                    return  // The reader has gone; the end of the input will show it.
                 }
             }
         }

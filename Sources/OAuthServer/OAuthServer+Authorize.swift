@@ -29,7 +29,7 @@ extension OAuthServer {
         let client: OAuthClient
         do {
             if user == nil, ClientDocuments.isDocumentURL(id) {
-                throw OAuthError(.loginRequired, "Nobody is signed in")
+                throw OAuthError(.loginRequired, "The user is not signed in")
             }
             client = try await self.client(id)
         } catch let error as OAuthError {
@@ -45,7 +45,7 @@ extension OAuthServer {
                 resource: surroundings.resource)
             if isSilent {
                 throw user == nil
-                    ? OAuthError(.loginRequired, "Nobody is signed in")
+                    ? OAuthError(.loginRequired, "The user is not signed in")
                     : OAuthError(.consentRequired, "Consent is asked for each time")
             }
         } catch {
@@ -126,14 +126,14 @@ extension OAuthServer {
         var site: String?
         if surroundings.usesSiteLogin {
             guard !target.hasSuffix(Self.signedInMark) else {
-                return Self.problem("You signed in at the site, but its session is not known here.")
+                return Self.problem("You have signed in at the site, but this server does not know its session.")
             }
             let next = target + (target.contains("?") ? "&" : "?") + Self.signedInMark
             let separator = configuration.loginURL.contains("?") ? "&" : "?"
             site = configuration.loginURL + separator + FormFields.encode([("next", next)])
         }
         guard surroundings.login != nil else {
-            return site.map { .redirect($0) } ?? Self.problem("Nobody can sign in here.")
+            return site.map { .redirect($0) } ?? Self.problem("This server offers no way to sign in.")
         }
         return .page(OAuthPages.login(continuing: target, username: hint, siteLogin: site, problem: nil))
     }

@@ -51,7 +51,7 @@ enum PostgreSQLSchema {
         ) { $0.bool(0) }
         guard exists == true else { return 0 }
         let version = try connection.first("SELECT coalesce(max(version), 0) FROM tool_server_schema") { $0.integer(0) }
-        // A row that says less than nothing is somebody's mistake, and counts as none.
+        // A row with a negative version is a mistake, and counts as none.
         return Int(clamping: max(0, version ?? 0))
     }
 

@@ -35,7 +35,7 @@ package enum CaseFolding {
         return folded
     }
 
-    /// Returns true if `haystack`, folded, contains `foldedNeedle`. An empty needle is contained in everything.
+    /// Returns whether `haystack`, folded, contains `foldedNeedle`. An empty needle is contained in everything.
     package static func contains(_ haystack: some Collection<UInt8>, foldedNeedle: [UInt8]) -> Bool {
         if foldedNeedle.isEmpty { return true }
         // A folded scalar is at most three times shorter than its original (U+212A folds to k) and never more than
@@ -45,7 +45,7 @@ package enum CaseFolding {
         return folded.withUnsafeBytes { haystack in foldedNeedle.withUnsafeBytes { find($0, in: haystack) } }
     }
 
-    /// Returns true if a needle, which is not empty, is in the haystack, byte by byte.
+    /// Returns whether a needle, which is not empty, is in the haystack, byte by byte.
     package static func find(_ needle: UnsafeRawBufferPointer, in haystack: UnsafeRawBufferPointer) -> Bool {
         guard let pattern = needle.baseAddress, var position = haystack.baseAddress else { return false }
         var candidates = max(haystack.count - needle.count + 1, 0)

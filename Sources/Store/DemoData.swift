@@ -68,7 +68,7 @@ package enum DemoData {
         let kinds = [
             ("Write the acceptance checklist", "Agree on it with the customer before the first demonstration."),
             ("Review the interface contract", "Names, units and error codes; both sides sign."),
-            ("Prepare the rehearsal", "Full data, the real network, somebody who has not seen it before."),
+            ("Prepare the rehearsal", "Full data, the real network, a person who has not seen it before."),
             ("Collect the open questions", "One list, an owner and a date for each."),
             ("Update the runbook", "Start, stop, restore, and whom to call."),
             ("Measure the baseline", "Response times and error rates of an ordinary week."),

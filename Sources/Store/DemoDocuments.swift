@@ -52,7 +52,7 @@ package enum DemoDocuments {
                 Whoever notices an incident opens a ticket of priority 1 and calls the on-call engineer. The number \
                 is on the first page of the intranet. Do not wait for certainty.
 
-                The on-call engineer leads until somebody takes over by name. One person repairs, one person writes \
+                The on-call engineer leads until another person takes over by name. One person repairs, one person writes \
                 the log, one person informs the customers.
 
                 Customers hear from us within 30 minutes of a priority 1 incident and every hour after that, also \
@@ -79,7 +79,7 @@ package enum DemoDocuments {
                 kept for 35 days, monthly ones for two years.
 
                 A restore is rehearsed every quarter with a database chosen by lot. The rehearsal counts only if \
-                somebody restored from the runbook alone.
+                the engineer has used nothing but the runbook.
 
                 To restore a single table, restore the whole backup beside the live database, then copy the rows. \
                 Never restore over a live database.

@@ -254,7 +254,7 @@ package struct PassageCandidate: Sendable {
     package let rank: Double
 
     /// Creates a candidate.
-    /// - Parameter rank: Quality of the match; higher is better, 0 is no match.
+    /// - Parameter rank: Quality of the match; higher is better; 0 means no match.
     package init(id: Int64, passage: Passage, rank: Double) {
         self.id = id
         self.passage = passage

@@ -56,7 +56,7 @@ package struct ToolTypesConfiguration: Hashable, Sendable {
                 + "A declared 503 is always used.")
     }
 
-    /// Returns true if a tool may be a type.
+    /// Returns whether a tool may be a type.
     package func includes(_ tool: String) -> Bool {
         allow.contains { $0.matches(tool) } && !deny.contains { $0.matches(tool) }
     }

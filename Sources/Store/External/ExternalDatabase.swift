@@ -12,8 +12,7 @@ package protocol ExternalDatabase: SearchRegistry, StatementRunner, MessageStore
     /// - Parameters:
     ///   - store: Store that keeps the server's own indexes.
     ///   - refresh: Time between two comparisons of those indexes with the tables; zero: they are never compared, and
-    ///     an index is only used
-    ///     while nothing was changed since.
+    ///     an index is only used until the table changes.
     func indexedSearch(store: any Store, refresh: Duration) -> any SearchRegistry & SearchIndexing
 }
 

@@ -19,7 +19,7 @@ package import Store
 /// | `database` | string | `./tool-server.sqlite` | the store |
 /// | `databaseWait` | boolean | false | start although PostgreSQL cannot be reached, and wait for it |
 /// | `postgres` | section | – | ``PostgreSQLSettings`` |
-/// | `stateDatabase` | string | – | where our own tables are when `database` is somebody else's |
+/// | `stateDatabase` | string | – | location of the server's own tables when `database` is external |
 /// | `identity` | list | `["builtin"]` | providers asked in order: `builtin`, `django`, `apiKey`, `jwt`, `trustedHeader` |
 /// | `django` | section | – | ``DjangoConfiguration`` |
 /// | `jwt` | section | – | ``JWTConfiguration`` |
