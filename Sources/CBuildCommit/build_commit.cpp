@@ -1,8 +1,8 @@
-// Where the commit comes from, the first that there is:
+// Sources of the commit; the first that exists is used:
 //   1. -Xcxx -DBUILD_COMMIT=\"…\", for builds without the repository, such as a container's
 //   2. the last line of the clone's reflog; the compiler notes the dependency, so the next commit is built in
 //   3. what `git archive` wrote into archive_commit.h
-// The manifest cannot say it: SwiftPM keeps what a manifest evaluated to, the commit of last week included.
+// The manifest cannot name the commit: SwiftPM caches the evaluated manifest, so that the commit would be an old one.
 
 #include "build_commit.h"
 #include "archive_commit.h"
@@ -16,7 +16,7 @@ struct Commit {
     char text[65];
 };
 
-/// The prefix of at most 64 hexadecimal digits; empty unless there are 40 (SHA-1) or 64 (SHA-256).
+/// Returns the prefix of hexadecimal digits; empty unless there are 40 (SHA-1) or 64 (SHA-256).
 template <typename Byte>
 constexpr Commit hexadecimal(const Byte *bytes, unsigned long count) {
     Commit commit{};
@@ -29,8 +29,8 @@ constexpr Commit hexadecimal(const Byte *bytes, unsigned long count) {
     return length == 40 || length == 64 ? commit : Commit{};
 }
 
-/// A line of the reflog: the old commit, a blank, the new commit, a blank, who and when. Only the result of this is
-/// kept: the names in the reflog do not get into the executable.
+/// Returns the new commit in the reflog's last line: the old commit, a blank, the new commit, a blank, the committer and
+/// the time. Only the result is kept: the names in the reflog do not get into the executable.
 template <typename Byte>
 constexpr Commit lastOfReflog(const Byte *log, unsigned long count) {
     while (count > 0 && log[count - 1] == '\n') count--;

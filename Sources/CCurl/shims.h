@@ -110,7 +110,7 @@ static inline CURLMcode ccurl_multi_set_callbacks(
     return code;
 }
 
-/// The next finished transfer, or NULL; its result is stored in *result.
+/// Returns the next finished transfer, or NULL; its result is stored in *result.
 static inline CURL *ccurl_multi_next_done(CURLM *multi, CURLcode *result) {
     int remaining = 0;
     CURLMsg *message;
@@ -143,14 +143,14 @@ enum { ccurl_maximum_events = 256 };
 
 static inline int ccurl_epoll_create(void) { return epoll_create1(EPOLL_CLOEXEC); }
 
-/// Adds (or changes, when `known`) level-triggered interest in a socket. 0, or -1 with errno.
+/// Adds (or changes, when `known`) level-triggered interest in a socket. Returns 0, or -1 with errno.
 static inline int ccurl_epoll_watch(int epoll, int socket, int known, int readable, int writable) {
     struct epoll_event event = {.events = (readable ? EPOLLIN : 0) | (writable ? EPOLLOUT : 0)};
     event.data.fd = socket;
     return epoll_ctl(epoll, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, socket, &event);
 }
 
-/// Edge-triggered: each write to the eventfd is one event, so nobody needs to read it.
+/// Adds edge-triggered interest in an eventfd: each write is one event, so the eventfd need not be read.
 static inline int ccurl_epoll_watch_wakeups(int epoll, int eventfd) {
     struct epoll_event event = {.events = EPOLLIN | EPOLLET};
     event.data.fd = eventfd;
@@ -161,7 +161,7 @@ static inline int ccurl_epoll_forget(int epoll, int socket) {
     return epoll_ctl(epoll, EPOLL_CTL_DEL, socket, NULL);
 }
 
-/// At most `ccurl_maximum_events` events; -1 with errno.
+/// Waits for events and returns their number, at most `ccurl_maximum_events`; or -1 with errno.
 static inline int ccurl_epoll_wait(int epoll, ccurl_event *events, int milliseconds) {
     struct epoll_event raw[ccurl_maximum_events];
     int count = epoll_wait(epoll, raw, ccurl_maximum_events, milliseconds);
@@ -181,9 +181,8 @@ static inline void ccurl_eventfd_signal(int eventfd) {
     (void)ignored;  // EAGAIN would mean that 2^64 wake-ups are pending
 }
 
-// A bell: rings an eventfd once when an epoll has events. It lets an event loop that can watch an eventfd, and nothing
-// else of ours, wait for an epoll. The kernel does it by itself (asynchronous I/O's IOCB_CMD_POLL, Linux 4.18): nobody
-// has to wait in a thread for it.
+// A bell: signals an eventfd once when an epoll has events. It lets an event loop that can watch only an eventfd wait
+// for an epoll. The kernel does this by itself (asynchronous I/O's IOCB_CMD_POLL, Linux 4.18), without a thread.
 
 typedef struct ccurl_bell {
     aio_context_t context;
@@ -193,9 +192,10 @@ typedef struct ccurl_bell {
 
 enum { ccurl_bell_results = 64 };
 
-/// Has the bell ring once, now or when there are events. Must not be called again before it rang. 0, or -1 with errno.
+/// Arms the bell to ring once, now or when there are events. Must not be called again before it rang. Returns 0, or -1
+/// with errno.
 static inline int ccurl_bell_arm(ccurl_bell *bell) {
-    // The results say nothing that the eventfd did not; they are taken away before there is no room for more.
+    // The results are not needed, as the eventfd was signalled; they are removed before their queue is full.
     if (++bell->rung == ccurl_bell_results / 2) {
         struct io_event results[ccurl_bell_results];
         bell->rung = 0;
@@ -205,7 +205,7 @@ static inline int ccurl_bell_arm(ccurl_bell *bell) {
     return syscall(SYS_io_submit, bell->context, 1L, requests) == 1 ? 0 : -1;
 }
 
-/// Makes an armed bell. 0, or -1 with errno where the kernel refuses.
+/// Creates an armed bell. Returns 0, or -1 with errno when the kernel refuses.
 static inline int ccurl_bell_open(ccurl_bell *bell, int epoll, int eventfd) {
     *bell = (ccurl_bell){0};
     bell->request.aio_lio_opcode = IOCB_CMD_POLL;
@@ -223,7 +223,7 @@ static inline int ccurl_bell_open(ccurl_bell *bell, int epoll, int eventfd) {
 
 static inline void ccurl_bell_close(ccurl_bell *bell) { (void)syscall(SYS_io_destroy, bell->context); }
 
-/// Whether a read from the socket would report its end or an error.
+/// Returns whether a read from the socket would report its end or an error.
 static inline int ccurl_socket_is_closed(int socket) {
     char byte;
     ssize_t count = recv(socket, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
@@ -233,13 +233,13 @@ static inline int ccurl_socket_is_closed(int socket) {
 /// Names the calling thread, cut at 15 bytes (`pthread_setname_np` would refuse a longer name).
 static inline void ccurl_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 
-/// Closing the socket from now on resets its connection. Does nothing to what is no connection.
+/// Makes closing the socket reset its TCP connection; has no effect on other sockets.
 static inline void ccurl_reset_on_close(int socket) {
     struct linger linger = {.l_onoff = 1, .l_linger = 0};
     setsockopt(socket, SOL_SOCKET, SO_LINGER, &linger, sizeof linger);
 }
 
-/// A socket of the kind that libcurl asks for, closed on exec.
+/// Opens a socket of the kind that libcurl asks for, closed on exec.
 static inline curl_socket_t ccurl_open_socket(const struct curl_sockaddr *address) {
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }

@@ -2,24 +2,24 @@
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `addresses` | – | where to listen; all of them or none |
-/// | `name` | `main` | `listener` in logs and on exchanges |
-/// | `maximumHeaderBytes` | 32 KiB | request line and headers together; trailers alone; beyond: 431 |
+/// | `addresses` | – | addresses to listen at; all of them or none |
+/// | `name` | `main` | listener's name in logs and on exchanges |
+/// | `maximumHeaderBytes` | 32 KiB | request line and headers together, or trailers alone; beyond: 431 |
 /// | `maximumHeaderCount` | 128 | header fields; beyond: 431 |
-/// | `headerTimeout` | 10 s | first byte of a request to the end of its head; beyond: 408 |
-/// | `bodyTimeout` | 30 s | between two reads of a body that a handler waits for; beyond: 408 |
-/// | `bodyTotal` | 5 min | for a whole body; beyond: 408 |
+/// | `headerTimeout` | 10 s | time from a request's first byte to the end of its head; beyond: 408 |
+/// | `bodyTimeout` | 30 s | time between two reads of a body that a handler waits for; beyond: 408 |
+/// | `bodyTotal` | 5 min | time for a whole body; beyond: 408 |
 /// | `bodyRate` | 256 B/s | average rate of a body, after `bodyTimeout` of grace; below: 408 |
-/// | `idleTimeout` | 75 s | a connection without a request; beyond: closed silently |
+/// | `idleTimeout` | 75 s | time that a connection may be without a request; beyond: closed silently |
 /// | `writeTimeout` | 60 s | period in which a slow reader must take `writeRate`; else closed |
-/// | `writeRate` | 256 B/s | what a reader must take on average while output waits |
-/// | `lingeringTimeout` | 5 s | discarding what a client still sends after an early answer |
-/// | `maximumConnections` | 10 000 | beyond: 503 and close; 0 is unlimited |
+/// | `writeRate` | 256 B/s | average rate at which a reader must take output while some waits |
+/// | `lingeringTimeout` | 5 s | time for which bytes that a client still sends after an early answer are discarded |
+/// | `maximumConnections` | 10 000 | open connections; beyond: 503 and close; 0 is unlimited |
 /// | `backlog` | 1024 | connections that the kernel may hold before they are accepted |
-/// | `writeBufferHighWater`, `…LowWater` | 64, 16 KiB | when `isWritable` turns false and true again |
-/// | `receiveBuffer` | 4 KiB | read at once; each connection keeps so much |
+/// | `writeBufferHighWater`, `…LowWater` | 64, 16 KiB | waiting bytes at which `isWritable` becomes false, then true |
+/// | `receiveBuffer` | 4 KiB | bytes read at once; each connection keeps a buffer of this size |
 /// | `unixSocketMode` | 0o660 | permissions of Unix-domain listening sockets |
-/// | `drainIdleGrace` | 0 s | how long a drain keeps idle connections, to answer what is already on its way |
+/// | `drainIdleGrace` | 0 s | time for which a drain keeps idle connections, to answer requests already on their way |
 package struct HTTPServerConfiguration: Sendable {
     /// Addresses to listen on; they share limits and handlers.
     package var addresses: [HTTPListenAddress]

@@ -5,12 +5,12 @@ import MCP
 /// | era | answer | doubt |
 /// |---|---|---|
 /// | legacy, with a session id | 404, 410; 400 unless it is about the message itself | `lost` |
-/// | legacy, with a session id | any other status, in words about a session or a handshake, not about the message | `told` |
+/// | legacy, with a session id | any other status with a text about a session or a handshake, not about the message | `told` |
 /// | legacy, with a session id | a JSON-RPC error or an unreadable body in a 2xx; 400 about the message; 500 | `suspected` |
 /// | legacy, without one | 400, 404, 410 not about the message | `perhaps` |
-/// | legacy, without one | any other status, in words about a session or a handshake | `told` |
+/// | legacy, without one | any other status with a text about a session or a handshake | `told` |
 /// | modern | 400, 404, 405, 406 not about the message and without a modern code; -32022 | `perhaps` |
-/// | modern | any other status, in words about a session or a handshake | `told` |
+/// | modern | any other status with a text about a session or a handshake | `told` |
 /// | both | anything else: 401, 403, 408, 413, 429, 502, 503, 504, 3xx | `none` |
 ///
 /// -32602, -32601 and -32700 are about the message itself.

@@ -7,20 +7,20 @@ import MCP
 ///
 /// | answer | decision |
 /// |---|---|
-/// | 401, 403, 408, 413, 429, whatever the body | `report`: about the caller or the load |
-/// | 2xx, a result that names a modern revision (`supportedVersions`, `protocolVersion`) that is spoken here | `modern` |
+/// | 401, 403, 408, 413, 429, whatever the body | `report`: the status is about the caller or the load |
+/// | 2xx, a result that names a modern revision (`supportedVersions`, `protocolVersion`) that the client supports | `modern` |
 /// | 2xx, a result that names legacy revisions | `legacy` |
 /// | 2xx, a result that names unknown revisions alone | `noCommonVersion` |
 /// | 2xx, any other result | `legacy` |
-/// | -32022 at any status, naming a modern revision that is spoken here | `ask` for that one, once |
+/// | -32022 at any status, naming a modern revision that the client supports | `ask` for that one, once |
 /// | -32022 at any status, naming legacy revisions | `legacy` |
 /// | -32022 at any status, naming unknown revisions alone | `noCommonVersion` |
 /// | -32022 without a list, -32020, -32021, at any status | `modern`: no other revision has these codes |
 /// | any other JSON-RPC error, -32601 included, at any status | `legacy`: a modern server has `server/discover` |
 /// | 5xx | `unclear` |
 /// | any other status (2xx without a result, 3xx, 4xx) | `legacy` |
-/// | no answer: silence, an empty stream, a connection that breaks twice, a body that is not HTTP | `unclear` |
-/// | a refused connection, an unknown host, a certificate | reported after the retries of any call |
+/// | no answer: a timeout, an empty stream, a connection that breaks twice, a response that is not HTTP | `unclear` |
+/// | a refused connection, an unknown host, a certificate | reported after the same retries as any call |
 ///
 /// `legacy` continues with `initialize`. So does `unclear`, once: its success decides, and where the server refuses
 /// `initialize` too, its answer to the probe is reported. An upstream that is configured as modern never continues with
@@ -76,7 +76,7 @@ enum EraDecision: Equatable {
 /// | answer to `initialize` | next |
 /// |---|---|
 /// | names legacy revisions that were not asked for, in `data` or in its text | the latest of them |
-/// | -32602, -32600, or 400 without -32601; or any status but 401, 403, 408, 413, 429, with words about the version | the next older revision |
+/// | -32602, -32600, or 400 without -32601; or any status but 401, 403, 408, 413, 429, with a text about the version | the next older revision |
 /// | -32020, -32021, -32022 without legacy revisions; anything else | none: reported |
 ///
 /// At most one request for each legacy revision; a single one where the configuration fixes the revision.

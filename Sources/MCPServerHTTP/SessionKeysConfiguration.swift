@@ -5,9 +5,9 @@ package import MCPServer
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `sessionKey`, `sessionKeyFile` | secret | – | seals session ids, so that replicas with the same key resume one |
+/// | `sessionKey`, `sessionKeyFile` | secret | – | key of session ids; replicas with the same key share sessions |
 /// | `previousSessionKeys`, `…File` | secret | – | previous keys, still accepted, separated by white space or commas |
-/// | `sessionLifetime` | duration | 1 d | how long a sealed id is good |
+/// | `sessionLifetime` | duration | 1 d | lifetime of a sealed session id |
 ///
 /// The end of a session (DELETE) is known at once to the server that received it, and within seconds to the others that
 /// share PostgreSQL.

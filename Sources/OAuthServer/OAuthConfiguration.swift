@@ -4,16 +4,16 @@ package import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `clients.ID.name` | string | the id | shown on the consent page |
-/// | `clients.ID.redirectURIs` | list | required | exact, but for the port of a loopback address |
-/// | `clients.ID.secret`, `…File` | secret | – | of a confidential client |
-/// | `metadataDocuments` | boolean | true | whether a client id may be the URL of its metadata document |
-/// | `registration` | boolean | false | whether clients may register themselves |
-/// | `maxRegistrations` | integer | 1000 | registered clients |
-/// | `scopes` | map | – | scope → words for the consent page |
-/// | `loginURL` | path or URL | `/accounts/login/` | where a user of `django` signs in |
-/// | `accessLifetime` | duration | 10 m | of access tokens |
-/// | `refreshLifetime` | duration | 30 d | of refresh tokens, from their last use |
+/// | `clients.ID.name` | string | the id | name on the consent page |
+/// | `clients.ID.redirectURIs` | list | required | compared exactly, except for the port of a loopback address |
+/// | `clients.ID.secret`, `…File` | secret | – | secret of a confidential client |
+/// | `metadataDocuments` | boolean | true | accepts client ids that are URLs of metadata documents |
+/// | `registration` | boolean | false | lets clients register themselves (RFC 7591) |
+/// | `maxRegistrations` | integer | 1000 | largest number of registered clients |
+/// | `scopes` | map | – | scopes and their texts on the consent page |
+/// | `loginURL` | path or URL | `/accounts/login/` | page at which a user of `django` signs in |
+/// | `accessLifetime` | duration | 10 m | lifetime of access tokens |
+/// | `refreshLifetime` | duration | 30 d | lifetime of refresh tokens, from their last use |
 /// | `keyRotation` | duration | 90 d | age at which a signing key is replaced |
 package struct OAuthConfiguration: Sendable {
     /// A client that the operator configured.

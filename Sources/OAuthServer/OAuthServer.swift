@@ -13,11 +13,11 @@ package import Store
 /// | path | |
 /// |---|---|
 /// | `/.well-known/oauth-authorization-server`, `/.well-known/openid-configuration` | metadata (RFC 8414) |
-/// | `/oauth/authorize` | signs the user in if need be, then asks for consent |
-/// | `/oauth/login`, `/oauth/consent` | the answers to these pages |
-/// | `/oauth/token` | codes with PKCE S256, refresh tokens |
+/// | `/oauth/authorize` | signs the user in if necessary, then asks for consent |
+/// | `/oauth/login`, `/oauth/consent` | accept the forms of these pages |
+/// | `/oauth/token` | exchanges codes (PKCE S256) and refresh tokens |
 /// | `/oauth/revoke`, `/oauth/register`, `/oauth/jwks` | RFC 7009, RFC 7591, RFC 7517 |
-/// | `/oauth/grants` | what the user allowed, to be withdrawn |
+/// | `/oauth/grants` | lists what the user allowed, and withdraws it |
 package struct OAuthServer: Sendable {
     /// Parts of the tool-server that the authorization server uses.
     package struct Surroundings: Sendable {

@@ -4,13 +4,13 @@ package import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `password`, `passwordFile` | string | – | the password, where the URL has none |
-/// | `connections` | integer | 8 | connections to one database at most |
-/// | `wait` | duration | 5 s | how long a call waits for a free connection |
-/// | `connectTimeout` | duration | 5 s | for opening a connection |
-/// | `statementTimeout` | duration | 10 s | after which the server ends a statement |
-/// | `idle` | duration | 5 min | after which an unused connection is closed |
-/// | `scans` | integer | 2 | searches at a time that no index answers |
+/// | `password`, `passwordFile` | string | – | password, when the URL has none |
+/// | `connections` | integer | 8 | largest number of connections to one database |
+/// | `wait` | duration | 5 s | time that a call waits for a free connection |
+/// | `connectTimeout` | duration | 5 s | time for opening a connection |
+/// | `statementTimeout` | duration | 10 s | time after which the database cancels a statement |
+/// | `idle` | duration | 5 min | time after which an unused connection is closed |
+/// | `scans` | integer | 2 | concurrent searches that no index can answer |
 package struct PostgreSQLSettings: Hashable, Sendable {
     /// Password for a URL without one.
     package var password: Secret?

@@ -5,13 +5,13 @@ package import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `headerTimeout` | duration | 10 s | from a request's first byte to the end of its head |
+/// | `headerTimeout` | duration | 10 s | time from a request's first byte to the end of its head |
 /// | `bodyTimeout` | duration | 30 s | longest pause between two reads of a body |
-/// | `bodyTotal` | duration | 5 min | for a whole body |
-/// | `bodyRate` | size | 256 | bytes per second of a body on average |
-/// | `idleTimeout` | duration | 75 s | for an unused connection |
+/// | `bodyTotal` | duration | 5 min | time for a whole body |
+/// | `bodyRate` | size | 256 | average rate of a body in bytes per second, at least |
+/// | `idleTimeout` | duration | 75 s | time after which an unused connection is closed |
 /// | `writeTimeout` | duration | 60 s | period over which `writeRate` is measured |
-/// | `writeRate` | size | 256 | bytes per second that a client must take while output waits |
+/// | `writeRate` | size | 256 | bytes per second that a client must read while output waits |
 package struct ConnectionLimits: Hashable, Sendable {
     fileprivate let headerTimeout: Duration
     fileprivate let bodyTimeout: Duration

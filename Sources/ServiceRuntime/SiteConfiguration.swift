@@ -6,9 +6,9 @@ package import Logging
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `allowedHosts` | list | those of the listener | hosts under which the process may be addressed |
+/// | `allowedHosts` | list | those of the listener | values of `Host` under which clients may address the process |
 /// | `allowedOrigins` | list | empty | origins whose pages may send requests with credentials |
-/// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` fields count |
+/// | `trustedProxies` | list | loopback | peers whose `X-Forwarded-…` fields are trusted |
 package struct SiteConfiguration: Hashable, Sendable {
     /// Configured hosts; nil: those that suit each listener.
     package let hosts: AllowedHosts?

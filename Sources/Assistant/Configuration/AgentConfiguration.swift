@@ -4,19 +4,19 @@ package import JSONConfiguration
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `instructions` | built in | what the model is told about its task; empty: nothing |
-/// | `passages` | 4 | passages of the documents given along with a question; 0: none |
-/// | `history.exchanges` | 20 | exchanges of a logged-in user given along with a chat message; 0: none |
-/// | `history.tokens` | 2000 | most that they may take, estimated |
-/// | `tools.enabled` | `true` | whether the model may call the server's own tools, with the caller's rights |
+/// | `instructions` | built in | system message of every request to the model; empty: none |
+/// | `passages` | 4 | passages of the documents sent along with a question; 0: none |
+/// | `history.exchanges` | 20 | exchanges of a logged-in user sent along with a chat message; 0: none |
+/// | `history.tokens` | 2000 | tokens that these exchanges may take, estimated |
+/// | `tools.enabled` | `true` | offers the server's own tools to the model, with the caller's rights |
 /// | `tools.exclude` | `[]` | tools that the model is not offered |
 /// | `tools.writes` | `confirm` | tools that change something: `confirm` asks the user first, `refuse` never runs them |
-/// | `tools.maxSteps` | 8 | turns of the model for one answer |
-/// | `tools.maxCalls` | 16 | tool calls for one answer |
-/// | `tools.maxTokens` | 100000 | tokens for one answer, as counted by the provider or estimated |
-/// | `tools.maxResult` | 16 KiB | most of one tool's result that the model gets |
-/// | `tools.timeout` | 25 s | for the whole answer, without the time that people take to confirm |
-/// | `tools.streamTimeout` | 570 s | the same of a streamed answer, whose `timeout` is between two signs of life |
+/// | `tools.maxSteps` | 8 | largest number of the model's turns for one answer |
+/// | `tools.maxCalls` | 16 | largest number of tool calls for one answer |
+/// | `tools.maxTokens` | 100000 | largest number of tokens for one answer, as counted by the provider or estimated |
+/// | `tools.maxResult` | 16 KiB | largest part of one tool's result that is sent to the model |
+/// | `tools.timeout` | 25 s | time for the whole answer, without the time that users take to confirm |
+/// | `tools.streamTimeout` | 570 s | the same for a streamed answer, whose `timeout` is the longest pause |
 package struct AgentConfiguration: Sendable {
     /// Handling of the model's calls of tools that change data.
     package enum Writes: String, CaseIterable, Sendable {

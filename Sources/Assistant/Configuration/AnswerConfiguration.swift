@@ -7,8 +7,8 @@ package import JSONConfiguration
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `fallbacks` | `[]` | providers asked in order when the ones before them give nothing |
-/// | `coolDown` | 30 s | how long a provider that failed is asked after the others; 0: it keeps its place |
+/// | `fallbacks` | `[]` | providers asked in order when the ones before them fail |
+/// | `coolDown` | 30 s | time for which a failed provider is asked after the others; 0: it keeps its place |
 /// | others | | ``AgentConfiguration`` |
 package struct AnswerConfiguration: Sendable {
     /// Providers in the order in which they are asked; never empty.

@@ -6,23 +6,23 @@ package import JSONConfiguration
 ///
 /// | key | default | meaning |
 /// |---|---|---|
-/// | `baseURL` | – | such as `http://127.0.0.1:9000/v1`; a query stays behind the path |
-/// | `model` | – | the model asked for |
-/// | `name` | `primary`, `fallback1` … | in logs and metrics |
+/// | `baseURL` | – | such as `http://127.0.0.1:9000/v1`; a query is kept behind the path |
+/// | `model` | – | name of the model |
+/// | `name` | `primary`, `fallback1` … | provider's name in logs and metrics |
 /// | `apiKey`, `apiKeyFile` | – | sent as a bearer token |
 /// | `organization`, `project` | – | sent as `OpenAI-Organization`, `OpenAI-Project` |
 /// | `headers` | `{}` | further headers |
 /// | `parameters` | `{}` | further members of the request, such as `temperature` |
 /// | `proxy`, `proxyFile` | – | URL of an HTTP proxy |
-/// | `connectTimeout` | 5 s | |
-/// | `firstTokenTimeout` | 20 s | until a streamed answer begins |
+/// | `connectTimeout` | 5 s | time for opening a connection |
+/// | `firstTokenTimeout` | 20 s | time until a streamed answer begins |
 /// | `idleTimeout` | 20 s | longest pause of a streamed answer |
-/// | `timeout` | 25 s | whole call, with everything that is tried again; below the 30 s that the gateway's types wait |
-/// | `streamTimeout` | 570 s | the same of a streamed answer, which begins within `timeout`; below the types' 10 min |
-/// | `retries` | 2 | how often a failed request is sent again before anything was answered |
-/// | `maxConcurrent` | 512 | requests at a time; later ones wait |
+/// | `timeout` | 25 s | time for a whole call with its retries; below the 30 s that the gateway's types wait |
+/// | `streamTimeout` | 570 s | the same for a streamed answer, which begins within `timeout`; below the types' 10 min |
+/// | `retries` | 2 | times that a failed request is sent again, if nothing of its answer arrived |
+/// | `maxConcurrent` | 512 | concurrent requests; further ones wait |
 /// | `maxAnswer` | 4 MiB | largest response |
-/// | `reasoning` | `detect` | whether streams begin with reasoning that has no opening mark |
+/// | `reasoning` | `detect` | form of the reasoning in streams: `detect`, `plain`, `unopened` |
 package struct ProviderConfiguration: Sendable {
     /// Form in which streams mark a model's reasoning.
     package enum Reasoning: String, CaseIterable, Sendable {

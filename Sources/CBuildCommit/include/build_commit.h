@@ -4,7 +4,7 @@
 extern "C" {
 #endif
 
-/// The commit that this was built from, lower-case hexadecimal; empty when it is not known.
+/// Returns the commit that this was built from, in lower-case hexadecimal; empty when it is not known.
 const char *build_commit(void);
 
 #ifdef __cplusplus

@@ -1,14 +1,14 @@
-// Talking to the gateway: one POST, answered by JSON or by server-sent events. No document, no element.
+// Requests to the gateway: one POST, answered by JSON or by server-sent events. Nothing here touches the document.
 
-/** Why an exchange has no reply. */
+/** The reason why an exchange has no reply. */
 export class ChatError extends Error {
     /** A label of the gateway, or `offline`, `unreachable`, `interrupted`, `stopped`. */
     label;
     status;
     requestId;
-    /** Seconds, when the server said so. */
+    /** Seconds to wait, when the server names them. */
     retryAfter;
-    /** `no`, `yes` or `unknown`: whether the tool ran. */
+    /** `yes` if the tool ran, `no` if it did not, else `unknown`. */
     executed;
 
     constructor(label, detail, facts = {}) {
@@ -18,7 +18,7 @@ export class ChatError extends Error {
         Object.assign(this, facts);
     }
 
-    /** Whether the same request may succeed later. */
+    /** True if the same request may succeed later. */
     get isRetryable() {
         return (
             ['offline', 'unreachable', 'interrupted'].includes(this.label)
@@ -27,7 +27,7 @@ export class ChatError extends Error {
     }
 }
 
-/** How much of a response an exchange's record keeps for showing. */
+/** Largest part of a response that an exchange's record keeps, in characters. */
 const RECORD_LIMIT = 20_000;
 
 /** Accepts a stream, a problem document with its label, and plain JSON. */
@@ -169,7 +169,7 @@ function responseError(response, type, text) {
             detail = String(problem.detail ?? problem.error ?? problem.title ?? '');
             facts.executed = problem.executed;
         } catch {
-            // A body that is not what it says is as good as none.
+            // A body that is not JSON is treated like an empty one.
         }
     } else if (type === 'text/plain') {
         detail = text.slice(0, 300);
@@ -194,7 +194,7 @@ export function parseServerTiming(header) {
     });
 }
 
-// Known even when no response arrives, so that there is always something to quote.
+// The client chooses the request id, so that users can quote it even when no response arrived.
 function newRequestId() {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');

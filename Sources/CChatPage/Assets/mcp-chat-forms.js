@@ -2,7 +2,7 @@
 
 import { element } from './mcp-chat-markdown.js?v=dev';
 
-/** Free text that people write sentences into. */
+/** Names of fields that hold whole sentences; they get a text area. */
 const SENTENCES = ['message', 'prompt', 'text', 'question'];
 
 let count = 0;
@@ -25,7 +25,7 @@ export class TypeFields {
         return this.#controls[0]?.control ?? null;
     }
 
-    /** The payload as it is sent; null when something is missing, which is then said beside the field. */
+    /** Returns the payload to send; null when a value is missing or wrong, which is then reported beside its field. */
     payload() {
         const payload = { type: this.#type.name };
         let wrong = null;

@@ -51,9 +51,9 @@ export function link(url, label, { base, newTab }) {
 }
 
 const DEPTH_LIMIT = 12;
-/** Longer paragraphs are shown as they are: marks in them are hardly meant. */
+/** Longest paragraph whose marks are interpreted; longer ones are shown as plain text. */
 const INLINE_LIMIT = 20_000;
-/** How far the end of a mark is looked for. */
+/** Longest distance at which the end of a mark is searched. */
 const REACH = 4000;
 
 /**
@@ -165,7 +165,7 @@ export function renderMarkdown(text, { base, texts, level = 4 }) {
     return fragment;
 }
 
-/** Whether the budget has these steps left; they are taken from it. */
+/** Takes steps from the budget; returns whether it had them left. */
 function spend(context, steps) {
     context.budget.left -= steps;
     return context.budget.left >= 0;
@@ -395,7 +395,7 @@ function spans(parent, text, context, depth = 0) {
     return parent;
 }
 
-/** What begins here, if anything does: a node and where it ends. */
+/** Returns the mark that begins at a position, as a node and its end; null when none does. */
 function mark(text, at, context, depth) {
     switch (text[at]) {
         case '`': return codeSpan(text, at, context);
@@ -485,7 +485,7 @@ function linked(url, label, context, depth) {
     return link(url, spans(inner, label, withoutLinks, depth + 1), context);
 }
 
-/** Images are never loaded: that would tell another host who reads. */
+/** Returns a link in place of an image. Images are never loaded: a request would reveal the reader to another host. */
 function image(text, at, context) {
     const match = /^!\[([^\]]{0,300})\]\(\s{0,9}([^\s()]{1,2000})(?:\s[^)]{0,300})?\)/.exec(text.slice(at, at + REACH));
     if (!match) return null;

@@ -1,8 +1,8 @@
-// Replies as nodes: what the types of a gateway answer, and anything else as it is.
+// Replies as nodes: results of the gateway's types, and any other value as JSON.
 
 import { clean, codeBlock, element, link, renderMarkdown } from './mcp-chat-markdown.js?v=dev';
 
-/** Longer texts are shown in steps, as plain text: nobody reads megabytes, and no browser formats them at once. */
+/** Longest text that is formatted at once; longer ones are shown in steps, as plain text. */
 const TEXT_STEP = 60_000;
 const LIST_STEP = 100;
 
@@ -28,7 +28,7 @@ export function renderReplies(parent, type, replies, context) {
     }
 }
 
-/** What a reply says in words, for those who hear it. */
+/** Returns a summary of the replies for screen readers. */
 export function spoken(replies, texts) {
     if (replies.length === 0) return texts.get('none');
     if (replies.length > 1) return texts.get('results', { count: replies.length });

@@ -37,7 +37,7 @@ export const english = {
     again: 'Try again',
     online: 'You are online again.',
 
-    // What is called how. Names without an entry are shown as words: search_any becomes “Search any”.
+    // Names of types and fields. Without an entry, a name is shown as words: search_any becomes “Search any”.
     'type.chat': 'Chat',
     'type.ai_prompt': 'AI prompt',
     'type.get_user_info': 'Who am I',
@@ -50,7 +50,7 @@ export const english = {
     'example.search_projects.query': 'urgent',
     'example.search_any.query': 'urgent',
 
-    // Errors, by the label of the gateway's problem document or by what went wrong here.
+    // Errors, by the label of the gateway's problem document or of the component's own errors.
     'error.offline': 'You are offline. The message was not sent.',
     'error.unreachable': 'The server cannot be reached. Please check the connection and try again.',
     'error.interrupted': 'The connection broke before the answer was complete.',
@@ -98,7 +98,7 @@ export class Texts {
         return String(text ?? key).replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
     }
 
-    /** What a type or a field is called: `name('type', 'search_any')`. */
+    /** Returns the name of a type or field: `name('type', 'search_any')`. */
     name(kind, name) {
         const key = `${kind}.${name}`;
         if (this.has(key)) return this.get(key);

@@ -7,7 +7,7 @@ export interface ChatType {
     tool: ChatTool | null;
 }
 
-/** Which tool a type calls; from `x-mcp-tool` in the gateway's OpenAPI document. */
+/** The tool that a type calls; from `x-mcp-tool` in the gateway's OpenAPI document. */
 export interface ChatTool {
     name: string;
     upstream: string;
@@ -16,7 +16,7 @@ export interface ChatTool {
     arguments: Record<string, { from?: string; trim?: boolean; value?: unknown; default?: unknown }>;
 }
 
-/** What is sent: `type` and the type's fields. */
+/** A payload: `type` and the type's fields. */
 export type ChatPayload = { type?: string } & Record<string, unknown>;
 
 /** A list entry of the search types. */
@@ -99,7 +99,7 @@ export class MCPChat extends HTMLElement {
     send(payload: ChatPayload): Promise<ChatReply | null>;
     stop(): void;
     clear(): void;
-    /** Resolves with whether somebody is logged in. */
+    /** Resolves with true if a user is logged in. */
     loadHistory(): Promise<boolean>;
     addEventListener<K extends keyof MCPChatEventMap>(
         type: K, listener: (event: MCPChatEventMap[K]) => void, options?: boolean | AddEventListenerOptions,
@@ -109,7 +109,7 @@ export class MCPChat extends HTMLElement {
     ): void;
 }
 
-/** What went wrong, as a sentence. */
+/** Returns the error as a sentence for users. */
 export function errorSentence(error: ChatError, texts: Texts): string;
 
 /** Texts by name, with English as the fallback. */

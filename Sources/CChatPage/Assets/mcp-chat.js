@@ -14,13 +14,13 @@ import { renderReplies, spoken } from './mcp-chat-replies.js?v=dev';
 import { sheet } from './mcp-chat-style.js?v=dev';
 import { english, Texts } from './mcp-chat-texts.js?v=dev';
 
-/** When the gateway does not say which types it has. */
+/** Types that are assumed when the gateway does not list its own. */
 const FALLBACK = [
     { name: 'chat', fields: [{ name: 'message', schema: { type: 'string' }, required: true }], description: '', isDefault: true, tool: null },
 ];
-/** How much of a growing answer is formatted while it grows. */
+/** Largest part of a growing answer that is formatted while it grows, in characters. */
 const LIVE_LIMIT = 60_000;
-/** How many examples an empty conversation offers. */
+/** Number of examples that an empty conversation offers. */
 const EXAMPLES_LIMIT = 4;
 
 export class MCPChat extends HTMLElement {
@@ -39,7 +39,7 @@ export class MCPChat extends HTMLElement {
     #running = new Set();
     #ready;
     #isBuilt = false;
-    /** Until the reader scrolls away from the end. */
+    /** True until the reader scrolls away from the end. */
     #isAtEnd = true;
     #parts = {};
 
@@ -140,7 +140,7 @@ export class MCPChat extends HTMLElement {
         return this.#exchange(type, payload, body, answer);
     }
 
-    /** Asks for the logged-in user's earlier messages. Resolves with whether there is such a user. */
+    /** Loads the logged-in user's earlier messages. Resolves with true if a user is logged in. */
     async loadHistory() {
         const { log } = this.#parts;
         log.querySelector('.earlier')?.remove();
@@ -199,7 +199,7 @@ export class MCPChat extends HTMLElement {
         }
     }
 
-    /** Lists and look-ups come at once: there is nothing to stream, and their status says more. */
+    /** Returns whether a type's answer is streamed. Lists and look-ups are not: their status carries the error. */
     #streams(type) {
         if (this.getAttribute('stream') === 'off') return false;
         return !type?.tool || (type.tool.reply === 'wrapped' && !type.tool.readOnly);
@@ -285,7 +285,7 @@ export class MCPChat extends HTMLElement {
         let place = 0;
         parts.log.addEventListener('scroll', () => {
             const { scrollHeight, scrollTop, clientHeight } = parts.log;
-            // Content that has grown since is no sign of a reader: only scrolling back is.
+            // Growing content also emits the event: only scrolling back is the reader's.
             if (scrollHeight - scrollTop - clientHeight < 60) this.#isAtEnd = true;
             else if (scrollTop < place) this.#isAtEnd = false;
             place = scrollTop;
@@ -398,7 +398,7 @@ export class MCPChat extends HTMLElement {
 
     #setBusy() {
         const { stop, send } = this.#parts;
-        // Whoever has just pressed Stop or Send keeps a place on the keyboard.
+        // The focus stays on a visible button when Stop or Send was pressed last.
         const hadFocus = this.shadowRoot.activeElement === stop || this.shadowRoot.activeElement === send;
         stop.hidden = !this.isBusy;
         send.disabled = this.isBusy;
@@ -421,7 +421,7 @@ export class MCPChat extends HTMLElement {
         }
     }
 
-    /** Keeps the end in sight for who is reading there. */
+    /** Scrolls to the end, if the reader is there. */
     #follow() {
         if (this.#isAtEnd) this.#parts.log.scrollTop = this.#parts.log.scrollHeight;
     }
@@ -511,7 +511,7 @@ class GrowingAnswer {
     }
 }
 
-/** A payload of a type whose required fields all have an example; null when one has none, or there is no field. */
+/** Returns a payload of examples for a type; null when a required field has no example, or the type has no field. */
 function exampleOf({ name, fields }, texts) {
     const payload = { type: name };
     for (const { name: field, schema, required } of fields) {
@@ -524,7 +524,7 @@ function exampleOf({ name, fields }, texts) {
     return Object.keys(payload).length > 1 ? payload : null;
 }
 
-/** What went wrong, as a sentence for people. */
+/** Returns the error as a sentence for users. */
 export function errorSentence(error, texts) {
     const { label, status } = error;
     const detail = sentence(clean(error.message).slice(0, 500));

@@ -1,4 +1,4 @@
-// The panel of the last exchange: what the page sent, what MCP carried, where the time went, and how to repeat it.
+// The panel of the last exchange: the request, the MCP messages, the time by its parts, and a command to repeat it.
 
 import { codeBlock, element } from './mcp-chat.js?v=dev';
 import { texts } from './page-texts.js?v=dev';
@@ -21,7 +21,7 @@ function timing(record) {
     const seen = record.duration ?? 0;
     const total = at('total');
     const isStream = record.events > 0;
-    // The header of a stream leaves before the tool has answered: it says nothing of the answer's time.
+    // A stream's headers are sent before the tool has answered: Server-Timing does not cover the answer.
     const parts = isStream
         ? [['gateway', texts.get('time.began'), record.firstByte ?? 0], ['upstream', texts.get('time.stream'), seen - (record.firstByte ?? 0)]]
         : record.timing.length === 0 ? [['network', texts.get('time.seen'), seen]] : [
@@ -120,7 +120,7 @@ async function callOverMCP(call) {
         const url = new URL('mcp/', document.baseURI);
         const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(call), credentials: 'same-origin' });
         const text = await response.text();
-        // Nobody else knows the session: it is not left behind.
+        // The session belongs to this call alone, so it is ended.
         fetch(url, { method: 'DELETE', headers: { 'Mcp-Session-Id': session }, credentials: 'same-origin' }).catch(() => {});
         const message = /^data: ?(\{.*)$/m.exec(text)?.[1] ?? text;
         const sent = [`POST ${url.pathname}`, ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`)].join('\n');

@@ -1,12 +1,12 @@
-// What the page around the component says. The gateway's configuration replaces texts of both by name (`pageTexts`), and
-// `lang` and `dir` with them. What stands in index.html is known here only by its name; {0}, {1} … in a text are the
+// Texts of the page around the component. The gateway's configuration replaces texts of both by name (`pageTexts`), and
+// `lang` and `dir` with them. Texts of index.html are known here only by their names; {0}, {1} … in a text are the
 // elements of the original: { 'login.hint': 'Die Passwörter hat {0} ausgegeben.' }
 
 import { Texts } from './mcp-chat.js?v=dev';
 
 const english = {
     'login.failed': 'The login did not work',
-    'login.somebody': 'somebody',
+    'login.somebody': 'unnamed user',
     'page.unreachable': 'The server cannot be reached.',
     'types.send': 'Send {type}',
     'types.default': 'default',
@@ -43,7 +43,7 @@ const own = JSON.parse(document.getElementById('texts').textContent);
 
 export const texts = new Texts({ ...english, ...own });
 
-/** Replaces what the document says, and the component's texts. */
+/** Replaces the document's texts and the component's. */
 export function translate(chat) {
     const { lang, dir } = own;
     if (lang) document.documentElement.lang = lang;

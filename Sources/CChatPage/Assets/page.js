@@ -1,4 +1,4 @@
-// The gateway's page: the component, who is logged in, the panel of the last exchange, and a form for each type.
+// The gateway's page: the component, the logged-in user, the panel of the last exchange, and a form for each type.
 
 import { codeBlock, element, TypeFields } from './mcp-chat.js?v=dev';
 import { showExchange } from './page-exchange.js?v=dev';
@@ -96,7 +96,7 @@ byId('logout').addEventListener('click', async () => {
         const { response } = await post('auth/logout', {});
         if (!response.ok) return;
         showAccount(null);
-        // What was said before belongs to somebody else now.
+        // The messages are those of the user who has just logged out.
         chat.clear();
         byId('login').querySelector('summary').focus();
     } catch {

@@ -3,7 +3,7 @@
 const INTERVAL = 2000;
 /** Seconds that the charts show; the gateway keeps samples of as many. */
 const WINDOW = 900;
-/** Lines of one chart; what is beyond is left out. */
+/** Largest number of lines in one chart; further ones are left out. */
 const LINES = 6;
 const SVG = 'http://www.w3.org/2000/svg';
 const byId = (id) => document.getElementById(id);
@@ -41,7 +41,7 @@ class Sample {
     }
 }
 
-/** The quantile of what was observed between two samples, from the histogram's buckets; null without observations. */
+/** Returns a quantile of the durations between two samples, from the histogram's buckets; null without any. */
 function quantile(now, before, labels, share) {
     const buckets = now.all('gateway_request_duration_seconds_bucket', labels)
         .map(({ labels: { le, ...rest }, value }) => {
@@ -149,7 +149,7 @@ function remember(name, time, value) {
 
 const valuesOf = (name) => series.get(name) ?? [];
 
-/** The lines whose names begin alike, by what follows. */
+/** Returns the lines whose names begin with a prefix, named by the rest. */
 function linesOf(prefix) {
     return [...series].filter(([name]) => name.startsWith(prefix))
         .map(([name, values]) => ({ name: name.slice(prefix.length), values }))
@@ -179,14 +179,14 @@ function fill(id, rows, columns, empty) {
     byId(id).replaceChildren(...(rows.length > 0 ? rows : [node('tr', {}, node('td', { colSpan: columns, className: 'hint' }, empty))]));
 }
 
-// MARK: What is shown
+// MARK: Contents
 
 let first = null;
 let previous = null;
 let version = '';
 const lastSeen = new Map();
 
-/** Remembers what a sample and the one before it say. */
+/** Adds the values of a sample, and its differences from the one before, to the series. */
 function take(now, before) {
     const { time } = now;
     const elapsed = before ? time - before.time : 0;
@@ -333,7 +333,7 @@ async function poll() {
     }
 }
 
-/** Takes over what the gateway has kept, and its clock. */
+/** Loads the samples that the gateway has kept, and its clock. */
 async function loadHistory() {
     const { now, samples } = await (await fetch('status/history', { cache: 'no-store' })).json();
     const loaded = performance.now() / 1000;

@@ -11,10 +11,10 @@ typedef struct {
     size_t count;
 } chat_page_file;
 
-/// How many files there are.
+/// Returns the number of files.
 size_t chat_page_file_count(void);
 
-/// The file at an index below the count. A file comes after those that it refers to.
+/// Returns the file at an index below the count. A file comes after those that it refers to.
 chat_page_file chat_page_file_at(size_t index);
 
 /// Compresses with gzip at the highest level; the result of equal input is equal.

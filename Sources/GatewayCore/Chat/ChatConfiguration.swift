@@ -5,10 +5,10 @@ import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `defaultType` | string | `chat`, else the only type | the type of a payload that names none |
+/// | `defaultType` | string | `chat`, else the only type | type of a payload that names none |
 /// | `types` | map | empty | ``ChatTypeConfiguration`` |
 /// | `tools` | section | – | types that come from an upstream's own tools: ``ToolTypesConfiguration`` |
-/// | `unknownTypes` | section | – | where every other type goes: ``UnknownTypesConfiguration``; absent: nowhere |
+/// | `unknownTypes` | section | – | upstream of other types: ``UnknownTypesConfiguration``; absent: they are refused |
 package struct ChatConfiguration: Hashable, Sendable {
     /// The type of a payload without `type`.
     package let defaultType: String
@@ -54,16 +54,16 @@ package struct ChatConfiguration: Hashable, Sendable {
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `tool` | string | – | the tool's name; not needed while the old backend serves the type |
-/// | `upstream` | string | `tools`, else the only one | where the tool is; an old backend gets the payload unchanged |
+/// | `upstream` | string | `tools`, else the only one | upstream of the tool; an old backend gets the payload |
 /// | `canary` | section | – | ``CanaryConfiguration``: a share of the callers gets the tool, the rest the old backend |
 /// | `shadow` | section | – | ``ShadowConfiguration``: the old backend answers, the tool is asked too |
 /// | `arguments` | map | empty | ``ChatArgumentConfiguration`` by the tool's argument |
-/// | `missing` | string | `Missing A or B` | the answer when a required field is missing |
+/// | `missing` | string | `Missing A or B` | error text when a required field is missing |
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer; of a streamed one: between events |
 /// | `streamTimeout` | duration | 10 min | from the request's first byte to the end of a streamed answer |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
-/// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
-/// | `access` | `anonymous`, `authenticated` | `anonymous` | whether a request must bring a credential |
+/// | `useToolStatus` | boolean | false | a 4xx status that the tool declares becomes the answer's; 503 always does |
+/// | `access` | `anonymous`, `authenticated` | `anonymous` | callers; `authenticated`: with a credential |
 package struct ChatTypeConfiguration: Hashable, Sendable {
     /// Name in the payload's `type`.
     package let name: String
@@ -85,7 +85,7 @@ package struct ChatTypeConfiguration: Hashable, Sendable {
     package let useToolStatus: Bool
     /// Share of callers that the tool serves; nil for all.
     package let canary: CanaryConfiguration?
-    /// - Parameter upstream: The upstream of types that do not name one.
+    /// Comparison of the tool with the upstream that answers; nil: none.
     package let shadow: ShadowConfiguration?
     /// Callers that may use the type.
     package let access: Access
@@ -182,9 +182,9 @@ extension ChatTypeConfiguration {
 /// | `from` | string | the argument's name | the payload's field |
 /// | `required` | boolean | true without `default` or `value` | a missing field is an error |
 /// | `trim` | boolean | false | white space around a string is removed; anything but a string is an error |
-/// | `default` | any | – | when the field is missing |
-/// | `value` | any | – | a constant; the payload is not looked at |
-/// | `coerce` | `none`, `string`, `integer`, `number`, `boolean` | `none` | turns another scalar into this one |
+/// | `default` | any | – | value of the argument when the field is missing |
+/// | `value` | any | – | constant value of the argument; the payload is not read |
+/// | `coerce` | `none`, `string`, `integer`, `number`, `boolean` | `none` | type that other scalars become |
 /// | `falsyIsMissing` | boolean | true | `""`, `0`, `false`, `[]` and `{}` count as missing, as `null` does |
 package struct ChatArgumentConfiguration: Hashable, Sendable {
     /// Conversion of a scalar into the argument's type.
@@ -248,10 +248,10 @@ extension ChatArgumentConfiguration {
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `shape` | `list`, `wrapped` | `list` | the result is the list, or a single value that is put into one |
+/// | `shape` | `list`, `wrapped` | `list` | the list itself, or one value, put into a list |
 /// | `path` | string | – | place in the structured result, such as `data.items`; else `results`, `result` or all |
-/// | `limit` | integer | 0 | replies at most; 0: all |
-/// | `text` | `json`, `plain` | `json` for a list, else `plain` | what text is without a structured result |
+/// | `limit` | integer | 0 | largest number of replies; 0: all |
+/// | `text` | `json`, `plain` | `json` for a list, else `plain` | meaning of a result that is only text |
 package struct ChatReplyConfiguration: Hashable, Sendable {
     /// Shape of the reply.
     package enum Shape: String, CaseIterable, Sendable { case list, wrapped }

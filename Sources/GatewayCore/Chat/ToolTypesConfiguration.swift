@@ -6,14 +6,14 @@ package import MCPAggregator
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `upstream` | string | `tools`, else the only one | the upstream whose tools they are |
-/// | `allow` | list | empty | tools by name; `*` stands for any text |
-/// | `deny` | list | empty | tools that are left out all the same |
+/// | `upstream` | string | `tools`, else the only one | upstream whose tools become types |
+/// | `allow` | list | empty | names of the tools that become types; `*` stands for any text |
+/// | `deny` | list | empty | names of tools that are left out even if `allow` matches |
 /// | `timeout` | duration | 10 s | from the request's first byte to the answer; of a streamed one: between events |
 /// | `streamTimeout` | duration | 10 min | from the request's first byte to the end of a streamed answer |
-/// | `limit` | integer | 100 | types at most; further tools are left out |
+/// | `limit` | integer | 100 | largest number of types; further tools are left out |
 /// | `reply` | section | – | ``ChatReplyConfiguration`` |
-/// | `useToolStatus` | boolean | false | whether a 4xx that the tool declares is the answer's; 503 always is |
+/// | `useToolStatus` | boolean | false | a 4xx status that the tool declares becomes the answer's; 503 always does |
 package struct ToolTypesConfiguration: Hashable, Sendable {
     /// Name of the upstream whose tools become types.
     package let upstream: String

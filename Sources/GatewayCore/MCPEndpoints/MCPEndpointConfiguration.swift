@@ -26,16 +26,16 @@ package struct MCPConfiguration: Hashable, Sendable {
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `upstreams` | map | – | ``Member`` by the upstream's name |
-/// | `stale` | duration | 5 min | time for which the entries of an upstream that is away are shown |
-/// | `timeout` | duration | 5 min | longest silence of an upstream during a call |
+/// | `stale` | duration | 5 min | time for which entries of an unreachable upstream are still listed |
+/// | `timeout` | duration | 5 min | longest pause of an upstream during a call |
 /// | `questionTimeout` | duration | 2 min | time that a client has to answer a legacy server's question |
 package struct MCPEndpointConfiguration: Hashable, Sendable {
     /// An upstream as a member of an endpoint.
     ///
     /// | key | type | default | meaning |
     /// |---|---|---|---|
-    /// | `prefix` | string | empty | text in front of the names of its tools and prompts |
-    /// | `allow` | list | `*` | patterns of the tool names that are shown |
+    /// | `prefix` | string | empty | text in front of the names of the upstream's tools and prompts |
+    /// | `allow` | list | `*` | patterns of the tool names that are listed |
     /// | `deny` | list | empty | patterns of the tool names that are hidden |
     package struct Member: Hashable, Sendable {
         /// Name of the upstream.

@@ -6,9 +6,9 @@ import JSONConfiguration
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `origins` | list | empty | `https://app.example`, or `*` alone for all |
-/// | `credentials` | boolean | false | whether they may use the visitor's cookies; not with `*` |
-/// | `headers` | list | empty | further request headers that they may send |
-/// | `maxAge` | duration | 10 min | how long browsers remember a preflight |
+/// | `credentials` | boolean | false | lets pages of these origins send the visitor's cookies; not with `*` |
+/// | `headers` | list | empty | further request headers that these pages may send |
+/// | `maxAge` | duration | 10 min | time for which browsers may cache a preflight response |
 ///
 /// With `credentials`, pages of these origins may also send requests with cookies, as those of `allowedOrigins` may.
 package struct CORSConfiguration: Hashable, Sendable {

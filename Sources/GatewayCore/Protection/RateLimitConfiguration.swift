@@ -5,12 +5,12 @@ import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `address` | ``RateConfiguration`` | none | each client address (IPv6: each /64) |
-/// | `credential` | ``RateConfiguration`` | none | each token, key or set of cookies; without one, each address |
-/// | `login` | ``RateConfiguration`` | 10 in 60 s | each address's POSTs below `/auth/` |
-/// | `types` | map of ``RateConfiguration`` | none | each credential's (or address's) calls of a type's tool |
-/// | `addressHeader` | `X-Forwarded-For`, `Forwarded`, `none` | `X-Forwarded-For` | where trusted proxies put it |
-/// | `entries` | integer | 65536 | callers remembered per limit, 16 bytes each |
+/// | `address` | ``RateConfiguration`` | none | rate of each client address (IPv6: each /64) |
+/// | `credential` | ``RateConfiguration`` | none | rate of each token, key or set of cookies, else each address |
+/// | `login` | ``RateConfiguration`` | 10 in 60 s | rate of each address's POST requests below `/auth/` |
+/// | `types` | map of ``RateConfiguration`` | none | rate of each credential's (or address's) calls of a type's tool |
+/// | `addressHeader` | `X-Forwarded-For`, `Forwarded`, `none` | `X-Forwarded-For` | header with the client's address |
+/// | `entries` | integer | 65536 | callers counted for each limit, 16 bytes each |
 ///
 /// The limits cover `/api/chat/`, `/mcp` and `/auth/`. They count calls: each message of a batch; and a type's limit counts
 /// its tool by every way in. They are shared by all workers and kept over a reload that does

@@ -5,14 +5,14 @@ package import ServiceRuntime
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `body` | size | 2.5 MiB | request body |
-/// | `headerBytes`, `headerCount` | size, integer | 32 KiB, 128 | request head |
-/// | `upstreamResponse` | size | 16 MiB | an upstream's answer to a call |
-/// | `connections` | integer | 10 000 | clients' connections; 0: no bound |
-/// | `concurrentRequests` | integer | 4096 | requests whose body is there, in all workers; more are 503 |
+/// | `body` | size | 2.5 MiB | largest request body |
+/// | `headerBytes`, `headerCount` | size, integer | 32 KiB, 128 | largest request head |
+/// | `upstreamResponse` | size | 16 MiB | largest answer of an upstream to a call |
+/// | `connections` | integer | 10 000 | connections of clients; 0: no limit |
+/// | `concurrentRequests` | integer | 4096 | requests in progress in all workers, after their bodies; more are 503 |
 /// | `uploads` | integer | 256 | bodies that the pass-through streams, in all workers; more are 503 |
-/// | `upstreamConnections` | integer | 0 | a worker's connections to one upstream; 0: no bound |
-/// | `keepAlive` | duration | 15 s | between comments on a silent event stream |
+/// | `upstreamConnections` | integer | 0 | connections of a worker to one upstream; 0: no limit |
+/// | `keepAlive` | duration | 15 s | time between comments on a silent event stream |
 package struct LimitsConfiguration: Hashable, Sendable {
     package let body: Int
     /// Largest head of a request, in bytes.
@@ -31,7 +31,7 @@ package struct LimitsConfiguration: Hashable, Sendable {
     package let uploads: Int
     /// Largest number of connections to one upstream server.
     package let upstreamConnections: Int
-    /// Time that an idle client connection is kept.
+    /// Time between comments on a silent event stream.
     package let keepAlive: Duration
 
     init(_ reader: ConfigurationReader) {

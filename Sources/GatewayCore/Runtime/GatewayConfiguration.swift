@@ -9,15 +9,15 @@ package import ServiceRuntime
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `listen` | address | `127.0.0.1:8080` | where clients come |
-/// | `admin` | address or `off` | `127.0.0.1:9090` | health, readiness, metrics |
+/// | `listen` | address | `127.0.0.1:8080` | address at which the gateway accepts clients |
+/// | `admin` | address or `off` | `127.0.0.1:9090` | address of health, readiness and metrics |
 /// | `workers` | integer | the cores that the process may use | event loops with an upstream engine each |
-/// | `errors` | `standard`, `legacy` | `standard` | 502 and 504, or 500 for both |
-/// | `page` | boolean | true | whether `/` serves the chat page |
+/// | `errors` | `standard`, `legacy` | `standard` | statuses of upstream failures: 502 and 504, or 500 for both |
+/// | `page` | boolean | true | serves the chat page at `/` |
 /// | `pageTexts` | map of strings | empty | texts of the page and its component by name, `lang` and `dir` |
 /// | `serverTiming` | boolean | true | the `Server-Timing` header |
 /// | `accessLog` | boolean | true | one JSON line a request |
-/// | `logLevel` | level | `info` | least level that is logged |
+/// | `logLevel` | level | `info` | lowest level of messages that are logged |
 /// | `upstreams` | map | – | ``UpstreamConfiguration`` |
 /// | `forward` | section | – | ``ForwardConfiguration`` |
 /// | `mcp` | section | none | ``MCPConfiguration`` |
@@ -30,9 +30,9 @@ package import ServiceRuntime
 /// | `limits` | section | – | ``LimitsConfiguration`` |
 /// | `drain` | section | – | ``DrainConfiguration`` |
 /// | `tracing` | section | – | ``TracingConfiguration`` |
-/// | `certificates` | list | empty | PEM files whose end of validity is in the metrics, the proxy's for one |
+/// | `certificates` | list | empty | PEM files whose expiry is a metric, such as the proxy's |
 /// | `chat` | section | – | ``ChatConfiguration`` |
-/// | `caller` | section | none | ``CallerConfiguration``: who `{caller.id}` is |
+/// | `caller` | section | none | ``CallerConfiguration``: source of `{caller.id}` |
 package struct GatewayConfiguration: Sendable {
     /// Address on which the gateway listens: `HOST:PORT`, `[::1]:PORT` or `unix:/path`.
     package var listen: String

@@ -17,22 +17,22 @@ import NIOCore
 /// | `processes` | integer | 16 | `perCaller`: such processes at a time |
 /// | `processIdle` | duration | 10 min | `perCaller`: after which an unused process is ended |
 /// | `urls` | list of URLs | none | further servers with the same tools; each call goes to the least busy one |
-/// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | the endpoint's path behind a Unix socket |
-/// | `trusted` | boolean | false | the server is ours: annotations are believed, the top-level `forward` applies |
+/// | `path` | string | `/mcp/`, `/api/chat/` of kind `chat` | path of the endpoint behind a Unix socket |
+/// | `trusted` | boolean | false | trusts the server: its tools' annotations count, the top-level `forward` applies |
 /// | `forward` | section | – | ``ForwardConfiguration`` for this upstream alone, instead of the top-level one |
-/// | `headers` | map of secrets | none | fixed headers, which win over forwarded ones |
-/// | `token` | section | – | ``TokenConfiguration``: a token of the gateway's own, or one for the caller's |
-/// | `era` | `auto`, `legacy`, `modern` | `auto` | which protocol era it speaks |
-/// | `protocolVersion` | a revision | negotiated | the only revision in which it is spoken to |
-/// | `replays` | integer | 3 | how often a read of a trusted upstream is sent again after failures of the connection |
-/// | `connectTimeout` | duration | 2 s | for one connection |
-/// | `probeInterval` | duration | 5 s | between two checks of its health |
-/// | `retryWindow` | duration | 2 s | how long a refused connection is tried again |
-/// | `sessionLimit` | integer | 10 000 | sessions held at most |
-/// | `sessionIdle` | duration | 30 min | after which an unused session is ended |
-/// | `concurrency` | integer | 1024 | calls under way at once, in equal parts for the workers, at least one each; 0: no bound |
-/// | `queue` | integer | 1024 | calls that may wait for that; more are 503 |
-/// | `queueTimeout` | duration | 1 s | how long one of them waits at most, within its own deadline |
+/// | `headers` | map of secrets | none | fixed headers; they replace forwarded ones |
+/// | `token` | section | – | ``TokenConfiguration``: a token of the gateway's own, or one exchanged for the caller's |
+/// | `era` | `auto`, `legacy`, `modern` | `auto` | protocol era of the server |
+/// | `protocolVersion` | a revision | negotiated | the only protocol revision that is used with the server |
+/// | `replays` | integer | 3 | times that a read-only call is sent again after its connection failed |
+/// | `connectTimeout` | duration | 2 s | time for opening a connection |
+/// | `probeInterval` | duration | 5 s | time between two health checks |
+/// | `retryWindow` | duration | 2 s | time for which a refused connection is tried again |
+/// | `sessionLimit` | integer | 10 000 | largest number of MCP sessions at the server |
+/// | `sessionIdle` | duration | 30 min | time after which an unused session is ended |
+/// | `concurrency` | integer | 1024 | calls in progress at once, divided among the workers; 0: no limit |
+/// | `queue` | integer | 1024 | calls that wait while `concurrency` is used up; more are refused with 503 |
+/// | `queueTimeout` | duration | 1 s | longest time that a call waits in the queue, within its own deadline |
 /// | `breaker` | section | – | ``BreakerConfiguration`` |
 /// | `tls` | section | – | ``UpstreamTLSConfiguration`` |
 ///

@@ -5,10 +5,10 @@ import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `caFile` | path | the system's | authorities that may have signed the server's certificate |
-/// | `certificateFile` | path | none | the gateway's own certificate, where the server asks for one |
+/// | `caFile` | path | the system's | certificate authorities that the server's certificate is checked against |
+/// | `certificateFile` | path | none | the gateway's own certificate, for servers that require one |
 /// | `keyFile` | path | in `certificateFile` | its private key, not encrypted |
-/// | `verify` | boolean | true | whether the certificate and the host's name are checked |
+/// | `verify` | boolean | true | checks the certificate and the host's name |
 /// | `pinnedKeys` | list | empty | public keys of which the server must have one: `sha256//BASE64` |
 package struct UpstreamTLSConfiguration: Hashable, Sendable {
     /// Path of the trusted certificates; nil for the system's.

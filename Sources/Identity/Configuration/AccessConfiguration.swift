@@ -6,13 +6,13 @@ package import MCPServer
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `requireAuthentication` | boolean | false | anonymous callers are refused with 401 |
+/// | `requireAuthentication` | boolean | false | refuses anonymous callers with 401 |
 /// | `publicURL` | URL | – | the MCP endpoint as clients reach it: the OAuth resource; required with `jwt` |
-/// | `cookieScopes` | list | – | scopes of those who are known by a cookie; absent: all |
-/// | `tools.NAME.access` | `anonymous`, `authenticated` | `anonymous` | who may call the tool |
-/// | `tools.NAME.scopes` | list | empty | what the credential must hold; implies `authenticated` |
-/// | `apiKeys.header` | string | `X-API-Key` | may hold an API key besides `Authorization`; empty: none |
-/// | `stdioKey`, `stdioKeyFile` | secret | – | the API key whose rights a stdio client has |
+/// | `cookieScopes` | list | – | scopes of users who come with a cookie; absent: all |
+/// | `tools.NAME.access` | `anonymous`, `authenticated` | `anonymous` | callers who may call the tool |
+/// | `tools.NAME.scopes` | list | empty | scopes that the credential must hold; implies `authenticated` |
+/// | `apiKeys.header` | string | `X-API-Key` | header that may hold an API key besides `Authorization`; empty: none |
+/// | `stdioKey`, `stdioKeyFile` | secret | – | API key whose rights a stdio client has |
 package struct AccessConfiguration: Sendable {
     /// Rules by the tool's name.
     package let tools: [String: AccessRule]

@@ -9,8 +9,8 @@ package import Store
 /// | `secretKeyFallbacks`, `…File` | `DJANGO_SECRET_KEY_FALLBACKS`, `…_FILE` | – | `SECRET_KEY_FALLBACKS`, one a line |
 /// | `cookie` | | `sessionid` | `SESSION_COOKIE_NAME` |
 /// | `backends` | | Django's own | entries of `AUTHENTICATION_BACKENDS` |
-/// | `sessions.table` | | `django_session` | |
-/// | `users.table`, `.id`, `.username`, `.active`, `.password` | | those of `auth_user` | |
+/// | `sessions.table` | | `django_session` | table of Django's sessions |
+/// | `users.table`, `.id`, `.username`, `.active`, `.password` | | those of `auth_user` | the table of users |
 /// | `users.alias` | | – | column of the name shown to others |
 package struct DjangoConfiguration: Sendable {
     /// The site's `SECRET_KEY`.

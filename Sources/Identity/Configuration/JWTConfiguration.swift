@@ -4,20 +4,20 @@ package import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `issuer` | string | required | what `iss` must be, to the letter |
-/// | `audience` | list | required | `aud` must hold one of them |
+/// | `issuer` | string | required | value that `iss` must equal exactly |
+/// | `audience` | list | required | values of which `aud` must hold one |
 /// | `jwksURL` or `jwksFile` | string | required | the issuer's keys; https unless the host is this machine |
 /// | `caFile` | path | the system's | PEM file of the authorities that `jwksURL` is checked against |
 /// | `algorithms` | list | `["RS256", "ES256"]` | RS, PS and ES with 256, 384, 512; EdDSA; nothing else |
-/// | `leeway` | duration | 30 s | how far the issuer's clock may be off |
-/// | `requiredClaims` | list | empty | claims that must be there besides `iss`, `aud`, `exp` and that of `user` |
+/// | `leeway` | duration | 30 s | accepted difference to the issuer's clock |
+/// | `requiredClaims` | list | empty | claims required besides `iss`, `aud`, `exp` and that of `user` |
 /// | `scope` | string | `scope`, else `scp` | the claim with the scopes: a text with spaces, or a list |
 /// | `user` | string | `sub` | the claim that names the user |
-/// | `users` | `token`, `directory` | `token` | whether that is a user of its own, or the name of one of ours |
-/// | `name`, `alias` | string | – | claims with the names shown; for `token` |
+/// | `users` | `token`, `directory` | `token` | kind of the user: the issuer's own, or one of the server's directory |
+/// | `name`, `alias` | string | – | claims of the names shown, with `users` `token` |
 /// | `refresh` | duration | 30 s | least time between two readings of the keys |
-/// | `maxAge` | duration | 10 m | after which the keys are read again anyway |
-/// | `authorizationServers` | list | `[issuer]` | told to clients in the resource's metadata |
+/// | `maxAge` | duration | 10 m | age after which the keys are read again in any case |
+/// | `authorizationServers` | list | `[issuer]` | authorization servers that the resource's metadata names |
 package struct JWTConfiguration: Sendable {
     /// Users that a token names.
     package enum Users: String, CaseIterable, Sendable {

@@ -5,13 +5,13 @@ package import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `header` | string | `X-Auth-User` | holds the user's name |
-/// | `aliasHeader` | string | – | holds the name shown to others |
-/// | `scopesHeader` | string | – | holds the scopes, separated by spaces; without the key, users have all |
-/// | `secretHeader` | string | `X-Auth-Secret` | holds the secret |
-/// | `secret`, `secretFile` | secret | required | what proves that the proxy wrote the headers; 16 characters or more |
+/// | `header` | string | `X-Auth-User` | header of the user's name |
+/// | `aliasHeader` | string | – | header of the name shown to other users |
+/// | `scopesHeader` | string | – | header of the scopes, separated by spaces; without the key, users have all |
+/// | `secretHeader` | string | `X-Auth-Secret` | header of the secret |
+/// | `secret`, `secretFile` | secret | required | secret by which the proxy proves itself; 16 characters or more |
 /// | `peers` | list | required | addresses of the proxy: `10.0.0.0/8`, `::1`, `unix` |
-/// | `users` | `header`, `directory` | `header` | whether the header names a user of its own, or one of ours |
+/// | `users` | `header`, `directory` | `header` | kind of the user: the proxy's own, or one of the server's directory |
 ///
 /// The proxy must overwrite these headers on every request, so that clients cannot send their own.
 package struct TrustedHeaderConfiguration: Sendable {

@@ -8,12 +8,12 @@ package import JSONConfiguration
 /// | `endpoint` | URL | – | an OTLP/HTTP collector, such as `http://127.0.0.1:4318`; `/v1/traces` is added unless it is there. Also `OTEL_EXPORTER_OTLP_ENDPOINT` |
 /// | `headers`, `headersFile` | string | – | `NAME=VALUE,NAME=VALUE`, sent with every batch; secret. Also `OTEL_EXPORTER_OTLP_HEADERS` |
 /// | `serviceName` | string | the process's name | the resource attribute `service.name`. Also `OTEL_SERVICE_NAME` |
-/// | `sampleRatio` | number | 1 | which part of the traces that begin here is recorded, 0 to 1 |
-/// | `parentBased` | boolean | true | whether a caller's `traceparent` decides; false: the ratio decides for it too |
-/// | `batch` | integer | 512 | spans in one request |
-/// | `queue` | integer | 2048 | spans that may wait; more are dropped and counted |
-/// | `interval` | duration | 5 s | how long a span waits at most while the batch is not full |
-/// | `timeout` | duration | 10 s | for one request to the collector |
+/// | `sampleRatio` | number | 1 | share of the traces begun here that is recorded, 0 to 1 |
+/// | `parentBased` | boolean | true | adopts the sampling flag of a caller's `traceparent`; else the ratio decides |
+/// | `batch` | integer | 512 | largest number of spans in one request |
+/// | `queue` | integer | 2048 | largest number of spans that wait; further ones are dropped and counted |
+/// | `interval` | duration | 5 s | longest time that a span waits for its batch to fill |
+/// | `timeout` | duration | 10 s | time for one request to the collector |
 package struct TracingConfiguration: Hashable, Sendable {
     /// URL to which batches are posted.
     package let endpoint: String

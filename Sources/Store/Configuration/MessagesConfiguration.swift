@@ -5,10 +5,10 @@ extension ExternalMessageTable {
     ///
     /// | key | type | default | meaning |
     /// |---|---|---|---|
-    /// | `table` | string | – | takes the messages of the database's own users; absent: the server's own table |
-    /// | `id`, `message`, `response` | string | the same | its columns |
-    /// | `user`, `createdAt` | string | `user_id`, `created_at` | columns as well |
-    /// | `allowDelete` | boolean | false | whether `tool-server delete` removes a user's messages from it |
+    /// | `table` | string | – | table for the messages of the database's own users; absent: the server's own table |
+    /// | `id`, `message`, `response` | string | the same | columns of the id, the message and the response |
+    /// | `user`, `createdAt` | string | `user_id`, `created_at` | columns of the user's id and the time of creation |
+    /// | `allowDelete` | boolean | false | allows `tool-server delete` to remove a user's messages from the table |
     package init?(_ reader: ConfigurationReader) {
         table = reader.string(
             "table", default: "",

@@ -6,20 +6,20 @@ package import JSONConfiguration
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `models` | map | the server's own | see below |
-/// | `projects` | string | `projects` | what `search_projects` searches |
-/// | `indexRefresh` | duration | 30 s | how often indexes beside external tables are compared with them; 0: never |
+/// | `projects` | string | `projects` | key of the model that `search_projects` searches |
+/// | `indexRefresh` | duration | 30 s | time between two comparisons of an index with its external table; 0: never |
 ///
 /// | key of `models.KEY` | type | default | meaning |
 /// |---|---|---|---|
 /// | `table` | string | required | table or view |
-/// | `columns` | list | required | what `search_any` searches |
+/// | `columns` | list | required | columns that `search_any` searches |
 /// | `display` | string | first of `columns` | a column, or a template with `{column}` |
 /// | `url` | string | required | template with `{column}`; values become one path segment each |
 /// | `order` | list | primary key | columns, `-column` for descending |
-/// | `key` | list | primary key | columns that tell rows apart: a view needs them to be paged |
+/// | `key` | list | primary key | columns that identify a row; a view needs them to be paged |
 /// | `filter` | object | empty | column → value, list of values or null that rows must have |
-/// | `visibility` | `anonymous`, `authenticated`, `owner` | `anonymous` | who finds rows |
-/// | `owner` | string | – | with `owner`: the column that holds the user's id |
+/// | `visibility` | `anonymous`, `authenticated`, `owner` | `anonymous` | callers who find rows |
+/// | `owner` | string | – | column of the user's id, for visibility `owner` |
 package struct SearchConfiguration: Sendable {
     /// Models; empty: the server's own.
     package let models: [ExternalModel]

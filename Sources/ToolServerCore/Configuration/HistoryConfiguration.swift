@@ -6,8 +6,8 @@ import Store
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `retention` | duration | 0 | age after which messages are removed; 0: never |
-/// | `sweep` | duration | 10 m | how often that is looked for |
-/// | `maxPage` | bytes | 1 MiB | messages and responses in one answer of `chat_history` |
+/// | `sweep` | duration | 10 m | time between two removals of such messages |
+/// | `maxPage` | bytes | 1 MiB | largest size of the messages and responses in one answer of `chat_history` |
 struct HistoryConfiguration: Sendable {
     /// Age after which messages are removed; zero: they are kept.
     let retention: Duration

@@ -8,8 +8,8 @@ import Store
 /// | key | type | default | meaning |
 /// |---|---|---|---|
 /// | `statement` | string | required | one statement that only reads; parameters are written `:name` |
-/// | `title`, `description` | string | name, – | what clients show and models read |
-/// | `arguments.NAME` | section | – | ``Argument``: each parameter of the statement, no other |
+/// | `title`, `description` | string | name, – | title for people, description for models |
+/// | `arguments.NAME` | section | – | ``Argument``: one for each parameter of the statement |
 /// | `columns` | object | the statement's | result column → `string`, `integer`, `number`, `boolean` |
 /// | `limit` | integer | 100 | most rows answered |
 /// | `timeout` | duration | 5 s | after which the database is told to stop |

@@ -14,9 +14,9 @@ package import Store
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `transport` | `stdio`, `http` | `stdio` | how MCP clients reach the server |
-/// | `host`, `port` | string, integer | `127.0.0.1`, 8001 | where HTTP listens; port 0 picks one |
-/// | `database` | string | `./tool-server.sqlite` | the store |
+/// | `transport` | `stdio`, `http` | `stdio` | transport of MCP |
+/// | `host`, `port` | string, integer | `127.0.0.1`, 8001 | address to listen at for HTTP; port 0: any free port |
+/// | `database` | string | `./tool-server.sqlite` | location of the store |
 /// | `databaseWait` | boolean | false | start although PostgreSQL cannot be reached, and wait for it |
 /// | `postgres` | section | – | ``PostgreSQLSettings`` |
 /// | `stateDatabase` | string | – | location of the server's own tables when `database` is external |
@@ -31,11 +31,11 @@ package import Store
 /// | `messages` | section | – | ``ExternalMessageTable`` |
 /// | `history` | section | – | ``HistoryConfiguration`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
-/// | `logLevel` | level | `info` | least level that is logged |
+/// | `logLevel` | level | `info` | lowest level of messages that are logged |
 /// | `allowedHosts`, `allowedOrigins`, `trustedProxies` | | | ``SiteConfiguration`` |
-/// | `drain` | duration | 10 s | how long requests in flight may take at shutdown |
-/// | `drainDelay` | duration | 0 | how long requests are still accepted after readiness turned false |
-/// | `drainIdleGrace` | duration | 500 ms | how long unused connections stay open at shutdown |
+/// | `drain` | duration | 10 s | time that requests in progress may take at shutdown |
+/// | `drainDelay` | duration | 0 | time that requests are still accepted after readiness turned false |
+/// | `drainIdleGrace` | duration | 500 ms | time that unused connections stay open at shutdown |
 /// | `sessionKey` and others | – | – | ``SessionKeysConfiguration`` |
 /// | `limits` | section | – | ``Limits`` |
 /// | `login` | section | – | ``Login`` |

@@ -21,10 +21,10 @@ package struct UnknownTypesConfiguration: Hashable, Sendable {
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `upstream` | string | – | the upstream that serves the others |
-/// | `tool` | string | the type's | the tool that is called there; without it an old backend gets the payload |
-/// | `percent` | number | 0 | how many of a hundred callers get the tool |
-/// | `seed` | string | empty | types with the same seed choose the same callers |
+/// | `upstream` | string | – | upstream that serves the other callers |
+/// | `tool` | string | the type's | tool that is called there; without it an old backend gets the payload |
+/// | `percent` | number | 0 | percentage of the callers that get the tool |
+/// | `seed` | string | empty | text that selects the callers; types with the same seed select the same ones |
 ///
 /// A caller is a credential: the forwarded cookies and `Authorization`. Callers without either are distinguished by the
 /// client's address, as the trusted proxies report it (of IPv6 the first half). The choice is the same in every process
@@ -56,12 +56,12 @@ package struct CanaryConfiguration: Hashable, Sendable {
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `upstream` | string | – | the upstream that answers |
-/// | `tool` | string | the type's | the tool that is called there; without it an old backend gets the payload |
-/// | `percent` | number | 100 | how many of a hundred requests the tool is asked too |
-/// | `concurrency` | integer | 16 | such calls in flight in all workers; what is more is not asked |
-/// | `maximumBody` | size | 256 KiB | longer answers are not compared |
-/// | `force` | boolean | false | also a tool that is not `readOnlyHint`: it runs beside the old backend |
+/// | `upstream` | string | – | upstream that answers |
+/// | `tool` | string | the type's | tool that is called there; without it an old backend gets the payload |
+/// | `percent` | number | 100 | percentage of the requests for which the tool is called too |
+/// | `concurrency` | integer | 16 | comparisons at a time in all workers; further requests are not compared |
+/// | `maximumBody` | size | 256 KiB | largest answer that is compared |
+/// | `force` | boolean | false | calls a tool that is not `readOnlyHint` too, beside the old backend |
 package struct ShadowConfiguration: Hashable, Sendable {
     /// Name of the old backend.
     package let upstream: String

@@ -4,13 +4,13 @@ package import JSONConfiguration
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `issuer` | URL | – | the authorization server; its metadata names the token endpoint (RFC 8414) |
-/// | `tokenURL` | URL | – | the token endpoint, instead of an issuer |
-/// | `clientID` | string | – | the gateway's own client at the authorization server |
+/// | `issuer` | URL | – | authorization server; its metadata names the token endpoint (RFC 8414) |
+/// | `tokenURL` | URL | – | token endpoint, instead of an issuer |
+/// | `clientID` | string | – | client id of the gateway at the authorization server |
 /// | `secret` | secret | – | sent as HTTP Basic, or in the form with `"authentication": "post"` |
 /// | `privateKey` | secret | – | a PEM key that signs an assertion (private_key_jwt) instead of a secret |
 /// | `keyID` | string | – | the `kid` of the assertion |
-/// | `scope`, `resource`, `audience` | string | – | what the token is asked for; `audience` for `exchange` only |
+/// | `scope`, `resource`, `audience` | string | – | parameters of the token request; `audience` for `exchange` only |
 ///
 /// With neither `issuer` nor `tokenURL` the upstream is asked for its authorization server (RFC 9728).
 package struct TokenConfiguration: Hashable, Sendable {

@@ -7,11 +7,11 @@ package import MCP
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `title`, `description` | string | none | shown to models and people |
-/// | `inputSchema` | JSON Schema | no arguments | the arguments; calls are checked against it |
-/// | `outputSchema` | JSON Schema | none | the structured result |
+/// | `title`, `description` | string | none | title for people, description for models |
+/// | `inputSchema` | JSON Schema | no arguments | schema of the arguments; calls are checked against it |
+/// | `outputSchema` | JSON Schema | none | schema of the structured result |
 /// | `annotations` | section | none | `readOnlyHint`, `idempotentHint`, `destructiveHint`, `openWorldHint`, `title` |
-/// | `timeout` | duration | the call's | for one request to the server |
+/// | `timeout` | duration | the call's | time limit of one request to the server |
 ///
 /// Kind `chat`: `type` (the name), `fields` (argument → field) and `reply.path` (`replies`).
 /// Kind `http`: `method`, `path`, `query`, `headers`, `body`, `result.path` and `result.limit`.
