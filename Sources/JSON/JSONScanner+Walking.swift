@@ -50,7 +50,7 @@ extension JSONScanner {
         return isLonger ? end : nil
     }
 
-    /// The last member of `object` whose unescaped key is `key`; nil too when `object` is no object.
+    /// Returns the last member of `object` whose unescaped key is `key`; nil too when `object` is of another kind.
     package static func member(_ key: String, of object: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONSlice? {
         var key = key
         return key.withUTF8 { utf8 in

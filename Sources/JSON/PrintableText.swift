@@ -51,7 +51,7 @@ extension StringProtocol {
 }
 
 extension Unicode.Scalar {
-    /// Whether the code point does not show as itself: control characters, those that turn the direction of what follows,
+    /// Indicates whether the code point does not show as itself: control characters, those that turn the direction of what follows,
     /// other invisible ones, line separators, and those that Unicode gives no meaning.
     fileprivate var isHidden: Bool {
         switch properties.generalCategory {

@@ -29,7 +29,7 @@ package struct JSONSchema: Sendable {
 
     /// Compiles a whole document.
     ///
-    /// - Parameter assertsDates: Whether strings must have the form that `format` names, `date` or `date-time` (RFC 3339);
+    /// - Parameter assertsDates: True where strings must have the form that `format` names, `date` or `date-time` (RFC 3339);
     ///   false, as the specification has it, for schemas of other servers.
     /// - Throws: `JSONSchemaError` for a schema that is not valid, refers outside itself, or is beyond the budget.
     package init(_ schema: JSONValue, assertsDates: Bool = false) throws(JSONSchemaError) {

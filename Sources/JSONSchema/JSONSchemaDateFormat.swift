@@ -16,7 +16,7 @@ package enum JSONSchemaDateFormat: String, CaseIterable, Hashable, Sendable {
     /// Returns whether the text has the format: its grammar, and a day that the month has. A leap second stands at the end of
     /// a day of UTC only (RFC 3339, section 5.7).
     package func matches(_ text: String) -> Bool {
-        // The longest: a fraction may have any number of digits, of which nobody needs more.
+        // The longest: a fraction may have any number of digits, of which no caller needs more.
         guard text.utf8.count <= 64 else { return false }
         var reader = Reader(bytes: Array(text.utf8))
         guard reader.date() else { return false }

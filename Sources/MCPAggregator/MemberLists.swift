@@ -51,7 +51,7 @@ enum OfferingKind: CaseIterable, Sendable {
 final class MemberList: Sendable {
     /// Entries as the server sent them, in its order.
     let entries: [JSONValue]
-    /// How long and by whom clients may reuse it.
+    /// Rule that says how long, and which, clients may reuse it.
     let cache: CacheHint
 
     init(entries: [JSONValue], cache: CacheHint) {
@@ -99,7 +99,7 @@ final class MemberLists: Sendable {
         var generation = 0
         /// Counts the changes of what the review lets pass: a read that began before one is not kept at all.
         var reviews = 0
-        /// Why the last read of a list failed; nil when it succeeded.
+        /// Error of the last read of a list; nil when it succeeded.
         var failure: String?
     }
 
@@ -152,7 +152,7 @@ final class MemberLists: Sendable {
         return state.withLock { shown(key, $0) != nil }
     }
 
-    /// Why the last read of a list failed; nil when it succeeded.
+    /// Error of the last read of a list; nil when it succeeded.
     var failure: String? { state.withLock { $0.failure } }
 
     /// Marks every list as expired: the server said that one has changed.

@@ -16,7 +16,7 @@ struct ListedEntry: Sendable {
 final class MergedList: Sendable {
     /// In the order in which they are listed; each name once.
     let entries: [ListedEntry]
-    /// How long and by whom clients may reuse it.
+    /// Rule that says how long, and which, clients may reuse it.
     let cache: CacheHint
     /// Names of tools and prompts that are left out because an earlier upstream has them too. Two servers with one resource
     /// mean the same by its URI.

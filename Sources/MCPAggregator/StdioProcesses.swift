@@ -4,7 +4,7 @@ import Synchronization
 /// The processes of a stdio server of which each caller has one of its own.
 ///
 /// At most `limit` at a time: for one more the idle one that was used longest ago is ended, and with none idle the request
-/// is refused. One that nobody has used for a while is ended as well.
+/// is refused. One that was not used for a while is ended as well.
 final class StdioProcesses: Sendable {
     private struct Entry {
         let server: StdioServer

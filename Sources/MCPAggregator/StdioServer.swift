@@ -8,7 +8,7 @@ import Synchronization
 /// One process of a stdio server: started by its first request, and started again after an exit, at once the first time
 /// and with growing pauses while it keeps exiting.
 ///
-/// A question of the server is put to the client of the request that is under way; with several under way nobody can tell
+/// A question of the server is put to the client of the request that is under way; with several under way it is unknown
 /// whose question it is, and it is declined.
 final class StdioServer: Sendable {
     /// Everything that the processes of a server have in common.

@@ -36,7 +36,7 @@ package final class StdioUpstream: EndpointUpstream {
     package struct PerCaller: Hashable, Sendable {
         /// Processes at a time, the shared one of anonymous callers apart.
         package var processes: Int
-        /// Time after which a process that nobody uses is ended.
+        /// Time after which an unused process is ended.
         package var idle: Duration
 
         /// Sets the bounds.
@@ -59,7 +59,7 @@ package final class StdioUpstream: EndpointUpstream {
     }
 
     package let name: String
-    /// The process of everybody; of anonymous callers where others have their own.
+    /// The process of all callers; of anonymous ones where others have their own.
     private let shared: StdioServer
     /// Nil: all callers share one process.
     private let processes: StdioProcesses?

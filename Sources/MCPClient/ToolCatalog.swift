@@ -74,10 +74,10 @@ package struct ToolCatalog: Sendable {
     private static let maximumWarnings = 100
 
     /// - Parameters:
-    ///   - tools: As listed. Of a name that comes twice the first counts.
+    ///   - tools: Definitions as listed. Of a name that comes twice the first counts.
     ///   - sources: The same word for word, where they come from a server.
     ///   - warnings: About the list as a whole.
-    ///   - assertsDates: Whether the formats `date` and `date-time` of the input schemas are checked, as for tools of our own.
+    ///   - assertsDates: True where the formats `date` and `date-time` of the input schemas are checked, as for our tools.
     ///   - budget: The work that all input schemas may cause; those that come later are not compiled.
     package init(
         tools: [ToolDefinition], sources: [JSONValue] = [], era: MCPEra, lifetime: Duration? = nil,

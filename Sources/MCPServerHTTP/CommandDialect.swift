@@ -68,7 +68,7 @@ package struct CommandDialect: Sendable {
         }
     }
 
-    /// Runs a command and answers as the old server did: the tool's own errors with 200. Nil: the body is no command.
+    /// Runs a command and answers as the old server did: the tool's own errors with 200. Nil where the body is not a command.
     package func run(_ body: JSONObject, _ caller: Caller) async -> MCPHTTPResponse? {
         let command: Command
         do {
@@ -82,7 +82,7 @@ package struct CommandDialect: Sendable {
         case .success(let result):
             if result.isError { return .plain(error: result.errorText, status: 200) }
             let structured = result.structuredContent
-            // The SDKs' servers wrap what is no object as `result`.
+            // The SDKs' servers wrap a value that is not an object as `result`.
             return .plain([
                 "results": structured?["results"] ?? structured?["result"] ?? structured ?? .string(result.text)
             ])
@@ -137,7 +137,7 @@ package struct CommandDialect: Sendable {
             let isUpstream = error.data?["upstream"]?.string != nil
             return .failure(Refusal(response: .plain(error: error.message, status: isUpstream ? 502 : 400)))
         } catch {
-            // Cancellation included: nobody reads that answer.
+            // Cancellation included: no client reads that answer.
             server.logger.error("tool call failed", metadata: ["tool": "\(name.printable)", "error": "\(error)"])
             return .failure(Refusal(response: .plain(error: "Internal error", status: 500)))
         }
@@ -145,7 +145,7 @@ package struct CommandDialect: Sendable {
 }
 
 extension CallToolResult {
-    /// What went wrong: the first text, else the structured error.
+    /// Text of the failure: the first text, else the structured error.
     fileprivate var errorText: String {
         content.first?.text ?? structuredContent?["error"]?.string ?? "The tool failed"
     }

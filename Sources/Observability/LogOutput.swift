@@ -15,7 +15,7 @@ package final class LogOutput: Sendable {
     /// - Parameters:
     ///   - fileDescriptor: Standard error by default: standard output belongs to MCP in stdio mode. It must stay open
     ///     until the output is flushed.
-    ///   - level: What is logged at first; see ``level``.
+    ///   - level: Least severe level that is logged at first; see ``level``.
     ///   - capacity: Bytes of lines that may wait; as many more may be on their way to the descriptor.
     package init(fileDescriptor: Int32 = 2, level: Logger.Level = .info, capacity: Int = 1 << 20) {
         writer = LogWriter(fileDescriptor: fileDescriptor, capacity: capacity)
@@ -83,8 +83,8 @@ extension MetricsRegistry {
     /// Adds the count of log lines that were lost.
     ///
     /// - Parameters:
-    ///   - output: Where the process logs; nil: nowhere, so that nothing is lost.
-    ///   - prefix: What the name begins with, such as `gateway`.
+    ///   - output: Output of the process; nil where it does not log, so that nothing is lost.
+    ///   - prefix: Beginning of the name, such as `gateway`.
     package func addLogMetrics(_ output: LogOutput?, prefix: String) {
         sampled(
             "\(prefix)_log_lines_dropped_total",

@@ -7,7 +7,7 @@ struct LogSink {
     private let largestPiece: Int
     /// Lines that were lost and have not been spoken of.
     private var unreported = 0
-    /// Whether the last line that was written is not whole.
+    /// Indicates whether the last line that was written is not whole.
     private var isTorn = false
 
     init(fileDescriptor: Int32) {
@@ -23,7 +23,7 @@ struct LogSink {
     /// - Parameters:
     ///   - lines: Whole lines.
     ///   - lost: Lines that were lost behind them.
-    /// - Returns: How many of the lines were lost because the descriptor refused them.
+    /// - Returns: The number of lines that were lost because the descriptor refused them.
     mutating func write(_ lines: [UInt8], lost: Int) -> Int {
         if unreported > 0 { report() }
         let refused = lines.withUnsafeBytes { put($0) }
@@ -51,7 +51,7 @@ struct LogSink {
                 isTorn = piece[written - 1] != UInt8(ascii: "\n")
                 rest = rest.dropFirst(written)
             } else if written < 0, errno == EAGAIN {
-                // Somebody else made it non-blocking, which holds for all who have it.
+                // Another process made it non-blocking, which holds for all that have it.
                 var descriptor = pollfd(fd: fileDescriptor, events: Int16(POLLOUT), revents: 0)
                 poll(&descriptor, 1, -1)
             } else if written == 0 || errno != EINTR {

@@ -24,7 +24,7 @@ package protocol StatementRunner: Sendable {
         timeout: Duration
     ) async throws -> StatementRows
 
-    /// Whether the database's rules for rows do not count for the role that statements run as.
+    /// Indicates whether the database's rules for rows do not count for the role that statements run as.
     /// - Throws: ``StoreError``.
     func bypassesRowSecurity() async throws -> Bool
 }

@@ -82,7 +82,7 @@ package struct DriftFinding: Hashable, Sendable, CustomStringConvertible {
         hasher.combine(description)
     }
 
-    /// Whether the log has a line for it already.
+    /// Indicates whether the log has a line for it already.
     var isLogged: Bool { kind == .unpinnedTool || kind == .changedTool }
 
     /// JSON form.

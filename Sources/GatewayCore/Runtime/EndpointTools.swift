@@ -118,7 +118,7 @@ package struct EndpointTools: Sendable {
     }
 }
 
-/// Why the tools of an endpoint cannot be listed.
+/// Error of an endpoint whose tools cannot be listed.
 package struct EndpointToolsError: Error, CustomStringConvertible {
     package let description: String
 }

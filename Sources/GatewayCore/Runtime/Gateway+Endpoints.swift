@@ -38,7 +38,7 @@ extension Gateway {
 
     // MARK: Metrics and status
 
-    /// Registers what is asked for only when somebody looks.
+    /// Registers the metrics that are sampled when they are read.
     func addEndpointMetrics() {
         let registry = metrics.registry
         let measures: [(name: String, help: String, value: @Sendable (EndpointState) -> Int)] = [

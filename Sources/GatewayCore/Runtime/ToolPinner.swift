@@ -19,9 +19,9 @@ package struct ToolPinner: Sendable {
     /// Reads the tools of the upstreams in every revision that they speak.
     ///
     /// - Parameters:
-    ///   - pinned: What was pinned before.
+    ///   - pinned: Definitions that were pinned before.
     ///   - callerFile: File with header fields of a caller in whose name the tools are listed, a `Name: value` on each
-    ///     line; what of them goes to an upstream follows from its configuration. Nil: nobody's.
+    ///     line; what of them goes to an upstream follows from its configuration. Nil: no caller's.
     /// - Throws: ``ToolPinnerError`` for a file that cannot be read.
     package init(
         _ configuration: GatewayConfiguration, pinned: ToolLock, callerFile: String?
@@ -100,7 +100,7 @@ package struct ToolPinner: Sendable {
     }
 }
 
-/// Why the headers of a caller cannot be read.
+/// Error of headers of a caller that cannot be read.
 package struct ToolPinnerError: Error, CustomStringConvertible {
     package let description: String
 }

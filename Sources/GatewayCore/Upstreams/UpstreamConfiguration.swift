@@ -259,7 +259,7 @@ extension UpstreamConfiguration {
                 + "ended; if all are busy, the request fails as overloaded.")
         let idle = reader.duration(
             "processIdle", default: .seconds(600), in: .milliseconds(10)...(.seconds(86_400)),
-            "Time after which a process that nobody uses is ended, with perCaller.")
+            "Time after which an unused process is ended, with perCaller.")
         for key in ["perCaller", "processes", "processIdle"] where reader.isPresent(key) && !hasCommand {
             reader.fail(key, expected: "a command beside it", found: "none")
         }

@@ -11,7 +11,7 @@ enum CallerSource: Hashable, Sendable, CustomStringConvertible {
     case name
     /// Scopes of the credential in alphabetical order. A credential that grants everything names none.
     case scopes
-    /// What a pointer leads to.
+    /// Returns the value that a pointer leads to.
     case claim(String)
 
     /// Nil for a text that names none.
@@ -35,7 +35,7 @@ enum CallerSource: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
-    /// What an error says was expected.
+    /// Text of the expectation in an error.
     static let expectation = "caller.id, caller.name, caller.scopes or claim:/POINTER"
 
     /// Reads the key `from`. Errors are recorded in the reader.

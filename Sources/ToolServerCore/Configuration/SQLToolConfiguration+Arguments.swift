@@ -27,7 +27,7 @@ extension SQLToolConfiguration {
         let items: ClosedRange<Int>?
         let isOptional: Bool
         let defaultValue: JSONValue?
-        /// Where the value comes from that callers do not give; nil for one that they give.
+        /// Source of a value that callers do not give; nil for one that they give.
         let source: CallerSource?
     }
 }
@@ -119,7 +119,7 @@ extension SQLToolConfiguration.Argument {
         }
     }
 
-    /// Whether callers must give it.
+    /// Indicates whether callers must give it.
     var isRequired: Bool { source == nil && !isOptional && defaultValue == nil }
 
     /// The type of the statement's parameter.
@@ -133,7 +133,7 @@ extension SQLToolConfiguration.Argument {
         return StatementParameterType(value.type, moment: moment, isList: items != nil)
     }
 
-    /// What is bound for a JSON value that obeys the schema; nil when the database has no such value.
+    /// Returns the value that is bound for a JSON value that obeys the schema; nil when the database has no such value.
     func bound(_ json: JSONValue) -> StoreValue? {
         guard items != nil else { return value.bound(json) }
         guard let given = json.array else { return nil }

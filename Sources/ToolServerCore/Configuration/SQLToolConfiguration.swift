@@ -78,7 +78,7 @@ package struct SQLToolConfiguration: Sendable {
         }
     }
 
-    /// Whether the statement needs to know who is asking.
+    /// Indicates whether the statement needs to know who is asking.
     var needsCaller: Bool { !session.isEmpty || arguments.contains { $0.source != nil } }
 
     private static func session(_ reader: ConfigurationReader) -> [(name: String, source: CallerSource)] {
@@ -105,7 +105,7 @@ package struct SQLToolConfiguration: Sendable {
         }
     }
 
-    /// A variable of PostgreSQL that is nobody's setting: those have no dot.
+    /// Name of a variable that is not a setting of PostgreSQL: those have no dot.
     private static func isVariable(_ name: String) -> Bool {
         let parts = name.split(separator: ".", omittingEmptySubsequences: false)
         return parts.count > 1 && name.utf8.count <= 120

@@ -45,7 +45,7 @@ struct SQLValueConfiguration: Sendable {
         }
     }
 
-    /// What is bound for a JSON value that obeys the schema; nil when it does not fit into the database's type: an integer
+    /// Returns the value that is bound for a JSON value that obeys the schema; nil when it does not fit into the database's type: an integer
     /// beyond 64 bits, or a date beyond the years 1 to 9999.
     func bound(_ json: JSONValue) -> StoreValue? {
         switch (type, json) {

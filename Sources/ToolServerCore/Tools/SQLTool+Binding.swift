@@ -2,9 +2,9 @@ import JSON
 import MCPServer
 import Store
 
-/// What a call binds to a statement: the values that it gives, and what its caller's identity says.
+/// Values that a call binds to a statement: those that it gives, and what its caller's identity says.
 extension SQLToolConfiguration {
-    /// What the statement's parameters are bound to.
+    /// Returns the values of the statement's parameters.
     /// - Throws: ``ToolError`` for a value that the database does not have, such as a number that no 64-bit integer holds, for
     ///   an anonymous caller where the statement needs one, and for a caller without the needed claim.
     func bound(
@@ -56,7 +56,7 @@ extension SQLToolConfiguration.Argument {
 }
 
 extension ToolError {
-    /// What the caller's credential does not say.
+    /// Claims that the caller's credential lacks.
     fileprivate static func unknown(_ source: CallerSource) -> ToolError {
         ToolError("The caller has no \(source)", status: 403)
     }

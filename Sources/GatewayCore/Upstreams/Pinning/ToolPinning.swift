@@ -22,11 +22,11 @@ package final class ToolPinning: ToolReview {
     private struct State {
         /// Hashes of the pinned definitions by tool; nil: nothing is hidden.
         var pins: [ExactString: Set<String>]?
-        /// What the gateway's own lists lack, by the revision of the list; nil stands for the checks of the upstream.
+        /// Tools that the gateway's own lists lack, by the revision of the list; nil stands for the checks of the upstream.
         var hidden: [MCPVersion?: [HiddenTool]] = [:]
         /// Tools that calls of the chat API may not use: what the last check of the upstream hid.
         var refused: Set<ExactString> = []
-        /// What is in the log already.
+        /// Findings that are in the log already.
         var logged: Set<HiddenTool> = []
     }
 

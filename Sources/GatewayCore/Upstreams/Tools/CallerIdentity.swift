@@ -60,7 +60,7 @@ struct CallerIdentity: Hashable, Sendable {
     /// - Parameters:
     ///   - person: The result of the tool.
     ///   - credential: Its scopes and claims, where they stand apart from the result.
-    /// - Returns: Nil where the tool names nobody.
+    /// - Returns: Nil where the tool names no user.
     init?(_ names: Set<String>, person: JSONValue?, credential: JSONValue?, _ configuration: CallerConfiguration) {
         guard let id = person?[configuration.id]?.string, !id.isEmpty else { return nil }
         let credential = credential ?? person
