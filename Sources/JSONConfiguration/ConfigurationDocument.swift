@@ -23,10 +23,11 @@ package struct ConfigurationDocument: Sendable {
 
     /// Reads and parses a file.
     ///
-    /// - Throws: ``Failure`` for a file that cannot be read, is over 4 MiB, or is not JSON.
-    package init(reading path: String) throws(Failure) {
+    /// - Parameter limit: Largest file in bytes.
+    /// - Throws: ``Failure`` for a file that cannot be read, is over the limit, or is not JSON.
+    package init(reading path: String, upTo limit: Int = Self.maximumBytes) throws(Failure) {
         self.path = path
-        bytes = try Self.read(path)
+        bytes = try Self.read(path, upTo: limit)
         do {
             value = try JSONValue(parsing: bytes)
         } catch {
@@ -40,7 +41,7 @@ package struct ConfigurationDocument: Sendable {
     }
 
     // Foundation does not tell why a file cannot be read.
-    private static func read(_ path: String) throws(Failure) -> [UInt8] {
+    private static func read(_ path: String, upTo limit: Int) throws(Failure) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path, errno) }
         defer { close(descriptor) }
@@ -52,8 +53,9 @@ package struct ConfigurationDocument: Sendable {
             guard count >= 0 else { throw unreadable(path, errno) }
             if count == 0 { return bytes }
             bytes += buffer[..<count]
-            guard bytes.count <= maximumBytes else {
-                throw Failure(description: "over 4 MiB", advice: ["A configuration is smaller: is the path right?"])
+            guard bytes.count <= limit else {
+                throw Failure(
+                    description: "over \(limit >> 20) MiB", advice: ["A configuration is smaller: is the path right?"])
             }
         }
     }

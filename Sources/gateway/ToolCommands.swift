@@ -30,7 +30,7 @@ struct ToolsCommand: AsyncParsableCommand {
             let known = MCPVersion.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("--protocol-version: expected one of \(known)")
         }
-        let configuration = try GatewayConfigurationFile(path: file.path).load()
+        let configuration = try file.file().load()
         let tools = try await EndpointTools(configuration, path: endpoint, version: version)
         if json {
             print(tools.json.prettyText)
@@ -64,7 +64,7 @@ struct PinCommand: AsyncParsableCommand {
     var caller: String?
 
     func run() async throws {
-        let file = GatewayConfigurationFile(path: file.path)
+        let file = file.file()
         let configuration = try file.loadWithoutLock()
         let path = file.lockPath(configuration.lockFile ?? "tools.lock")
         let exists = FileManager.default.fileExists(atPath: path)

@@ -56,14 +56,10 @@ package struct GatewayConfigurationFile: Sendable {
         do {
             configuration.lock = try Self.lock(lockPath(name))
         } catch {
-            throw Failure(
-                path: path,
-                problems: [
-                    ConfigurationProblem(
-                        text: "lock: expected a file that `gateway pin` has written, found \(error)",
-                        advice: ["`gateway pin --config \(path)` writes it from the tools that the upstreams have now."]
-                    )
-                ])
+            let problem = ConfigurationProblem(
+                text: "lock: expected a file that `gateway pin` has written, found \(error)",
+                advice: ["Write it with `gateway pin`, or get it back from version control."])
+            throw Failure(path: path, problems: [problem])
         }
         return configuration
     }
@@ -76,13 +72,12 @@ package struct GatewayConfigurationFile: Sendable {
 
     /// Reads a lock file.
     ///
-    /// - Throws: ``Failure``.
-    package static func lock(_ path: String) throws -> ToolLock {
-        let bytes = try read(path, upTo: ToolLock.maximumBytes)
+    /// - Throws: ``ToolLockError``, whose description begins with the path.
+    package static func lock(_ path: String) throws(ToolLockError) -> ToolLock {
         do {
-            return try ToolLock(parsing: bytes)
+            return try ToolLock(json: ConfigurationDocument(reading: path, upTo: ToolLock.maximumBytes).value)
         } catch {
-            throw Failure(path: path, problems: [ConfigurationProblem(text: error.description)])
+            throw ToolLockError("\(path): \(error)")
         }
     }
 
@@ -106,26 +101,6 @@ package struct GatewayConfigurationFile: Sendable {
             return try GatewayConfiguration.read(document.value, environment: environment, overrides: overrides)
         } catch let errors as ConfigurationErrors {
             throw Failure(path: path, problems: errors.problems(in: document, schema: GatewayConfiguration.schema()))
-        }
-    }
-
-    /// Reads the lock file with the system calls: Foundation does not report why a file cannot be read.
-    private static func read(_ path: String, upTo limit: Int) throws -> [UInt8] {
-        func failure(_ text: String) -> Failure {
-            Failure(path: path, problems: [ConfigurationProblem(text: text)])
-        }
-        func unreadable() -> Failure { failure("cannot be read (\(String(cString: strerror(errno))))") }
-        guard let file = fopen(path, "r") else { throw unreadable() }
-        defer { fclose(file) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 16_384)
-        while true {
-            errno = 0
-            let count = fread(&buffer, 1, buffer.count, file)
-            bytes += buffer[..<count]
-            if ferror(file) != 0 { throw unreadable() }
-            if bytes.count > limit { throw failure("larger than \(limit >> 20) MiB") }
-            if count < buffer.count { return bytes }
         }
     }
 }

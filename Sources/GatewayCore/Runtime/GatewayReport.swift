@@ -29,43 +29,41 @@ package enum GatewayReport {
     private static func check(
         _ upstream: Upstream, _ configuration: GatewayConfiguration, _ upstreams: CommandUpstreams
     ) async -> Check {
-        var lines = [forwarding(upstream.configuration, configuration)]
+        func line(_ text: String) -> String { "upstream \(upstream.name): \(text)" }
+        var lines = [line(forwarding(upstream.configuration, configuration))]
         var findings: [DriftFinding] = []
-        var advice: [String] = []
         let types = configuration.chat.types.filter { $0.upstream == upstream.name && !$0.tool.isEmpty }
         let hostProblem = hostProblem(of: upstream, configuration)
-        if let hostProblem { lines.append(hostProblem) }
+        if let hostProblem { lines.append(line(hostProblem)) }
         let result = await upstreams.tools(of: upstream)
         if upstream.kind != .mcp {
             switch result {
-            case .success: lines.append("answers")
+            case .success: lines.append(line("answers"))
             case .failure(let failure):
-                lines.append("does not answer, \(failure.summary)")
-                advice.append(Self.advice(upstream.configuration))
+                lines += [line("does not answer, \(failure.summary)"), advice(upstream.configuration)]
             }
             let tools = upstream.configuration.tools
             if !tools.isEmpty, let catalog = upstream.catalog { findings = Drift.findings(types, catalog) }
-            if !findings.isEmpty { advice.append(driftAdvice(upstream.name)) }
-            lines += findings.map(\.description)
-            if !tools.isEmpty { lines.append("offers the tools " + tools.map(\.name).joined(separator: ", ")) }
+            lines += report(findings, upstream.configuration)
+            if !tools.isEmpty {
+                lines.append(line("offers the tools " + tools.map(\.name).joined(separator: ", ")))
+            }
         } else if case .success(let catalog) = result {
             upstream.note(catalog)
-            findings = Drift.findings(types, catalog)
-            if !findings.isEmpty { advice.append(driftAdvice(upstream.name)) }
-            findings += upstream.pinning.hidden.map { DriftFinding($0) }
-            lines += findings.map(\.description)
-            if findings.isEmpty { lines.append("\(types.count) types fit its \(catalog.entries.count) tools") }
+            findings = Drift.findings(types, catalog) + upstream.pinning.hidden.map { DriftFinding($0) }
+            lines += report(findings, upstream.configuration)
+            if findings.isEmpty {
+                lines.append(line("\(types.count) types fit its \(catalog.entries.count) tools"))
+            }
             if configuration.chat.tools?.upstream == upstream.name, let catalog = upstream.catalog {
                 let names = ToolTypes.make(configuration.chat, [upstream.name: catalog]).map(\.name)
-                lines.append("types from its tools: " + (names.isEmpty ? "none" : names.joined(separator: ", ")))
+                let list = names.isEmpty ? "none" : names.joined(separator: ", ")
+                lines.append(line("types from its tools: \(list)"))
             }
         } else if case .failure(let failure) = result {
-            lines.append("not compared, \(failure.summary)")
-            advice.append(Self.advice(upstream.configuration))
+            lines += [line("not compared, \(failure.summary)"), advice(upstream.configuration)]
         }
-        return Check(
-            lines: lines.map { "upstream \(upstream.name): \($0)" } + advice,
-            isGood: findings.isEmpty && hostProblem == nil)
+        return Check(lines: lines, isGood: findings.isEmpty && hostProblem == nil)
     }
 
     /// Finds the names that come twice on an endpoint.
@@ -91,9 +89,18 @@ package enum GatewayReport {
         }
     }
 
-    private static func driftAdvice(_ name: String) -> String {
-        "    Change chat.types.TYPE (tool, arguments) to fit the tools of \(name), or deploy the version of \(name) that "
-            + "has them."
+    /// Lists what does not fit, and what to do about it.
+    private static func report(_ findings: [DriftFinding], _ upstream: UpstreamConfiguration) -> [String] {
+        var lines = findings.map { "upstream \(upstream.name): \($0)" }
+        if findings.contains(where: { $0.type != nil }) {
+            lines.append(
+                "    Change chat.types.TYPE (tool, arguments) to fit the tools of \(upstream.name), or deploy the version of "
+                    + "\(upstream.name) that has them.")
+        }
+        if findings.contains(where: { $0.type == nil }) {
+            lines.append("    `gateway pin --diff` shows what differs, `gateway pin` pins it.")
+        }
+        return lines
     }
 
     private static func advice(_ upstream: UpstreamConfiguration) -> String {
@@ -104,8 +111,10 @@ package enum GatewayReport {
     /// Describes the parts of a caller's request that are sent to an upstream, and the headers that the gateway adds.
     private static func forwarding(_ upstream: UpstreamConfiguration, _ configuration: GatewayConfiguration) -> String {
         if upstream.command != nil {
-            let own = upstream.perCaller.map { ", and each has a process of its own, \($0.processes) at most" }
-            return "of a caller go there nothing" + (own ?? ": one process serves all callers")
+            guard let bounds = upstream.perCaller else {
+                return "of a caller go there nothing: one process serves all callers"
+            }
+            return "of a caller go there nothing: each has a process of its own, \(bounds.processes) at most"
         }
         let rules = upstream.forward(from: configuration.forward) ?? configuration.forward
         var parts: [String] = []

@@ -80,14 +80,7 @@ package struct ToolLock: Hashable, Sendable {
     ///
     /// - Throws: ``ToolLockError``, for anything but what ``text`` gives: a later version, a member that is missing, a
     ///   definition that is not the one that was hashed.
-    package init(parsing bytes: [UInt8]) throws(ToolLockError) {
-        let document: JSONValue
-        do {
-            document = try JSONValue(parsing: bytes)
-        } catch {
-            let line = bytes.prefix(error.offset).count { $0 == 0x0A } + 1
-            throw ToolLockError("line \(line): not JSON: \(error)")
-        }
+    package init(json document: JSONValue) throws(ToolLockError) {
         guard document["version"]?.int == Self.version else {
             let found = (document["version"] ?? .null).text.printable
             throw ToolLockError("version: expected \(Self.version), found \(found)")
