@@ -23,7 +23,7 @@ package final class ToolPinning: ToolReview {
         /// Hashes of the pinned definitions by tool; nil: nothing is hidden.
         var pins: [ExactString: Set<String>]?
         /// Tools that the gateway's own lists lack, by the revision of the list; nil stands for the checks of the upstream.
-        var hidden: [MCPVersion?: [HiddenTool]] = [:]
+        var hidden: [MCPVersion?: (tools: [HiddenTool], at: ContinuousClock.Instant)] = [:]
         /// Tools that calls of the chat API may not use: what the last check of the upstream hid.
         var refused: Set<ExactString> = []
         /// Findings that are in the log already.
@@ -32,13 +32,20 @@ package final class ToolPinning: ToolReview {
 
     private let upstream: String
     private let logger: Logger
+    private let now: @Sendable () -> ContinuousClock.Instant
     private let state = Mutex(State())
+    /// Age from which a list says nothing any more: no client of its revision has come since.
+    private static let oldest = Duration.seconds(600)
     /// Lines of the log that are remembered, so that each is written once.
     private static let maximumLogged = 10_000
 
-    init(upstream: String, logger: Logger) {
+    init(
+        upstream: String, logger: Logger,
+        now: @escaping @Sendable () -> ContinuousClock.Instant = { ContinuousClock.now }
+    ) {
         self.upstream = upstream
         self.logger = logger
+        self.now = now
     }
 
     /// Takes over what has been pinned.
@@ -56,8 +63,9 @@ package final class ToolPinning: ToolReview {
 
     /// The hidden tools as the gateway's own lists show them, by name.
     package var hidden: [HiddenTool] {
-        let hidden = state.withLock { $0.hidden }
-        let tools = Dictionary(hidden.values.joined().map { ($0.tool, $0) }) { first, _ in first }
+        let now = now()
+        let lists = state.withLock { Array($0.hidden.values) }.filter { now - $0.at < Self.oldest }
+        let tools = Dictionary(lists.flatMap(\.tools).map { ($0.tool, $0) }) { first, _ in first }
         return tools.values.sorted { $0.tool.text.utf8.lexicographicallyPrecedes($1.tool.text.utf8) }
     }
 
@@ -109,8 +117,9 @@ package final class ToolPinning: ToolReview {
     }
 
     private func note(_ hidden: [HiddenTool], from source: MCPVersion?, _ isOwn: Bool) {
+        let now = now()
         let new = state.withLock { state in
-            if isOwn { state.hidden[source] = hidden }
+            if isOwn { state.hidden[source] = (hidden, now) }
             let new = hidden.filter { !state.logged.contains($0) }
             if state.logged.count + new.count > Self.maximumLogged { state.logged = [] }
             state.logged.formUnion(new.prefix(Self.maximumLogged))
