@@ -25,6 +25,7 @@ final class LogFile: Sendable {
     /// The lines so far.
     var lines: [JSONValue] {
         get throws {
+            _ = output.flush()
             let data = try Data(contentsOf: URL(fileURLWithPath: directory.path("log")))
             return try data.split(separator: UInt8(ascii: "\n")).map { try JSONValue(parsing: Array($0)) }
         }
