@@ -22,7 +22,7 @@ package struct ConfigurationProblem: Hashable, Sendable {
 extension ConfigurationErrors {
     /// Explains the errors by the document's text and by the schema of what was read from it.
     ///
-    /// - Parameter schema: As ``ConfigurationReader/schema(title:environmentPrefix:_:)`` makes it.
+    /// - Parameter schema: Schema as ``ConfigurationReader/schema(title:environmentPrefix:_:)`` makes it.
     package func problems(in document: ConfigurationDocument, schema: JSONValue) -> [ConfigurationProblem] {
         errors.map { error in
             let place = DocumentPath(error.path, in: document.bytes)
@@ -32,7 +32,7 @@ extension ConfigurationErrors {
     }
 }
 
-/// What the schema has to say about the key of an error.
+/// Lines that the schema has about the key of an error.
 private struct KeyAdvice {
     private(set) var lines: [String] = []
 
