@@ -13,7 +13,7 @@ package struct CurlEngineConfiguration: Sendable {
     /// Idle time after which a connection is not used again (whole seconds, at least 1). It must be shorter than the
     /// upstream's idle timeout, or requests race with its closing.
     package var maxIdleAge: Duration
-    /// Largest number of easy handles kept for reuse.
+    /// Largest number of easy handles kept for reuse, with a libcurl whose handles can be used twice.
     package var maxPooledHandles: Int
     /// Largest number of bytes of one streamed transfer on their way to its receiver; beyond it the socket is not read.
     package var streamWindow: Int
@@ -75,6 +75,11 @@ final class CurlEngineCounters: Sendable {
 enum Libcurl {
     /// Result of `curl_global_init`, which runs once, before the first thread that uses libcurl exists.
     static let isInitialized = curl_global_init(ccurl_global_default) == CURLE_OK
+
+    /// Indicates whether an easy handle can be used for a second transfer. Before 8.1.0 libcurl appends a response's first header
+    /// line, when it begins with a blank, to the last header of the handle's transfer before, whose memory it has freed
+    /// (curl's issue 11101).
+    static let reusesHandles = curl_version_info(CURLVERSION_FIRST).pointee.version_num >= 0x08_01_00
 }
 
 /// An HTTP/1.1 client: one thread, its own or an event loop's, that owns one libcurl multi handle with its connections.

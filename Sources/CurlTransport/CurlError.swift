@@ -82,6 +82,9 @@ extension CurlError.Kind {
             self = .invalidRequest
         case CURLE_WEIRD_SERVER_REPLY, CURLE_BAD_CONTENT_ENCODING, CURLE_HTTP2, CURLE_HTTP3:
             self = .invalidResponse
+        case CURLE_BAD_FUNCTION_ARGUMENT where connected:
+            // A header line that libcurl cannot take apart, such as a folded one before any other.
+            self = .invalidResponse
         default:
             self = .other
         }

@@ -277,7 +277,7 @@ final class CurlReactor: @unchecked Sendable {
         transfer.handle = nil
         handle.release()
         // A handle needs little memory, but keeping those of a burst forever would be a leak.
-        if pool.count < configuration.maxPooledHandles { pool.append(handle) }
+        if Libcurl.reusesHandles, pool.count < configuration.maxPooledHandles { pool.append(handle) }
         end(transfer, result)
     }
 

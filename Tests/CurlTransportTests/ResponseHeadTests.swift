@@ -59,6 +59,25 @@ import Testing
         }
     }
 
+    /// libcurl before 8.1.0 appends such a line to a header of the same easy handle's transfer before, which it has freed
+    /// (curl's issue 11101): with a memory checker, or often enough, the process ends.
+    @Test(arguments: [" ", "\t"]) func aFoldedLineBeforeAnyHeaderIsInvalid(_ blank: String) async throws {
+        try await withServer { request in
+            .raw(
+                "HTTP/1.1 200 OK\r\n"
+                    + (request.path == "/folded" ? blank + String(repeating: "f", count: 9000) : "X-A: 1")
+                    + "\r\nX-B: 2\r\nContent-Length: 2\r\n\r\n{}", close: false)
+        } _: { engine, server in
+            for _ in 0..<50 {
+                let response = try await engine.execute(CurlRequest(url: server.url + "/plain"))
+                #expect(response.headers.map(\.name) == ["X-A", "X-B", "Content-Length"])
+                let error = await failure { _ = try await engine.execute(CurlRequest(url: server.url + "/folded")) }
+                #expect(error?.kind == .invalidResponse)
+                #expect(error?.requestSent == true)
+            }
+        }
+    }
+
     @Test func aBareCarriageReturnInAHeaderIsInvalid() async throws {
         try await withServer { _ in
             .raw("HTTP/1.1 200 OK\r\nX-A: 1\rSet-Cookie: a=b\r\nContent-Length: 2\r\n\r\n{}", close: true)
