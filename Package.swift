@@ -268,10 +268,12 @@ let package = Package(
     cxxLanguageStandard: .cxx20
 )
 
-// `make fuzz` alone builds it: libFuzzer brings the main function.
+// `make fuzz` alone builds it: libFuzzer is in the runtime that -sanitize=fuzzer links.
 if Context.environment["FUZZ"] != nil {
-    package.targets.append(
+    package.targets += [
+        .target(name: "CFuzzerMain", path: "Tests/CFuzzerMain"),
         .executableTarget(
-            name: "Fuzzer", dependencies: ["FuzzEntries"], path: "Tests/Fuzzer",
-            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]))
+            name: "Fuzzer", dependencies: ["CFuzzerMain", "FuzzEntries"], path: "Tests/Fuzzer",
+            swiftSettings: settings + [.unsafeFlags(["-parse-as-library"])]),
+    ]
 }
