@@ -4,41 +4,19 @@ extension JSONValue {
     ///
     /// One deviation: RFC 8785 takes numbers for doubles. An integer that no double holds, and a number beyond their range,
     /// keep their own text here, so that two of them never become one.
-    package var canonical: [UInt8] {
-        var bytes: [UInt8] = []
-        appendCanonical(to: &bytes)
-        return bytes
-    }
+    package var canonical: [UInt8] { sorted { JSONNumber($0.canonicalText) ?? $0 }.serialized }
 
-    /// The same value with the members of all objects sorted as in ``canonical``, for people who compare two texts.
-    package var sorted: JSONValue {
-        switch self {
-        case .array(let elements): .array(elements.map(\.sorted))
-        case .object(let members): .object(JSONObject(members.sortedMembers.map { ($0.key, $0.value.sorted) }))
-        case .null, .bool, .number, .string: self
-        }
-    }
+    /// The same value with the members of all objects sorted as in ``canonical``: for people who compare two texts, and for
+    /// digests of what clients may send in another order.
+    package var sorted: JSONValue { sorted { $0 } }
 
-    private func appendCanonical(to bytes: inout [UInt8]) {
+    private func sorted(_ number: (JSONNumber) -> JSONNumber) -> JSONValue {
         switch self {
-        case .null, .bool, .string: append(to: &bytes)
-        case .number(let number): bytes.append(contentsOf: number.canonicalText.utf8)
-        case .array(let elements):
-            bytes.append(Byte.openBracket)
-            for (index, element) in elements.enumerated() {
-                if index > 0 { bytes.append(Byte.comma) }
-                element.appendCanonical(to: &bytes)
-            }
-            bytes.append(Byte.closeBracket)
+        case .number(let value): .number(number(value))
+        case .array(let elements): .array(elements.map { $0.sorted(number) })
         case .object(let members):
-            bytes.append(Byte.openBrace)
-            for (index, member) in members.sortedMembers.enumerated() {
-                if index > 0 { bytes.append(Byte.comma) }
-                JSONText.appendQuoted(member.key, to: &bytes)
-                bytes.append(Byte.colon)
-                member.value.appendCanonical(to: &bytes)
-            }
-            bytes.append(Byte.closeBrace)
+            .object(JSONObject(members.sortedMembers.map { ($0.key, $0.value.sorted(number)) }))
+        case .null, .bool, .string: self
         }
     }
 }

@@ -51,19 +51,10 @@ struct RequestStateSeal: Sendable {
     private static func binding(_ request: JSONRPCRequest, _ principal: Principal?) -> [UInt8] {
         var params = request.params ?? [:]
         for key in ["_meta", "inputResponses", "requestState"] { params.removeValue(forKey: key) }
+        // Clients may reorder the members when they repeat a request.
         let facts: JSONValue = .array([
-            principal.map { .string($0.id) } ?? .null, .string(request.method), canonical(.object(params)),
+            principal.map { .string($0.id) } ?? .null, .string(request.method), JSONValue.object(params).sorted,
         ])
         return Array(SHA256.hash(data: facts.serialized))
-    }
-
-    /// Returns a value with sorted members, because clients may reorder them when they repeat a request.
-    private static func canonical(_ value: JSONValue) -> JSONValue {
-        switch value {
-        case .array(let elements): .array(elements.map(canonical))
-        case .object(let object):
-            .object(JSONObject(object.sorted { $0.key < $1.key }.map { ($0.key, canonical($0.value)) }))
-        default: value
-        }
     }
 }
