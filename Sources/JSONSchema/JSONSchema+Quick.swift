@@ -17,6 +17,19 @@ extension JSONSchema {
         guard object.kind == .object, let quickForm else { return nil }
         return quickForm.check(object, in: bytes)
     }
+
+    /// Checks the JSON text of a value, without a tree where ``quickValidate(object:in:)`` decides.
+    ///
+    /// - Returns: nil when the text is not JSON.
+    package func verdict(onText bytes: UnsafeRawBufferPointer) -> JSONSchemaVerdict? {
+        var scanner = JSONScanner(bytes)
+        guard let slice = try? scanner.document() else { return nil }
+        return switch quickValidate(object: slice, in: bytes) {
+        case .valid: .valid
+        case .violation(let violation): .violations([violation])
+        case nil: verdict(on: JSONValue(slice, in: bytes))
+        }
+    }
 }
 
 /// A schema of the simple form.

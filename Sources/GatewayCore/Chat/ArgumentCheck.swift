@@ -1,4 +1,3 @@
-import JSON
 import JSONSchema
 import NIOCore
 
@@ -10,22 +9,10 @@ import NIOCore
 enum ArgumentCheck {
     /// Returns the error for arguments that violate the schema; nil when they are valid or could not be checked.
     static func violation(of call: ChatTranslator.Call, schema: JSONSchema) -> GatewayError? {
-        call.arguments.withUnsafeReadableBytes { bytes in
-            var scanner = JSONScanner(bytes)
-            guard let object = try? scanner.document() else {
-                return GatewayError(.internal, detail: "arguments are no JSON")
-            }
-            switch schema.quickValidate(object: object, in: bytes) {
-            case .valid:
-                return nil
-            case .violation(let violation):
-                return error(violation, call.type)
-            case nil:
-                guard case .violations(let violations) = schema.verdict(on: JSONValue(object, in: bytes)) else {
-                    return nil
-                }
-                return violations.first.map { error($0, call.type) }
-            }
+        switch call.arguments.withUnsafeReadableBytes(schema.verdict(onText:)) {
+        case .valid, .undecided: nil
+        case .violations(let violations): violations.first.map { error($0, call.type) }
+        case nil: GatewayError(.internal, detail: "arguments are no JSON")
         }
     }
 

@@ -1,4 +1,3 @@
-import JSON
 import JSONSchema
 import MCPClient
 import NIOCore
@@ -10,16 +9,11 @@ extension Upstream {
     /// checked within the budget are refused as well.
     func violation(ofArgumentsOf call: MCPToolCall) -> String? {
         guard tools[call.tool] != nil, let schema = catalog?[call.tool]?.inputSchema else { return nil }
-        return call.arguments.withUnsafeReadableBytes { bytes in
-            var scanner = JSONScanner(bytes)
-            guard let object = try? scanner.document() else { return "the arguments are not JSON" }
-            switch schema.quickValidate(object: object, in: bytes) {
-            case .valid: return nil
-            case .violation(let violation): return violation.message
-            case nil:
-                let violations = schema.validate(JSONValue(object, in: bytes))
-                return violations.isEmpty ? nil : violations.map(\.message).joined(separator: "; ")
-            }
+        return switch call.arguments.withUnsafeReadableBytes(schema.verdict(onText:)) {
+        case .valid: nil
+        case .violations(let violations): violations.map(\.message).joined(separator: "; ")
+        case .undecided(let reason): reason
+        case nil: "the arguments are not JSON"
         }
     }
 }
