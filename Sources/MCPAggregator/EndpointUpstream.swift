@@ -179,6 +179,17 @@ package enum Declined {
     }
 }
 
+/// Runs requests to a server, whose failures become the endpoint's errors.
+///
+/// - Throws: errors of `body`; of a ``MCPCallFailure`` its ``MCPCallFailure/endpointError``.
+func withEndpointErrors<Value>(_ body: () async throws -> Value) async throws -> Value {
+    do {
+        return try await body()
+    } catch let failure as MCPCallFailure {
+        throw failure.endpointError
+    }
+}
+
 extension MCPCallFailure {
     /// Error of the endpoint for a failed request: the server's own, or a failure with its label.
     package var endpointError: any Error {

@@ -253,25 +253,17 @@ final class MemberLists: Sendable {
 
     /// Waits for a task, but no longer than that; the task goes on.
     private static func first(of task: Task<MemberList?, Never>, within limit: Duration) async -> MemberList? {
-        await withTaskGroup(of: MemberList?.self) { group in
-            let done = AsyncStream<MemberList?>.makeStream()
-            let relay = Task {
-                done.continuation.yield(await task.value)
-                done.continuation.finish()
-            }
-            group.addTask {
-                for await list in done.stream { return list }
-                return nil
-            }
-            group.addTask {
-                try? await Task.sleep(for: limit)
-                return nil
-            }
-            defer {
-                group.cancelAll()
-                _ = relay
-            }
-            return await group.next() ?? nil
+        let (lists, relay) = AsyncStream<MemberList?>.makeStream()
+        Task {
+            relay.yield(await task.value)
+            relay.finish()
         }
+        let timer = Task {
+            try? await Task.sleep(for: limit)
+            relay.finish()
+        }
+        defer { timer.cancel() }
+        for await list in lists { return list }
+        return nil
     }
 }

@@ -52,13 +52,11 @@ final class StdioServer: Sendable {
     }
 
     func describe() async throws -> UpstreamDescription {
-        do {
+        try await withEndpointErrors {
             let description = try await running().connect()
             return UpstreamDescription(
                 version: description.version, capabilities: description.capabilities,
                 instructions: description.instructions)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
         }
     }
 
@@ -70,14 +68,12 @@ final class StdioServer: Sendable {
             return state.nextFlight
         }
         defer { state.withLock { _ = $0.flights.removeValue(forKey: flight) } }
-        do {
+        return try await withEndpointErrors {
             let answer = try await client.send(
                 request.method, params: request.params.isEmpty ? nil : request.params,
                 capabilities: ClientCapabilities(request.features.json), timeout: settings.timeout,
                 traceparent: request.traceparent, onProgress: request.onProgress)
             return UpstreamResult(answer.result, era: answer.era)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
         }
     }
 
@@ -92,11 +88,7 @@ final class StdioServer: Sendable {
             return state.nextFlight
         }
         defer { state.withLock { _ = $0.listeners.removeValue(forKey: token) } }
-        do {
-            try await client.listen(to: filter, onOpen: onOpen)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
-        }
+        try await withEndpointErrors { try await client.listen(to: filter, onOpen: onOpen) }
     }
 
     /// True while its process runs.

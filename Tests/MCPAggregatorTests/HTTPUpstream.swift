@@ -60,20 +60,18 @@ final class HTTPUpstream: EndpointUpstream {
     }
 
     func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription {
-        do {
+        try await withEndpointErrors {
             let description = try await link([]).connect(caller.credentials(name), timeout: timeouts.connect)
             return UpstreamDescription(
                 version: description.version, capabilities: description.capabilities,
                 instructions: description.instructions)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
         }
     }
 
     func send(_ request: UpstreamRequest) async throws -> UpstreamResult {
         let link = link(request.features)
         let isTool = request.method == MCPMethod.toolsCall
-        do {
+        return try await withEndpointErrors {
             let answer = try await link.send(
                 MCPLink.Request(
                     method: request.method, params: request.params.isEmpty ? nil : request.params,
@@ -86,8 +84,6 @@ final class HTTPUpstream: EndpointUpstream {
                     onQuestion: request.onQuestion))
             let result = answer.message.withUnsafeReadableBytes { JSONValue(answer.result, in: $0) }
             return UpstreamResult(result.object ?? [:], era: answer.era)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
         }
     }
 
@@ -95,12 +91,10 @@ final class HTTPUpstream: EndpointUpstream {
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {
-        do {
+        try await withEndpointErrors {
             try await link([]).listen(
                 to: filter, credentials: .anonymous, timeout: timeouts.connect, onOpen: onOpen,
                 onNotification: onNotification)
-        } catch let failure as MCPCallFailure {
-            throw failure.endpointError
         }
     }
 
