@@ -17,10 +17,9 @@ import urllib.parse
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 import httpx2  # noqa: E402
 from mcp import Client  # noqa: E402
-from mcp.client.auth import OAuthClientProvider  # noqa: E402
 from mcp.client.streamable_http import streamable_http_client  # noqa: E402
-from mcp.shared.auth import AuthorizationCodeResult, OAuthClientMetadata  # noqa: E402
 from signing_in import CALLBACK, Browser, Stack, Storage  # noqa: E402
+from test_oauth_server import provider  # noqa: E402
 
 PUBLIC = "9.9.9.77"
 NAMES = {"client.example": PUBLIC, "inside.example": "127.0.0.1"}
@@ -71,17 +70,7 @@ class Documents:
 
 
 async def sign_in(stack, browser, url):
-    answers = []
-
-    async def redirect(url):
-        answers.append(await asyncio.to_thread(browser.allow, url))
-
-    async def callback():
-        return AuthorizationCodeResult(**{name: answers[-1][name][0] for name in ("code", "state", "iss")})
-
-    metadata = OAuthClientMetadata(client_name="Official SDK", redirect_uris=[CALLBACK])
-    provider = OAuthClientProvider(stack.url, metadata, Storage(), redirect, callback, client_metadata_url=url)
-    async with httpx2.AsyncClient(auth=provider) as client:
+    async with httpx2.AsyncClient(auth=provider(stack, Storage(), browser, url)) as client:
         async with Client(streamable_http_client(stack.url, http_client=client)) as session:
             return await session.call_tool("get_user_info", {})
 

@@ -22,7 +22,7 @@ def stack(tmp_path_factory):
     stack.stop()
 
 
-def provider(stack, storage, browser):
+def provider(stack, storage, browser, document=None):
     answers = []
 
     async def redirect(url):
@@ -33,7 +33,7 @@ def provider(stack, storage, browser):
         return AuthorizationCodeResult(**{name: answers[-1][name][0] for name in ("code", "state", "iss")})
 
     metadata = OAuthClientMetadata(client_name="Official SDK", redirect_uris=[CALLBACK])
-    return OAuthClientProvider(stack.url, metadata, storage, redirect, callback)
+    return OAuthClientProvider(stack.url, metadata, storage, redirect, callback, client_metadata_url=document)
 
 
 @pytest.mark.parametrize("mode", ["legacy", "2026-07-28"])
