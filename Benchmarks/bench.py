@@ -327,7 +327,7 @@ def main():
         try:
             for proxy in proxies(options, directory, upstream_port):
                 running.append(proxy)
-            figures = measure(running, options, directory)
+            figures = measure(running, options, directory, LEVELS)
             sections = [machine(options), report(figures, running), ratios(figures, running)]
             for proxy in running:
                 proxy.stop()
@@ -352,12 +352,13 @@ def machine(options):
             f"{options.seconds} s.")
 
 
-def measure(running, options, directory):
+def measure(running, options, directory, levels):
+    """The runs of each proxy at each level of connections, after one run to warm up."""
     figures = {}
     for proxy in running:
         proxy.load(32, 2, directory)
     for _ in range(options.rounds):
-        for connections in LEVELS:
+        for connections in levels:
             for proxy in running:
                 figures.setdefault((proxy.name, connections), []).append(
                     proxy.load(connections, options.seconds, directory))

@@ -12,7 +12,6 @@ import argparse
 import json
 import os
 import pathlib
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -21,7 +20,7 @@ import urllib.error
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from bench import HERE, PAYLOAD, Proxy, free_port, machine, resident_bytes  # noqa: E402
+from bench import HERE, PAYLOAD, Proxy, free_port, machine, measure, median, resident_bytes  # noqa: E402
 
 ARGUMENTS = {"model": "projects", "query": "urgent"}
 RESULT = "Urgent Migration Q2"
@@ -147,9 +146,6 @@ def peers(options, directory, upstream):
 
 
 def report(figures, running):
-    def median(name, level, key):
-        return statistics.median(run[key] for run in figures[(name, level)])
-
     lines = ["| | CPU µs/call c=1 | c=32 | calls/s c=32 | p50 ms c=1 | p99 ms c=32 | peak memory | errors |",
              "|---|---|---|---|---|---|---|---|"]
     for peer in running:
@@ -157,9 +153,9 @@ def report(figures, running):
         errors = sum(run["errors"] for level in LEVELS for run in figures[(name, level)])
         calls = sum(run["requests"] for level in LEVELS for run in figures[(name, level)])
         lines.append(
-            f"| {name} | {median(name, 1, 'cpu'):,.0f} | {median(name, 32, 'cpu'):,.0f} "
-            f"| {median(name, 32, 'rps'):,.0f} | {median(name, 1, 'p50') / 1000:.2f} "
-            f"| {median(name, 32, 'p99') / 1000:,.1f} | {resident_bytes(peer.process.pid, 'VmHWM') / 1e6:,.0f} MB "
+            f"| {name} | {median(figures, name, 1, 'cpu'):,.0f} | {median(figures, name, 32, 'cpu'):,.0f} "
+            f"| {median(figures, name, 32, 'rps'):,.0f} | {median(figures, name, 1, 'p50') / 1000:.2f} "
+            f"| {median(figures, name, 32, 'p99') / 1000:,.1f} | {resident_bytes(peer.process.pid, 'VmHWM') / 1e6:,.0f} MB "
             f"| {errors} of {calls:,} |")
     return "\n".join(lines)
 
@@ -176,17 +172,11 @@ def main():
     with tempfile.TemporaryDirectory(prefix="peers-") as directory:
         port = free_port()
         upstream = subprocess.Popen([options.upstream, str(port)], stdout=subprocess.DEVNULL)
-        running, figures = [], {}
+        running = []
         try:
             for peer in peers(options, directory, port):
                 running.append(peer)
-            for peer in running:
-                peer.load(8, 2, directory)
-            for _ in range(options.rounds):
-                for level in LEVELS:
-                    for peer in running:
-                        figures.setdefault((peer.name, level), []).append(
-                            peer.load(level, options.seconds, directory))
+            figures = measure(running, options, directory, LEVELS)
             text = machine(options) + "\n\n" + report(figures, running)
         finally:
             for peer in running:
