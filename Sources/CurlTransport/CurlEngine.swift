@@ -76,9 +76,9 @@ enum Libcurl {
     /// Result of `curl_global_init`, which runs once, before the first thread that uses libcurl exists.
     static let isInitialized = curl_global_init(ccurl_global_default) == CURLE_OK
 
-    /// Indicates whether an easy handle can be used for a second transfer. Before 8.1.0 libcurl appends a response's first header
-    /// line, when it begins with a blank, to the last header of the handle's transfer before, whose memory it has freed
-    /// (curl's issue 11101).
+    /// Indicates whether an easy handle can be used for a second transfer. Before 8.1.0 libcurl appends a response's first
+    /// header line, when it begins with a blank, to the last header of the handle's previous transfer, whose memory it has
+    /// freed (curl's issue 11101).
     static let reusesHandles = curl_version_info(CURLVERSION_FIRST).pointee.version_num >= 0x08_01_00
 }
 

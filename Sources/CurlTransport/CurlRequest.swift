@@ -120,7 +120,8 @@ package final class CurlTLS: Equatable, Sendable {
     package let clientKey: String?
     /// True if the certificate and the host name are verified.
     package let verify: Bool
-    /// Public keys of which the server must have one, whoever signed it: `sha256//BASE64`, several separated by `;`.
+    /// Public keys, as `sha256//BASE64`, several separated by `;`. The server's certificate must have one of them, whichever
+    /// authority signed it.
     package let pinnedKeys: String?
 
     /// Sets trust and the client certificate.

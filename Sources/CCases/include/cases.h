@@ -14,7 +14,7 @@ typedef struct {
     size_t readme_count;
 } configuration_case;
 
-/// How many cases there are.
+/// Number of cases.
 size_t configuration_case_count(void);
 
 /// The case at an index below the count.

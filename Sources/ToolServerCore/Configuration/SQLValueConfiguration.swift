@@ -45,8 +45,8 @@ struct SQLValueConfiguration: Sendable {
         }
     }
 
-    /// Returns the value that is bound for a JSON value that obeys the schema; nil when it does not fit into the database's type: an integer
-    /// beyond 64 bits, or a date beyond the years 1 to 9999.
+    /// Returns the value that is bound for a JSON value that obeys the schema; nil when it does not fit into the database's
+    /// type: an integer beyond 64 bits, or a date beyond the years 1 to 9999.
     func bound(_ json: JSONValue) -> StoreValue? {
         switch (type, json) {
         case (.string, .string(let text)): Self.text(text, format).map { .text($0) }
