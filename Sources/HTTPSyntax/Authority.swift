@@ -9,43 +9,44 @@ package struct Authority: Hashable, Sendable {
 
     /// Reads `chat.example`, `127.0.0.1:8080`, `[::1]` or `[::1]:8080`; nil for anything else, an empty host included.
     package init?(_ text: some StringProtocol) {
-        guard !text.utf8.isEmpty, text.utf8.count <= 300, text.utf8.allSatisfy(Self.isPlain) else { return nil }
-        let text = text.lowercased()
-        var host = text[...]
-        var digits: Substring?
-        if text.hasPrefix("[") {
-            guard let end = text.firstIndex(of: "]") else { return nil }
-            host = text[text.index(after: text.startIndex)..<end]
-            let rest = text[text.index(after: end)...]
-            guard rest.isEmpty || rest.first == ":" else { return nil }
-            if !rest.isEmpty { digits = rest.dropFirst() }
-            guard let address = IPAddress(host), host.contains(":") else { return nil }
+        guard !text.utf8.isEmpty, text.utf8.count <= 300, text.utf8.allSatisfy(HTTPSyntax.authority.contains) else {
+            return nil
+        }
+        self.init(lowercase: text.lowercased()[...].utf8)
+    }
+
+    private init?(lowercase text: Substring.UTF8View) {
+        var host = text
+        var digits = text[text.endIndex...]
+        if text.first == UInt8(ascii: "[") {
+            guard let end = text.firstIndex(of: UInt8(ascii: "]")) else { return nil }
+            host = text[..<end].dropFirst()
+            let rest = text[end...].dropFirst()
+            guard rest.isEmpty || rest.first == UInt8(ascii: ":") else { return nil }
+            digits = rest.dropFirst()
+            guard host.contains(UInt8(ascii: ":")), let address = IPAddress(Substring(host)) else { return nil }
             self.address = address
             self.host = "\(address)"
         } else {
-            if let colon = text.firstIndex(of: ":") {
+            if let colon = text.firstIndex(of: UInt8(ascii: ":")) {
                 host = text[..<colon]
-                digits = text[text.index(after: colon)...]
+                digits = text[colon...].dropFirst()
             }
-            if host.last == "." { host = host.dropLast() }
-            guard !host.isEmpty, !host.contains(where: { "[]:".contains($0) }) else { return nil }
-            address = IPAddress(host)
-            self.host = String(host)
+            if host.last == UInt8(ascii: ".") { host = host.dropLast() }
+            guard !host.isEmpty, !host.contains(UInt8(ascii: "[")), !host.contains(UInt8(ascii: "]")) else {
+                return nil
+            }
+            address = IPAddress(Substring(host))
+            self.host = String(Substring(host))
         }
-        guard let digits, !digits.isEmpty else {
+        guard !digits.isEmpty else {
             port = nil
             return
         }
-        guard digits.utf8.count <= 5, digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(digits),
+        guard digits.count <= 5, digits.allSatisfy({ (0x30...0x39).contains($0) }), let port = Int(Substring(digits)),
             port <= 65_535
         else { return nil }
         self.port = port
-    }
-
-    /// Returns whether a byte can be part of a host for every reader: not white space, user, path, query, list, escape
-    /// or wildcard.
-    private static func isPlain(_ byte: UInt8) -> Bool {
-        byte > 0x20 && byte < 0x7F && !"/?#@\\,%*\"<>^`{|}".utf8.contains(byte)
     }
 }
 

@@ -1,48 +1,47 @@
 import Glibc
 
 /// Character classes of RFC 9110 section 5.6 and RFC 3986, and the comparisons of HTTP that ignore the case of ASCII
-/// letters. Everything works on bytes: two texts that Unicode considers equal are different names in HTTP.
-package enum HTTPSyntax {
+/// letters. Everything works on bytes: two texts that Unicode calls equal are different names to HTTP.
+///
+/// Public, though nothing outside this package uses it: Swift 6.3 specializes no `package` generics for callers in other
+/// modules. Through witness tables, comparing two names costs thousands of instructions.
+public enum HTTPSyntax {
     /// A set of bytes below 128.
-    @usableFromInline
     struct ByteSet {
         let low: UInt64
         let high: UInt64
 
-        @inlinable
         init(_ low: UInt64, _ high: UInt64) {
             self.low = low
             self.high = high
         }
 
-        @inlinable
         func contains(_ byte: UInt8) -> Bool {
             if byte < 64 { return (low >> UInt64(byte)) & 1 != 0 }
             return byte < 128 && (high >> UInt64(byte - 64)) & 1 != 0
         }
     }
 
-    /// Characters of a token: letters, digits and ``!#$%&'*+-.^_`|~``.
-    @usableFromInline
+    /// Letters, digits and ``!#$%&'*+-.^_`|~``.
     static var token: ByteSet { ByteSet(0x03FF_6CFA_0000_0000, 0x57FF_FFFF_C7FF_FFFE) }
 
-    /// Characters of reg-name, IP-literal and port; without the comma, which would let one field pass for two.
-    @usableFromInline
+    /// The characters of reg-name, IP-literal and port; without the comma, which would let one field pass for two.
     static var host: ByteSet { ByteSet(0x2FFF_6FF2_0000_0000, 0x47FF_FFFE_AFFF_FFFE) }
 
-    /// Characters of `token68`, RFC 9110 section 11.2, which are those of a bearer token (RFC 6750 section 2.1).
-    @usableFromInline
+    /// The bytes that no reader takes for the end of a host: visible, without those of white space, user, path, query,
+    /// list, escape and wildcard.
+    static var authority: ByteSet { ByteSet(0x2FFF_6BD2_0000_0000, 0x47FF_FFFE_AFFF_FFFE) }
+
+    /// The characters of `token68`, RFC 9110 section 11.2, which are those of a bearer token (RFC 6750 section 2.1).
     static var token68: ByteSet { ByteSet(0x23FF_E800_0000_0000, 0x47FF_FFFE_87FF_FFFE) }
 
     // MARK: Classes
 
     /// Returns whether a byte may stand in a token.
-    @inlinable
-    package static func isTokenByte(_ byte: UInt8) -> Bool { token.contains(byte) }
+    public static func isTokenByte(_ byte: UInt8) -> Bool { token.contains(byte) }
 
     /// Returns whether the bytes are a token: a method, the name of a field.
-    @inlinable
-    package static func isToken(_ bytes: some Sequence<UInt8>) -> Bool {
+    public static func isToken(_ bytes: some Sequence<UInt8>) -> Bool {
         var isEmpty = true
         for byte in bytes {
             guard token.contains(byte) else { return false }
@@ -52,39 +51,32 @@ package enum HTTPSyntax {
     }
 
     /// Returns whether the text is a token.
-    @inlinable
-    package static func isToken(_ text: some StringProtocol) -> Bool { isToken(text.utf8) }
+    public static func isToken(_ text: some StringProtocol) -> Bool { isToken(text.utf8) }
 
     /// Returns whether the bytes may stand in a `Host` field; an empty field passes.
-    @inlinable
-    package static func isHost(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    public static func isHost(_ bytes: UnsafeRawBufferPointer) -> Bool {
         for byte in bytes where !host.contains(byte) { return false }
         return true
     }
 
     /// Returns whether the text is a `token68`, as bearer tokens are.
-    package static func isToken68(_ text: some StringProtocol) -> Bool {
+    public static func isToken68(_ text: some StringProtocol) -> Bool {
         !text.utf8.isEmpty && text.utf8.allSatisfy { token68.contains($0) }
     }
 
-    /// Returns whether a byte is a control character other than tab, which RFC 9110 section 5.5 forbids in a field
-    /// value.
-    @inlinable
-    package static func isForbiddenInValue(_ byte: UInt8) -> Bool { (byte < 0x20 && byte != 0x09) || byte == 0x7F }
+    /// Returns whether a byte is a control character other than tab, which RFC 9110 section 5.5 forbids in a field value.
+    public static func isForbiddenInValue(_ byte: UInt8) -> Bool { (byte < 0x20 && byte != 0x09) || byte == 0x7F }
 
     /// Returns whether a byte is a space or a tab, the optional white space of RFC 9110 section 5.6.3.
-    @inlinable
-    package static func isSpaceOrTab(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
+    public static func isSpaceOrTab(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 
     // MARK: Comparison
 
-    /// Returns an ASCII letter in lower case, and any other byte unchanged.
-    @inlinable
-    package static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
+    /// Returns an ASCII letter in lower case, and every other byte as it is.
+    public static func lowercased(_ byte: UInt8) -> UInt8 { byte &- 0x41 < 26 ? byte | 0x20 : byte }
 
     /// Compares ASCII ignoring case; `lowercase` must be lower case already.
-    @inlinable
-    package static func equals(_ bytes: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
+    public static func equals(_ bytes: UnsafeRawBufferPointer, _ lowercase: StaticString) -> Bool {
         guard bytes.count == lowercase.utf8CodeUnitCount else { return false }
         let expected = lowercase.utf8Start
         for index in 0..<bytes.count where lowercased(bytes[index]) != expected[index] { return false }
@@ -93,8 +85,7 @@ package enum HTTPSyntax {
 
     /// Compares a name with one in lower case, ignoring the case of ASCII letters and without a copy.
     @inline(__always)
-    @inlinable
-    package static func name(_ name: some StringProtocol, is lowercase: StaticString) -> Bool {
+    public static func name(_ name: some StringProtocol, is lowercase: StaticString) -> Bool {
         let utf8 = name.utf8
         guard utf8.count == lowercase.utf8CodeUnitCount else { return false }
         var pointer = lowercase.utf8Start
@@ -106,14 +97,12 @@ package enum HTTPSyntax {
     }
 
     /// Compares two names ignoring the case of ASCII letters, without a copy.
-    @inlinable
-    package static func equals(_ name: some StringProtocol, _ other: some StringProtocol) -> Bool {
+    public static func equals(_ name: some StringProtocol, _ other: some StringProtocol) -> Bool {
         equals(name.utf8, other.utf8)
     }
 
     /// Compares two names ignoring the case of ASCII letters.
-    @inlinable
-    package static func equals(_ name: some Collection<UInt8>, _ other: some Collection<UInt8>) -> Bool {
+    public static func equals(_ name: some Collection<UInt8>, _ other: some Collection<UInt8>) -> Bool {
         guard name.count == other.count else { return false }
         for (left, right) in zip(name, other) where left != right && lowercased(left) != lowercased(right) {
             return false
@@ -122,8 +111,7 @@ package enum HTTPSyntax {
     }
 
     /// Returns whether a name begins with a prefix in lower case, ignoring the case of ASCII letters.
-    @inlinable
-    package static func hasPrefix(_ name: some StringProtocol, _ lowercase: StaticString) -> Bool {
+    public static func hasPrefix(_ name: some StringProtocol, _ lowercase: StaticString) -> Bool {
         let count = lowercase.utf8CodeUnitCount
         guard name.utf8.count >= count else { return false }
         var pointer = lowercase.utf8Start
@@ -136,9 +124,8 @@ package enum HTTPSyntax {
 
     // MARK: Scanning
 
-    /// Returns the index of the next LF; with `memchr`, since heads are mostly searched for line ends.
-    @inlinable
-    package static func firstLineFeed(in bytes: UnsafeRawBufferPointer, from position: Int) -> Int? {
+    /// Returns the index of the next LF; `memchr`, since heads are mostly looked through for line ends.
+    public static func firstLineFeed(in bytes: UnsafeRawBufferPointer, from position: Int) -> Int? {
         guard position < bytes.count, let base = bytes.baseAddress,
             let found = memchr(base + position, 0x0A, bytes.count - position)
         else { return nil }
@@ -146,8 +133,7 @@ package enum HTTPSyntax {
     }
 
     /// Returns the bytes without the spaces and tabs at both ends.
-    @inlinable
-    package static func trimmed(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
+    public static func trimmed(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         var lower = 0
         var upper = bytes.count
         while lower < upper, isSpaceOrTab(bytes[lower]) { lower += 1 }
@@ -156,8 +142,7 @@ package enum HTTPSyntax {
     }
 
     /// Calls `visit` with each element of a comma-separated list.
-    @inlinable
-    package static func forEachElement(
+    public static func forEachElement(
         of list: UnsafeRawBufferPointer, _ visit: (UnsafeRawBufferPointer) -> Void
     ) {
         var start = 0
