@@ -1,5 +1,8 @@
 /// The fields `Accept` and `Accept-Encoding`, RFC 9110 sections 12.5.1 and 12.5.3.
 package enum AcceptField {
+    /// Field that the revisions of MCP ask clients to send, so that it need not be read.
+    package static let both = "application/json, text/event-stream"
+
     /// Returns whether a media type is requested by name, with a weight above zero. Ranges such as `*/*` do not count:
     /// browsers send them with everything.
     package static func names(_ mediaType: StaticString, in value: String) -> Bool {

@@ -58,7 +58,7 @@ package struct AllowedHosts: Hashable, Sendable {
 
     /// Returns whether a `Host` field's value names one of the hosts.
     package func allows(_ host: String) -> Bool {
-        if allowsAny || isPlainName(host) { return true }
+        if allowsAny || isPlain(host) { return true }
         guard let authority = Authority(host) else { return false }
         return allows(authority)
     }
@@ -71,15 +71,18 @@ package struct AllowedHosts: Hashable, Sendable {
             || suffixes.contains { authority.host.utf8.count > $0.utf8.count && authority.host.hasSuffix($0) }
     }
 
-    /// Returns whether the text is one of the names, with or without a port, without copying it: the case of nearly
-    /// every request.
-    private func isPlainName(_ host: String) -> Bool {
+    /// Returns whether the text is one of the names, or an IPv4 address in one of the ranges, with or without a port,
+    /// without copying it: the case of nearly every request.
+    private func isPlain(_ host: String) -> Bool {
         var host = host
-        return host.withUTF8 { bytes in
+        return host.withUTF8 { text in
+            let bytes = UnsafeRawBufferPointer(text)
             let end = bytes.firstIndex(of: UInt8(ascii: ":")) ?? bytes.count
             let port = bytes[min(end + 1, bytes.count)...]
             guard port.count <= 5, port.allSatisfy({ (0x30...0x39).contains($0) }) else { return false }
-            return names.contains { HTTPSyntax.equals($0, bytes[..<end]) }
+            let name = UnsafeRawBufferPointer(rebasing: bytes[..<end])
+            if let address = IPAddress.number(ofIPv4: name) { return ranges.contains { $0.contains(ipv4: address) } }
+            return names.contains { HTTPSyntax.equals($0, name) }
         }
     }
 }

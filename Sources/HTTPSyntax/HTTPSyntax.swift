@@ -67,6 +67,21 @@ public enum HTTPSyntax {
     /// Returns whether a byte is a control character other than tab, which RFC 9110 section 5.5 forbids in a field value.
     public static func isForbiddenInValue(_ byte: UInt8) -> Bool { (byte < 0x20 && byte != 0x09) || byte == 0x7F }
 
+    /// Largest number of non-ASCII bytes that may follow one another in a head.
+    private static let longestNonASCIIRun = 512
+
+    /// Returns whether more non-ASCII bytes follow one another than a head may have. They have no use there, and to compare
+    /// strings of combining marks takes time that grows with the square of their number.
+    public static func hasLongNonASCIIRun(_ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard bytes.count > longestNonASCIIRun else { return false }
+        var run = 0
+        for byte in bytes {
+            run = byte < 0x80 ? 0 : run + 1
+            if run > longestNonASCIIRun { return true }
+        }
+        return false
+    }
+
     /// Returns whether a byte is a space or a tab, the optional white space of RFC 9110 section 5.6.3.
     public static func isSpaceOrTab(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 }
 

@@ -30,6 +30,30 @@ package struct IPAddress: Hashable, Sendable {
         }
     }
 
+    /// Returns the number that the four parts of an IPv4 address make up; nil for anything but its canonical text.
+    package static func number(ofIPv4 text: UnsafeRawBufferPointer) -> UInt32? {
+        guard (7...15).contains(text.count) else { return nil }
+        var number: UInt32 = 0
+        var part: UInt32 = 0
+        var digits = 0
+        var dots = 0
+        for byte in text {
+            if byte == UInt8(ascii: ".") {
+                guard digits > 0, dots < 3 else { return nil }
+                number = number << 8 | part
+                dots += 1
+                digits = 0
+                part = 0
+            } else {
+                guard 0x30...0x39 ~= byte, digits == 0 || part > 0 else { return nil }
+                part = part * 10 + UInt32(truncatingIfNeeded: byte & 0x0F)
+                digits += 1
+                guard part < 256 else { return nil }
+            }
+        }
+        return dots == 3 && digits > 0 ? number << 8 | part : nil
+    }
+
     /// Returns whether a byte can be part of an address. A NUL, for example, would end the text for C functions only.
     private static func isPossible(_ byte: UInt8) -> Bool {
         switch HTTPSyntax.lowercased(byte) {
@@ -79,6 +103,14 @@ package struct IPAddressRange: Hashable, Sendable {
             let bits = Int(parts[1]), bits <= all
         else { return nil }
         self.bits = bits
+    }
+
+    /// Returns whether the IPv4 address that has this number is in the range.
+    func contains(ipv4 number: UInt32) -> Bool {
+        let own = address.bytes
+        guard own.count == 4 else { return false }
+        let first = own.reduce(0) { $0 << 8 | UInt32(truncatingIfNeeded: $1) }
+        return bits == 0 || (first ^ number) >> UInt32(truncatingIfNeeded: 32 - bits) == 0
     }
 
     /// Returns whether the address is in the range.

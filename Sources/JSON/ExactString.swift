@@ -13,6 +13,8 @@ package struct ExactString: Hashable, Sendable, CustomStringConvertible {
 
     /// Returns whether both texts have the same bytes.
     package static func == (left: ExactString, right: ExactString) -> Bool {
+        // Most names differ in length.
+        guard left.text.utf8.count == right.text.utf8.count else { return false }
         var (left, right) = (left.text, right.text)
         return left.withUTF8 { left in
             right.withUTF8 { JSONText.areEqual(UnsafeRawBufferPointer(left), UnsafeRawBufferPointer($0)) }

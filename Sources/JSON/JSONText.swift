@@ -43,7 +43,7 @@ package enum JSONText {
     }
 
     /// Returns whether two sequences of bytes are equal, comparing eight at a time.
-    static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
+    package static func areEqual(_ left: UnsafeRawBufferPointer, _ right: UnsafeRawBufferPointer) -> Bool {
         guard left.count == right.count else { return false }
         var index = 0
         while index + 8 <= left.count {
@@ -58,8 +58,14 @@ package enum JSONText {
         return true
     }
 
-    /// Returns the decoded text of a string slice; for other kinds their JSON text.
+    /// Returns the decoded text of a string slice; for other kinds their JSON text. Longer runs of combining marks than
+    /// ``CombiningMarks/limit`` are divided.
     package static func string(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
+        let text = exactString(slice, in: bytes)
+        return slice.content.count > CombiningMarks.limit ? CombiningMarks.bounded(text) : text
+    }
+
+    private static func exactString(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> String {
         let content = slice.content
         let source = UnsafeRawBufferPointer(rebasing: bytes[content])
         guard slice.hasEscapes else { return String(decoding: source, as: UTF8.self) }

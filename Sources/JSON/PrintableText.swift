@@ -29,7 +29,7 @@ extension StringProtocol {
     }
 
     /// JSON text of the same value in which code points that do not show as themselves are escaped as JSON has it, so that
-    /// whoever reads it sees all that a machine reads. The text must be JSON.
+    /// a reader sees all that a machine reads. The text must be JSON.
     package var escapedJSON: String {
         var text = ""
         for scalar in unicodeScalars {

@@ -11,7 +11,7 @@ package struct ConfigurationDocument: Sendable {
     package let value: JSONValue
 
     /// Reason for which a file cannot be used; one line, without the path.
-    package struct Failure: Error, Hashable, Sendable, CustomStringConvertible {
+    package struct ReadError: Error, Hashable, Sendable, CustomStringConvertible {
         /// Such as `cannot be read (No such file or directory)`.
         package let description: String
         /// Lines that tell what to do about it.
@@ -24,15 +24,15 @@ package struct ConfigurationDocument: Sendable {
     /// Reads and parses a file.
     ///
     /// - Parameter limit: Largest file in bytes.
-    /// - Throws: ``Failure`` for a file that cannot be read, is over the limit, or is not JSON.
-    package init(reading path: String, upTo limit: Int = Self.maximumBytes) throws(Failure) {
+    /// - Throws: ``ReadError`` for a file that cannot be read, is over the limit, or is not JSON.
+    package init(reading path: String, upTo limit: Int = Self.maximumBytes) throws(ReadError) {
         self.path = path
         bytes = try Self.read(path, upTo: limit)
         do {
             value = try JSONValue(parsing: bytes)
         } catch {
             let place = Self.place(of: error.offset, in: bytes)
-            throw Failure(
+            throw ReadError(
                 description: "not JSON at \(place) (\(error.code))",
                 advice: [
                     "The mistake is there or just before: a comma too many or too few, a missing quotation mark, a comment."
@@ -41,7 +41,7 @@ package struct ConfigurationDocument: Sendable {
     }
 
     // Foundation does not tell why a file cannot be read.
-    private static func read(_ path: String, upTo limit: Int) throws(Failure) -> [UInt8] {
+    private static func read(_ path: String, upTo limit: Int) throws(ReadError) -> [UInt8] {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw unreadable(path, errno) }
         defer { close(descriptor) }
@@ -54,13 +54,13 @@ package struct ConfigurationDocument: Sendable {
             if count == 0 { return bytes }
             bytes += buffer[..<count]
             guard bytes.count <= limit else {
-                throw Failure(
+                throw ReadError(
                     description: "over \(limit >> 20) MiB", advice: ["A configuration is smaller: is the path right?"])
             }
         }
     }
 
-    private static func unreadable(_ path: String, _ code: CInt) -> Failure {
+    private static func unreadable(_ path: String, _ code: CInt) -> ReadError {
         let whole = URL(fileURLWithPath: path).standardizedFileURL.path
         let advice =
             switch code {
@@ -70,7 +70,7 @@ package struct ConfigurationDocument: Sendable {
             case EISDIR: ["\(whole) is a directory; --config takes the file in it."]
             default: ["It was looked for at \(whole)."]
             }
-        return Failure(description: "cannot be read (\(String(cString: strerror(code))))", advice: advice)
+        return ReadError(description: "cannot be read (\(String(cString: strerror(code))))", advice: advice)
     }
 
     private static func place(of offset: Int, in bytes: [UInt8]) -> String {

@@ -22,12 +22,15 @@ extension ConfigurationReader {
 
     /// Reads a required string; its absence is an error and gives an empty string.
     ///
-    /// - Parameter example: Valid value, for the schema and for messages about a wrong one.
+    /// - Parameters:
+    ///   - example: Valid value, for the schema and for messages about a wrong one.
+    ///   - isAlternative: True if another value of the section makes the key unnecessary: the schema does not require it.
     package func requiredString(
-        _ key: String, _ documentation: String, example: String? = nil, environment: String? = nil
+        _ key: String, _ documentation: String, example: String? = nil, environment: String? = nil,
+        isAlternative: Bool = false
     ) -> String {
         describe(key, Self.stringSchema(example), documentation, environment)
-        required.append(key)
+        if !isAlternative { required.append(key) }
         if let value = read(key, environment, expected: "a string", text: { $0 }, json: \.string) { return value }
         if object[key] == nil, !context.describing { fail(key, expected: "a string", found: "nothing") }
         return ""
@@ -49,15 +52,11 @@ extension ConfigurationReader {
             "minimum": .number(JSONNumber(range.lowerBound)), "maximum": .number(JSONNumber(range.upperBound)),
         ]
         describe(key, schema, documentation, environment)
-        let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
-        let within = { (number: Int) in range.contains(number) ? number : nil }
-        return read(
-            key, environment, expected: expected, text: { Int($0).flatMap(within) },
-            json: { $0.int.flatMap(within) }) ?? value
+        return read(key, environment, in: range) ?? value
     }
 
     /// A whole number within a range that may be absent.
-    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    /// - Parameter example: A valid value, for the schema and for the message about a wrong one.
     package func optionalInteger(
         _ key: String, in range: ClosedRange<Int>, _ documentation: String, example: Int, environment: String? = nil
     ) -> Int? {
@@ -66,6 +65,10 @@ extension ConfigurationReader {
             "examples": [.number(example)],
         ]
         describe(key, schema, documentation, environment)
+        return read(key, environment, in: range)
+    }
+
+    private func read(_ key: String, _ environment: String?, in range: ClosedRange<Int>) -> Int? {
         let within = { (number: Int) in range.contains(number) ? number : nil }
         return read(
             key, environment, expected: "a whole number from \(range.lowerBound) to \(range.upperBound)",
@@ -73,7 +76,7 @@ extension ConfigurationReader {
     }
 
     /// A number, as it is written, that may be absent.
-    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    /// - Parameter example: A valid value, for the schema and for the message about a wrong one.
     package func optionalNumber(
         _ key: String, _ documentation: String, example: JSONNumber, environment: String? = nil
     ) -> JSONNumber? {
@@ -149,6 +152,24 @@ extension ConfigurationReader {
             json: { value in parse(value.string ?? (value.double == nil ? "" : value.text)) }) ?? value
     }
 
+    /// Reads a size in bytes that may be absent.
+    ///
+    /// - Parameter example: A valid value, for the schema and for messages about a wrong one.
+    package func optionalBytes(
+        _ key: String, in range: ClosedRange<Int>, _ documentation: String, example: String,
+        environment: String? = nil
+    ) -> Int? {
+        describe(key, ["type": ["string", "integer"], "examples": [.string(example)]], documentation, environment)
+        let parse = { (text: String) -> Int? in
+            ConfigurationUnits.bytes(text).flatMap { range.contains($0) ? $0 : nil }
+        }
+        let low = ConfigurationUnits.describe(bytes: range.lowerBound)
+        let high = ConfigurationUnits.describe(bytes: range.upperBound)
+        return read(
+            key, environment, expected: "a size from \(low) to \(high), such as \"\(example)\"", text: parse,
+            json: { value in parse(value.string ?? (value.double == nil ? "" : value.text)) })
+    }
+
     /// Reads one of an enumeration's names.
     package func choice<Choice: RawRepresentable & CaseIterable>(
         _ key: String, default value: Choice, _ documentation: String, environment: String? = nil
@@ -177,7 +198,7 @@ extension ConfigurationReader {
     }
 
     /// A list of values of any kind; nil where the key is absent. No environment variable stands for it.
-    /// - Parameter example: A valid value, for the schema and for whoever mends a wrong one.
+    /// - Parameter example: A valid value, for the schema and for the message about a wrong one.
     package func values(_ key: String, _ documentation: String, example: [JSONValue]) -> [JSONValue]? {
         describe(key, ["type": "array", "examples": [.array(example)]], documentation, "")
         return read(key, "", expected: "an array", text: { _ in nil }, json: \.array)

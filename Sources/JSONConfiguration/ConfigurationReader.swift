@@ -166,6 +166,9 @@ package final class ConfigurationReader {
     /// Secrets that were read so far, in the whole document; to be redacted wherever text is written.
     package var secrets: [String] { context.secrets }
 
+    /// True while the schema is made: nothing is read, and what depends on a value describes every case.
+    package var isDescribing: Bool { context.describing }
+
     /// Names in the section, in the file's order.
     package var keys: [String] { object.map(\.key) }
 

@@ -3,7 +3,7 @@ import Foundation
 /// Reader of files that contain secrets.
 package enum SecretFile {
     /// Error of a secret file that cannot be used.
-    package struct Failure: Error, CustomStringConvertible {
+    package struct ReadError: Error, CustomStringConvertible {
         package let description: String
     }
 
@@ -12,20 +12,20 @@ package enum SecretFile {
 
     /// Returns the file's text without one trailing line end.
     ///
-    /// - Throws: ``Failure`` when the file cannot be read, is empty, is not UTF-8 or is over 64 KiB.
+    /// - Throws: ``ReadError`` when the file cannot be read, is empty, is not UTF-8 or is over 64 KiB.
     @Sendable
     package static func read(_ path: String) throws -> String {
         guard let data = FileManager.default.contents(atPath: path) else {
-            throw Failure(description: "it cannot be read")
+            throw ReadError(description: "it cannot be read")
         }
-        guard data.count <= maximumBytes else { throw Failure(description: "it is over 64 KiB") }
-        guard var text = String(data: data, encoding: .utf8) else { throw Failure(description: "it is not UTF-8") }
+        guard data.count <= maximumBytes else { throw ReadError(description: "it is over 64 KiB") }
+        guard var text = String(data: data, encoding: .utf8) else { throw ReadError(description: "it is not UTF-8") }
         if text.hasSuffix("\r\n") {
             text.removeLast()
         } else if text.hasSuffix("\n") {
             text.removeLast()
         }
-        guard !text.isEmpty else { throw Failure(description: "it is empty") }
+        guard !text.isEmpty else { throw ReadError(description: "it is empty") }
         return text
     }
 }

@@ -15,7 +15,7 @@ package struct SecretSource: Hashable, Sendable {
 
     /// Returns the current secret in its file.
     ///
-    /// - Throws: ``SecretFile/Failure`` when the file cannot be read.
+    /// - Throws: ``SecretFile/ReadError`` when the file cannot be read.
     package func read() throws -> Secret {
         guard let file else { return value }
         return Secret(try SecretFile.read(file))

@@ -21,7 +21,7 @@ extension JSONSchema {
     /// Checks the JSON text of a value, without a tree where ``quickValidate(object:in:)`` decides.
     ///
     /// - Returns: nil when the text is not JSON.
-    package func verdict(onText bytes: UnsafeRawBufferPointer) -> JSONSchemaVerdict? {
+    package func verdict(onText bytes: UnsafeRawBufferPointer) -> JSONSchemaResult? {
         var scanner = JSONScanner(bytes)
         guard let slice = try? scanner.document() else { return nil }
         return switch quickValidate(object: slice, in: bytes) {

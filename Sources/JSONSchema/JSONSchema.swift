@@ -74,7 +74,7 @@ package struct JSONSchema: Sendable {
     /// Checks `value`.
     package func verdict(
         on value: JSONValue, budget: JSONSchemaBudget = .evaluation
-    ) -> JSONSchemaVerdict {
+    ) -> JSONSchemaResult {
         var evaluation = JSONSchemaEvaluation(self, budget: budget)
         return evaluation.verdict(value)
     }
@@ -98,7 +98,7 @@ package struct JSONSchema: Sendable {
 }
 
 /// Result of a check.
-package enum JSONSchemaVerdict: Hashable, Sendable {
+package enum JSONSchemaResult: Hashable, Sendable {
     /// The value is valid.
     case valid
     /// The value is invalid.

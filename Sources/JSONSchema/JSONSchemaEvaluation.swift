@@ -58,7 +58,7 @@ struct JSONSchemaEvaluation {
     }
 
     /// Checks `value` by the first node.
-    mutating func verdict(_ value: JSONValue) -> JSONSchemaVerdict {
+    mutating func verdict(_ value: JSONValue) -> JSONSchemaResult {
         check(0, value)
         if let reasonForGivingUp { return .undecided(reason: reasonForGivingUp) }
         return violations.isEmpty ? .valid : .violations(violations.map(\.finished))

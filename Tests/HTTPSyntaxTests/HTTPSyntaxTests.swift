@@ -74,7 +74,24 @@ import Testing
             ("2001:db8::/33", "2001:db8:7fff::1", true), ("2001:db8::/33", "2001:db8:8000::1", false),
         ])
     func aRangeHoldsWhatSharesItsBits(_ range: String, _ address: String, _ holds: Bool) throws {
-        #expect(try #require(IPAddressRange(range)).contains(try #require(IPAddress(address))) == holds)
+        let range = try #require(IPAddressRange(range))
+        #expect(range.contains(try #require(IPAddress(address))) == holds)
+        if let number = Self.number(address) { #expect(range.contains(ipv4: number) == holds) }
+    }
+
+    private static func number(_ text: String) -> UInt32? {
+        var text = text
+        return text.withUTF8 { IPAddress.number(ofIPv4: UnsafeRawBufferPointer($0)) }
+    }
+
+    @Test(
+        arguments: [
+            ("0.0.0.0", 0), ("127.0.0.1", 0x7F00_0001), ("255.255.255.255", 0xFFFF_FFFF), ("1.2.3", nil),
+            ("1.2.3.4.", nil), ("1.2.3.4.5", nil), ("1..2.3", nil), (".1.2.3", nil), ("1.2.3.", nil), ("01.2.3.4", nil),
+            ("1.2.3.256", nil), ("1.2.3.4294967297", nil), ("1.2.3.-1", nil), ("a.b.c.d", nil), ("::1", nil), ("", nil),
+        ] as [(String, UInt32?)])
+    func aNumberStandsForTheCanonicalTextAlone(_ text: String, _ expected: UInt32?) {
+        #expect(Self.number(text) == expected)
     }
 
     @Test(

@@ -136,7 +136,7 @@ import Testing
 @Suite struct ConfigurationDocumentTests {
     private let directory = FileManager.default.temporaryDirectory.appending(path: "\(UUID())")
 
-    private func failure(_ path: String) -> ConfigurationDocument.Failure? {
+    private func failure(_ path: String) -> ConfigurationDocument.ReadError? {
         do {
             _ = try ConfigurationDocument(reading: path)
             return nil

@@ -23,6 +23,15 @@ struct ValueTests {
         #expect(try JSONValue(parsing: AnyCollection(Array(text.utf8))) == value)
     }
 
+    @Test("the footprint grows with the values and their text")
+    func footprint() {
+        #expect(JSONValue.footprint(of: []) == 0)
+        #expect(JSONValue.footprint(of: Array(#""text""#.utf8)) == 6)
+        #expect(JSONValue.footprint(of: Array(#"{"a":[1,2]}"#.utf8)) == 11 + 4 * 64)
+        let arrays = [UInt8](repeating: UInt8(ascii: "["), count: 1000)
+        #expect(JSONValue.footprint(of: arrays) == 65_000)
+    }
+
     @Test("parsing throws the scanner's errors")
     func errors() {
         #expect(throws: JSONError(.unexpectedEnd, at: 1)) { try JSONValue(parsing: "[") }
