@@ -6,14 +6,12 @@
 
 #include <curl/curl.h>
 #include <errno.h>
-#include <linux/aio_abi.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 // Easy handle: options.
@@ -161,6 +159,15 @@ static inline int ccurl_epoll_forget(int epoll, int socket) {
     return epoll_ctl(epoll, EPOLL_CTL_DEL, socket, NULL);
 }
 
+/// Discards what an unused connection has received, and closes it in both directions. libcurl (before 8.1.0) would take
+/// bytes that arrived without a request for the response to the next one. A connection with more of them than are
+/// discarded here refuses the next request before a byte of it is sent.
+static inline void ccurl_socket_abandon(int socket) {
+    char bytes[4096];
+    for (int i = 0; i < 16 && recv(socket, bytes, sizeof bytes, MSG_DONTWAIT) > 0; i++) {}
+    shutdown(socket, SHUT_RDWR);
+}
+
 /// Waits for events and returns their number, at most `ccurl_maximum_events`; or -1 with errno.
 static inline int ccurl_epoll_wait(int epoll, ccurl_event *events, int milliseconds) {
     struct epoll_event raw[ccurl_maximum_events];
@@ -180,48 +187,6 @@ static inline void ccurl_eventfd_signal(int eventfd) {
     ssize_t ignored = write(eventfd, &one, sizeof one);
     (void)ignored;  // EAGAIN would mean that 2^64 wake-ups are pending
 }
-
-// A bell: signals an eventfd once when an epoll has events. It lets an event loop that can watch only an eventfd wait
-// for an epoll. The kernel does this by itself (asynchronous I/O's IOCB_CMD_POLL, Linux 4.18), without a thread.
-
-typedef struct ccurl_bell {
-    aio_context_t context;
-    struct iocb request;
-    unsigned rung;
-} ccurl_bell;
-
-enum { ccurl_bell_results = 64 };
-
-/// Arms the bell to ring once, now or when there are events. Must not be called again before it rang. Returns 0, or -1
-/// with errno.
-static inline int ccurl_bell_arm(ccurl_bell *bell) {
-    // The results are not needed, as the eventfd was signalled; they are removed before their queue is full.
-    if (++bell->rung == ccurl_bell_results / 2) {
-        struct io_event results[ccurl_bell_results];
-        bell->rung = 0;
-        (void)syscall(SYS_io_getevents, bell->context, 0L, (long)ccurl_bell_results, results, NULL);
-    }
-    struct iocb *requests[1] = {&bell->request};
-    return syscall(SYS_io_submit, bell->context, 1L, requests) == 1 ? 0 : -1;
-}
-
-/// Creates an armed bell. Returns 0, or -1 with errno when the kernel refuses.
-static inline int ccurl_bell_open(ccurl_bell *bell, int epoll, int eventfd) {
-    *bell = (ccurl_bell){0};
-    bell->request.aio_lio_opcode = IOCB_CMD_POLL;
-    bell->request.aio_fildes = (uint32_t)epoll;
-    bell->request.aio_buf = EPOLLIN;
-    bell->request.aio_flags = IOCB_FLAG_RESFD;
-    bell->request.aio_resfd = (uint32_t)eventfd;
-    if (syscall(SYS_io_setup, (unsigned)ccurl_bell_results, &bell->context) != 0) return -1;
-    if (ccurl_bell_arm(bell) == 0) return 0;
-    int reason = errno;
-    (void)syscall(SYS_io_destroy, bell->context);
-    errno = reason;
-    return -1;
-}
-
-static inline void ccurl_bell_close(ccurl_bell *bell) { (void)syscall(SYS_io_destroy, bell->context); }
 
 /// Returns whether a read from the socket would report its end or an error.
 static inline int ccurl_socket_is_closed(int socket) {

@@ -3,8 +3,8 @@ import Synchronization
 
 /// A request body that is written while it is sent.
 ///
-/// `consumed` gives the writer backpressure: it is called when libcurl has taken the chunk, so that a writer with one
-/// chunk outstanding needs only the memory of that chunk and of one libcurl buffer.
+/// `consumed` gives the writer backpressure: it is called when the transport has taken the chunk, so that a writer with one
+/// chunk outstanding needs only the memory of that chunk and of the transport's buffer.
 ///
 /// `write`, `finish` and `fail` may be called from any thread. A source serves one transfer, and cannot be rewound, so
 /// that its request is never repeated once a byte of the body was read.
@@ -25,7 +25,7 @@ package final class CurlBodySource: Sendable {
         var chunks: CircularBuffer<Chunk> = []
         var finished = false
         var failed = false
-        /// True if libcurl was told to wait; the next write must wake the transfer.
+        /// True if the transport was told to wait; the next write must wake the transfer.
         var waiting = false
         var transfer: CurlTransfer?
         /// True once the transfer has ended: further bytes are not read.
@@ -45,7 +45,7 @@ package final class CurlBodySource: Sendable {
     package init(length: Int? = nil) { self.length = length }
 
     /// Appends a chunk.
-    /// - Parameter consumed: Called once when libcurl has taken the whole chunk, on the transfer's event loop (on the
+    /// - Parameter consumed: Called once when the transport has taken the whole chunk, on the transfer's event loop (on the
     ///   engine's thread for transfers without one); not called when the transfer ends before.
     package func write(_ bytes: ByteBuffer, consumed: (() -> Void)? = nil) {
         let chunk = Chunk(bytes: bytes, consumed: consumed.map(Consumed.init(closure:)))
@@ -80,7 +80,7 @@ package final class CurlBodySource: Sendable {
         _ = consume dropped
     }
 
-    // For the engine's thread. The lock is held for a copy of at most libcurl's buffer (64 KiB), never while waiting.
+    // For the engine's thread. The lock is held for a copy of at most the transport's buffer (64 KiB), never while waiting.
 
     func attach(_ transfer: CurlTransfer?) {
         state.withLock { state in

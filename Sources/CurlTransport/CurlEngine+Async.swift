@@ -1,4 +1,5 @@
 package import NIOCore
+import ProcessMemory
 import Synchronization
 
 extension CurlEngine {
@@ -65,12 +66,16 @@ package struct CurlResponseBody: AsyncSequence, Sendable {
     }
 
     /// Returns the rest of the body.
-    /// - Throws: `CurlError`, with `.tooLarge` beyond `limit` bytes.
+    /// - Throws: `CurlError`, with `.tooLarge` beyond `limit` bytes and `.overloaded` beyond the memory budget.
     package func collect(upTo limit: Int) async throws -> ByteBuffer {
         var body = ByteBuffer()
+        var reservation: MemoryReservation?
         for try await chunk in self {
             if body.readableBytes + chunk.readableBytes > limit {
                 throw CurlError(kind: .tooLarge, message: "body is longer than \(limit) bytes", requestSent: true)
+            }
+            guard reader.memory.hold(body.readableBytes + chunk.readableBytes, in: &reservation) else {
+                throw CurlError(kind: .overloaded, message: "no room in limits.memory", requestSent: true)
             }
             body.writeImmutableBuffer(chunk)
         }
@@ -87,6 +92,8 @@ package struct CurlResponseBody: AsyncSequence, Sendable {
         }
 
         deinit { transfer.cancel() }
+
+        var memory: MemoryBudget { transfer.memory }
 
         func next() async throws -> ByteBuffer? {
             let chunk = try await withTaskCancellationHandler {

@@ -12,6 +12,8 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         case timedOut
         /// The response's body is longer than `maximumResponseBytes`, or its head longer than 64 KiB.
         case tooLarge
+        /// The process's memory budget has no room for the response's body.
+        case overloaded
         case cancelled
         /// A reused connection broke after (part of) the request was sent, and the request must not be repeated.
         case resendRefused
@@ -24,6 +26,25 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
         /// The engine was shut down.
         case shutdown
         case other
+
+        /// Words for people; libcurl's own text follows them.
+        package var words: String {
+            switch self {
+            case .couldNotResolve: "unknown host name"
+            case .couldNotConnect: "no connection"
+            case .tlsFailed: "TLS failed"
+            case .timedOut: "time limit passed"
+            case .tooLarge: "response too large"
+            case .overloaded: "memory budget used up"
+            case .cancelled: "cancelled"
+            case .resendRefused: "connection broke, and the request must not be repeated"
+            case .closedEarly: "connection closed before the response was complete"
+            case .invalidResponse: "response is not HTTP/1.1"
+            case .invalidRequest: "invalid request"
+            case .shutdown: "process is stopping"
+            case .other: "transfer failed"
+            }
+        }
     }
 
     /// Cause of the failure.
@@ -44,7 +65,7 @@ package struct CurlError: Error, Sendable, Hashable, CustomStringConvertible {
     }
 
     package var description: String {
-        "\(kind.rawValue) (\(curlCode)): \(message)\(requestSent ? "" : " [not sent]")"
+        "\(kind.words): \(message)\(requestSent ? "" : " (nothing was sent)")"
     }
 }
 

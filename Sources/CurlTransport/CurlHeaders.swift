@@ -98,6 +98,25 @@ package struct CurlHeaders: Sendable, Equatable {
         }
     }
 
+    /// Appends a line of a response, whose name was found to be a token, and which has neither CR, LF nor NUL.
+    mutating func append(token name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+        let value = HTTPSyntax.trimmed(value)
+        let start = Int32(truncatingIfNeeded: bytes.count)
+        let nameEnd = start + Int32(truncatingIfNeeded: name.count)
+        bytes.append(contentsOf: name)
+        if value.isEmpty {
+            bytes.append(UInt8(ascii: ";"))
+            lines.append(Line(start: start, nameEnd: nameEnd, valueStart: nameEnd + 1, end: nameEnd + 1))
+        } else {
+            bytes.append(UInt8(ascii: ":"))
+            bytes.append(0x20)
+            bytes.append(contentsOf: value)
+            let end = nameEnd + 2 + Int32(truncatingIfNeeded: value.count)
+            lines.append(Line(start: start, nameEnd: nameEnd, valueStart: nameEnd + 2, end: end))
+        }
+        bytes.append(0)
+    }
+
     /// Continues the last line (obs-fold, RFC 9112 §5.2: the recipient replaces the fold by a space).
     mutating func continueLast(_ value: UnsafeRawBufferPointer) {
         let value = HTTPSyntax.trimmed(value)
@@ -157,6 +176,7 @@ package struct CurlHeaders: Sendable, Equatable {
     func matches(_ line: Line, _ name: String) -> Bool {
         let start = Int(line.start)
         let count = Int(line.nameEnd) - start
+        guard count == name.utf8.count else { return false }
         return HTTPSyntax.equals(bytes[start..<start + count], name.utf8)
     }
 

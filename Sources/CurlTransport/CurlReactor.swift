@@ -4,19 +4,18 @@ import Logging
 import NIOCore
 import Synchronization
 
-/// Work of an engine on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own. The
-/// thread is one of its own (`run`) or an event loop's (`CurlLoopHost`).
+/// Work of an engine on its thread: one multi handle, driven by `curl_multi_socket_action` and an epoll of its own.
 ///
 /// `@unchecked Sendable`: an instance is created on one thread and passed once to the engine's thread, which alone uses
 /// it from then on. It shares only the mailbox and the counters with other threads.
 final class CurlReactor: @unchecked Sendable {
     let configuration: CurlEngineConfiguration
-    let mailbox: TransferMailbox
-    let counters: CurlEngineCounters
+    private let mailbox: TransferMailbox
+    private let counters: CurlEngineCounters
     private let logger: Logger
 
     private let multi: UnsafeMutableRawPointer
-    let epoll: Int32
+    private let epoll: Int32
     private var sockets: SocketRegistry
     private let events: UnsafeMutablePointer<ccurl_event>
 
@@ -84,7 +83,7 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     /// Does everything that is due without checking the sockets, and delivers the events.
-    func advance() {
+    private func advance() {
         mailbox.take(perform)
         runTimer()
         collectResults()
@@ -93,7 +92,7 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     /// Ends every transfer and frees everything.
-    func stop() {
+    private func stop() {
         let error = "engine is shut down"
         for handle in active {
             finish(handle, .failure(CurlError(kind: .shutdown, message: error, requestSent: handle.requestSent)))
@@ -105,7 +104,7 @@ final class CurlReactor: @unchecked Sendable {
 
     private func deliver() {
         while let (eventLoop, events) = outbox.next() {
-            if let eventLoop, !eventLoop.inEventLoop {
+            if let eventLoop {
                 eventLoop.execute { for event in events { event.deliver() } }
             } else {
                 for event in events { event.deliver() }
@@ -113,16 +112,8 @@ final class CurlReactor: @unchecked Sendable {
         }
     }
 
-    /// Updates the time, for a turn that did not begin with `takeEvents`.
-    func noteTime() { now = .now() }
-
-    /// Starts transfers without the mailbox; `advance` continues with them.
-    func start(_ transfers: [CurlTransfer]) {
-        for transfer in transfers { start(transfer) }
-    }
-
     /// Handles the events of the sockets.
-    func takeEvents(waiting timeout: Int32) {
+    private func takeEvents(waiting timeout: Int32) {
         let count = ccurl_epoll_wait(epoll, events, timeout)
         now = NIODeadline.now()
         guard count > 0 else { return }
@@ -130,8 +121,14 @@ final class CurlReactor: @unchecked Sendable {
         for event in UnsafeBufferPointer(start: events, count: Int(count)) {
             if event.socket == mailbox.wakeups { continue }
             // Checked again for each event: an earlier one of this batch may have closed or released the socket.
-            guard sockets.isHeld(onEvent: event.socket) else {
+            switch sockets.holder(onEvent: event.socket) {
+            case .transfer: break
+            case .unknown: continue
+            case .unused:
                 endUploads(to: event.socket)
+                if !active.contains(where: { $0.exchange.socket == event.socket }) {
+                    ccurl_socket_abandon(event.socket)
+                }
                 continue
             }
             let mask = (event.readable != 0 ? CURL_CSELECT_IN : 0) | (event.writable != 0 ? CURL_CSELECT_OUT : 0)
@@ -156,7 +153,7 @@ final class CurlReactor: @unchecked Sendable {
     }
 
     /// Latest time for the next call of `advance`; nil: not before an event.
-    var nextDeadline: NIODeadline? {
+    private var nextDeadline: NIODeadline? {
         guard let idleDeadline else { return libcurlDeadline }
         return min(idleDeadline, libcurlDeadline ?? idleDeadline)
     }

@@ -33,7 +33,7 @@ package struct CurlRequest: Sendable {
     package var body: CurlRequestBody?
     /// Time limit of the whole transfer, from submission to the last byte; `.zero`: none.
     package var timeout: Duration
-    /// Time limit of name resolution, connecting and TLS; `.zero`: libcurl's own (300 s).
+    /// Time limit of name resolution, connecting and TLS; `.zero`: 300 s.
     package var connectTimeout: Duration
     /// Longest time without a byte in either direction; `.zero`: no limit. Time during which the receiver pauses the
     /// transfer (or the body's source has nothing to send) does not count.
@@ -42,11 +42,11 @@ package struct CurlRequest: Sendable {
     package var maximumResponseBytes: Int
     /// Delivery of the response: whole, or in pieces.
     package var mode: Mode
-    /// True if libcurl may repeat a request, up to five times, when a reused connection breaks before the first
+    /// True if the engine may repeat a request, up to five times, when a reused connection breaks before the first
     /// response byte. If false, a repetition is refused with `.resendRefused`, unless it is certain that no byte was
     /// sent before.
     package var mayResend: Bool
-    /// True if a body with a content coding (gzip and others that libcurl knows) is decoded; the limits apply to the
+    /// True if a body with a content coding (gzip and deflate; others where libcurl knows them) is decoded; the limits apply to the
     /// decoded body. False: it arrives as the server sent it.
     package var decodesContent = false
     /// TLS settings; nil for libcurl's defaults.

@@ -1,4 +1,5 @@
 package import NIOCore
+package import ProcessMemory
 
 /// A whole response.
 package struct CurlResponse: Sendable {
@@ -11,6 +12,8 @@ package struct CurlResponse: Sendable {
     package var body: ByteBuffer
     /// Durations of the transfer's phases.
     package var timings: CurlTimings
+    /// Memory that the body has drawn; nil for a small body. A copy of the body must keep this too.
+    package var reservation: MemoryReservation?
 
     /// Describes a response.
     package init(

@@ -72,6 +72,9 @@ extension EasyHandle {
         if text.contains(where: isForbiddenInValue) {
             return fail(.invalidResponse, "a response header contains CR, LF or NUL")
         }
+        if HTTPSyntax.hasLongNonASCIIRun(text) {
+            return fail(.invalidResponse, "a header of the response consists of non-ASCII bytes")
+        }
         if text[0] == 0x20 || text[0] == 0x09 {
             if exchange.keptLastHeader { exchange.headers.continueLast(text) }
         } else {
@@ -145,11 +148,18 @@ extension EasyHandle {
             return fail(.tooLarge, "response is longer than \(limit) bytes")
         }
         if isStreaming {
-            transfer.inFlight.add(bytes.count, ordering: .sequentiallyConsistent)
+            guard transfer.began(bytes.count) else {
+                exchange.receivingPaused = true
+                return ccurl_writefunc_pause
+            }
             var chunk = ByteBufferAllocator().buffer(capacity: bytes.count)
             chunk.writeBytes(bytes)
             reactor.outbox.add(.body(transfer, chunk, window: window))
         } else {
+            let size = exchange.receivedBytes + bytes.count
+            guard reactor.configuration.memory.hold(size, in: &exchange.reservation) else {
+                return fail(.overloaded, "no room in limits.memory for a response of \(size) bytes or more")
+            }
             if exchange.receivedBytes == 0 {
                 let announced = Int(ccurl_easy_info_offset(easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T))
                 exchange.body = ByteBufferAllocator().buffer(

@@ -1,6 +1,7 @@
 import CCurl
 import Glibc
 import NIOCore
+import ProcessMemory
 
 /// A pooled libcurl easy handle with the state of its transfer. Confined to the engine's thread.
 ///
@@ -35,6 +36,8 @@ final class EasyHandle {
         /// True once the final response's blank line was read; later header lines are trailers.
         var headComplete = false
         var body = ByteBuffer()
+        /// Memory that the collected body has drawn.
+        var reservation: MemoryReservation?
         var receivedBytes = 0
         /// Number of times that libcurl was about to send the request.
         var sendings = 0
@@ -285,8 +288,10 @@ final class EasyHandle {
             firstByte: .microseconds(ccurl_easy_info_offset(easy, CURLINFO_STARTTRANSFER_TIME_T)),
             total: .microseconds(ccurl_easy_info_offset(easy, CURLINFO_TOTAL_TIME_T)),
             reusedConnection: connections == 0)
-        return .success(
-            CurlResponse(status: exchange.status, headers: exchange.headers, body: exchange.body, timings: timings))
+        var response = CurlResponse(
+            status: exchange.status, headers: exchange.headers, body: exchange.body, timings: timings)
+        response.reservation = exchange.reservation
+        return .success(response)
     }
 
     private func error(_ code: CURLcode) -> CurlError {

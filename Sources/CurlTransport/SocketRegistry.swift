@@ -8,8 +8,10 @@ import Glibc
 /// that make this safe:
 /// - Interest is level-triggered, and write interest exists only while libcurl wants it: an idle socket is always
 ///   writable.
-/// - An event on a socket that no transfer holds means that the peer closed it (or that the transfer is paused): the
-///   socket is deregistered, or it would be reported forever. libcurl finds out by itself before it reuses it.
+/// - An event on a socket that no transfer holds means that the peer closed it or sent bytes to no request (or that the
+///   transfer is paused): the socket is deregistered, or it would be reported forever. Before libcurl reuses it, it finds
+///   out by itself that the peer closed it; unexpected bytes it would take for the next response (before 8.1.0), so the
+///   reactor ends such a connection.
 /// - Only sockets that were opened through `opened` may stay: libcurl closes them through `closed`. Others (the pipe of
 ///   its resolver thread) are closed without notice, and their number may be given to another socket.
 /// - A socket that was still connecting when its transfer ended is closed without notice too (libcurl 7.88 calls back
@@ -75,12 +77,23 @@ struct SocketRegistry {
         }
     }
 
-    /// - Returns: True if a transfer waits for an event there.
-    mutating func isHeld(onEvent socket: Int32) -> Bool {
+    /// State of a socket on which an event happened.
+    enum Holder {
+        /// A transfer waits for the event.
+        case transfer
+        /// No transfer waits at this connection, which is deregistered now.
+        case unused
+        /// The socket is not a connection, or not open any more.
+        case unknown
+    }
+
+    /// Returns who waits for an event on that socket, and deregisters it where no transfer does.
+    mutating func holder(onEvent socket: Int32) -> Holder {
         grow(to: socket)
-        if sockets[Int(socket)].held { return true }
+        let state = sockets[Int(socket)]
+        if state.held { return .transfer }
         forget(socket)
-        return false
+        return state.own && state.registered ? .unused : .unknown
     }
 
     private mutating func watch(_ socket: Int32, readable: Bool, writable: Bool) {

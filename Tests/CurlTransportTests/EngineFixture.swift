@@ -7,15 +7,20 @@ import Testing
 
 @testable import CurlTransport
 
-/// Where an engine runs: the same must be true of both.
+/// Transport of an engine: the same must be true of both.
 enum EngineHost: CaseIterable {
-    case thread, eventLoop
+    /// libcurl on a thread of its own.
+    case thread
+    /// Connections on an event loop.
+    case eventLoop
 
     /// Of their own: the servers of all tests share the other loops.
     static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+
+    var eventLoop: (any EventLoop)? { self == .eventLoop ? Self.group.next() : nil }
 }
 
-/// Runs `body` with an engine that is shut down afterwards, and a server that is stopped; once for each kind of host.
+/// Runs `body` with an engine that is shut down afterwards, and a server that is stopped; once for each transport.
 func withServer(
     _ configuration: CurlEngineConfiguration = CurlEngineConfiguration(), unixSocketPath: String? = nil,
     _ respond: @escaping ScriptedHTTPServer.Respond, _ body: (CurlEngine, ScriptedHTTPServer) async throws -> Void
@@ -40,13 +45,13 @@ func withServer(
     }
 }
 
+/// Runs `body` with an engine that is shut down afterwards.
 func withEngine(
-    _ configuration: CurlEngineConfiguration = CurlEngineConfiguration(), on host: EngineHost = .thread,
+    _ configuration: CurlEngineConfiguration = CurlEngineConfiguration(), on host: EngineHost,
     _ body: (CurlEngine) async throws -> Void
 ) async throws {
     let engine = CurlEngine(
-        label: "curl-test", configuration: configuration,
-        eventLoop: host == .eventLoop ? EngineHost.group.next() : nil)
+        label: "curl-test", configuration: configuration, eventLoop: host.eventLoop)
     do {
         try await body(engine)
         await engine.shutdown()
@@ -74,7 +79,7 @@ func failure(
 }
 
 func requireSoon(within limit: Duration = .seconds(10), _ condition: () -> Bool) async throws {
-    let end = ContinuousClock.now + limit
+    let end = ContinuousClock.now + limit.underSanitizer
     while !condition() {
         try #require(ContinuousClock.now < end, "condition did not come true within \(limit)")
         try await Task.sleep(for: .milliseconds(1))

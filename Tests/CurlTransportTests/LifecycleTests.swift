@@ -34,7 +34,8 @@ import Testing
         }
     }
 
-    @Test func whoGivesUpAnExchangeResetsItsConnection() async throws {
+    @Test(arguments: EngineHost.allCases) func whoGivesUpAnExchangeResetsItsConnection(_ host: EngineHost) async throws
+    {
         let (endings, ended) = AsyncStream.makeStream(of: Int32.self)
         let server = try BlockingServer { connection in
             guard connection.readRequest() != nil else { return }
@@ -43,7 +44,7 @@ import Testing
             ended.yield(recv(connection.descriptor, &byte, 1, 0) == 0 ? 0 : errno)
         }
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             let task = Task {
                 let response = try await engine.stream(CurlRequest(url: server.url))
                 for try await _ in response.body { withUnsafeCurrentTask { $0?.cancel() } }
@@ -57,10 +58,10 @@ import Testing
         }
     }
 
-    @Test func cancelBeforeConnectingSentNothing() async throws {
+    @Test(arguments: EngineHost.allCases) func cancelBeforeConnectingSentNothing(_ host: EngineHost) async throws {
         let listener = try BlockingServer(backlog: 0, nil)
         defer { listener.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             let receivers = (0..<6).map { _ in RecordingReceiver(anyLoop()) }
             let transfers = receivers.map { receiver in
                 engine.start(CurlRequest(url: listener.url), on: anyLoop(), receiver: receiver)
@@ -120,10 +121,10 @@ import Testing
         }
     }
 
-    @Test func shutdownEndsEverythingOutstanding() async throws {
+    @Test(arguments: EngineHost.allCases) func shutdownEndsEverythingOutstanding(_ host: EngineHost) async throws {
         let server = try await ScriptedHTTPServer { $0.path == "/hang" ? .hang : .text("ok") }
         defer { server.stop() }
-        let engine = CurlEngine(label: "curl-test")
+        let engine = CurlEngine(label: "curl-test", eventLoop: host.eventLoop)
         let loop = anyLoop()
         let receivers = (0..<10).map { _ in RecordingReceiver(loop) }
         for receiver in receivers {
@@ -151,11 +152,11 @@ import Testing
         #expect(await failure { _ = try await engine.execute(CurlRequest(url: server.url)) }?.kind == .shutdown)
     }
 
-    @Test func shutdownRacesEndExactlyOnce() async throws {
+    @Test(arguments: EngineHost.allCases) func shutdownRacesEndExactlyOnce(_ host: EngineHost) async throws {
         let server = try await ScriptedHTTPServer { _ in .text("ok") }
         defer { server.stop() }
         for _ in 0..<20 {
-            let engine = CurlEngine(label: "curl-test")
+            let engine = CurlEngine(label: "curl-test", eventLoop: host.eventLoop)
             let loop = anyLoop()
             let receivers = (0..<64).map { _ in RecordingReceiver(loop) }
             await withTaskGroup(of: Void.self) { group in
@@ -172,13 +173,13 @@ import Testing
         }
     }
 
-    @Test func anEngineThatIsForgottenEndsByItself() async throws {
+    @Test(arguments: EngineHost.allCases) func anEngineThatIsForgottenEndsByItself(_ host: EngineHost) async throws {
         try await withServer { _ in
             .hang
         } _: { _, server in
             let receiver = RecordingReceiver(anyLoop())
             do {
-                let engine = CurlEngine(label: "curl-test")
+                let engine = CurlEngine(label: "curl-test", eventLoop: host.eventLoop)
                 engine.start(CurlRequest(url: server.url), on: anyLoop(), receiver: receiver)
                 try await server.waitUntil { $0.requests.count == 1 }
             }
@@ -197,7 +198,9 @@ import Testing
                     group.addTask {
                         let body = "body \(number)"
                         let response = try await engine.execute(
-                            CurlRequest(method: "POST", url: server.url, body: ByteBuffer(string: body)))
+                            CurlRequest(
+                                method: "POST", url: server.url, body: ByteBuffer(string: body),
+                                timeout: .seconds(30).underSanitizer, connectTimeout: .seconds(5).underSanitizer))
                         return String(buffer: response.body) == body
                     }
                 }
@@ -236,8 +239,8 @@ import Testing
                     group.addTask {
                         for number in 0..<5000 {
                             let transfer = CurlTransfer(
-                                CurlRequest(url: ""), eventLoop: loop, mailbox: mailbox, manualCredit: false,
-                                receiver: RecordingReceiver(loop))
+                                CurlRequest(url: ""), eventLoop: loop, mailbox: mailbox, memory: .unlimited,
+                                manualCredit: false, receiver: RecordingReceiver(loop))
                             transfer.post(CurlTransfer.Command.cancel)
                             if number % 3 == 0 { transfer.resume() }
                         }

@@ -1,3 +1,4 @@
+import Dispatch
 import Glibc
 import NIOCore
 import NIOPosix
@@ -49,7 +50,9 @@ import Testing
         }
     }
 
-    @Test func aLargeBodyCutOffOnAReusedConnectionIsNotSentAgain() async throws {
+    @Test(arguments: EngineHost.allCases) func aLargeBodyCutOffOnAReusedConnectionIsNotSentAgain(_ host: EngineHost)
+        async throws
+    {
         let accepted = Atomic<Int>(0)
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         let server = try BlockingServer { connection in
@@ -60,7 +63,7 @@ import Testing
             _ = recv(connection.descriptor, &byte, 1, 0)
         }
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             _ = try await engine.execute(CurlRequest(url: server.url))
             let error = await failure {
                 _ = try await engine.execute(
@@ -90,7 +93,39 @@ import Testing
         }
     }
 
-    @Test func aRequestOfWhichNothingLeftIsSentOnAFreshConnection() async throws {
+    @Test(arguments: EngineHost.allCases, [1, 100_000])
+    func bytesOnAnUnusedConnectionAreNotTheNextResponse(host: EngineHost, length: Int) async throws {
+        @Sendable func answer(_ text: String) -> String {
+            "HTTP/1.1 200 OK\r\nContent-Length: \(text.utf8.count)\r\n\r\n\(text)"
+        }
+        let ask = DispatchSemaphore(value: 0)
+        let endings = Mutex<Set<Int>>([])
+        let server = try BlockingServer { connection in
+            while let text = connection.readRequest() {
+                connection.send(answer(String(text.prefix { $0 != "\r\n" })))
+                guard connection.number == 0 else { continue }
+                // A response that nobody asked for: the answer to somebody else, for what the client knows.
+                ask.wait()
+                connection.send(length == 1 ? "H" : answer(String(repeating: "x", count: length)))
+            }
+            endings.withLock { _ = $0.insert(connection.number) }
+        }
+        defer { server.stop() }
+        try await withEngine(on: host) { engine in
+            _ = try await engine.execute(CurlRequest(url: server.url + "/first"))
+            ask.signal()
+            #expect(await eventually { endings.withLock { $0.contains(0) } })
+            let response = try await engine.execute(
+                CurlRequest(
+                    method: "POST", url: server.url + "/write", body: ByteBuffer(string: "x"), mayResend: false))
+            #expect(String(buffer: response.body) == "POST /write HTTP/1.1")
+            #expect(!response.timings.reusedConnection)
+        }
+    }
+
+    @Test(arguments: EngineHost.allCases) func aRequestOfWhichNothingLeftIsSentOnAFreshConnection(_ host: EngineHost)
+        async throws
+    {
         let answer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
         let requests = Mutex<[(connection: Int, line: String)]>([])
         let server = try BlockingServer { connection in
@@ -102,7 +137,7 @@ import Testing
             sleep(5)
         }
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             _ = try await engine.execute(CurlRequest(url: server.url + "/first"))
             // The client's sending side fails from now on, before a byte is taken.
             let sockets = clientSockets(to: server.port)

@@ -76,19 +76,20 @@ import Testing
     }
 
     @Test func aReaderThatWaitsStopsTheServer() async throws {
+        let idleTimeout = Duration.seconds(2).underSanitizer
         try await withServer(CurlEngineConfiguration(streamWindow: 128 << 10)) { _ in
             Self.flood
         } _: {
             engine, server in
             let response = try await engine.stream(
-                CurlRequest(url: server.url, timeout: .zero, idleTimeout: .seconds(2), maximumResponseBytes: 0))
+                CurlRequest(url: server.url, timeout: .zero, idleTimeout: idleTimeout, maximumResponseBytes: 0))
             var chunks = response.body.makeAsyncIterator()
             var received = try #require(try await chunks.next()).readableBytes
             let sent = try await untilTheServerIsStuck(server)
             // The window, one libcurl buffer, and what the kernel keeps on both sides.
             #expect(sent < 24 << 20)
             // The reader's slowness is not the server's silence.
-            try await Task.sleep(for: .milliseconds(2500))
+            try await Task.sleep(for: idleTimeout + .milliseconds(500))
             while let chunk = try await chunks.next() { received += chunk.readableBytes }
             #expect(received == 64 << 20)
         }

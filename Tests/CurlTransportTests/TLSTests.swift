@@ -8,10 +8,10 @@ import Testing
 /// Against `openssl s_server`, where there is one.
 @Suite(.enabled(if: FileManager.default.isExecutableFile(atPath: "/usr/bin/openssl")))
 struct TLSTests {
-    @Test func certificatesAreChecked() async throws {
+    @Test(arguments: EngineHost.allCases) func certificatesAreChecked(_ host: EngineHost) async throws {
         let server = try await TLSServer()
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             let url = "https://localhost:\(server.port)/"
             let unknown = await failure { _ = try await engine.execute(CurlRequest(url: url)) }
             #expect(unknown?.kind == .tlsFailed)
@@ -37,10 +37,10 @@ struct TLSTests {
         }
     }
 
-    @Test func clientCertificatesAreSent() async throws {
+    @Test(arguments: EngineHost.allCases) func clientCertificatesAreSent(_ host: EngineHost) async throws {
         let server = try await TLSServer(["-Verify", "1", "-verify_return_error"], trustingItself: true)
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             let url = "https://localhost:\(server.port)/"
             let without = await failure {
                 _ = try await engine.execute(CurlRequest(url: url, tls: CurlTLS(caFile: server.certificate)))

@@ -77,13 +77,13 @@ import Testing
         }
     }
 
-    @Test func aServerThatDoesNotReadStopsTheWriter() async throws {
+    @Test(arguments: EngineHost.allCases) func aServerThatDoesNotReadStopsTheWriter(_ host: EngineHost) async throws {
         let server = try BlockingServer { connection in
             var byte: UInt8 = 0
             while recv(connection.descriptor, &byte, 0, 0) == 0 { usleep(10_000) }
         }
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             let source = CurlBodySource()
             let loop = anyLoop()
             let receiver = RecordingReceiver(loop)
@@ -141,7 +141,9 @@ import Testing
         }
     }
 
-    @Test func aServerThatClosesWhileTheSourceWaitsEndsTheUpload() async throws {
+    @Test(arguments: EngineHost.allCases) func aServerThatClosesWhileTheSourceWaitsEndsTheUpload(_ host: EngineHost)
+        async throws
+    {
         let server = try BlockingServer { connection in
             var buffer = [UInt8](repeating: 0, count: 4096)
             var text = ""
@@ -152,7 +154,7 @@ import Testing
             }
         }
         defer { server.stop() }
-        try await withEngine { engine in
+        try await withEngine(on: host) { engine in
             let source = CurlBodySource()
             source.write(ByteBuffer(string: "beginning"))
             let error = await failure {
