@@ -4,9 +4,10 @@ package import JSON
 package import NIOCore
 package import NIOHTTP1
 package import Observability
+package import ProcessMemory
 
-/// Admin listener of both processes: `/healthz`, `/readyz`, `/metrics`, `/version` and `/loglevel`, and the paths that
-/// a process adds.
+/// Admin listener of both processes: `/healthz`, `/readyz`, `/metrics`, `/version`, `/status/memory` and `/loglevel`, and
+/// the paths that a process adds.
 package struct AdminEndpoints: Sendable {
     /// A complete response.
     package struct Answer: Sendable {
@@ -38,6 +39,7 @@ package struct AdminEndpoints: Sendable {
     private let name: String
     private let build: BuildVersion
     private let metrics: MetricsRegistry
+    private let memory: MemoryBudget
     private let logLevel: AdminLogLevel
     private let site: @Sendable () -> SiteRule?
     private let readiness: @Sendable () async -> (isReady: Bool, document: JSONValue)
@@ -45,11 +47,12 @@ package struct AdminEndpoints: Sendable {
 
     /// - Parameters:
     ///   - name: Name of the process in `/version`.
+    ///   - memory: Budget of the process, for `/status/memory`.
     ///   - site: Returns the rule for accepting `Host` and `Origin`.
     ///   - readiness: Returns the body of `/readyz`, and whether its status is 200 or 503.
     ///   - further: Answers the paths that the process adds; nil for all others.
     package init(
-        name: String, build: BuildVersion, metrics: MetricsRegistry, logLevel: AdminLogLevel,
+        name: String, build: BuildVersion, metrics: MetricsRegistry, memory: MemoryBudget, logLevel: AdminLogLevel,
         site: @escaping @Sendable () -> SiteRule?,
         readiness: @escaping @Sendable () async -> (isReady: Bool, document: JSONValue),
         further: @escaping @Sendable (HTTPRequestHead) -> Answer? = { _ in nil }
@@ -57,6 +60,7 @@ package struct AdminEndpoints: Sendable {
         self.name = name
         self.build = build
         self.metrics = metrics
+        self.memory = memory
         self.logLevel = logLevel
         self.site = site
         self.readiness = readiness
@@ -78,7 +82,7 @@ package struct AdminEndpoints: Sendable {
             let answer = logLevel.answer(method.rawValue, body: String(buffer: request.body))
             return Answer(answer.body, status: HTTPResponseStatus(statusCode: answer.status), allow: answer.allow)
         }
-        guard ["/healthz", "/readyz", "/metrics", "/version"].contains(request.path) else {
+        guard ["/healthz", "/readyz", "/metrics", "/version", "/status/memory"].contains(request.path) else {
             return Answer(["error": "Not found"], status: .notFound)
         }
         guard method == .GET || method == .HEAD else {
@@ -86,6 +90,7 @@ package struct AdminEndpoints: Sendable {
         }
         switch request.path {
         case "/healthz": return Answer(["status": "ok"])
+        case "/status/memory": return Answer(memory.status)
         case "/readyz":
             let readiness = await readiness()
             return Answer(readiness.document, status: readiness.isReady ? .ok : .serviceUnavailable)

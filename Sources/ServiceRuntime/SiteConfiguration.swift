@@ -79,7 +79,7 @@ package struct SiteConfiguration: Hashable, Sendable {
     package func warn(of listeners: [ListenerScope], named name: String, key: String, _ logger: Logger) {
         guard hosts == nil, listeners.contains(.network) else { return }
         logger.warning(
-            "any host is accepted; set the hosts under which clients come",
+            "no allowed hosts are set: requests with any Host are accepted",
             metadata: ["listener": "\(name)", "config.key": "\(key)"])
     }
 }
