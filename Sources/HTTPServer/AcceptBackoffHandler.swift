@@ -27,7 +27,7 @@ final class AcceptBackoffHandler: ChannelDuplexHandler {
         let now = NIODeadline.now()
         if lastLogged.map({ now - $0 >= .seconds(1) }) ?? true {
             lastLogged = now
-            logger.warning("accept failed", metadata: ["error": "\(error)"])
+            logger.warning("connection could not be accepted", metadata: ["error": "\(error)"])
         }
         guard !isPaused, let code = (error as? IOError)?.errnoCode, [EMFILE, ENFILE, ENOBUFS, ENOMEM].contains(code)
         else { return }

@@ -1,6 +1,7 @@
 package import HTTPSyntax
 package import NIOCore
 package import NIOHTTP1
+package import ProcessMemory
 
 /// A complete request, for handlers that run as a task.
 package struct AsyncHTTPRequest: Sendable {
@@ -14,21 +15,27 @@ package struct AsyncHTTPRequest: Sendable {
     package let start: NIODeadline
     /// Name of the listener; see `HTTPServerConfiguration.name`.
     package let listenerName: String
+    /// Memory that the body has drawn, for as long as the task has it; nil for a small body.
+    package let reservation: MemoryReservation?
 
     /// Creates a request, for tests of handlers.
     package init(
         head: HTTPRequestHead, remoteAddress: SocketAddress? = nil, body: ByteBuffer = ByteBuffer(),
-        start: NIODeadline = .now(), listenerName: String = "main"
+        start: NIODeadline = .now(), listenerName: String = "main", reservation: MemoryReservation? = nil
     ) {
         self.head = head
         self.remoteAddress = remoteAddress
         self.body = body
         self.start = start
         self.listenerName = listenerName
+        self.reservation = reservation
     }
 
     /// Target without its query, not decoded.
-    package var path: Substring { head.uri[..<(head.uri.firstIndex(of: "?") ?? head.uri.endIndex)] }
+    package var path: Substring {
+        let uri = head.uri
+        return uri[..<(uri.utf8.firstIndex(of: UInt8(ascii: "?")) ?? uri.endIndex)]
+    }
 
     /// Text after the first `?`, not decoded; nil without one.
     package var query: Substring? {
@@ -78,7 +85,7 @@ package final class AsyncHTTPHandler: HTTPRequestHandler {
         }
     }
 
-    package func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+    package func reject(_ failure: HTTPError, _ exchange: HTTPExchange) {
         observe(exchange)
         exchange.respond(failure, adding: failureHeaders)
     }
@@ -94,19 +101,37 @@ extension HTTPExchange {
     /// Answers in a task of its own, which is cancelled when the client leaves before the response has begun.
     ///
     /// Must be called on the event loop, once the body is complete. Replaces `onDisconnect`.
+    ///
+    /// - Parameter executor: Executor of this event loop: the task begins at once and stays on the loop. Nil: the task
+    ///   runs on the concurrency pool.
     package func serve(
-        body: ByteBuffer, _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
+        body: ByteBuffer, on executor: EventLoopExecutor? = nil,
+        _ respond: @escaping @Sendable (AsyncHTTPRequest, AsyncHTTPResponder) async -> Void
     ) {
         let request = AsyncHTTPRequest(
-            head: head, remoteAddress: remoteAddress, body: body, start: start, listenerName: listenerName)
+            head: head, remoteAddress: remoteAddress, body: body, start: start, listenerName: listenerName,
+            reservation: reservation)
         let channel = AsyncHTTPResponseChannel(self)
-        let task = Task {
+        let operation = { @Sendable () async -> Void in
             await respond(request, AsyncHTTPResponder(channel: channel))
             channel.handlerReturned()
         }
+        // Set before the task begins: the response may be over when it first suspends.
+        let running = RunningTask()
         onDisconnect = {
             channel.clientLeft()
-            task.cancel()
+            running.task?.cancel()
         }
+        running.task =
+            if let executor {
+                Task.immediate(executorPreference: executor, operation: operation)
+            } else {
+                Task(operation: operation)
+            }
+    }
+
+    /// The task that serves a request. Confined to the event loop.
+    private final class RunningTask {
+        var task: Task<Void, Never>?
     }
 }

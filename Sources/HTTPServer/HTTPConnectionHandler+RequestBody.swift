@@ -3,12 +3,15 @@ import NIOHTTP1
 
 extension HTTPConnectionHandler {
     func collectBody(
-        of exchange: HTTPExchange, upTo limit: Int, _ done: @escaping (Result<ByteBuffer, HTTPFailure>) -> Void
+        of exchange: HTTPExchange, upTo limit: Int, _ done: @escaping (Result<ByteBuffer, HTTPError>) -> Void
     ) {
         guard mayReadBody(of: exchange) else { return done(.failure(.malformed("no readable body"))) }
         if machine.isBodyComplete { return done(.success(ByteBuffer())) }
         if case .length(let length) = exchange.framing, length > limit {
             return done(.failure(.bodyTooLarge(limit: limit)))
+        }
+        if case .length(let length) = exchange.framing, !memory.hasRoom(for: length) {
+            return done(.failure(.overloaded))
         }
         sink = .collect(done)
         collectLimit = limit
@@ -18,7 +21,7 @@ extension HTTPConnectionHandler {
 
     func streamBody(
         of exchange: HTTPExchange, _ onChunk: @escaping (ByteBuffer, @escaping () -> Void) -> Void,
-        onEnd: @escaping (Result<HTTPHeaders?, HTTPFailure>) -> Void
+        onEnd: @escaping (Result<HTTPHeaders?, HTTPError>) -> Void
     ) {
         guard mayReadBody(of: exchange) else { return onEnd(.failure(.malformed("no readable body"))) }
         if machine.isBodyComplete { return onEnd(.success(nil)) }
@@ -61,7 +64,7 @@ extension HTTPConnectionHandler {
         case .collect, .stream: break
         }
         let available = inbound.readableBytes
-        do throws(HTTPFailure) {
+        do throws(HTTPError) {
             let event = try parser.nextBodyEvent(&inbound)
             exchange.requestBytes += available - inbound.readableBytes
             guard let event else {
@@ -88,6 +91,7 @@ extension HTTPConnectionHandler {
         case .collect:
             let count = (collected?.readableBytes ?? 0) + bytes.readableBytes
             guard count <= collectLimit else { return failBody(.bodyTooLarge(limit: collectLimit)) }
+            guard let exchange, memory.hold(count, in: &exchange.reservation) else { return failBody(.overloaded) }
             // Most bodies arrive in one piece, which then is not copied.
             if collected == nil { collected = bytes } else { collected?.writeImmutableBuffer(bytes) }
         }
@@ -107,13 +111,14 @@ extension HTTPConnectionHandler {
         }
     }
 
-    func failBody(_ failure: HTTPFailure) {
+    func failBody(_ failure: HTTPError) {
         machine.bodyFailed()
+        exchange?.reservation = nil
         takeSink(failing: failure)
     }
 
     /// Removes the reader of the body and reports the failure to it.
-    func takeSink(failing failure: HTTPFailure) {
+    func takeSink(failing failure: HTTPError) {
         let sink = self.sink
         self.sink = .none
         collected = nil
@@ -130,7 +135,7 @@ extension HTTPConnectionHandler {
         guard !machine.isBodyComplete, exchange.framing != .none, case .none = sink else { return }
         let available = inbound.readableBytes
         defer { exchange.requestBytes += available - inbound.readableBytes }
-        do throws(HTTPFailure) {
+        do throws(HTTPError) {
             while let event = try parser.nextBodyEvent(&inbound) {
                 if case .end = event { return machine.bodyCompleted() }
             }

@@ -168,6 +168,7 @@ extension HTTPConnectionHandler {
             handOver(promise: nil)
             bytesHandedOver += bytes.readableBytes
             context?.write(wrapOutboundOut(bytes), promise: nil)
+            chargeOutput()
         }
     }
 
@@ -197,6 +198,7 @@ extension HTTPConnectionHandler {
         outboundIsHandedOver = true
         bytesHandedOver += outbound.readableBytes
         context.write(wrapOutboundOut(outbound), promise: promise)
+        chargeOutput()
         // Thousands of idle connections each keep their buffer: only small ones are worth it.
         if outbound.capacity > 2 * Self.copyLimit { outbound = ByteBuffer() }
     }

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOHTTP1
+import ProcessMemory
 
 /// Handler that carries out the actions of `HTTPConnectionStateMachine` on one channel: bytes in, bytes out, one
 /// exchange at a time.
@@ -14,13 +15,16 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Reader of the current exchange's body.
     enum BodySink {
         case none
-        case collect((Result<ByteBuffer, HTTPFailure>) -> Void)
-        case stream((ByteBuffer, @escaping () -> Void) -> Void, (Result<HTTPHeaders?, HTTPFailure>) -> Void)
+        case collect((Result<ByteBuffer, HTTPError>) -> Void)
+        case stream((ByteBuffer, @escaping () -> Void) -> Void, (Result<HTTPHeaders?, HTTPError>) -> Void)
     }
 
     /// Delay before a half-closed connection is checked: a client that half-closes right after its request usually has
     /// its response by then.
     private static let probeDelay = TimeAmount.milliseconds(20)
+    /// Largest number of pipelined requests that are begun in one turn of the event loop; then it is the turn of other
+    /// connections.
+    static let requestsPerTurn = 16
 
     let connections: HTTPLoopConnections
     private let isOverflow: Bool
@@ -53,6 +57,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// True if the response is complete, but too much of it waits for a slow reader to finish the exchange.
     var isAwaitingFlush = false
     var bytesHandedOver = 0
+    /// Memory that output has drawn which the channel holds for a slow reader.
+    private var outputReservation: MemoryReservation?
     var isInRead = false
     var needsFlush = false
     private var isFlushing = false
@@ -61,6 +67,12 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     var probes = 0
 
     private var isProcessing = false
+    /// Number of requests begun in this turn.
+    private var requestsInTurn = 0
+    /// True while further requests in the buffer wait for the next turn.
+    private var isYielding = false
+    /// True if the input ended meanwhile.
+    private var hasInputEnded = false
     private var isReadSuppressed = false
 
     init(
@@ -131,7 +143,8 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         }
         // NIO reports the end of input without a channelReadComplete when it reached it in the same turn.
         endOfRead()
-        perform(machine.inputClosed(now: .now()))
+        // The requests in the buffer are still answered.
+        if isYielding { hasInputEnded = true } else { perform(machine.inputClosed(now: .now())) }
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
@@ -146,6 +159,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             bytesTakenAtStall = bytesTaken
             return
         }
+        outputReservation = nil
         if isFlushing { becameWritableWhileFlushing = true } else { becameWritable() }
     }
 
@@ -162,6 +176,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         handler = nil
         inbound = ByteBuffer()
         outbound = ByteBuffer()
+        outputReservation = nil
     }
 
     // MARK: Requests
@@ -169,13 +184,26 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     /// Takes requests and body parts out of the buffer as far as they are wanted. Not reentrant: the loop that called a
     /// handler sees what the handler does meanwhile (answer, ask for the body).
     func process() {
-        guard !isProcessing else { return }
+        guard !isProcessing, !isYielding else { return }
         isProcessing = true
+        requestsInTurn = 0
         while step() {}
         isProcessing = false
         // Releases the read buffer, so that the channel can reuse it instead of allocating.
         if inbound.readableBytes == 0 { inbound = ByteBuffer() }
         resumeReading()
+    }
+
+    /// Continues with the buffered requests after other connections had their turn.
+    private func yieldTurn() {
+        isYielding = true
+        context?.eventLoop.assumeIsolated().execute { [self] in
+            isYielding = false
+            process()
+            guard hasInputEnded, !isYielding else { return }
+            hasInputEnded = false
+            perform(machine.inputClosed(now: .now()))
+        }
     }
 
     private func resumeReading() {
@@ -199,8 +227,12 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             perform(machine.bufferExhausted(now: .now()))
             return false
         }
+        guard requestsInTurn < Self.requestsPerTurn else {
+            yieldTurn()
+            return false
+        }
         let available = inbound.readableBytes
-        do throws(HTTPFailure) {
+        do throws(HTTPError) {
             guard let request = try parser.nextHead(&inbound) else {
                 perform(machine.bufferExhausted(now: .now()))
                 return false
@@ -221,6 +253,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
             request: request, start: machine.requestStart, remoteAddress: remoteAddress,
             listenerName: connections.configuration.name, connection: self, eventLoop: connections.eventLoop)
         self.exchange = exchange
+        requestsInTurn += 1
         bytesReceived = 0
         probes = 0
         connections.counters.requestStarted()
@@ -229,7 +262,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     }
 
     /// Lets the handler answer a request that could not be read.
-    private func refuse(_ failure: HTTPFailure) {
+    private func refuse(_ failure: HTTPError) {
         if failure == .tooManyConnections { machine.headRefused() }
         let known = parser.partialHead(inbound)
         let head = HTTPRequestHead(version: .http1_1, method: known?.method ?? .RAW(value: "-"), uri: known?.uri ?? "")
@@ -308,6 +341,7 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
         exchange.onFinish = nil
         exchange.onDisconnect = nil
         exchange.onWritable = nil
+        exchange.reservation = nil
         onFinish?(
             HTTPExchangeSummary(
                 status: status ?? exchange.status, requestBytes: exchange.requestBytes,
@@ -339,6 +373,17 @@ final class HTTPConnectionHandler: ChannelDuplexHandler {
     private var bytesTaken: Int {
         let buffered = try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)
         return bytesHandedOver - (buffered ?? 0)
+    }
+
+    // MARK: Memory
+
+    /// Budget of the process.
+    var memory: MemoryBudget { connections.configuration.memory }
+
+    /// Counts the output that the channel holds. It is in memory already, so it is counted even beyond the limit.
+    func chargeOutput() {
+        guard !isChannelWritable, index >= 0 else { return }
+        memory.charge(bytesHandedOver - bytesTaken, in: &outputReservation)
     }
 
     // MARK: Flushing

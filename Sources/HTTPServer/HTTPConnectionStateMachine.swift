@@ -56,9 +56,9 @@ struct HTTPConnectionStateMachine {
         /// Look for the next request in the buffer.
         case next
         /// Answer a request that did not arrive completely.
-        case reject(HTTPFailure)
+        case reject(HTTPError)
         /// Report the failure to the reader of the body.
-        case failBody(HTTPFailure)
+        case failBody(HTTPError)
         /// The exchange has lost its client: report it, then close.
         case disconnect
         /// The input has ended while a response is due: check whether the client is still there.

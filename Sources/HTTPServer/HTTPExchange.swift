@@ -1,5 +1,6 @@
 package import NIOCore
 package import NIOHTTP1
+package import ProcessMemory
 
 /// Outcome of a request, for the access log and metrics.
 package struct HTTPExchangeSummary: Hashable, Sendable {
@@ -40,6 +41,9 @@ package final class HTTPExchange {
     /// Callback for the end: the response has been handed to the kernel (all but the low-water mark's worth of it), or
     /// will never be. Called exactly once.
     package var onFinish: ((HTTPExchangeSummary) -> Void)?
+
+    /// Memory that the collected body has drawn, until the exchange is over. A copy of the body must keep this too.
+    package internal(set) var reservation: MemoryReservation?
 
     // Handler of the connection; nil once the exchange is finished, which also breaks the reference cycle.
     var connection: HTTPConnectionHandler?
@@ -88,9 +92,9 @@ package final class HTTPExchange {
     /// Reads the whole body, at most `limit` bytes, and calls `done` exactly once, perhaps before returning.
     ///
     /// A `Content-Length` over the limit fails before anything is read; otherwise `Expect: 100-continue` is answered
-    /// first. Failures: `bodyTooLarge`, `requestTimeout`, `malformed`, `disconnected`; all but the last must be
-    /// answered.
-    package func collectBody(upTo limit: Int, _ done: @escaping (Result<ByteBuffer, HTTPFailure>) -> Void) {
+    /// first. Failures: `bodyTooLarge`, `overloaded`, `requestTimeout`, `malformed`, `disconnected`; all but the last
+    /// must be answered.
+    package func collectBody(upTo limit: Int, _ done: @escaping (Result<ByteBuffer, HTTPError>) -> Void) {
         guard let connection else { return done(.failure(.disconnected)) }
         connection.collectBody(of: self, upTo: limit, done)
     }
@@ -99,7 +103,7 @@ package final class HTTPExchange {
     /// with the trailers if there were any. While a piece waits, the client is not read from beyond a bounded buffer.
     package func streamBody(
         _ onChunk: @escaping (ByteBuffer, _ consumed: @escaping () -> Void) -> Void,
-        onEnd: @escaping (Result<HTTPHeaders?, HTTPFailure>) -> Void
+        onEnd: @escaping (Result<HTTPHeaders?, HTTPError>) -> Void
     ) {
         guard let connection else { return onEnd(.failure(.disconnected)) }
         connection.streamBody(of: self, onChunk, onEnd: onEnd)

@@ -3,7 +3,7 @@ import NIOHTTP1
 
 /// Parser of a complete head or trailer section: every line ends in CRLF, the last one is empty.
 enum HTTPHeadParser {
-    static func parse(_ bytes: UnsafeRawBufferPointer) throws(HTTPFailure) -> HTTPParsedRequest {
+    static func parse(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> HTTPParsedRequest {
         var lines = Lines(bytes)
         guard let first = lines.next() else { throw .malformed("no request line") }
         var (method, target, minor) = try requestLine(first)
@@ -66,7 +66,7 @@ enum HTTPHeadParser {
             expectsContinue: expectsContinue && minor > 0 && framing != .none)
     }
 
-    static func trailers(_ bytes: UnsafeRawBufferPointer) throws(HTTPFailure) -> HTTPHeaders {
+    static func trailers(_ bytes: UnsafeRawBufferPointer) throws(HTTPError) -> HTTPHeaders {
         var lines = Lines(bytes)
         var headers = HTTPHeaders()
         while let line = lines.next() {
@@ -79,7 +79,7 @@ enum HTTPHeadParser {
     /// Parses `method SP request-target SP HTTP-version` (RFC 9112 section 3), with one space each.
     static func requestLine(
         _ line: UnsafeRawBufferPointer
-    ) throws(HTTPFailure) -> (method: HTTPMethod, target: String, minor: Int) {
+    ) throws(HTTPError) -> (method: HTTPMethod, target: String, minor: Int) {
         guard let space = line.firstIndex(of: UInt8(ascii: " ")),
             let second = line[(space + 1)...].firstIndex(of: UInt8(ascii: " "))
         else { throw .malformed("invalid request line") }
@@ -94,7 +94,9 @@ enum HTTPHeadParser {
         for byte in targetBytes where byte <= 0x20 || byte == 0x7F || byte == UInt8(ascii: "#") {
             throw .malformed("invalid request target")
         }
-        guard !targetBytes.isEmpty, let target = String(validating: targetBytes, as: UTF8.self) else {
+        guard !targetBytes.isEmpty, !HTTPSyntax.hasLongNonASCIIRun(targetBytes),
+            let target = String(validating: targetBytes, as: UTF8.self)
+        else {
             throw .malformed("invalid request target")
         }
         let method = method(methodBytes)
@@ -113,7 +115,7 @@ enum HTTPHeadParser {
     /// Parses `field-name ":" OWS field-value OWS`; no space before the colon, no folding, no control characters.
     private static func field(
         _ line: UnsafeRawBufferPointer
-    ) throws(HTTPFailure) -> (name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
+    ) throws(HTTPError) -> (name: UnsafeRawBufferPointer, value: UnsafeRawBufferPointer) {
         if let first = line.first, HTTPSyntax.isSpaceOrTab(first) { throw .malformed("folded header line") }
         guard let colon = line.firstIndex(of: UInt8(ascii: ":")) else { throw .malformed("header line without colon") }
         let name = UnsafeRawBufferPointer(rebasing: line[..<colon])
@@ -122,10 +124,11 @@ enum HTTPHeadParser {
         for byte in value where HTTPSyntax.isForbiddenInValue(byte) {
             throw .malformed("control character in a header value")
         }
+        guard !HTTPSyntax.hasLongNonASCIIRun(value) else { throw .malformed("header value of non-ASCII bytes") }
         return (name, value)
     }
 
-    private static func contentLength(_ value: UnsafeRawBufferPointer) throws(HTTPFailure) -> Int {
+    private static func contentLength(_ value: UnsafeRawBufferPointer) throws(HTTPError) -> Int {
         guard (1...18).contains(value.count) else { throw .malformed("invalid Content-Length") }
         var result = 0
         for byte in value {
@@ -141,7 +144,7 @@ enum HTTPHeadParser {
     }
 
     /// Removes scheme and authority from an absolute-form target and returns the authority, which replaces `Host`.
-    private static func makeOriginForm(_ target: inout String) throws(HTTPFailure) -> String {
+    private static func makeOriginForm(_ target: inout String) throws(HTTPError) -> String {
         guard let slashes = target.utf8.firstIndex(of: UInt8(ascii: "/")) else {
             throw .malformed("invalid request target")
         }

@@ -13,11 +13,11 @@ package protocol HTTPRequestHandler: AnyObject {
     /// Answers a request that could not be read: `headersTooLarge`, `requestTimeout`, `malformed`, or one too many
     /// connections. `exchange.head` contains what is known (method `-` and an empty `uri` otherwise); its body cannot
     /// be read. The connection closes after the response. The default answers `{"error": …}`.
-    func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange)
+    func reject(_ failure: HTTPError, _ exchange: HTTPExchange)
 }
 
 extension HTTPRequestHandler {
-    package func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+    package func reject(_ failure: HTTPError, _ exchange: HTTPExchange) {
         exchange.respond(failure)
     }
 }
@@ -26,11 +26,11 @@ extension HTTPExchange {
     /// Answers with the failure's status and `{"error": TEXT}`; 503 carries `Retry-After`.
     ///
     /// - Parameter more: Additional header fields.
-    package func respond(_ failure: HTTPFailure, adding more: HTTPHeaders = [:]) {
+    package func respond(_ failure: HTTPError, adding more: HTTPHeaders = [:]) {
         // Descriptions are constants and numbers of this program, so that nothing needs escaping.
         var headers = more
         headers.add(name: "Content-Type", value: "application/json")
-        if failure == .tooManyConnections { headers.add(name: "Retry-After", value: "1") }
+        if failure.status == .serviceUnavailable { headers.add(name: "Retry-After", value: "1") }
         respond(
             status: failure.status, headers: headers, body: ByteBuffer(string: #"{"error": "\#(failure)"}"#))
     }

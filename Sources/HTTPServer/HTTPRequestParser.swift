@@ -53,14 +53,14 @@ struct HTTPRequestParser {
     }
 
     /// Returns the next request's head; nil when more bytes are needed.
-    mutating func nextHead(_ buffer: inout ByteBuffer) throws(HTTPFailure) -> HTTPParsedRequest? {
+    mutating func nextHead(_ buffer: inout ByteBuffer) throws(HTTPError) -> HTTPParsedRequest? {
         guard let first = buffer.readableBytesView.first else { return nil }
         // A lone CR may be the first half of an empty line.
         if first == 0x0D, buffer.readableBytes == 1 { return nil }
         // Refuses at once what cannot be HTTP, such as a TLS greeting, instead of waiting for a line end.
         guard HTTPSyntax.isTokenByte(first) else { throw .malformed("invalid method") }
         guard let length = try scanLines(buffer) else { return nil }
-        let request = try buffer.withUnsafeReadableBytes { bytes throws(HTTPFailure) in
+        let request = try buffer.withUnsafeReadableBytes { bytes throws(HTTPError) in
             try HTTPHeadParser.parse(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
         }
         buffer.moveReaderIndex(forwardBy: length)
@@ -87,7 +87,7 @@ struct HTTPRequestParser {
     }
 
     /// Returns the next part of the body of the head that was returned last; nil when more bytes are needed.
-    mutating func nextBodyEvent(_ buffer: inout ByteBuffer) throws(HTTPFailure) -> HTTPBodyEvent? {
+    mutating func nextBodyEvent(_ buffer: inout ByteBuffer) throws(HTTPError) -> HTTPBodyEvent? {
         while true {
             switch state {
             case .head:
@@ -122,7 +122,7 @@ struct HTTPRequestParser {
                 state = .chunkSize
             case .trailers:
                 guard let length = try scanLines(buffer) else { return nil }
-                let trailers = try buffer.withUnsafeReadableBytes { bytes throws(HTTPFailure) in
+                let trailers = try buffer.withUnsafeReadableBytes { bytes throws(HTTPError) in
                     try HTTPHeadParser.trailers(UnsafeRawBufferPointer(rebasing: bytes[..<length]))
                 }
                 buffer.moveReaderIndex(forwardBy: length)
@@ -141,7 +141,7 @@ struct HTTPRequestParser {
     }
 
     /// Searches for the empty line, remembering how far it came; returns the length up to and including it.
-    private mutating func scanLines(_ buffer: ByteBuffer) throws(HTTPFailure) -> Int? {
+    private mutating func scanLines(_ buffer: ByteBuffer) throws(HTTPError) -> Int? {
         let found = buffer.withUnsafeReadableBytes { scan.advance($0) }
         switch found {
         case .bareLineFeed:
@@ -163,7 +163,7 @@ struct HTTPRequestParser {
     }
 
     /// Parses `chunk-size [ chunk-ext ] CRLF` (RFC 9112 section 7.1).
-    private mutating func chunkSize(_ buffer: inout ByteBuffer) throws(HTTPFailure) -> Int? {
+    private mutating func chunkSize(_ buffer: inout ByteBuffer) throws(HTTPError) -> Int? {
         let limit = 1024
         let view = buffer.readableBytesView.prefix(limit)
         guard let lineFeed = view.firstIndex(of: UInt8(ascii: "\n")) else {

@@ -1,3 +1,5 @@
+package import ProcessMemory
+
 /// Settings of one group of listeners; both processes have one for their main and one for their admin port.
 ///
 /// | key | default | meaning |
@@ -18,6 +20,7 @@
 /// | `backlog` | 1024 | connections that the kernel may hold before they are accepted |
 /// | `writeBufferHighWater`, `…LowWater` | 64, 16 KiB | waiting bytes at which `isWritable` becomes false, then true |
 /// | `receiveBuffer` | 4 KiB | bytes read at once; each connection keeps a buffer of this size |
+/// | `memory` | unlimited | budget that bodies and unread output beyond 64 KiB draw from; a body without room: 503 |
 /// | `unixSocketMode` | 0o660 | permissions of Unix-domain listening sockets |
 /// | `drainIdleGrace` | 0 s | time for which a drain keeps idle connections, to answer requests already on their way |
 package struct HTTPServerConfiguration: Sendable {
@@ -56,6 +59,8 @@ package struct HTTPServerConfiguration: Sendable {
     package var writeBufferLowWater = 16 * 1024
     /// Size of the read buffer in bytes. Each connection keeps one, and nearly every request is smaller.
     package var receiveBuffer = 4096
+    /// Budget of the process from which whole bodies and output that waits for its reader draw.
+    package var memory = MemoryBudget.unlimited
     /// File mode of a Unix-domain listening socket; set before the first connection is possible.
     package var unixSocketMode: UInt32 = 0o660
     /// Time that a drain keeps idle keep-alive connections open. Zero closes them at once; a short time lets a request

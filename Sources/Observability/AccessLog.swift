@@ -39,7 +39,7 @@ extension LogLine {
     ///
     /// Clients choose method and path; their first 32 and 256 code points are shown.
     package mutating func add(
-        method: String, path: some StringProtocol, requestBytes: Int, requestID: String, responseBytes: Int, status: Int
+        method: String, path: Substring, requestBytes: Int, requestID: String, responseBytes: Int, status: Int
     ) {
         add("http.method", method, limit: 32)
         add("http.path", path, limit: 256)

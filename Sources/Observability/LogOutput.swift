@@ -4,9 +4,9 @@ import Synchronization
 
 /// Destination of a process's log lines, with the level and the secrets that all its loggers share.
 ///
-/// Whoever logs never waits: lines are put into a bounded buffer, in the order in which they come, and one thread writes
-/// them. When the descriptor does not take them, the buffer fills up; further lines are dropped and counted, and a line
-/// says how many as soon as lines are taken again.
+/// Logging never waits: lines are put into a bounded buffer, in the order in which they come, and one thread writes them.
+/// When the descriptor does not take them, the buffer fills up; further lines are dropped and counted, and a line says how
+/// many as soon as lines are taken again.
 package final class LogOutput: Sendable {
     private let writer: LogWriter
     private let currentLevel: Atomic<Int>
@@ -55,7 +55,7 @@ package final class LogOutput: Sendable {
     }
 
     /// - Parameter isUrgent: Whether the line is written at once, with those before it, not gathered with later ones.
-    func write(_ line: LogLine, isUrgent: Bool) { writer.append(line.bytes, isUrgent: isUrgent) }
+    func write(_ line: borrowing LogLine, isUrgent: Bool) { writer.append(line.bytes, isUrgent: isUrgent) }
 
     private static func index(of level: Logger.Level) -> Int {
         Logger.Level.allCases.firstIndex(of: level) ?? 0

@@ -8,6 +8,8 @@ import Synchronization
 final class LogWriter: Sendable {
     /// Longest time for which a line that is not urgent is held back to be written together with later ones.
     static let delay = DispatchTimeInterval.milliseconds(10)
+    /// Bytes of lines that are written at once. What is written soon is still in the processor's cache.
+    private static let batchSize = 64 << 10
 
     private enum Phase {
         /// There is no thread yet.
@@ -52,7 +54,7 @@ final class LogWriter: Sendable {
     var droppedLines: Int { dropped.load(ordering: .relaxed) }
 
     /// Takes a line with its line feed, or drops it when there is no room. Never waits.
-    func append(_ line: [UInt8], isUrgent: Bool) {
+    func append(_ line: UnsafeBufferPointer<UInt8>, isUrgent: Bool) {
         change { state in
             if state.lost == 0, line.count <= capacity - state.lines.count {
                 state.lines.append(contentsOf: line)
@@ -60,7 +62,7 @@ final class LogWriter: Sendable {
                 state.lost += 1
                 dropped.add(1, ordering: .relaxed)
             }
-            if isUrgent || state.lines.count >= capacity / 4 { state.isUrgent = true }
+            if isUrgent || state.lines.count >= min(Self.batchSize, capacity / 4) { state.isUrgent = true }
         }
     }
 

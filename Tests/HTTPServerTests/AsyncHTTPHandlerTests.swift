@@ -2,11 +2,12 @@ import HTTPServer
 import NIOCore
 import NIOHTTP1
 import Synchronization
+import TestSupport
 import Testing
 
 private let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness)))
 struct AsyncHTTPHandlerTests {
     private func serve<T>(
         events: Events = Events(),
@@ -132,7 +133,7 @@ struct AsyncHTTPHandlerTests {
             let left = ContinuousClock.now
             client.leave()
             #expect(await events.next() == .note("cancelled"))
-            #expect(ContinuousClock.now - left < .seconds(1))
+            #expect(ContinuousClock.now - left < .seconds(1).underSanitizer)
             #expect(await events.summary()?.status == 499)
         }
     }

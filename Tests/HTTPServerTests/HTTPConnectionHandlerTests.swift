@@ -33,7 +33,7 @@ private final class RecordingHandler: HTTPRequestHandler {
     var exchanges: [HTTPExchange] = []
     var summaries: [HTTPExchangeSummary] = []
     var disconnects = 0
-    var failures: [HTTPFailure] = []
+    var failures: [HTTPError] = []
     var answer: ((HTTPExchange) -> Void)?
 
     func handle(_ exchange: HTTPExchange) {
@@ -43,7 +43,7 @@ private final class RecordingHandler: HTTPRequestHandler {
         answer?(exchange)
     }
 
-    func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+    func reject(_ failure: HTTPError, _ exchange: HTTPExchange) {
         failures.append(failure)
         exchange.respond(failure)
     }
@@ -122,6 +122,49 @@ struct HTTPConnectionHandlerTests {
         #expect(connection.handler.summaries.map(\.status) == [200, 404])
     }
 
+    @Test func pipelinedRequestsTakeTurnsWithOtherConnections() throws {
+        let connection = try Connection { $0.respond(status: .ok, headers: [:], body: nil) }
+        let perTurn = HTTPConnectionHandler.requestsPerTurn
+        try connection.send(String(repeating: get, count: 2 * perTurn + 3))
+        #expect(connection.handler.exchanges.count == perTurn)
+        // More of them do not shorten the wait.
+        try connection.send(get)
+        #expect(connection.handler.exchanges.count == perTurn)
+        var others = 0
+        connection.channel.embeddedEventLoop.execute { others = connection.handler.exchanges.count }
+        connection.channel.embeddedEventLoop.run()
+        #expect(others == 2 * perTurn)
+        #expect(connection.handler.summaries.map(\.status) == Array(repeating: 200, count: 2 * perTurn + 4))
+        #expect(connection.channel.isActive)
+    }
+
+    @Test func allRequestsOfALongPipelineAreAnsweredAlthoughItsClientHasHalfClosed() throws {
+        let connection = try Connection { $0.respond(status: .ok, headers: [:], body: nil) }
+        let count = 3 * HTTPConnectionHandler.requestsPerTurn
+        try connection.send(String(repeating: get, count: count))
+        connection.channel.pipeline.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        #expect(connection.channel.isActive)
+        connection.channel.embeddedEventLoop.run()
+        #expect(connection.handler.summaries.map(\.status) == Array(repeating: 200, count: count))
+        #expect(!connection.channel.isActive)
+    }
+
+    @Test func aDrainAnswersThePipelineThatWaitsForItsTurn() throws {
+        let connection = try Connection { $0.respond(status: .ok, headers: [:], body: nil) }
+        try connection.send(String(repeating: get, count: HTTPConnectionHandler.requestsPerTurn + 1))
+        _ = connection.connections.drain(within: .seconds(10))
+        connection.channel.embeddedEventLoop.run()
+        #expect(connection.handler.summaries.count == HTTPConnectionHandler.requestsPerTurn + 1)
+    }
+
+    @Test func aPipelineThatWaitsForItsTurnEndsWithItsConnection() throws {
+        let connection = try Connection { $0.respond(status: .ok, headers: [:], body: nil) }
+        try connection.send(String(repeating: get, count: 3 * HTTPConnectionHandler.requestsPerTurn))
+        try connection.channel.close().wait()
+        connection.channel.embeddedEventLoop.run()
+        #expect(connection.handler.exchanges.count == HTTPConnectionHandler.requestsPerTurn)
+    }
+
     @Test func whatIsPipelinedBehindAPendingRequestIsBounded() throws {
         let connection = try Connection()
         try connection.send(get)
@@ -150,7 +193,7 @@ struct HTTPConnectionHandlerTests {
     }
 
     @Test func aBodyInPiecesIsCollected() throws {
-        var result: Result<ByteBuffer, HTTPFailure>?
+        var result: Result<ByteBuffer, HTTPError>?
         let connection = try Connection { $0.collectBody(upTo: 8) { result = $0 } }
         try connection.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe")
         try connection.send("llo\r\n3\r\n")
@@ -160,14 +203,14 @@ struct HTTPConnectionHandlerTests {
     }
 
     @Test func aChunkedBodyOverTheLimitFailsWhileItArrives() throws {
-        var result: Result<ByteBuffer, HTTPFailure>?
+        var result: Result<ByteBuffer, HTTPError>?
         let connection = try Connection { $0.collectBody(upTo: 7) { result = $0 } }
         try connection.send("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n3\r\nabc")
         #expect(result == .failure(.bodyTooLarge(limit: 7)))
     }
 
     @Test func anAnnouncedLengthOverTheLimitFailsBeforeTheBody() throws {
-        var result: Result<ByteBuffer, HTTPFailure>?
+        var result: Result<ByteBuffer, HTTPError>?
         let connection = try Connection { $0.collectBody(upTo: 7) { result = $0 } }
         try connection.send("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 8\r\n\r\n")
         #expect(result == .failure(.bodyTooLarge(limit: 7)))
@@ -196,7 +239,7 @@ struct HTTPConnectionHandlerTests {
     @Test func aStreamedBodyWaitsForItsReader() throws {
         var pieces: [String] = []
         var consumed: (() -> Void)?
-        var end: Result<HTTPHeaders?, HTTPFailure>?
+        var end: Result<HTTPHeaders?, HTTPError>?
         let connection = try Connection { exchange in
             exchange.streamBody(
                 {
@@ -365,7 +408,7 @@ struct HTTPConnectionHandlerTests {
     }
 
     @Test func aClientThatLeavesIsReportedOnceAndWhatFollowsIsIgnored() throws {
-        var body: Result<ByteBuffer, HTTPFailure>?
+        var body: Result<ByteBuffer, HTTPError>?
         let connection = try Connection { exchange in
             exchange.collectBody(upTo: 10) {
                 body = $0

@@ -2,11 +2,12 @@ import Foundation
 import HTTPServer
 import NIOCore
 import NIOHTTP1
+import TestSupport
 import Testing
 
 private let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness)))
 struct HTTPServerTests {
     // MARK: Requests and responses
 
@@ -28,7 +29,7 @@ struct HTTPServerTests {
             #expect(summary.status == 200)
             #expect(summary.requestBytes == "POST /1 HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi".utf8.count)
             #expect(summary.isComplete)
-            #expect(summary.duration < .seconds(5))
+            #expect(summary.duration < .seconds(5).underSanitizer)
         }
     }
 
@@ -275,7 +276,7 @@ struct HTTPServerTests {
             let left = ContinuousClock.now
             client.leave()
             #expect(await server.events.next() == .disconnected)
-            #expect(ContinuousClock.now - left < .seconds(1))
+            #expect(ContinuousClock.now - left < .seconds(1).underSanitizer)
             #expect(await server.events.summary()?.status == 499)
         }
     }
@@ -296,7 +297,7 @@ struct HTTPServerTests {
             let left = ContinuousClock.now
             client.leave()
             #expect(await server.events.next() == .disconnected)
-            #expect(ContinuousClock.now - left < .seconds(1))
+            #expect(ContinuousClock.now - left < .seconds(1).underSanitizer)
             #expect(await server.events.summary()?.status == 499)
         }
     }

@@ -6,6 +6,7 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 import Synchronization
+import TestSupport
 import Testing
 
 private let get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -37,7 +38,7 @@ private final class LogLines: Sendable {
 
 private func temporaryPath() -> String { "/tmp/http-server-\(UUID().uuidString.prefix(8)).sock" }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness)))
 struct ListeningTests {
     @Test func logsTheAddressThatWasBound() async throws {
         let log = LogLines()
@@ -161,7 +162,7 @@ struct ListeningTests {
     }
 }
 
-@Suite(.timeLimit(.minutes(1)))
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness)))
 struct DrainTests {
     @Test func anIdleServerDrainsAtOnce() async throws {
         try await withServer { server in
@@ -173,7 +174,7 @@ struct DrainTests {
             }
             let start = ContinuousClock.now
             await server.server.drain(within: .seconds(10))
-            #expect(ContinuousClock.now - start < .seconds(1))
+            #expect(ContinuousClock.now - start < .seconds(1).underSanitizer)
             try await blocking { [port = server.port] in
                 #expect(client.client.isAtEnd())
                 #expect(throws: RawClientError.self) { try RawClient(port: port) }
@@ -216,7 +217,7 @@ struct DrainTests {
             #expect(await server.events.next() == .note("begun"))
             let start = ContinuousClock.now
             await server.server.drain(within: .milliseconds(100))
-            #expect(ContinuousClock.now - start < .seconds(3))
+            #expect(ContinuousClock.now - start < .seconds(3).underSanitizer)
             #expect(await server.events.next() == .disconnected)
             client.leave()
         }

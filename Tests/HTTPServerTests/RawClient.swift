@@ -35,7 +35,9 @@ final class RawClient {
             }
         }
         guard result == 0 else {
-            Glibc.close(descriptor)
+            // Not the system's function alone: the object is whole, so that its end closes the descriptor too, which may
+            // be another one's by then.
+            close()
             throw RawClientError("connect: \(String(cString: strerror(errno)))")
         }
         setTimeout(10)
@@ -52,7 +54,9 @@ final class RawClient {
             }
         }
         guard result == 0 else {
-            Glibc.close(descriptor)
+            // Not the system's function alone: the object is whole, so that its end closes the descriptor too, which may
+            // be another one's by then.
+            close()
             throw RawClientError("connect: \(String(cString: strerror(errno)))")
         }
         setTimeout(10)

@@ -22,7 +22,7 @@ final class ClosureHandler: HTTPRequestHandler {
         body(exchange)
     }
 
-    func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+    func reject(_ failure: HTTPError, _ exchange: HTTPExchange) {
         let events = events
         exchange.onFinish = { events.add(.finished($0)) }
         events.add(.rejected(failure, exchange.head.uri))
@@ -33,7 +33,7 @@ final class ClosureHandler: HTTPRequestHandler {
 enum Event: Equatable {
     case finished(HTTPExchangeSummary)
     case disconnected
-    case rejected(HTTPFailure, String)
+    case rejected(HTTPError, String)
     case note(String)
 }
 

@@ -38,6 +38,29 @@ import Testing
         #expect(lines.byHand == lines.byLogger)
     }
 
+    /// Bytes are looked at eight at a time, and those of short texts one by one.
+    @Test func everyByteIsEscapedThatMustBeWhereverItStands() async throws {
+        let pipe = try LogPipe()
+        let output = LogOutput(fileDescriptor: pipe.writing, capacity: 4 << 20)
+        let log = AccessLog(label: "access", output: output)
+        var texts: [String] = []
+        for length in [1, 7, 8, 9, 17] {
+            for position in 0..<length {
+                for code in UInt8(0)..<128 {
+                    var bytes = [UInt8](repeating: UInt8(ascii: "a"), count: length)
+                    bytes[position] = code
+                    texts.append(String(decoding: bytes, as: UTF8.self))
+                }
+            }
+        }
+        let reading = pipe.read()
+        for text in texts { log.write { $0.add("a", text) } }
+        output.flush()
+        pipe.closeWriting()
+        let written = try await reading.lines.map { $0["a"]?.string }
+        #expect(written == texts.map(\.escapedForLog))
+    }
+
     @Test(arguments: [0, 7, 10, 99, 100, 1_234_567_890, .max, -1, .min]) func numbers(_ number: Int) async throws {
         let lines = try await lines(["a": .stringConvertible(number)]) { $0.add("a", number) }
         #expect(lines.byHand == lines.byLogger)
@@ -82,7 +105,7 @@ import Testing
     {
         let text = String(repeating: piece, count: 10_000)
         let lines = try await lines(["http.path": "x"]) {
-            $0.add(method: text, path: text, requestBytes: 1, requestID: "id", responseBytes: 2, status: 200)
+            $0.add(method: text, path: text[...], requestBytes: 1, requestID: "id", responseBytes: 2, status: 200)
         }
         #expect(lines.byHand.utf8.count < 4096)
         let shown = try #require(JSONValue(parsing: Array("{\"a\":0\(lines.byHand)".utf8))["http.path"]?.string)

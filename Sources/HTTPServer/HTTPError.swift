@@ -1,7 +1,7 @@
 package import NIOHTTP1
 
 /// Reason why a request could not be read, or its response not be delivered.
-package enum HTTPFailure: Error, Hashable, CustomStringConvertible {
+package enum HTTPError: Error, Hashable, CustomStringConvertible {
     /// The request line and headers together exceed the configured bytes or count (431, RFC 6585 section 5).
     case headersTooLarge
     /// The head or the next part of the body did not arrive in time (408, RFC 9110 section 15.5.9).
@@ -15,6 +15,8 @@ package enum HTTPFailure: Error, Hashable, CustomStringConvertible {
     case disconnected
     /// The server already holds the largest number of connections (503).
     case tooManyConnections
+    /// The process's memory budget has no room for the body (503).
+    case overloaded
 
     /// Status of the response to this failure; 499 for `disconnected`, which appears only in logs.
     package var status: HTTPResponseStatus {
@@ -24,7 +26,7 @@ package enum HTTPFailure: Error, Hashable, CustomStringConvertible {
         case .malformed: .badRequest
         case .bodyTooLarge: .payloadTooLarge
         case .disconnected: .custom(code: 499, reasonPhrase: "Client Closed Request")
-        case .tooManyConnections: .serviceUnavailable
+        case .tooManyConnections, .overloaded: .serviceUnavailable
         }
     }
 
@@ -37,6 +39,7 @@ package enum HTTPFailure: Error, Hashable, CustomStringConvertible {
         case .bodyTooLarge(let limit): "Request body larger than \(limit) bytes"
         case .disconnected: "Client closed the connection"
         case .tooManyConnections: "Too many connections"
+        case .overloaded: "Overloaded"
         }
     }
 }
