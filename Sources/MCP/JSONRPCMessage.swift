@@ -8,12 +8,25 @@ package struct JSONRPCRequest: Hashable, Sendable {
     package var method: String
     /// Parameters; nil when absent.
     package var params: JSONObject?
+    /// `params.arguments` as text, where it was kept as such and is not among the parameters.
+    package var arguments: JSONFragment?
+    /// Contents of `params._meta`, where they are those of a request of 2026-07-28 and were read already.
+    package var metadata: RequestMetadata?
 
     /// Describes a request (JSON-RPC 2.0, section 4).
-    package init(id: RequestID, method: String, params: JSONObject? = nil) {
+    package init(id: RequestID, method: String, params: JSONObject? = nil, arguments: JSONFragment? = nil) {
         self.id = id
         self.method = method
         self.params = params
+        self.arguments = arguments
+    }
+
+    /// Parameters with the arguments as a tree among them.
+    package var wholeParams: JSONObject? {
+        guard let arguments else { return params }
+        var whole = params ?? [:]
+        whole["arguments"] = arguments.value
+        return whole
     }
 
     /// `params._meta`, empty when absent or not an object.
@@ -22,7 +35,7 @@ package struct JSONRPCRequest: Hashable, Sendable {
     /// JSON form.
     package var json: JSONValue {
         var object: JSONObject = ["jsonrpc": "2.0", "id": id.json, "method": .string(method)]
-        if let params { object["params"] = .object(params) }
+        if let params = wholeParams { object["params"] = .object(params) }
         return .object(object)
     }
 }
@@ -140,6 +153,17 @@ package enum JSONRPCMessage: Hashable, Sendable {
         case (nil, nil):
             throw .invalidRequest("Invalid Request: neither method, result nor error")
         }
+    }
+
+    /// Reads an envelope of a received body, like ``init(_:)-(JSONValue)``.
+    ///
+    /// - Throws: The errors of that initializer.
+    package init(_ element: JSONRPCBody.Element) throws(JSONRPCError) {
+        self = try JSONRPCMessage(element.value)
+        guard case .request(var request) = self else { return }
+        request.arguments = element.arguments
+        request.metadata = element.metadata
+        self = .request(request)
     }
 
     /// Returns the id that an error about `value` should echo; nil when none can be read.

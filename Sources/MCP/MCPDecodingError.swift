@@ -42,6 +42,13 @@ struct MCPReader {
         return value
     }
 
+    func role() throws(MCPDecodingError) -> Role {
+        guard let role = Role(rawValue: try string("role")) else {
+            throw failure("role", "\"user\" or \"assistant\"")
+        }
+        return role
+    }
+
     func int(_ key: String) throws(MCPDecodingError) -> Int {
         guard let value = object[key]?.int else { throw failure(key, "integer") }
         return value

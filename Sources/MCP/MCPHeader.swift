@@ -1,4 +1,5 @@
 import HTTPSyntax
+import JSON
 
 /// HTTP header names of the Streamable HTTP transport, and the encoding of mirrored values.
 package enum MCPHeader {
@@ -33,13 +34,15 @@ package enum MCPHeader {
     /// - Returns: Nil for a wrapper whose content is not Base64 of UTF-8, and for a literal with a byte that is neither
     ///   visible ASCII, space nor tab.
     package static func decodeValue(_ value: String) -> String? {
-        let trimmed = String(value.trimmingWhiteSpace)
+        // Servers have removed the white space around a value already.
+        let isTrimmed = value.utf8.first.map { $0 > 0x20 } == true && value.utf8.last.map { $0 > 0x20 } == true
+        let trimmed = isTrimmed ? value : String(value.trimmingWhiteSpace)
         guard isWrapped(trimmed) else {
             return trimmed.utf8.allSatisfy { (0x20...0x7E).contains($0) || $0 == 0x09 } ? trimmed : nil
         }
         let content = trimmed.utf8.dropFirst(opening.utf8.count).dropLast(closing.utf8.count)
         guard let bytes = Base64.decode(content) else { return nil }
-        return String(validating: bytes, as: UTF8.self)
+        return String(validating: bytes, as: UTF8.self).map { CombiningMarks.bounded($0) }
     }
 
     private static func isWrapped(_ text: String) -> Bool {

@@ -29,6 +29,9 @@ package enum MCPMeta {
     package static let status = ownPrefix + "status"
     /// Key of the tool that is being called on the way to the answer, in a progress notification.
     package static let tool = ownPrefix + "tool"
+    /// Key of the idempotency key of a call: text that is the same for every attempt of one call. Two calls of one caller
+    /// with the same key and arguments are one, so that a write is carried out once.
+    package static let idempotencyKey = ownPrefix + "idempotencyKey"
     /// In the result of `get_user_info`: what the caller's credential says besides its name, `scopes` and `claims`.
     package static let caller = ownPrefix + "caller"
 }

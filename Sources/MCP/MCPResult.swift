@@ -26,10 +26,18 @@ package struct CacheHint: Hashable, Sendable {
 
     /// Reads the hint of a result; nil when it has no usable one, which counts as `.none`.
     package init?(result: JSONObject) {
-        guard let ttl = result["ttlMs"]?.int, ttl >= 0 else { return nil }
+        self.init(ttl: result["ttlMs"], scope: result["cacheScope"])
+    }
+
+    /// Reads the hint of a result that is text; nil when it has no usable one.
+    package init?(result: JSONObjectText) {
+        self.init(ttl: result["ttlMs"], scope: result["cacheScope"])
+    }
+
+    private init?(ttl: JSONValue?, scope: JSONValue?) {
+        guard let ttl = ttl?.int, ttl >= 0 else { return nil }
         self.init(
-            ttlMilliseconds: ttl,
-            scope: result["cacheScope"]?.string.flatMap(CacheScope.init(rawValue:)) ?? .private)
+            ttlMilliseconds: ttl, scope: scope?.string.flatMap(CacheScope.init(rawValue:)) ?? .private)
     }
 }
 
@@ -42,7 +50,18 @@ package enum ResultType: String, Hashable, Sendable {
     ///
     /// - Returns: Nil for an unknown or malformed type; such a result is invalid.
     package init?(of result: JSONObject) {
-        guard let value = result["resultType"] else {
+        self.init(value: result["resultType"])
+    }
+
+    /// Reads the type of a received result that is text.
+    ///
+    /// - Returns: Nil for an unknown or malformed type; such a result is invalid.
+    package init?(of result: JSONObjectText) {
+        self.init(value: result["resultType"])
+    }
+
+    private init?(value: JSONValue?) {
+        guard let value else {
             self = .complete
             return
         }
@@ -69,6 +88,27 @@ package enum MCPResult {
             var meta = completed["_meta"]?.object ?? [:]
             meta[MCPMeta.serverInfo] = serverInfo.json(for: version)
             completed["_meta"] = .object(meta)
+        }
+        return completed
+    }
+
+    /// Returns the result of another server in a revision, like ``complete(_:for:serverInfo:cache:)``:
+    /// what has to be there and is not is joined to its text.
+    ///
+    /// - Parameter meta: The `_meta` of a result that has none: an object with the server's name.
+    package static func complete(
+        _ result: JSONObjectText, for version: MCPVersion, meta: JSONFragment
+    ) -> JSONObjectText {
+        guard version.era == .modern else { return result }
+        var completed = result
+        if completed.kind(of: "resultType") == nil {
+            completed.join("resultType", .string(ResultType.complete.rawValue))
+        }
+        if var own = completed.text(of: "_meta") {
+            own.join(MCPMeta.serverInfo, meta.value[MCPMeta.serverInfo] ?? .null)
+            completed.join("_meta", own.fragment)
+        } else {
+            completed.join("_meta", meta)
         }
         return completed
     }

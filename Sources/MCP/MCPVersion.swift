@@ -33,8 +33,19 @@ package enum MCPVersion: String, CaseIterable, Comparable, Sendable, CustomStrin
     package var era: MCPEra { self >= .v2026_07_28 ? .modern : .legacy }
     package var description: String { rawValue }
 
-    package static func < (left: MCPVersion, right: MCPVersion) -> Bool {
-        left.rawValue < right.rawValue  // Dates in ISO 8601 sort as text.
+    package static func < (left: MCPVersion, right: MCPVersion) -> Bool { left.position < right.position }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(position) }
+
+    /// Place among the revisions, oldest first: compared and hashed in place of the text, several times for each request.
+    private var position: Int {
+        switch self {
+        case .v2024_11_05: 0
+        case .v2025_03_26: 1
+        case .v2025_06_18: 2
+        case .v2025_11_25: 3
+        case .v2026_07_28: 4
+        }
     }
 
     /// Returns the revision to answer `initialize` with: the same when it is a supported legacy revision, else the

@@ -106,10 +106,8 @@ package struct PromptMessage: Hashable, Sendable {
 
     init(_ json: JSONValue, _ path: String) throws(MCPDecodingError) {
         let reader = try MCPReader(json, path)
-        guard let role = Role(rawValue: try reader.string("role")) else {
-            throw reader.failure("role", "\"user\" or \"assistant\"")
-        }
-        self.init(role: role, content: try ContentBlock(reader.object["content"] ?? .null, path + ".content"))
+        self.init(
+            role: try reader.role(), content: try ContentBlock(reader.object["content"] ?? .null, path + ".content"))
     }
 
     /// Returns the JSON form in a revision.

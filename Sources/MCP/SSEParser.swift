@@ -1,10 +1,16 @@
 /// Incremental parser of `text/event-stream`: takes bytes in pieces of any size, returns events.
 ///
 /// Lines end with CR, LF or CRLF; a leading byte order mark is skipped; comments and unknown fields are ignored; an
-/// incomplete event at the end of the stream is dropped.
+/// incomplete event at the end of the stream is dropped. An `id` over ``maximumIDBytes`` counts as none: it could not be
+/// sent back.
 package struct SSEParser: Sendable {
     /// Default of the largest event: 16 MiB, the default limit of an upstream response.
     package static let defaultMaximumEventBytes = 16 << 20
+
+    /// Largest `id`, in bytes; it is kept and sent in a header.
+    package static let maximumIDBytes = 4096
+    /// Largest event name, in bytes; the rest is cut off.
+    private static let maximumNameBytes = 1024
 
     /// Last `id` seen, for `Last-Event-ID`; empty when there was none.
     package private(set) var lastEventID = ""
@@ -19,6 +25,9 @@ package struct SSEParser: Sendable {
     /// True if the last byte was a CR: an LF that follows belongs to it.
     private var afterCarriageReturn = false
     private var isFirstLine = true
+
+    /// Number of bytes that are kept of an event that has not ended yet.
+    package var heldBytes: Int { line.count + data.count }
 
     /// - Parameter maximumEventBytes: Largest size of the lines of one event, beyond which parsing fails.
     package init(maximumEventBytes: Int = SSEParser.defaultMaximumEventBytes) {
@@ -104,9 +113,14 @@ package struct SSEParser: Sendable {
             hasData = true
             data.append(contentsOf: value)
         } else if name.elementsEqual("event".utf8) {
-            event = String(decoding: value, as: UTF8.self)
+            event = String(decoding: value.prefix(Self.maximumNameBytes), as: UTF8.self)
         } else if name.elementsEqual("id".utf8) {
-            if !value.contains(0) { id = String(decoding: value, as: UTF8.self) }
+            // From an empty id nothing can be resumed, so that no event is fetched twice from an earlier one.
+            if value.count > Self.maximumIDBytes {
+                id = ""
+            } else if !value.contains(0) {
+                id = String(decoding: value, as: UTF8.self)
+            }
         } else if name.elementsEqual("retry".utf8) {
             if !value.isEmpty, value.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }) {
                 // A number with more digits than fit means a very long pause; callers limit it.

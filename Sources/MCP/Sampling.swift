@@ -15,10 +15,7 @@ package struct SamplingMessage: Hashable, Sendable {
 
     init(_ json: JSONValue, _ path: String) throws(MCPDecodingError) {
         let reader = try MCPReader(json, path)
-        guard let role = Role(rawValue: try reader.string("role")) else {
-            throw reader.failure("role", "\"user\" or \"assistant\"")
-        }
-        self.init(role: role, content: try Self.content(reader))
+        self.init(role: try reader.role(), content: try Self.content(reader))
     }
 
     static func content(_ reader: MCPReader) throws(MCPDecodingError) -> [ContentBlock] {

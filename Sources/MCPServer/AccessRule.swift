@@ -18,7 +18,7 @@ package struct AccessRule: Hashable, Sendable {
     }
 
     /// Returns the refusal of a caller; nil: access is allowed.
-    package func refusal(of principal: Principal?) -> AccessRefusal? {
+    package func refusal(of principal: Principal?) -> AccessError? {
         guard let principal else { return needsUser ? .notAuthenticated(scopes: scopes) : nil }
         guard !principal.hasAllScopes, !scopes.allSatisfy(principal.scopes.contains) else { return nil }
         return .insufficientScope(needed: scopes)
@@ -26,7 +26,7 @@ package struct AccessRule: Hashable, Sendable {
 }
 
 /// Refusal of access; its text says what the caller needs.
-package enum AccessRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+package enum AccessError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The caller is anonymous; the value lists the scopes that it needs besides.
     case notAuthenticated(scopes: [String])
     /// The caller's credential does not grant all required scopes.
@@ -53,7 +53,7 @@ package enum AccessRefusal: Error, Hashable, Sendable, CustomStringConvertible {
 extension MCPServer {
     /// Returns the refusal of this request; nil: it is allowed. A tool or resource that the caller cannot see is not
     /// refused here: it is unknown.
-    func refusal(of call: JSONRPCRequest, for principal: Principal?) -> AccessRefusal? {
+    func refusal(of call: JSONRPCRequest, for principal: Principal?) -> AccessError? {
         let params = call.params ?? [:]
         let rule: AccessRule?
         switch call.method {

@@ -32,13 +32,13 @@ package final class CallLimiter: Sendable {
     }
 
     /// Reason why a call got no place.
-    package enum Refusal: Error { case overloaded, cancelled }
+    package enum AdmissionError: Error { case overloaded, cancelled }
 
     /// Takes a place, waiting for one if necessary. Every success must be paired with one ``leave()``.
-    /// - Throws: ``Refusal``.
-    package func enter() async throws(Refusal) {
+    /// - Throws: ``AdmissionError``.
+    package func enter() async throws(AdmissionError) {
         if limit == 0 { return }
-        let ticket: UInt64? = try state.withLock { state throws(Refusal) in
+        let ticket: UInt64? = try state.withLock { state throws(AdmissionError) in
             if state.running < limit {
                 state.running += 1
                 return nil

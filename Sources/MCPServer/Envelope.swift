@@ -13,6 +13,15 @@ enum Envelope {
         return bytes
     }
 
+    /// Returns the response with the result of another server, whose text is copied.
+    static func result(_ id: RequestID, _ result: JSONObjectText) -> [UInt8] {
+        var bytes = opening(id, reserving: result.sizeLimit + 96)
+        bytes.append(contentsOf: "\"result\":".utf8)
+        result.append(to: &bytes)
+        bytes.append(0x7D)
+        return bytes
+    }
+
     /// Returns an error response. An id that could not be read is omitted, never null.
     static func error(_ id: RequestID?, _ error: JSONRPCError) -> [UInt8] {
         var bytes = opening(id, reserving: 128)

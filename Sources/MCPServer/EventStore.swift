@@ -1,4 +1,5 @@
 import DequeModule
+import ProcessMemory
 import Synchronization
 
 /// Store of the events of legacy streams, for redelivery after a broken connection, within one limit for the whole
@@ -27,22 +28,35 @@ final class EventStore: Sendable {
         var events = 0
     }
 
+    /// Budget from which stored events draw, and with which the streams' connections buffer.
+    let memory: MemoryBudget
     private let maximumBytes: Int
     private let state = Mutex(State())
 
     /// - Parameter maximumBytes: Largest size over all streams; 0: events are not stored.
-    init(maximumBytes: Int) { self.maximumBytes = maximumBytes }
+    init(maximumBytes: Int, memory: MemoryBudget = .unlimited) {
+        self.maximumBytes = maximumBytes
+        self.memory = memory
+    }
 
-    /// Stores an event; numbers increase within a stream. An event larger than the limit is not stored.
+    deinit { memory.release(bytes) }
+
+    /// Stores an event; numbers increase within a stream. An event larger than the limit is not stored, nor one for which
+    /// the budget has no room even after as many older bytes were dropped.
     func append(_ event: [UInt8], number: UInt32, to key: StreamKey) {
         guard event.count <= maximumBytes else { return }
         state.withLock { state in
+            defer { Self.compact(&state) }
+            while state.bytes > maximumBytes - event.count { dropOldest(&state) }
+            if !memory.draw(event.count) {
+                let enough = max(0, state.bytes - event.count)
+                while state.bytes > enough { dropOldest(&state) }
+                guard memory.draw(event.count) else { return }
+            }
             state.logs[key, default: []].append(Event(number: number, bytes: event))
             state.order.append(key)
             state.bytes += event.count
             state.events += 1
-            while state.bytes > maximumBytes { Self.dropOldest(&state) }
-            Self.compact(&state)
         }
     }
 
@@ -57,7 +71,9 @@ final class EventStore: Sendable {
     func remove(_ key: StreamKey) {
         state.withLock { state in
             guard let log = state.logs.removeValue(forKey: key) else { return }
-            state.bytes -= log.reduce(0) { $0 + $1.bytes.count }
+            let bytes = log.reduce(0) { $0 + $1.bytes.count }
+            state.bytes -= bytes
+            memory.release(bytes)
             state.events -= log.count
             Self.compact(&state)
         }
@@ -66,12 +82,13 @@ final class EventStore: Sendable {
     /// Size of the stored events, in bytes.
     var bytes: Int { state.withLock { $0.bytes } }
 
-    private static func dropOldest(_ state: inout State) {
+    private func dropOldest(_ state: inout State) {
         while state.head < state.order.count {
             let key = state.order[state.head]
             state.head += 1
             guard let event = state.logs[key]?.removeFirst() else { continue }
             state.bytes -= event.bytes.count
+            memory.release(event.bytes.count)
             state.events -= 1
             if state.logs[key]?.isEmpty == true { state.logs[key] = nil }
             return

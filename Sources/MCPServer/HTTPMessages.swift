@@ -1,4 +1,5 @@
 import HTTPSyntax
+package import ProcessMemory
 
 /// Header fields of one HTTP message: names are compared without case, values with; several fields may share a name.
 package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
@@ -13,7 +14,7 @@ package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
 
     /// First value of that name. Setting it replaces every field of that name.
     package subscript(_ name: String) -> String? {
-        get { fields.first { HTTPSyntax.equals($0.name, name) }?.value }
+        get { fields.first { Self.equals($0.name, name) }?.value }
         set {
             fields.removeAll { HTTPSyntax.equals($0.name, name) }
             if let newValue { fields.append((name, newValue)) }
@@ -22,7 +23,21 @@ package struct MCPHTTPHeaders: Sendable, ExpressibleByDictionaryLiteral {
 
     /// Returns every value of that name, in order.
     package func all(_ name: String) -> [String] {
-        fields.filter { HTTPSyntax.equals($0.name, name) }.map(\.value)
+        fields.filter { Self.equals($0.name, name) }.map(\.value)
+    }
+
+    /// Returns the value of that name where exactly one field has it, and the number of fields that have it.
+    func single(_ name: String) -> (value: String?, count: Int) {
+        var found: (value: String?, count: Int) = (nil, 0)
+        for field in fields where Self.equals(field.name, name) {
+            found = (found.count == 0 ? field.value : nil, found.count + 1)
+        }
+        return found
+    }
+
+    private static func equals(_ name: String, _ other: String) -> Bool {
+        // Clients mostly spell them as the specification does.
+        name.utf8.count == other.utf8.count && (name == other || HTTPSyntax.equals(name, other))
     }
 }
 
@@ -39,6 +54,12 @@ package struct MCPHTTPRequest: Sendable {
     package var principal: Principal?
     /// Data of the HTTP server for a ``RequestForwarder``, which finds it in ``ToolContext/attachment``.
     package var attachment: (any Sendable)?
+    /// Executor of the tasks that serve the request; nil: the concurrency pool.
+    package var executor: (any TaskExecutor)?
+    /// Time at which the request was begun, where that was earlier; nil: now.
+    package var started: ContinuousClock.Instant?
+    /// Memory that the body and the values parsed from it have drawn, for as long as they are used.
+    package var reservation: MemoryReservation?
 
     /// Describes a request.
     package init(

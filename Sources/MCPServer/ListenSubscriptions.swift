@@ -24,6 +24,8 @@ package enum ServerChange: Hashable, Sendable {
 extension SubscriptionFilter {
     /// Largest number of URIs in one subscription.
     static let uriLimit = 1024
+    /// Largest URI in bytes: it is kept for as long as the client listens, by forwarders longer.
+    static let maximumURIBytes = 8192
 
     /// Reads the parameters of `subscriptions/listen`, without the parts that the server does not support.
     static func requested(
@@ -37,6 +39,9 @@ extension SubscriptionFilter {
         }
         guard filter.resourceSubscriptions.count <= uriLimit else {
             throw .invalidParams("notifications.resourceSubscriptions: at most \(uriLimit)")
+        }
+        guard filter.resourceSubscriptions.allSatisfy({ $0.utf8.count <= maximumURIBytes }) else {
+            throw .invalidParams("notifications.resourceSubscriptions: a URI has at most \(maximumURIBytes) bytes")
         }
         if served.tools?.listChanged != true { filter.toolsListChanged = false }
         if served.prompts?.listChanged != true { filter.promptsListChanged = false }

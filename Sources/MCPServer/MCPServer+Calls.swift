@@ -21,7 +21,7 @@ extension MCPServer {
     private func check(_ params: JSONObject, _ context: ToolContext) throws -> CheckedCall {
         let name = try string("name", params)
         guard let tool = tool(name, for: context.principal, in: context.version) else {
-            throw JSONRPCError.invalidParams(ToolCallRefusal.unknownTool(name).description)
+            throw JSONRPCError.invalidParams(ToolCallError.unknownTool(name).description)
         }
         if let refusal = tool.access.refusal(of: context.principal) {
             return .refused(.error(refusal.description, status: refusal.status))
@@ -34,7 +34,7 @@ extension MCPServer {
         }
         let violations = violations(of: arguments, tool)
         guard violations.isEmpty else {
-            let text = ToolCallRefusal.invalidArguments(violations).description
+            let text = ToolCallError.invalidArguments(violations).description
             guard context.version.reportsBadArgumentsAsToolErrors else { throw JSONRPCError.invalidParams(text) }
             return .refused(.error(text, status: 400))
         }
@@ -43,9 +43,9 @@ extension MCPServer {
 
     /// Calls a tool for a caller that does not speak MCP.
     ///
-    /// Errors: ``ToolCallRefusal`` or ``AccessRefusal`` when the tool did not run; a `JSONRPCError` of the tool; `CancellationError`. A
+    /// Errors: ``ToolCallError`` or ``AccessError`` when the tool did not run; a `JSONRPCError` of the tool; `CancellationError`. A
     /// tool's failure is a result with `isError`.
-    /// - Throws: ``ToolCallRefusal``, ``AccessRefusal``, `JSONRPCError`, and errors of the tool.
+    /// - Throws: ``ToolCallError``, ``AccessError``, `JSONRPCError`, and errors of the tool.
     package func call(
         tool name: String, arguments: JSONObject, principal: Principal?, attachment: (any Sendable)? = nil,
         version: MCPVersion = .latestLegacy, traceparent: String? = nil,
@@ -57,19 +57,19 @@ extension MCPServer {
         if let forwarder {
             let call = JSONRPCRequest(
                 id: .string("plain"), method: MCPMethod.toolsCall,
-                params: ["name": .string(name), "arguments": .object(arguments)])
+                params: ["name": .string(name)], arguments: JSONFragment(.object(arguments)))
             do {
-                return try CallToolResult(json: .object(try await forwarder.result(of: call, context: context)))
+                return try CallToolResult(json: .object(try await forwarder.result(of: call, context: context).object))
             } catch let error as JSONRPCError
-                where error.message == ToolCallRefusal.unknownTool(name).description && error.data == nil
+                where error.message == ToolCallError.unknownTool(name).description && error.data == nil
             {
-                throw ToolCallRefusal.unknownTool(name)
+                throw ToolCallError.unknownTool(name)
             }
         }
-        guard let tool = tool(name, for: principal, in: version) else { throw ToolCallRefusal.unknownTool(name) }
+        guard let tool = tool(name, for: principal, in: version) else { throw ToolCallError.unknownTool(name) }
         if let refusal = tool.access.refusal(of: principal) { throw refusal }
         let violations = violations(of: arguments, tool)
-        guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
+        guard violations.isEmpty else { throw ToolCallError.invalidArguments(violations) }
         return try await run(tool, arguments, context)
     }
 
@@ -77,19 +77,20 @@ extension MCPServer {
     ///
     /// The call takes no place of its own among the simultaneous ones, because it could wait there for the call that
     /// made it; nor does it report progress or ask the client. Errors: those of the method above.
-    /// - Throws: ``ToolCallRefusal``, ``AccessRefusal``, `JSONRPCError`, and errors of the tool.
+    /// - Parameter confirmation: Idempotency key of the call where the user has confirmed it.
+    /// - Throws: ``ToolCallError``, ``AccessError``, `JSONRPCError`, and errors of the tool.
     package func call(
-        tool name: String, arguments: JSONObject, within caller: ToolContext
+        tool name: String, arguments: JSONObject, within caller: ToolContext, confirmation: String? = nil
     ) async throws -> CallToolResult {
         guard let tool = tool(name, for: caller.principal, in: caller.version) else {
-            throw ToolCallRefusal.unknownTool(name)
+            throw ToolCallError.unknownTool(name)
         }
         if let refusal = tool.access.refusal(of: caller.principal) { throw refusal }
         let violations = violations(of: arguments, tool)
-        guard violations.isEmpty else { throw ToolCallRefusal.invalidArguments(violations) }
+        guard violations.isEmpty else { throw ToolCallError.invalidArguments(violations) }
         let context = ToolContext(
             principal: caller.principal, requestID: nil, version: caller.version, traceparent: caller.traceparent,
-            logger: caller.logger)
+            logger: caller.logger, confirmation: confirmation)
         return try await perform(tool, arguments, context)
     }
 

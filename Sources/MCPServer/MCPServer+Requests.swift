@@ -5,7 +5,8 @@ import Synchronization
 
 /// Outcome of one request.
 enum Answer: Sendable {
-    case result(JSONObject)
+    /// The whole response.
+    case result([UInt8])
     case error(JSONRPCError)
     /// The request was cancelled and needs no response.
     case cancelled
@@ -21,6 +22,7 @@ extension MCPServer {
         if let version = meta[MCPMeta.protocolVersion]?.string, MCPVersion(rawValue: version)?.era != .modern {
             throw .unsupportedVersion(requested: version, supported: Self.supportedVersions)
         }
+        if let known = call.metadata { return known }
         do {
             return try RequestMetadata(meta: meta)
         } catch {
@@ -64,7 +66,7 @@ extension MCPServer {
     /// cannot be verified.
     func context(
         of call: JSONRPCRequest, metadata: RequestMetadata, principal: Principal?, attachment: (any Sendable)? = nil,
-        traceparent: String?, channel: any RequestChannel
+        traceparent: String?, channel: any RequestChannel, executor: (any TaskExecutor)? = nil
     ) throws(JSONRPCError) -> ToolContext {
         var answers: JSONObject = [:]
         var state: JSONValue?
@@ -87,7 +89,7 @@ extension MCPServer {
             principal: principal, attachment: attachment, requestID: call.id, version: .latestModern, meta: call.meta,
             traceparent: traceparent, clientFeatures: ClientFeatures(metadata.clientCapabilities.declared),
             logger: logger, channel: channel, logLevel: metadata.logLevel, answers: answers, state: state,
-            questionTimeout: configuration.questionTimeout)
+            questionTimeout: configuration.questionTimeout, executor: executor)
     }
 
     /// Returns the error in the `Mcp-Param-*` headers of a call; nil when there is none.
@@ -100,7 +102,7 @@ extension MCPServer {
                 tool(name, for: principal, in: .latestModern)?.mirror
             }
         guard let mirror, !mirror.isEmpty else { return nil }
-        return mirror.mismatch(with: call.params?["arguments"]?.object ?? [:]) { headers.all($0) }
+        return mirror.mismatch(with: call.wholeParams?["arguments"]?.object ?? [:]) { headers.all($0) }
     }
 
     // MARK: Legacy
@@ -124,14 +126,15 @@ extension MCPServer {
 
     func context(
         of call: JSONRPCRequest, version: MCPVersion, session: Session, principal: Principal?,
-        attachment: (any Sendable)? = nil, traceparent: String?, channel: any RequestChannel
+        attachment: (any Sendable)? = nil, traceparent: String?, channel: any RequestChannel,
+        executor: (any TaskExecutor)? = nil
     ) -> ToolContext {
         ToolContext(
             principal: principal, attachment: attachment, requestID: call.id, version: version, meta: call.meta,
             traceparent: traceparent,
             clientFeatures: session.facts.features, logger: logger, channel: channel,
             // Without `logging/setLevel` the server chooses (logging, log levels).
-            logLevel: session.logLevel ?? .info, questionTimeout: configuration.questionTimeout)
+            logLevel: session.logLevel ?? .info, questionTimeout: configuration.questionTimeout, executor: executor)
     }
 
     /// Handles a notification of a legacy client. Unknown ones are ignored.
@@ -159,25 +162,36 @@ extension MCPServer {
         do {
             if let forwarder, Self.isForwarded(call.method) {
                 try checkMethod(call, in: context.version)
-                return finished(try await forwarder.result(of: call, context: context), nil, context)
+                return finished(call, try await forwarder.result(of: call, context: context), context)
             }
             // Other methods run in a function of their own: a call may take long, and must not keep their variables in
             // memory.
             guard call.method == MCPMethod.toolsCall else {
                 let (result, cache) = try await result(of: call, context)
-                return finished(result, cache, context)
+                return finished(call, result, cache, context)
             }
             try checkMethod(call, in: context.version)
-            return finished(try await callTool(call.params ?? [:], context), nil, context)
+            return finished(call, try await callTool(call.params ?? [:], context), nil, context)
         } catch {
             return answer(call, to: error, context)
         }
     }
 
     @inline(never)
-    private func finished(_ result: JSONObject, _ cache: CacheHint?, _ context: ToolContext) -> Answer {
+    private func finished(
+        _ call: JSONRPCRequest, _ result: JSONObject, _ cache: CacheHint?, _ context: ToolContext
+    ) -> Answer {
         if Task.isCancelled { return .cancelled }
-        return .result(MCPResult.complete(result, for: context.version, serverInfo: info, cache: cache))
+        return .result(
+            Envelope.result(
+                call.id, MCPResult.complete(result, for: context.version, serverInfo: info, cache: cache)))
+    }
+
+    @inline(never)
+    private func finished(_ call: JSONRPCRequest, _ result: JSONObjectText, _ context: ToolContext) -> Answer {
+        if Task.isCancelled { return .cancelled }
+        return .result(
+            Envelope.result(call.id, MCPResult.complete(result, for: context.version, meta: resultMeta)))
     }
 
     @inline(never)
@@ -211,7 +225,9 @@ extension MCPServer {
             let result = InputRequiredResult(
                 inputRequests: required.questions.map { ($0.key, $0.request) }, requestState: state)
             return .result(
-                MCPResult.complete(result.json.object ?? [:], for: context.version, serverInfo: info))
+                Envelope.result(
+                    call.id,
+                    MCPResult.complete(result.json.object ?? [:], for: context.version, serverInfo: info)))
         } catch {
             logger.error("request state cannot be sealed", metadata: ["error": "\(error)"])
             return .error(.internalError)
@@ -246,9 +262,7 @@ extension MCPServer {
             return ([:], nil)
         case MCPMethod.resourcesSubscribe:
             let uri = try string("uri", params)
-            guard context.channel.session?.subscribe(uri) != false else {
-                throw JSONRPCError.invalidParams("Too many subscriptions in this session")
-            }
+            try context.channel.session?.subscribe(uri)
             await forwarder?.watch([uri])
             return ([:], nil)
         case MCPMethod.resourcesUnsubscribe:

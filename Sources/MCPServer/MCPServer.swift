@@ -4,6 +4,7 @@ import JSON
 import JSONSchema
 package import Logging
 package import MCP
+package import ProcessMemory
 import Synchronization
 
 /// Limits and texts of an ``MCPServer``.
@@ -24,6 +25,8 @@ package struct MCPServerConfiguration: Sendable {
     package var questionTimeout: Duration
     /// True if results are checked against the tools' output schemas; a violation is logged and fails the call.
     package var checksResults: Bool
+    /// Budget of the process, from which parsed requests, stored events and the streams of slow readers draw.
+    package var memory = MemoryBudget.unlimited
 
     /// Creates a configuration.
     package init(
@@ -83,12 +86,15 @@ package final class MCPServer: Sendable {
 
     /// Name and version of the server.
     package let info: Implementation
+    /// `_meta` of the results of 2026-07-28, which name their server.
+    let resultMeta: JSONFragment
     private let ownInstructions: String?
     /// Forwarder that answers in place of the registry; nil: the registry answers.
     let forwarder: (any RequestForwarder)?
     /// Logger of requests without a context of their own.
     package let logger: Logger
-    let configuration: MCPServerConfiguration
+    /// Limits and texts.
+    package let configuration: MCPServerConfiguration
     let seal: RequestStateSeal
     let limiter: CallLimiter
     let registry = Mutex(Registry())
@@ -102,6 +108,7 @@ package final class MCPServer: Sendable {
         logger: Logger, now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.info = info
+        resultMeta = JSONFragment([MCPMeta.serverInfo: info.json(for: .latestModern)])
         ownInstructions = instructions
         self.forwarder = forwarder
         self.configuration = configuration

@@ -15,12 +15,24 @@ package protocol RequestForwarder: Sendable {
     /// Waits, for a bounded time, until the capabilities are known. Returns at once when they are.
     func prepare() async
 
-    /// Returns the complete result of a request in the caller's revision, cache hints included.
+    /// Returns the complete result of a request in the caller's revision, cache hints included. The arguments of the
+    /// request are text (``JSONRPCRequest/arguments``), to be passed on as they are.
     ///
     /// Called for the methods of tools, prompts, resources and completion.
     /// - Throws: A `JSONRPCError` that is answered as it is, ``InputRequired`` towards a client of 2026-07-28, or
     ///   `CancellationError`.
-    func result(of call: JSONRPCRequest, context: ToolContext) async throws -> JSONObject
+    func result(of call: JSONRPCRequest, context: ToolContext) async throws -> JSONObjectText
+
+    /// Returns the result of a list of tools where nothing has to be waited for; nil: ``result(of:context:)`` gives it.
+    func resultAtHand(of request: DirectRequest, context: ToolContext) -> JSONObjectText?
+
+    /// Begins a call of a tool where nothing has to be waited for, and no header has to agree with an argument.
+    ///
+    /// - Parameter onFirst: Takes what comes first, once, on any thread, perhaps before this returns.
+    /// - Returns: The call; nil: nothing has begun, and ``result(of:context:)`` makes the call.
+    func begin(
+        _ request: DirectRequest, context: ToolContext, onFirst: @escaping @Sendable (FirstOfCall) -> Void
+    ) -> (any BegunCall)?
 
     /// Returns the input schema of a tool, whose `x-mcp-header` annotations the headers of a call must agree with; nil
     /// for an unknown tool.
@@ -31,6 +43,25 @@ package protocol RequestForwarder: Sendable {
 
     /// Passes on the level of the log messages that a legacy client wants.
     func setLogLevel(_ level: LoggingLevel, context: ToolContext) async
+}
+
+/// First outcome of a call that was begun.
+package enum FirstOfCall: Sendable {
+    /// The complete result in the caller's revision.
+    case result(JSONObjectText)
+    /// The call was cancelled, and gets no answer.
+    case cancelled
+    /// Something else: progress, a question, a failure. The call goes on where it is.
+    case other
+}
+
+/// A call that a ``RequestForwarder`` has begun. As ``ToolContext/attachment`` of the same request, it goes on in
+/// ``RequestForwarder/result(of:context:)``.
+package protocol BegunCall: AnyObject, Sendable {
+    /// Cancels the call.
+    func cancel()
+    /// Leaves what comes first to ``RequestForwarder/result(of:context:)``. False if it has come already.
+    func leaveFirst() -> Bool
 }
 
 extension MCPServer {

@@ -5,8 +5,8 @@ import MCP
 
 /// Seal for the state that a multi-round call of 2026-07-28 sends through the client as `requestState`.
 ///
-/// AES-GCM: the client can neither read nor change it. Principal, method and parameters are authenticated with it, so
-/// that it opens only when the same user repeats the same request, and it contains its expiry.
+/// The client can neither read nor change it. Principal, method and parameters are authenticated with it, so that it
+/// opens only when the same user repeats the same request, and it contains its expiry.
 struct RequestStateSeal: Sendable {
     /// Contents of the state.
     struct Contents: Hashable {
@@ -16,11 +16,11 @@ struct RequestStateSeal: Sendable {
         var state: JSONValue?
     }
 
-    private let key: SymmetricKey
+    private let seal: Seal
     private let lifetime: Duration
 
     init(key: SymmetricKey, lifetime: Duration) {
-        self.key = key
+        seal = Seal(key)
         self.lifetime = lifetime
     }
 
@@ -29,19 +29,15 @@ struct RequestStateSeal: Sendable {
         var payload: JSONObject = ["e": .number(expiry)]
         if !contents.answers.isEmpty { payload["a"] = .object(contents.answers) }
         if let state = contents.state { payload["s"] = state }
-        let box = try AES.GCM.seal(
-            JSONValue.object(payload).serialized, using: key, authenticating: Self.binding(request, principal))
-        guard let combined = box.combined else { throw CryptoKitError.incorrectParameterSize }
-        return Base64URL.encode(combined)
+        return try seal.seal(JSONValue.object(payload).serialized, binding: Self.binding(request, principal))
     }
 
     /// Opens a state; nil for anything that this server did not issue to this principal for this request, or that has
     /// expired.
     func open(_ text: String, for request: JSONRPCRequest, principal: Principal?, now: Date) -> Contents? {
-        guard let bytes = Base64URL.decode(text), let box = try? AES.GCM.SealedBox(combined: bytes),
-            let plain = try? AES.GCM.open(box, using: key, authenticating: Self.binding(request, principal)),
-            let payload = try? JSONValue(parsing: Array(plain)),
-            let expiry = payload["e"]?.int, Int(now.timeIntervalSince1970) < expiry
+        guard let plain = seal.open(text, binding: Self.binding(request, principal)),
+            let payload = try? JSONValue(parsing: plain), let expiry = payload["e"]?.int,
+            Int(now.timeIntervalSince1970) < expiry
         else { return nil }
         return Contents(answers: payload["a"]?.object ?? [:], state: payload["s"])
     }
@@ -49,7 +45,7 @@ struct RequestStateSeal: Sendable {
     /// Returns the digest of the request, without the parts that differ between the rounds: metadata, answers and the
     /// state itself.
     private static func binding(_ request: JSONRPCRequest, _ principal: Principal?) -> [UInt8] {
-        var params = request.params ?? [:]
+        var params = request.wholeParams ?? [:]
         for key in ["_meta", "inputResponses", "requestState"] { params.removeValue(forKey: key) }
         // Clients may reorder the members when they repeat a request.
         let facts: JSONValue = .array([

@@ -1,3 +1,4 @@
+import ProcessMemory
 import Synchronization
 
 /// Body of a streamed response: a bounded buffer between the producers of messages and one connection.
@@ -7,6 +8,8 @@ import Synchronization
 package final class MCPResponseStream: Sendable {
     private struct State {
         var buffer: [UInt8] = []
+        /// Memory that the buffer has drawn.
+        var reservation: MemoryReservation?
         var isClosed = false
         var isAbandoned = false
         var wake: (@Sendable () -> Void)?
@@ -24,12 +27,17 @@ package final class MCPResponseStream: Sendable {
 
     /// Number of buffered bytes above which producers wait.
     static let highWater = 256 * 1024
-    /// Largest number of buffered bytes; a reader so slow that broadcasts exceed this loses its stream.
+    /// Largest number of buffered bytes, unless a single message is larger; a reader so slow that broadcasts exceed this
+    /// loses its stream.
     static let hardLimit = 4 * 1024 * 1024
 
+    private let memory: MemoryBudget
     private let state = Mutex(State())
 
-    init() {}
+    /// - Parameter memory: Budget from which the buffer draws. A reader for whose arrears it has no room loses its stream.
+    init(memory: MemoryBudget = .unlimited) {
+        self.memory = memory
+    }
 
     /// Sets the closure that ``abandon()`` calls; not called after ``close()``.
     func whenAbandoned(_ action: @escaping @Sendable () -> Void) {
@@ -55,7 +63,10 @@ package final class MCPResponseStream: Sendable {
         var writers: [CheckedContinuation<Void, Never>] = []
         let taken = state.withLock { state -> Taken in
             if !state.buffer.isEmpty {
-                defer { state.buffer = [] }
+                defer {
+                    state.buffer = []
+                    state.reservation = nil
+                }
                 swap(&writers, &state.writers)
                 return .bytes(state.buffer)
             }
@@ -74,6 +85,7 @@ package final class MCPResponseStream: Sendable {
             let wasOpen = !state.isAbandoned && !state.isClosed
             state.isAbandoned = true
             state.buffer = []
+            state.reservation = nil
             swap(&writers, &state.writers)
             defer {
                 state.wake = nil
@@ -91,9 +103,19 @@ package final class MCPResponseStream: Sendable {
     func push(_ bytes: some Collection<UInt8>) -> Bool {
         let (isOpen, isLagging, wake) = state.withLock { state -> (Bool, Bool, (@Sendable () -> Void)?) in
             if state.isClosed || state.isAbandoned { return (false, false, nil) }
-            let wasEmpty = state.buffer.isEmpty
+            let before = state.buffer.count
             state.buffer.append(contentsOf: bytes)
-            return (true, state.buffer.count > Self.hardLimit, wasEmpty ? state.wake : nil)
+            let fits: Bool
+            if before <= Self.highWater {
+                // The reader keeps up: a message of any size is delivered, as it would be without a stream.
+                memory.charge(state.buffer.count, in: &state.reservation)
+                fits = true
+            } else {
+                fits =
+                    state.buffer.count <= Self.hardLimit
+                    && memory.hold(state.buffer.count, in: &state.reservation)
+            }
+            return (true, !fits, before == 0 ? state.wake : nil)
         }
         wake?()
         guard isLagging else { return isOpen }

@@ -6,18 +6,17 @@ import Synchronization
 /// Session identifiers that contain the session's data in sealed form, so that every replica with the same key can
 /// resume a session that another one opened.
 ///
-/// AES-GCM over the negotiated revision, the client's features, a digest of the user and an expiry; the random nonce
+/// A ``Seal`` over the negotiated revision, the client's features, a digest of the user and an expiry; its random nonce
 /// makes each one unguessable. State of a process is not included: events kept for redelivery, subscriptions, the log
 /// level and requests in flight are lost when a session moves.
 package struct SealedSessionIdentifiers: SessionIdentifying {
-    /// Keys that open identifiers; the first one also seals new ones.
-    private let keys: [SymmetricKey]
+    private let seal: Seal
     private let lifetime: Duration
     private let ends: any SessionEnds
     private let now: @Sendable () -> Date
 
-    /// Length of a sealed identifier, in bytes: nonce, contents, tag.
-    private static let sealedLength = 12 + contentsLength + 16
+    /// Length of an identifier, in characters of Base64.
+    private static let length = ((contentsLength + Seal.overhead) * 4 + 2) / 3
     /// Length of the contents, in bytes: features, presence of an owner, expiry, revision, digest of the owner.
     private static let contentsLength = 1 + 1 + 8 + 10 + 16
     private static let binding = Array("mcp-session-id/1".utf8)
@@ -31,7 +30,8 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
         secret: String, previous: [String] = [], lifetime: Duration = .seconds(86_400),
         ends: any SessionEnds = ProcessSessionEnds(), now: @escaping @Sendable () -> Date = { Date() }
     ) {
-        keys = ([secret] + previous).map { Self.key($0, for: "mcp-session-id") }
+        seal = Seal(
+            Self.key(secret, for: "mcp-session-id"), previous: previous.map { Self.key($0, for: "mcp-session-id") })
         self.lifetime = lifetime
         self.ends = ends
         self.now = now
@@ -42,32 +42,35 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
         key(secret, for: "mcp-request-state").withUnsafeBytes { Array($0) }
     }
 
+    /// Derives the key for questions of tools to the users of a chat.
+    package static func questionKey(secret: String) -> [UInt8] {
+        key(secret, for: "chat-question").withUnsafeBytes { Array($0) }
+    }
+
     private static func key(_ secret: String, for purpose: String) -> SymmetricKey {
         HKDF<SHA256>.deriveKey(
             inputKeyMaterial: SymmetricKey(data: Array(secret.utf8)), info: Array(purpose.utf8), outputByteCount: 32)
     }
 
-    package func issue(_ facts: SessionFacts) -> String {
+    package func issue(_ facts: SessionMetadata) -> String {
         let expiry = UInt64(max(0, now().timeIntervalSince1970)) + UInt64(max(0, lifetime.components.seconds))
         var contents: [UInt8] = [facts.features.rawValue, facts.owner == nil ? 0 : 1]
         withUnsafeBytes(of: expiry.bigEndian) { contents += $0 }
         contents += Array(facts.version.rawValue.utf8).prefix(10)
         contents += Self.digest(of: facts.owner)
-        guard contents.count == Self.contentsLength,
-            let sealed = try? AES.GCM.seal(contents, using: keys[0], authenticating: Self.binding).combined
-        else {
+        guard contents.count == Self.contentsLength, let id = try? seal.seal(contents, binding: Self.binding) else {
             // Impossible with a key of 32 bytes; a session that only this process can resume is the fallback.
             return RandomSessionIdentifiers().issue(facts)
         }
-        return Base64URL.encode(sealed)
+        return id
     }
 
-    package func recognise(_ id: String, owner: String?) async -> SessionFacts? {
+    package func recognise(_ id: String, owner: String?) async -> SessionMetadata? {
         guard let contents = open(id), contents.digest == Self.digest(of: owner), contents.hasOwner == (owner != nil),
             now() < contents.expiry, let version = MCPVersion(rawValue: contents.version), version.era == .legacy,
             await !ends.contains(Self.name(of: id))
         else { return nil }
-        return SessionFacts(
+        return SessionMetadata(
             version: version, features: ClientFeatures(rawValue: contents.features), owner: owner,
             expiry: contents.expiry)
     }
@@ -96,20 +99,14 @@ package struct SealedSessionIdentifiers: SessionIdentifying {
 
     private func open(_ id: String) -> Contents? {
         // Identifiers have one length only: others are not worth a decryption.
-        guard id.utf8.count == (Self.sealedLength * 4 + 2) / 3, let bytes = Base64URL.decode(id),
-            bytes.count == Self.sealedLength, let box = try? AES.GCM.SealedBox(combined: bytes)
+        guard id.utf8.count == Self.length, let contents = seal.open(id, binding: Self.binding),
+            contents.count == Self.contentsLength
         else { return nil }
-        for key in keys {
-            guard let plain = try? AES.GCM.open(box, using: key, authenticating: Self.binding) else { continue }
-            let contents = Array(plain)
-            guard contents.count == Self.contentsLength else { return nil }
-            let seconds = contents[2..<10].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
-            return Contents(
-                features: contents[0], hasOwner: contents[1] == 1,
-                expiry: Date(timeIntervalSince1970: TimeInterval(seconds)),
-                version: String(decoding: contents[10..<20], as: UTF8.self), digest: Array(contents[20...]))
-        }
-        return nil
+        let seconds = contents[2..<10].reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        return Contents(
+            features: contents[0], hasOwner: contents[1] == 1,
+            expiry: Date(timeIntervalSince1970: TimeInterval(seconds)),
+            version: String(decoding: contents[10..<20], as: UTF8.self), digest: Array(contents[20...]))
     }
 
     private static func digest(of owner: String?) -> [UInt8] {

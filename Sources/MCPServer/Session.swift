@@ -1,5 +1,6 @@
 import JSON
 import MCP
+import ProcessMemory
 import Synchronization
 
 /// A legacy conversation: an `Mcp-Session-Id` session over HTTP, or a stdio process after `initialize`.
@@ -20,6 +21,8 @@ final class Session: Sendable {
         var inFlight: [RequestID: InFlight] = [:]
         var questions: [RequestID: Answer] = [:]
         var subscriptions: Set<String> = []
+        /// Number of bytes that the subscriptions have drawn.
+        var subscribedBytes = 0
         /// Streams that a client may resume, those of POST and of GET alike.
         var streams: [UInt32: EventStream] = [:]
         /// Streams of GET, the newest last.
@@ -29,9 +32,10 @@ final class Session: Sendable {
     }
 
     let id: String
-    let facts: SessionFacts
+    let facts: SessionMetadata
     /// Number of the session in this process, never reused.
     let serial: UInt64
+    private let memory: MemoryBudget
     private let state = Mutex(State())
 
     private static let serials = Atomic<UInt64>(0)
@@ -42,19 +46,23 @@ final class Session: Sendable {
     /// Largest number of GET streams of one session; a further one ends the oldest.
     static let listenerLimit = 4
 
-    init(id: String, facts: SessionFacts) {
+    /// - Parameter memory: Budget from which the subscriptions draw.
+    init(id: String, facts: SessionMetadata, memory: MemoryBudget = .unlimited) {
         self.id = id
         self.facts = facts
+        self.memory = memory
         serial = Self.serials.wrappingAdd(1, ordering: .relaxed).newValue
     }
 
+    deinit { memory.release(state.withLock { $0.subscribedBytes }) }
+
     // MARK: Requests in flight
 
-    enum Refusal: Error { case duplicate, ended }
+    enum RequestError: Error { case duplicate, ended }
 
     /// Registers a request and returns its token for ``finish(_:_:)``.
-    func begin(_ id: RequestID, cancel: @escaping @Sendable () -> Void) throws(Refusal) -> UInt64 {
-        try state.withLock { state throws(Refusal) in
+    func begin(_ id: RequestID, cancel: @escaping @Sendable () -> Void) throws(RequestError) -> UInt64 {
+        try state.withLock { state throws(RequestError) in
             if state.isEnded { throw .ended }
             if state.inFlight[id] != nil { throw .duplicate }
             state.nextSerial += 1
@@ -138,18 +146,33 @@ final class Session: Sendable {
         set { state.withLock { $0.logLevel = newValue } }
     }
 
-    /// Subscribes to a resource. Returns false when the session has too many subscriptions.
-    func subscribe(_ uri: String) -> Bool {
-        state.withLock { state in
-            guard state.subscriptions.count < Self.subscriptionLimit || state.subscriptions.contains(uri) else {
-                return false
+    /// Subscribes to a resource. All of a URI is drawn from the budget: sessions are many, and live long.
+    ///
+    /// - Throws: -32602 for too many subscriptions or too long a URI, -32603 where there is no memory for it.
+    func subscribe(_ uri: String) throws(JSONRPCError) {
+        let size = uri.utf8.count
+        guard size <= SubscriptionFilter.maximumURIBytes else {
+            throw .invalidParams("uri: at most \(SubscriptionFilter.maximumURIBytes) bytes")
+        }
+        try state.withLock { state throws(JSONRPCError) in
+            guard !state.isEnded, !state.subscriptions.contains(uri) else { return }
+            guard state.subscriptions.count < Self.subscriptionLimit else {
+                throw .invalidParams("Too many subscriptions in this session")
             }
+            guard memory.draw(size) else { throw .internalError("Server overloaded: no memory for the subscription") }
             state.subscriptions.insert(uri)
-            return true
+            state.subscribedBytes += size
         }
     }
 
-    func unsubscribe(_ uri: String) { state.withLock { _ = $0.subscriptions.remove(uri) } }
+    func unsubscribe(_ uri: String) {
+        state.withLock { state in
+            guard state.subscriptions.remove(uri) != nil else { return }
+            state.subscribedBytes -= uri.utf8.count
+            memory.release(uri.utf8.count)
+        }
+    }
+
     func isSubscribed(to uri: String) -> Bool { state.withLock { $0.subscriptions.contains(uri) } }
 
     // MARK: Streams
@@ -210,6 +233,8 @@ final class Session: Sendable {
                 state.streams = [:]
                 state.listeners = []
                 state.subscriptions = []
+                memory.release(state.subscribedBytes)
+                state.subscribedBytes = 0
             }
             return (Array(state.inFlight.values), Array(state.questions.values), Array(state.streams.values))
         }

@@ -3,7 +3,7 @@ package import Foundation
 package import MCP
 
 /// Data of a session: its client's revision and features, its owner, its expiry.
-package struct SessionFacts: Hashable, Sendable {
+package struct SessionMetadata: Hashable, Sendable {
     /// Revision that `initialize` negotiated.
     package var version: MCPVersion
     /// Capabilities that the client declared in `initialize`.
@@ -32,10 +32,10 @@ package struct SessionFacts: Hashable, Sendable {
 /// Issuer of session identifiers, which may also recognise one that this process never issued (a replica's).
 package protocol SessionIdentifying: Sendable {
     /// Returns a new unguessable identifier of visible ASCII (0x21–0x7E).
-    func issue(_ facts: SessionFacts) -> String
+    func issue(_ facts: SessionMetadata) -> String
     /// Returns the data of a session unknown to this process, if the identifier itself contains it and the owner
     /// matches; nil: there is no such session.
-    func recognise(_ id: String, owner: String?) async -> SessionFacts?
+    func recognise(_ id: String, owner: String?) async -> SessionMetadata?
     /// Records that the client ended the session (DELETE), so that it is not recognised again.
     func ended(_ id: String)
     /// Returns the time at which a session with this identifier ends in any case; nil: it has no expiry.
@@ -55,10 +55,10 @@ package struct RandomSessionIdentifiers: SessionIdentifying {
     /// Makes random identifiers.
     package init() {}
 
-    package func issue(_ facts: SessionFacts) -> String {
+    package func issue(_ facts: SessionMetadata) -> String {
         SymmetricKey(size: .bits256).withUnsafeBytes { Base64URL.encode($0) }
     }
 
-    package func recognise(_ id: String, owner: String?) async -> SessionFacts? { nil }
+    package func recognise(_ id: String, owner: String?) async -> SessionMetadata? { nil }
     package func ended(_ id: String) {}
 }

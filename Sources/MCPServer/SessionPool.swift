@@ -1,3 +1,5 @@
+import ProcessMemory
+
 /// Resources that the legacy sessions of one class of callers share: anonymous callers have one pool, authenticated
 /// callers another, so that a flood of the former takes nothing from the latter.
 final class SessionPool: Sendable {
@@ -7,9 +9,9 @@ final class SessionPool: Sendable {
     /// Streams that have ended and may still be fetched.
     let lingering: LingeringStreams
 
-    init(limit: Int, ownerLimit: Int, _ configuration: StreamableHTTPConfiguration) {
+    init(limit: Int, ownerLimit: Int, _ configuration: StreamableHTTPConfiguration, memory: MemoryBudget) {
         sessions = SessionTable(limit: limit, ownerLimit: ownerLimit, idle: configuration.sessionIdle)
-        store = EventStore(maximumBytes: configuration.eventStoreBytes)
+        store = EventStore(maximumBytes: configuration.eventStoreBytes, memory: memory)
         lingering = LingeringStreams(window: configuration.resumeWindow)
     }
 }
@@ -21,10 +23,12 @@ struct SessionPools: Sendable {
     /// Sessions of users.
     let known: SessionPool
 
-    init(_ configuration: StreamableHTTPConfiguration) {
-        anonymous = SessionPool(limit: configuration.anonymousSessionLimit, ownerLimit: .max, configuration)
+    init(_ configuration: StreamableHTTPConfiguration, memory: MemoryBudget) {
+        anonymous = SessionPool(
+            limit: configuration.anonymousSessionLimit, ownerLimit: .max, configuration, memory: memory)
         known = SessionPool(
-            limit: configuration.sessionLimit, ownerLimit: configuration.ownerSessionLimit, configuration)
+            limit: configuration.sessionLimit, ownerLimit: configuration.ownerSessionLimit, configuration,
+            memory: memory)
     }
 
     /// Returns the pool of a session's owner; nil is an anonymous caller.

@@ -59,7 +59,7 @@ final class StdioConversation: Sendable {
     private let writer: LineWriter
     private let principal: Principal?
     /// Requests of both eras in flight: ids are unique in the process.
-    private let requests = Session(id: "", facts: SessionFacts(version: .latestModern))
+    private let requests = Session(id: "", facts: SessionMetadata(version: .latestModern))
     /// Session after `initialize`.
     private let session: SharedSession
     private let subscriptions = ListenSubscriptions()
@@ -170,7 +170,7 @@ final class StdioConversation: Sendable {
         let task = Task { [server, requests] in
             let document: [UInt8]? =
                 switch await server.answer(call, context) {
-                case .result(let result): Envelope.result(call.id, result)
+                case .result(let response): response
                 case .error(let error): Envelope.error(call.id, error)
                 case .cancelled: nil
                 }
@@ -191,7 +191,7 @@ final class StdioConversation: Sendable {
 
     private func initialize(_ call: JSONRPCRequest) throws(JSONRPCError) -> JSONObject {
         let (result, version, features) = try server.initialize(call)
-        let fresh = Session(id: "", facts: SessionFacts(version: version, features: features, owner: principal?.id))
+        let fresh = Session(id: "", facts: SessionMetadata(version: version, features: features, owner: principal?.id))
         let isFirst = session.value.withLock { session in
             guard session == nil else { return false }
             session = fresh

@@ -1,6 +1,7 @@
 import HTTPSyntax
 import JSON
 import MCP
+import ProcessMemory
 
 /// Revisions with a handshake: sessions, streams that outlive their connections, GET and DELETE.
 extension StreamableHTTP {
@@ -8,7 +9,7 @@ extension StreamableHTTP {
         do {
             // A session id on `initialize` is an old one: the client starts anew, as it must after 404.
             let (result, version, features) = try server.initialize(call)
-            let facts = SessionFacts(version: version, features: features, owner: request.principal?.id)
+            let facts = SessionMetadata(version: version, features: features, owner: request.principal?.id)
             guard let session = newSession(facts) else { return Self.noRoom(id: call.id) }
             let response = Self.deliver(Envelope.result(call.id, result), Self.form(of: request.headers))
             return response.adding((MCPHeader.sessionID, session.id))
@@ -20,9 +21,8 @@ extension StreamableHTTP {
     /// Returns the session that a request names, and its revision; or the refusal.
     private func resolve(
         _ request: MCPHTTPRequest, id: RequestID?
-    ) async -> Result<(session: Session, version: MCPVersion), Refusal> {
-        let fields = request.headers.all(MCPHeader.sessionID)
-        guard let sessionID = fields.first, fields.count == 1 else {
+    ) async -> Result<(session: Session, version: MCPVersion), ErrorResponse> {
+        guard let sessionID = request.headers.single(MCPHeader.sessionID).value else {
             return .failure(.init(.error(.invalidRequest("Bad Request: Missing session ID"), id: id, status: 400)))
         }
         let session: Session
@@ -31,9 +31,9 @@ extension StreamableHTTP {
         case .unknown: return .failure(.init(.error(.invalidRequest("Session not found"), id: id, status: 404)))
         case .noRoom: return .failure(.init(Self.noRoom(id: id)))
         }
-        let versions = request.headers.all(MCPHeader.protocolVersion)
-        guard let header = versions.first else { return .success((session, session.facts.version)) }
-        guard versions.count == 1, let text = MCPHeader.decodeValue(header), let version = MCPVersion(rawValue: text),
+        let field = request.headers.single(MCPHeader.protocolVersion)
+        if field.count == 0 { return .success((session, session.facts.version)) }
+        guard let text = field.value.flatMap(MCPHeader.decodeValue), let version = MCPVersion(rawValue: text),
             version.era == .legacy
         else {
             let error = JSONRPCError.invalidRequest("Bad Request: Unsupported protocol version")
@@ -49,7 +49,7 @@ extension StreamableHTTP {
             headers: [("Retry-After", "2")])
     }
 
-    private struct Refusal: Error {
+    private struct ErrorResponse: Error {
         let response: MCPHTTPResponse
         init(_ response: MCPHTTPResponse) { self.response = response }
     }
@@ -76,7 +76,7 @@ extension StreamableHTTP {
     }
 
     /// Answers a batch, an array body: only in 2025-03-26.
-    func batch(_ elements: [JSONValue], _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
+    func batch(_ elements: [JSONRPCBody.Element], _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         if Self.isModern(request.headers[MCPHeader.protocolVersion]) {
             return .error(.invalidRequest("Batches are not part of this revision"), status: 400)
         }
@@ -104,7 +104,7 @@ extension StreamableHTTP {
                     case .response(let response): session.settle(response)
                     }
                 } catch {
-                    calls.append(.failure(BadElement(id: JSONRPCMessage.requestID(of: element), error: error)))
+                    calls.append(.failure(BadElement(id: JSONRPCMessage.requestID(of: element.value), error: error)))
                 }
             }
             if calls.isEmpty { return .accepted() }
@@ -124,13 +124,13 @@ extension StreamableHTTP {
         let form = Self.form(
             of: request.headers, priming: version.hasPrimingEvents ? configuration.retryMilliseconds : nil)
         let pool = pools[session.facts.owner]
-        let exchange = PostExchange(
+        let exchange = PostResponder(
             session: session, store: pool.store, form: form, requests: calls.count, isBatch: isBatch
         ) { [clock] stream in
             pool.lingering.add(stream, of: session, now: clock.now)
         }
         let traceparent = request.headers[MCPMeta.traceparent]
-        let token = exchanges.add(exchange, now: clock.now)
+        let token = exchanges.add(exchange, started: request.started ?? clock.now)
         exchange.whenOver { [exchanges] in exchanges.remove(token) }
         return await exchange.response {
             calls.compactMap { call in
@@ -138,8 +138,9 @@ extension StreamableHTTP {
                 case .success(let call):
                     let context = server.context(
                         of: call, version: version, session: session, principal: request.principal,
-                        attachment: request.attachment, traceparent: traceparent, channel: exchange)
-                    return launch(call, context, session, exchange)
+                        attachment: request.attachment, traceparent: traceparent, channel: exchange,
+                        executor: request.executor)
+                    return launch(call, context, session, exchange, request)
                 case .failure(let bad):
                     exchange.finish(Envelope.error(bad.id, bad.error), cancelled: [])
                     return nil
@@ -150,7 +151,8 @@ extension StreamableHTTP {
 
     /// Starts a request in a task of its own: it outlives the connection on which it came.
     private func launch(
-        _ call: JSONRPCRequest, _ context: ToolContext, _ session: Session, _ exchange: PostExchange
+        _ call: JSONRPCRequest, _ context: ToolContext, _ session: Session, _ exchange: PostResponder,
+        _ request: MCPHTTPRequest
     ) -> Task<Void, Never>? {
         let handle = CancellationHandle()
         let token: UInt64
@@ -163,16 +165,17 @@ extension StreamableHTTP {
             return nil
         }
         // Runs on this thread until it suspends: a call that never suspends needs no switch of threads.
-        let task = Task.immediate {
+        let task = Task.immediate(executorPreference: request.executor) {
             let document: [UInt8]? =
                 switch await server.answer(call, context) {
-                case .result(let result): Envelope.result(call.id, result)
+                case .result(let response): response
                 case .error(let error): Envelope.error(call.id, error)
                 case .cancelled: nil
                 }
             // The id is released before the client gets the answer.
             session.finish(call.id, token)
             exchange.finish(document, cancelled: Self.cancelled(call.id))
+            withExtendedLifetime(request.reservation) {}
         }
         handle.bind([task])
         return task
@@ -191,7 +194,7 @@ extension StreamableHTTP {
         case .failure(let refusal):
             return refusal.response
         case .success(let (session, version)):
-            let connection = MCPResponseStream()
+            let connection = MCPResponseStream(memory: server.configuration.memory)
             if let last = request.headers[MCPHeader.lastEventID] {
                 guard let event = EventID(last), let stream = session.stream(event.stream) else {
                     return .error(.invalidRequest("Unknown event id"), status: 400)

@@ -5,7 +5,7 @@ import MCP
 extension StreamableHTTP {
     func modern(_ call: JSONRPCRequest, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
         let form = Self.form(of: request.headers)
-        let exchange = PostExchange(session: nil, store: pools[request.principal?.id].store, form: form) { _ in }
+        let exchange = PostResponder(session: nil, store: pools[request.principal?.id].store, form: form) { _ in }
         let context: ToolContext
         do throws(JSONRPCError) {
             try Self.checkVersion(call, request.headers)
@@ -21,7 +21,7 @@ extension StreamableHTTP {
             if call.method == MCPMethod.subscriptionsListen { return try openSubscription(call, form) }
             context = try server.context(
                 of: call, metadata: metadata, principal: request.principal, attachment: request.attachment,
-                traceparent: request.headers[MCPMeta.traceparent], channel: exchange)
+                traceparent: request.headers[MCPMeta.traceparent], channel: exchange, executor: request.executor)
         } catch {
             return .error(error, id: call.id, status: Self.status(of: error, default: 400))
         }
@@ -29,13 +29,14 @@ extension StreamableHTTP {
             let (document, status) = await answer(call, context)
             return Self.deliver(document ?? [], form, status: status)
         }
-        let token = exchanges.add(exchange, now: clock.now)
+        let token = exchanges.add(exchange, started: request.started ?? clock.now)
         return await exchange.response {
             // Runs on this thread until it suspends: a call that never suspends needs no switch of threads.
-            let task = Task.immediate {
+            let task = Task.immediate(executorPreference: request.executor) {
                 let (document, status) = await self.answer(call, context)
                 self.exchanges.remove(token)
                 exchange.finish(document, cancelled: Self.cancelled(call.id), status: status)
+                withExtendedLifetime(request.reservation) {}
             }
             return [task]
         }
@@ -43,7 +44,7 @@ extension StreamableHTTP {
 
     private func answer(_ call: JSONRPCRequest, _ context: ToolContext) async -> ([UInt8]?, Int) {
         switch await server.answer(call, context) {
-        case .result(let result): (Envelope.result(call.id, result), 200)
+        case .result(let response): (response, 200)
         case .error(let error): (Envelope.error(call.id, error), Self.status(of: error, default: 200))
         case .cancelled: (nil, 200)
         }
@@ -61,11 +62,11 @@ extension StreamableHTTP {
     }
 
     private static func checkVersion(_ call: JSONRPCRequest, _ headers: MCPHTTPHeaders) throws(JSONRPCError) {
-        let fields = headers.all(MCPHeader.protocolVersion)
+        let field = headers.single(MCPHeader.protocolVersion).value
         guard let declared = call.meta[MCPMeta.protocolVersion] else {
             // Without metadata only the header shows that the revision is not supported here.
-            if let header = fields.first.flatMap(MCPHeader.decodeValue), MCPVersion(rawValue: header)?.era != .modern,
-                fields.count == 1, isModern(header)
+            if let header = field.flatMap(MCPHeader.decodeValue), MCPVersion(rawValue: header)?.era != .modern,
+                isModern(header)
             {
                 throw .unsupportedVersion(requested: header, supported: MCPServer.supportedVersions)
             }
@@ -74,7 +75,7 @@ extension StreamableHTTP {
         guard let version = declared.string else {
             throw .invalidParams("_meta[\"\(MCPMeta.protocolVersion)\"]: expected a string")
         }
-        guard fields.count == 1, let header = MCPHeader.decodeValue(fields[0]) else {
+        guard let header = field.flatMap(MCPHeader.decodeValue) else {
             throw .headerMismatch("Header mismatch: \(MCPHeader.protocolVersion) is missing or malformed")
         }
         guard header == version else {
@@ -91,14 +92,13 @@ extension StreamableHTTP {
     private static func check(
         _ header: String, is value: String, _ headers: MCPHTTPHeaders
     ) throws(JSONRPCError) {
-        let fields = headers.all(header)
-        guard fields.count == 1, let text = MCPHeader.decodeValue(fields[0]) else {
+        guard let field = headers.single(header).value, let text = MCPHeader.decodeValue(field) else {
             throw .headerMismatch("Header mismatch: \(header) is missing or malformed")
         }
         guard text == value else { throw .headerMismatch("Header mismatch: \(header) does not match the body") }
     }
 
-    private func openSubscription(_ call: JSONRPCRequest, _ form: PostExchange.Form) throws(JSONRPCError)
+    private func openSubscription(_ call: JSONRPCRequest, _ form: PostResponder.Form) throws(JSONRPCError)
         -> MCPHTTPResponse
     {
         let filter = try SubscriptionFilter.requested(by: call, served: server.capabilities)
@@ -108,16 +108,26 @@ extension StreamableHTTP {
         guard form.acceptsStream else {
             throw .invalidRequest("subscriptions/listen needs Accept: text/event-stream")
         }
-        let connection = MCPResponseStream()
+        let connection = MCPResponseStream(memory: server.configuration.memory)
         let token = subscriptions.open(
             call.id, filter, send: { connection.push(SSEWriter.event(data: $0, event: "message")) },
             close: { connection.close() })
-        let exchange = exchanges.add(
-            started: clock.now, keepAlive: { connection.push(SSEWriter.comment("keep-alive")) })
+        let exchange = exchanges.add(ListeningResponse(connection), started: clock.now)
         connection.whenAbandoned { [subscriptions, exchanges] in
             subscriptions.remove(token)
             exchanges.remove(exchange)
         }
         return .eventStream(connection)
     }
+}
+
+/// The stream of `subscriptions/listen`, which streams from its beginning.
+private final class ListeningResponse: OpenResponse {
+    private let connection: MCPResponseStream
+
+    init(_ connection: MCPResponseStream) { self.connection = connection }
+
+    func promote() {}
+
+    func keepAlive() { connection.push(SSEWriter.comment("keep-alive")) }
 }

@@ -3,23 +3,36 @@ import JSON
 import MCP
 
 extension StreamableHTTP {
-    func post(_ request: MCPHTTPRequest, _ foreignBody: ForeignBody?) async -> MCPHTTPResponse {
-        let value: JSONValue
+    func post(_ request: MCPHTTPRequest, _ foreignBody: UnknownBodyHandler?) async -> MCPHTTPResponse {
+        var request = request
+        // The parsed values are many times as large as their text, and live as long as the slowest tool.
+        let footprint = JSONValue.footprint(of: request.body)
+        guard server.configuration.memory.hold(footprint, in: &request.reservation) else {
+            return .error(
+                .internalError("Server overloaded: no memory for the request"), status: 503,
+                headers: [("Retry-After", "1")])
+        }
+        let body: JSONRPCBody
         do {
-            value = try JSONValue(parsing: request.body)
+            body = try JSONRPCBody(parsing: request.body, keepingArguments: metas)
         } catch {
             return .error(.parseError("\(error)"), status: 400)
         }
-        switch value {
-        case .array(let elements):
+        switch body {
+        case .excessive:
+            let limit = JSONRPCBody.maximumValues
+            return .error(
+                .invalidRequest("Invalid Request: more than \(limit) values beside the arguments"), status: 400)
+        case .batch(let elements):
             return await batch(elements, request)
-        case .object(let object):
+        case .message(let element):
+            guard let object = element.value.object else {
+                return .error(.invalidRequest("Invalid Request: expected an object"), status: 400)
+            }
             if object["jsonrpc"] == nil, let foreignBody, let response = await foreignBody(request, object) {
                 return response
             }
-            return await single(value, object, request)
-        default:
-            return .error(.invalidRequest("Invalid Request: expected an object"), status: 400)
+            return await single(element, object, request)
         }
     }
 
@@ -33,12 +46,14 @@ extension StreamableHTTP {
             refusal.error, id: call.id, status: refusal.status, headers: [("WWW-Authenticate", challenge)])
     }
 
-    private func single(_ value: JSONValue, _ object: JSONObject, _ request: MCPHTTPRequest) async -> MCPHTTPResponse {
+    private func single(
+        _ element: JSONRPCBody.Element, _ object: JSONObject, _ request: MCPHTTPRequest
+    ) async -> MCPHTTPResponse {
         let message: JSONRPCMessage
         do {
-            message = try JSONRPCMessage(value)
+            message = try JSONRPCMessage(element)
         } catch {
-            return .error(error, id: JSONRPCMessage.requestID(of: value), status: 400)
+            return .error(error, id: JSONRPCMessage.requestID(of: element.value), status: 400)
         }
         switch (Self.era(of: object, headers: request.headers), message) {
         case (.modern, .request(let call)):
@@ -74,16 +89,20 @@ extension StreamableHTTP {
     }
 
     /// Returns the forms of response that the client accepts. Without `Accept` it gets JSON.
-    static func form(of headers: MCPHTTPHeaders, priming: Int? = nil) -> PostExchange.Form {
+    static func form(of headers: MCPHTTPHeaders, priming: Int? = nil) -> PostResponder.Form {
+        let only = headers.single("Accept")
+        if only.count == 0 { return .init(acceptsJSON: true, acceptsStream: false) }
+        if only.value == AcceptField.both {
+            return .init(acceptsJSON: true, acceptsStream: true, priming: priming)
+        }
         let accept = headers.all("Accept")
-        guard !accept.isEmpty else { return .init(acceptsJSON: true, acceptsStream: false) }
         let json = AcceptField.accepts("application/json", in: accept)
         let stream = AcceptField.accepts("text/event-stream", in: accept)
         return .init(acceptsJSON: json || !stream, acceptsStream: stream, priming: priming)
     }
 
     /// Returns a finished answer in a form that the client accepts.
-    static func deliver(_ document: [UInt8], _ form: PostExchange.Form, status: Int = 200) -> MCPHTTPResponse {
+    static func deliver(_ document: [UInt8], _ form: PostResponder.Form, status: Int = 200) -> MCPHTTPResponse {
         guard !form.acceptsJSON else { return .json(document, status: status) }
         let connection = MCPResponseStream()
         connection.push(SSEWriter.event(data: document, event: "message"))

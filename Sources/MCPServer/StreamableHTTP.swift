@@ -32,7 +32,7 @@ package struct StreamableHTTPConfiguration: Sendable {
     package var identifiers: any SessionIdentifying
     /// Returns the `WWW-Authenticate` for a refused request; nil: this header cannot name a way to authenticate here,
     /// so the refusal is an error of the call instead.
-    package var challenge: @Sendable (AccessRefusal) -> String?
+    package var challenge: @Sendable (AccessError) -> String?
 
     /// Creates a configuration.
     package init(
@@ -42,7 +42,7 @@ package struct StreamableHTTPConfiguration: Sendable {
         retryMilliseconds: Int = 1000, streamAfter: Duration = .seconds(5), keepAlive: Duration = .seconds(15),
         tick: Duration = .milliseconds(500), batchLimit: Int = 100,
         identifiers: any SessionIdentifying = RandomSessionIdentifiers(),
-        challenge: @escaping @Sendable (AccessRefusal) -> String? = { _ in nil }
+        challenge: @escaping @Sendable (AccessError) -> String? = { _ in nil }
     ) {
         self.sessionLimit = sessionLimit
         self.anonymousSessionLimit = anonymousSessionLimit
@@ -66,13 +66,15 @@ package struct StreamableHTTPConfiguration: Sendable {
 /// its body first, then its headers.
 package final class StreamableHTTP: Sendable {
     /// Closure that answers a POST whose body is a JSON object but not a JSON-RPC message; nil: the body is unknown.
-    package typealias ForeignBody = @Sendable (MCPHTTPRequest, JSONObject) async -> MCPHTTPResponse?
+    package typealias UnknownBodyHandler = @Sendable (MCPHTTPRequest, JSONObject) async -> MCPHTTPResponse?
 
     let server: MCPServer
     let configuration: StreamableHTTPConfiguration
     let pools: SessionPools
     let subscriptions = ListenSubscriptions()
-    let exchanges = ExchangeTable()
+    let exchanges = OpenResponses()
+    /// Metadata of requests that are forwarded; nil where the server answers itself, which wants all values as trees.
+    let metas: RequestMetaCache?
     let clock = ContinuousClock()
     private let ticker = Mutex<Task<Void, Never>?>(nil)
     private let lastKeepAlive: Mutex<ContinuousClock.Instant>
@@ -84,7 +86,8 @@ package final class StreamableHTTP: Sendable {
     ) {
         self.server = server
         self.configuration = configuration
-        let pools = SessionPools(configuration)
+        metas = server.forwarder == nil ? nil : RequestMetaCache()
+        let pools = SessionPools(configuration, memory: server.configuration.memory)
         self.pools = pools
         lastKeepAlive = Mutex(clock.now)
         changes = server.onChange { [subscriptions] change in
@@ -97,7 +100,7 @@ package final class StreamableHTTP: Sendable {
 
     /// Answers one request, whose `Host` and `Origin` the HTTP server has accepted. Cancelling the calling task means
     /// that the client has left: this cancels the request in 2026-07-28, and nothing in the legacy revisions.
-    package func handle(_ request: MCPHTTPRequest, foreignBody: ForeignBody? = nil) async -> MCPHTTPResponse {
+    package func handle(_ request: MCPHTTPRequest, foreignBody: UnknownBodyHandler? = nil) async -> MCPHTTPResponse {
         await server.forwarder?.prepare()
         switch request.method {
         case "POST": return await post(request, foreignBody)
@@ -112,7 +115,7 @@ package final class StreamableHTTP: Sendable {
     /// Opens a legacy session, as after `initialize` and `notifications/initialized`, and returns its id.
     /// - Returns: Nil where every session that could make room is busy.
     package func openSession(version: MCPVersion = .latestLegacy, principal: Principal?) -> String? {
-        newSession(SessionFacts(version: version, owner: principal?.id))?.id
+        newSession(SessionMetadata(version: version, owner: principal?.id))?.id
     }
 
     /// Number of live legacy sessions.
@@ -131,11 +134,11 @@ package final class StreamableHTTP: Sendable {
     // MARK: Sessions
 
     /// Opens a session; nil where there is no room for it.
-    func newSession(_ facts: SessionFacts) -> Session? {
+    func newSession(_ facts: SessionMetadata) -> Session? {
         let id = configuration.identifiers.issue(facts)
         var facts = facts
         facts.expiry = configuration.identifiers.expiry(of: id)
-        return insert(Session(id: id, facts: facts))
+        return insert(Session(id: id, facts: facts, memory: server.configuration.memory))
     }
 
     private func insert(_ session: Session) -> Session? {
@@ -162,10 +165,11 @@ package final class StreamableHTTP: Sendable {
             facts.isOwned(by: principal)
         else { return .unknown }
         // Another request may have resumed the session meanwhile: there is one object for it.
-        return insert(Session(id: id, facts: facts)).map { .found($0) } ?? .noRoom
+        return insert(Session(id: id, facts: facts, memory: server.configuration.memory)).map { .found($0) } ?? .noRoom
     }
 
-    private func find(_ id: String, _ principal: Principal?) -> Session? {
+    /// Returns a session of this process, without asking who else may know it.
+    func find(_ id: String, _ principal: Principal?) -> Session? {
         guard let session = pools[principal?.id].sessions.find(id, now: clock.now), session.facts.isOwned(by: principal)
         else { return nil }
         guard let expiry = session.facts.expiry, expiry <= server.now() else { return session }
@@ -239,12 +243,19 @@ package final class StreamableHTTP: Sendable {
     }
 }
 
+/// A response that waits or streams.
+protocol OpenResponse: AnyObject, Sendable {
+    /// Begins the event stream, because the request runs long.
+    func promote()
+    /// Sends a comment on a stream, so that proxies do not close it.
+    func keepAlive()
+}
+
 /// POSTs and listening streams that wait or stream.
-final class ExchangeTable: Sendable {
+final class OpenResponses: Sendable {
     private struct Entry {
         let started: ContinuousClock.Instant
-        let promote: @Sendable () -> Void
-        let keepAlive: @Sendable () -> Void
+        let response: any OpenResponse
     }
 
     private struct State {
@@ -254,17 +265,10 @@ final class ExchangeTable: Sendable {
 
     private let state = Mutex(State())
 
-    func add(_ exchange: PostExchange, now: ContinuousClock.Instant) -> UInt64 {
-        add(started: now, promote: { exchange.promote() }, keepAlive: { exchange.keepAlive() })
-    }
-
-    func add(
-        started: ContinuousClock.Instant, promote: @escaping @Sendable () -> Void = {},
-        keepAlive: @escaping @Sendable () -> Void
-    ) -> UInt64 {
+    func add(_ response: any OpenResponse, started: ContinuousClock.Instant) -> UInt64 {
         state.withLock { state in
             state.next += 1
-            state.entries[state.next] = Entry(started: started, promote: promote, keepAlive: keepAlive)
+            state.entries[state.next] = Entry(started: started, response: response)
             return state.next
         }
     }
@@ -272,13 +276,13 @@ final class ExchangeTable: Sendable {
     func remove(_ token: UInt64) { state.withLock { _ = $0.entries.removeValue(forKey: token) } }
 
     func promote(startedBefore limit: ContinuousClock.Instant) {
-        let due = state.withLock { state in state.entries.values.filter { $0.started <= limit }.map(\.promote) }
-        for promote in due { promote() }
+        let due = state.withLock { state in state.entries.values.filter { $0.started <= limit }.map(\.response) }
+        for response in due { response.promote() }
     }
 
     func keepAlive() {
-        let all = state.withLock { state in state.entries.values.map(\.keepAlive) }
-        for keepAlive in all { keepAlive() }
+        let all = state.withLock { state in state.entries.values.map(\.response) }
+        for response in all { response.keepAlive() }
     }
 
     var count: Int { state.withLock { $0.entries.count } }

@@ -43,7 +43,7 @@ package struct ToolError: Error, Hashable, CustomStringConvertible {
 }
 
 /// Reason why ``MCPServer/call(tool:arguments:principal:version:traceparent:onProgress:)`` did not run a tool.
-package enum ToolCallRefusal: Error, Hashable, CustomStringConvertible {
+package enum ToolCallError: Error, Hashable, CustomStringConvertible {
     /// The tool does not exist, or not for this caller.
     case unknownTool(String)
     /// The arguments are invalid: one text for each violation, which names its field.

@@ -65,7 +65,12 @@ package final class ToolContext: Sendable {
     package let answers: JSONObject
     /// State that the tool returned in the last round, verified (2026-07-28).
     package let state: JSONValue?
+    /// Idempotency key of a call that the user has confirmed already, because another tool asked about it; nil for any other
+    /// call.
+    package let confirmation: String?
     let questionTimeout: Duration
+    /// Executor of the tasks that serve the request; nil: the concurrency pool.
+    package let executor: (any TaskExecutor)?
     private let lastProgress = Mutex<Double?>(nil)
 
     init(
@@ -73,8 +78,8 @@ package final class ToolContext: Sendable {
         meta: JSONObject = [:],
         traceparent: String? = nil, clientFeatures: ClientFeatures = [], logger: Logger,
         channel: any RequestChannel = SilentChannel(), logLevel: LoggingLevel? = nil, answers: JSONObject = [:],
-        state: JSONValue? = nil, questionTimeout: Duration = .seconds(300),
-        onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
+        state: JSONValue? = nil, confirmation: String? = nil, questionTimeout: Duration = .seconds(300),
+        executor: (any TaskExecutor)? = nil, onProgress: (@Sendable (ToolProgress) async -> Void)? = nil
     ) {
         self.principal = principal
         self.attachment = attachment
@@ -89,7 +94,9 @@ package final class ToolContext: Sendable {
         self.logLevel = logLevel
         self.answers = answers
         self.state = state
+        self.confirmation = confirmation
         self.questionTimeout = questionTimeout
+        self.executor = executor
         self.onProgress = onProgress
     }
 
@@ -175,13 +182,13 @@ package final class ToolContext: Sendable {
         return questions.reduce(into: [:]) { $0[$1.key] = answers[$1.key] }
     }
 
-    /// Asks the user to fill in a form. `schema` is a flat object of primitive properties.
+    /// Asks the user to fill in a form. `schema` is a flat object of primitive properties; `state` comes back in ``state``.
     /// - Throws: The errors of ``ask(_:state:)``.
     package func elicit(
-        _ message: String, schema: JSONObject, key: String = "elicitation"
+        _ message: String, schema: JSONObject, key: String = "elicitation", state: JSONValue? = nil
     ) async throws -> ElicitResult {
         let question = InputRequest.elicitation(ElicitParameters(message: message, requestedSchema: schema))
-        return try ElicitResult(json: try await one(key, question))
+        return try ElicitResult(json: try await one(key, question, state))
     }
 
     /// Asks the client's model.
@@ -198,8 +205,8 @@ package final class ToolContext: Sendable {
         try Root.list(json: try await one(key, .roots))
     }
 
-    private func one(_ key: String, _ request: InputRequest) async throws -> JSONValue {
-        try await ask([ClientQuestion(key, request)])[key] ?? .null
+    private func one(_ key: String, _ request: InputRequest, _ state: JSONValue? = nil) async throws -> JSONValue {
+        try await ask([ClientQuestion(key, request)], state: state)[key] ?? .null
     }
 
     /// Requires features that the client must have declared. Error: -32021 in 2026-07-28, a ``ClientQuestionError``

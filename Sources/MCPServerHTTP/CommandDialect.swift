@@ -2,11 +2,12 @@ package import JSON
 import Logging
 import MCP
 package import MCPServer
+import ProcessMemory
 
 /// Tool calls in the two plain dialects: the old server's commands, and one path for each tool.
 package struct CommandDialect: Sendable {
     private let server: MCPServer
-    private let challenge: @Sendable (AccessRefusal) -> String?
+    private let challenge: @Sendable (AccessError) -> String?
 
     /// A command in the old dialect.
     struct Command: Hashable, Sendable {
@@ -46,7 +47,7 @@ package struct CommandDialect: Sendable {
     /// Calls the tools of a server.
     ///
     /// - Parameter challenge: Returns the `WWW-Authenticate` for a refused call; nil: the refusal is the tool's own error.
-    package init(server: MCPServer, challenge: @escaping @Sendable (AccessRefusal) -> String? = { _ in nil }) {
+    package init(server: MCPServer, challenge: @escaping @Sendable (AccessError) -> String? = { _ in nil }) {
         self.server = server
         self.challenge = challenge
     }
@@ -91,10 +92,17 @@ package struct CommandDialect: Sendable {
 
     /// Runs the tool that a path names with the body as its arguments; answers with its structured result.
     package func run(tool: String, body: [UInt8], _ caller: Caller) async -> MCPHTTPResponse {
+        var reservation: MemoryReservation?
+        defer { withExtendedLifetime(reservation) {} }
         let arguments: JSONObject
         if body.isEmpty {
             arguments = [:]
         } else {
+            // The text itself is counted where the body was read.
+            let values = JSONValue.footprint(of: body) - body.count
+            guard server.configuration.memory.hold(values, in: &reservation) else {
+                return .plain(error: "Overloaded", status: 503)
+            }
             guard let value = try? JSONValue(parsing: body) else { return .plain(error: "Invalid JSON", status: 400) }
             guard let object = value.object else { return .plain(error: "Expected an object", status: 400) }
             arguments = object
@@ -107,39 +115,40 @@ package struct CommandDialect: Sendable {
         }
     }
 
-    private struct Refusal: Error {
+    private struct ErrorResponse: Error {
         let response: MCPHTTPResponse
     }
 
     private func call(
         _ name: String, _ arguments: JSONObject, _ caller: Caller, noun: String
-    ) async -> Result<CallToolResult, Refusal> {
+    ) async -> Result<CallToolResult, ErrorResponse> {
         do {
             return .success(
                 try await server.call(
                     tool: name, arguments: arguments, principal: caller.principal, attachment: caller.attachment,
                     traceparent: caller.traceparent))
-        } catch let refusal as ToolCallRefusal {
+        } catch let refusal as ToolCallError {
             switch refusal {
             case .unknownTool(let name):
-                return .failure(Refusal(response: .plain(error: "Unknown \(noun): \(name.printable)", status: 404)))
+                return .failure(
+                    ErrorResponse(response: .plain(error: "Unknown \(noun): \(name.printable)", status: 404)))
             case .invalidArguments(let violations):
-                return .failure(Refusal(response: .plain(error: violations.joined(separator: "; "), status: 400)))
+                return .failure(ErrorResponse(response: .plain(error: violations.joined(separator: "; "), status: 400)))
             }
-        } catch let refusal as AccessRefusal {
+        } catch let refusal as AccessError {
             guard let header = challenge(refusal) else {
                 return .success(.error(refusal.description, status: refusal.status))
             }
             let response = MCPHTTPResponse.plain(error: refusal.description, status: refusal.status)
-            return .failure(Refusal(response: response.adding(("WWW-Authenticate", header))))
+            return .failure(ErrorResponse(response: response.adding(("WWW-Authenticate", header))))
         } catch let error as JSONRPCError {
             // The failure of a server behind this one.
             let isUpstream = error.data?["upstream"]?.string != nil
-            return .failure(Refusal(response: .plain(error: error.message, status: isUpstream ? 502 : 400)))
+            return .failure(ErrorResponse(response: .plain(error: error.message, status: isUpstream ? 502 : 400)))
         } catch {
             // Cancellation included: no client reads that answer.
             server.logger.error("tool call failed", metadata: ["tool": "\(name.printable)", "error": "\(error)"])
-            return .failure(Refusal(response: .plain(error: "Internal error", status: 500)))
+            return .failure(ErrorResponse(response: .plain(error: "Internal error", status: 500)))
         }
     }
 }

@@ -26,7 +26,7 @@ package final class MCPHTTPEndpoint: Sendable {
     /// Transport that answers.
     package let streamable: StreamableHTTP
     private let authenticate: @Sendable (HTTPRequestHead) async -> Authentication
-    private let fallback: StreamableHTTP.ForeignBody?
+    private let fallback: StreamableHTTP.UnknownBodyHandler?
 
     /// - Parameters:
     ///   - authenticate: Determines the caller of a request.
@@ -34,7 +34,7 @@ package final class MCPHTTPEndpoint: Sendable {
     package init(
         streamable: StreamableHTTP,
         authenticate: @escaping @Sendable (HTTPRequestHead) async -> Authentication = { _ in .anonymous },
-        fallback: StreamableHTTP.ForeignBody? = nil
+        fallback: StreamableHTTP.UnknownBodyHandler? = nil
     ) {
         self.streamable = streamable
         self.authenticate = authenticate
@@ -51,10 +51,11 @@ package final class MCPHTTPEndpoint: Sendable {
             await Self.reject(status, challenge, message, responder)
             return
         }
-        let mapped = MCPHTTPRequest(
+        var mapped = MCPHTTPRequest(
             method: request.head.method.rawValue, path: String(request.path),
             headers: MCPHTTPHeaders(request.head.headers.map { (name: $0.name, value: $0.value) }),
             body: Array(request.body.readableBytesView), principal: principal)
+        mapped.reservation = request.reservation
         await Self.send(await streamable.handle(mapped, foreignBody: fallback), responder)
     }
 

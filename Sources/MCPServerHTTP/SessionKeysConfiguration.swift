@@ -28,7 +28,9 @@ package struct SessionKeysConfiguration: Hashable, Sendable {
     /// Reads the keys of the section.
     package init(_ reader: ConfigurationReader) {
         key = reader.secret(
-            "sessionKey", "Key that seals MCP session ids: at least 22 random characters, the same for all replicas.")
+            "sessionKey",
+            "Key that seals MCP session ids and the questions of the chat API: at least 22 random characters, the same for "
+                + "all replicas.")
         previous =
             reader.secret("previousSessionKeys", "Previous keys, still accepted, separated by white space or commas.")?
             .value.split { $0.isWhitespace || $0 == "," }.map { Secret(String($0)) } ?? []
@@ -49,6 +51,11 @@ package struct SessionKeysConfiguration: Hashable, Sendable {
         guard let key else { return RandomSessionIdentifiers() }
         return SealedSessionIdentifiers(
             secret: key.value, previous: previous.map(\.value), lifetime: lifetime, ends: ends)
+    }
+
+    /// Keys that seal questions to the users of a chat, the present one first; empty without a key.
+    package var questionKeys: [[UInt8]] {
+        key.map { ([$0] + previous).map { SealedSessionIdentifiers.questionKey(secret: $0.value) } } ?? []
     }
 
     /// Key that seals the state of multi-round calls of 2026-07-28; nil: the process uses a key of its own.

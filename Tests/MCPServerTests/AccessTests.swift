@@ -166,7 +166,7 @@ struct AccessTests {
     @Test("calls that do not come over MCP, and calls of tools, are bound too")
     func nested() async throws {
         let fixture = try fixture(challenge: true)
-        await #expect(throws: AccessRefusal.insufficientScope(needed: ["records:read"])) {
+        await #expect(throws: AccessError.insufficientScope(needed: ["records:read"])) {
             try await fixture.server.call(tool: "find", arguments: [:], principal: alice)
         }
         let server = fixture.server
@@ -174,7 +174,7 @@ struct AccessTests {
             tool: ScriptedTool("outer") { [weak server] _, context in
                 do {
                     return try await server!.call(tool: "find", arguments: [:], within: context)
-                } catch let refusal as AccessRefusal {
+                } catch let refusal as AccessError {
                     throw ToolError("\(refusal)")
                 }
             })

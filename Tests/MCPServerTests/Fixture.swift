@@ -2,7 +2,6 @@ import Foundation
 import JSON
 import Logging
 import MCP
-import Synchronization
 import Testing
 
 @testable import MCPServer
@@ -42,30 +41,6 @@ struct ScriptedTool: Tool {
 
     func call(_ arguments: JSONObject, context: ToolContext) async throws -> CallToolResult {
         try await body(arguments, context)
-    }
-}
-
-/// Opens once; whoever waits goes on then, or when its task is cancelled.
-final class Gate: Sendable {
-    private let state = Mutex<(isOpen: Bool, waiting: [AsyncStream<Void>.Continuation])>((false, []))
-
-    func open() {
-        let waiting = state.withLock { state in
-            state.isOpen = true
-            return state.waiting
-        }
-        for continuation in waiting { continuation.finish() }
-    }
-
-    func wait() async throws {
-        let (stream, continuation) = AsyncStream.makeStream(of: Void.self)
-        let isOpen = state.withLock { state in
-            state.waiting.append(continuation)
-            return state.isOpen
-        }
-        if isOpen { continuation.finish() }
-        for await _ in stream {}
-        try Task.checkCancellation()
     }
 }
 

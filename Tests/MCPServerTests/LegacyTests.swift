@@ -1,6 +1,7 @@
 import JSON
 import MCP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MCPServer

@@ -2,6 +2,7 @@ import Foundation
 import JSON
 import MCP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MCPServer

@@ -1,3 +1,4 @@
+import Crypto
 import Foundation
 import MCP
 import Synchronization
@@ -30,7 +31,7 @@ import Testing
             now: { clock.now })
     }
 
-    private let facts = SessionFacts(version: .v2025_06_18, features: [.sampling, .elicitationURL], owner: "user-7")
+    private let facts = SessionMetadata(version: .v2025_06_18, features: [.sampling, .elicitationURL], owner: "user-7")
 
     // MARK: Identifiers
 
@@ -47,11 +48,28 @@ import Testing
         #expect(!id.contains("user-7") && Base64URL.decode(id).map { !$0.elementsEqual("user-7".utf8) } == true)
     }
 
+    /// Texts that another implementation of AES-GCM and HKDF has made.
+    @Test func theFormatStays() async throws {
+        let id = "AAECAwQFBgcICQoLUCOx1auXMxHJX7aoX5pJbjF1Z0TGwNKTm5bSuyYCns-47kTcwfo0gBk-KxEoYiGCdQ-fMQ"
+        let known = try #require(await identifiers().recognise(id, owner: "user-7"))
+        #expect(known.version == .v2025_06_18 && known.features == [] && known.expiry == Clock().now + 3600)
+        let text = "AAECAwQFBgcICQoLJG24b6CLtmiqx5dSpnEVZsvS_ZbHtvam"
+        let key = SymmetricKey(data: Array(0..<32))
+        let (other, binding) = (SymmetricKey(size: .bits256), Array("binding".utf8))
+        #expect(Seal(key).open(text, binding: binding) == Array("contents".utf8))
+        #expect(Seal(other, previous: [key]).open(text, binding: binding) == Array("contents".utf8))
+        #expect(Seal(key).open(text, binding: []) == nil && Seal(other).open(text, binding: binding) == nil)
+        let sealed = try Seal(key, previous: [other]).seal([1, 2], binding: binding)
+        #expect(Seal(other).open(sealed, binding: binding) == nil)
+        #expect(Seal(key).open(sealed, binding: binding) == [1, 2])
+        #expect(Base64URL.decode(sealed)?.count == 2 + Seal.overhead)
+    }
+
     @Test func itIsNobodyElses() async {
         let sealed = identifiers()
         let id = sealed.issue(facts)
         for owner in ["user-8", "", nil] { #expect(await sealed.recognise(id, owner: owner) == nil) }
-        let anonymous = sealed.issue(SessionFacts(version: .v2025_11_25))
+        let anonymous = sealed.issue(SessionMetadata(version: .v2025_11_25))
         #expect(await sealed.recognise(anonymous, owner: nil) != nil)
         for owner in ["user-7", ""] { #expect(await sealed.recognise(anonymous, owner: owner) == nil) }
     }

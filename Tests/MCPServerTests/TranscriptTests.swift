@@ -9,8 +9,8 @@ import Testing
 @Suite("Transcripts")
 struct TranscriptTests {
     struct FixedIdentifiers: SessionIdentifying {
-        func issue(_ facts: SessionFacts) -> String { "session-1" }
-        func recognise(_ id: String, owner: String?) async -> SessionFacts? { nil }
+        func issue(_ facts: SessionMetadata) -> String { "session-1" }
+        func recognise(_ id: String, owner: String?) async -> SessionMetadata? { nil }
         func ended(_ id: String) {}
     }
 

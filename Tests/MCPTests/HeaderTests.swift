@@ -41,6 +41,15 @@ struct HeaderTests {
             #expect(Base64.decode(Base64.encode(bytes).utf8) == bytes)
         }
     }
+
+    @Test("Base64 URL text round-trips, and nothing else decodes")
+    func base64URL() {
+        for length in 0..<40 {
+            let bytes = (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 37 &+ length) }
+            #expect(Base64URL.decode(Base64URL.encode(bytes)) == bytes)
+        }
+        for text in ["A", "AAAAA", "A=", "A+", "AB", "\u{E9}"] { #expect(Base64URL.decode(text) == nil, "\(text)") }
+    }
 }
 
 @Suite("Parameters mirrored into headers")

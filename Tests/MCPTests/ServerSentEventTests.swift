@@ -101,6 +101,33 @@ struct ServerSentEventTests {
             ])
     }
 
+    @Test("an id too long to be sent back is none, a name is cut")
+    func longFields() throws {
+        let longest = String(repeating: "i", count: SSEParser.maximumIDBytes)
+        var parser = SSEParser()
+        _ = try parser.feed(Array("id: \(longest)\ndata: x\n\n".utf8))
+        #expect(parser.lastEventID == longest)
+        let events = try parser.feed(Array("id: \(longest)i\ndata: y\n\n".utf8))
+        #expect(events == [ServerSentEvent(id: "", data: "y")])
+        #expect(parser.lastEventID == "")
+        let named = try Self.parse(Array("event: \(String(repeating: "e", count: 100_000))\ndata: z\n\n".utf8))
+        #expect(named.first?.event.utf8.count == 1024)
+    }
+
+    @Test("a long line in small pieces is looked at once")
+    func longLine() throws {
+        var parser = SSEParser()
+        let piece = [UInt8](repeating: 0x78, count: 64)
+        _ = try parser.feed(Array("data: ".utf8))
+        // Quadratic work over these would take minutes.
+        var count = 0
+        for _ in 0..<50_000 { count += try parser.feed(piece).count }
+        #expect(count == 0)
+        #expect(parser.heldBytes == 3_200_006)
+        #expect(try parser.feed(Array("\n\n".utf8)).first?.data.utf8.count == 3_200_000)
+        #expect(parser.heldBytes == 0)
+    }
+
     @Test("what is written is parsed as it was meant")
     func writing() throws {
         let cases = [

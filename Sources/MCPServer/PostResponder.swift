@@ -3,7 +3,7 @@ import Synchronization
 
 /// Response to one POST while its requests run: one JSON document if no message is sent before the end, else an event
 /// stream.
-final class PostExchange: RequestChannel {
+final class PostResponder: RequestChannel, OpenResponse {
     private enum Sink: Sendable {
         /// 2026-07-28: the response ends with its connection.
         case connection(MCPResponseStream)
@@ -191,7 +191,7 @@ final class PostExchange: RequestChannel {
     /// Turns a waiting response into an event stream; nil: it is one already, or is over.
     private func begin(_ state: inout State) -> Opening? {
         guard case .waiting(let continuation) = state.phase, let continuation else { return nil }
-        let connection = MCPResponseStream()
+        let connection = MCPResponseStream(memory: store.memory)
         let sink: Sink
         if let session {
             guard let stream = session.openStream(store: store, listening: false) else { return nil }
