@@ -6,18 +6,18 @@ import Synchronization
 
 /// Driver that carries out the actions of a `CallMachine`, on one event loop: one object for each call, no task, no
 /// actor.
-final class CallDriver: ExchangeOwner {
+final class CallDriver: MessageOwner {
     private let caller: MCPCaller
     private var request: OutgoingRequest
     private var machine: CallMachine
     private var completion: ((MCPCallOutcome) -> Void)?
     /// Connection borrowed from the pool, returned exactly once.
     private var held: UpstreamConnection?
-    private var exchange: Exchange?
+    private var exchange: MessageExchange?
     private var number: Int64 = 0
     private var expiry: Scheduled<Void>?
     /// Failure to report when the stream cannot be resumed.
-    private var broken: TransportFailure?
+    private var broken: TransportError?
     private var resumptions = 0
     private let questions = OpenQuestions()
     /// Place of this call in `CallWatch`; nil: it is not there.
@@ -48,6 +48,19 @@ final class CallDriver: ExchangeOwner {
 
     var deadline: NIODeadline { request.deadline }
 
+    /// True if the call has a timer of its own: its limit of silence is short, or rests while its user is asked.
+    private var isTimed: Bool {
+        request.onQuestion != nil || request.idleTimeout.map { $0 < CallWatch.shortestSilence } == true
+    }
+
+    /// Returns whether the server of a call without a timer has been silent for too long.
+    func isSilent(at now: NIODeadline) -> Bool {
+        request.idleTimeout != nil && !isTimed && now >= machine.expiry && machine.expiry < request.deadline
+    }
+
+    /// Ends a call whose server has been silent for too long.
+    func fellSilent(at now: NIODeadline) { perform(machine.expired(now: now)) }
+
     /// Ends a call whose exchange the transport should have ended by now.
     func overdue() {
         upstream.notices.warn(.transport, "transport lost a call", ["id": "\(number)"])
@@ -75,7 +88,8 @@ final class CallDriver: ExchangeOwner {
             case .verify(let connection):
                 return verify(connection)
             case .decline(_, let message, let result):
-                request.input = DeclinedInput(message: message, result: result)
+                request.input = CallInput(declining: result, in: message)
+                if request.input?.declinesQuestions == true { machine.noteDecline() }
                 action = machine.declined(request.input != nil, now: .now())
             case .wait(let until):
                 caller.eventLoop.assumeIsolated().scheduleTask(deadline: until) {
@@ -159,6 +173,7 @@ final class CallDriver: ExchangeOwner {
         broken = nil
         var meta = RequestEnvelope.Meta(
             version: connection.version, progress: request.onProgress != nil, traceparent: request.traceparent)
+        meta.idempotencyKey = request.idempotencyKey
         // `tracestate` and `baggage` are forwarded with `traceparent` as headers and here; without it they have no
         // meaning.
         if meta.traceparent != nil, !request.credentials.perRequest.isEmpty {
@@ -170,26 +185,31 @@ final class CallDriver: ExchangeOwner {
         case .toolCall(let tool, let arguments):
             body = upstream.envelope.toolCall(
                 number: number, tool: tool, arguments: arguments, input: request.input, meta: meta)
-        case .other(let method, let params):
-            body = upstream.envelope.request(number: number, method: method, params: params, meta: meta)
+        case .other(let method, let params, let arguments):
+            body = upstream.envelope.request(
+                number: number, method: method, params: params, arguments: arguments, meta: meta)
         }
         let post = upstream.post(
-            body, url: connection.url, headers: headers(connection), timeout: request.deadline.remaining(from: now),
+            body, url: connection.url, headers: headers(connection), timeout: transferTime(from: now),
             mayResend: request.method != MCPMethod.toolsCall)
         begin(post)
-        if request.idleTimeout != nil {
+        if isTimed {
             // The time of waiting for a connection does not count as silence of the server.
-            expiry?.cancel()
-            expiry = nil
-            scheduleExpiry()
+            rescheduleExpiry()
         } else if expiry == nil {
             caller.watch.add(self)
         }
     }
 
+    /// Returns the longest time of a transfer: the rest of the deadline, and the time in which the deadline may rest.
+    private func transferTime(from now: NIODeadline) -> Duration {
+        request.deadline.remaining(from: now) + .nanoseconds(request.questionTime.nanoseconds)
+    }
+
     private func begin(_ curlRequest: CurlRequest) {
-        let exchange = Exchange(
-            number: number, limit: upstream.configuration.maximumResponseBytes, owner: self)
+        let exchange = MessageExchange(
+            number: number, limit: upstream.configuration.maximumResponseBytes,
+            memory: upstream.configuration.memory, owner: self)
         self.exchange = exchange
         exchange.start(curlRequest, by: caller)
     }
@@ -218,6 +238,12 @@ final class CallDriver: ExchangeOwner {
         }
     }
 
+    private func rescheduleExpiry() {
+        expiry?.cancel()
+        expiry = nil
+        scheduleExpiry()
+    }
+
     private func finish(_ outcome: MCPCallOutcome, abandoned: UpstreamConnection?) {
         expiry?.cancel()
         expiry = nil
@@ -239,6 +265,7 @@ final class CallDriver: ExchangeOwner {
         request.onProgress = nil
         request.onNotification = nil
         request.onRequest = nil
+        request.onQuestion = nil
         completion?(outcome)
     }
 
@@ -249,7 +276,7 @@ final class CallDriver: ExchangeOwner {
 
     // MARK: The exchange
 
-    func exchangeAnswered(_ answer: ExchangeAnswer) {
+    func exchangeAnswered(_ answer: MessageResponse) {
         // Only the answer itself counts on the resumed stream; any other failure of the GET is not the call's.
         if let broken, answer.failure != nil, answer.rpcError == nil {
             return perform(machine.failed(broken, now: .now()))
@@ -257,7 +284,7 @@ final class CallDriver: ExchangeOwner {
         perform(machine.answered(answer, now: .now()))
     }
 
-    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
+    func exchangeFailed(_ failure: TransportError, resumption: StreamResumption?) {
         if let resumption, failure.kind == .broken || failure.kind == .garbled, held?.era == .legacy,
             resumptions < Self.maximumResumptions
         {
@@ -277,7 +304,7 @@ final class CallDriver: ExchangeOwner {
         begin(
             upstream.eventStream(
                 over: connection, after: lastEventID, credentials: request.credentials,
-                timeout: request.deadline.remaining(from: .now())))
+                timeout: transferTime(from: .now())))
     }
 
     func exchangeReceived(_ message: JSONRPCMessage) {
@@ -315,6 +342,14 @@ final class CallDriver: ExchangeOwner {
         guard caller.accepts(questionOn: questions) else {
             return perform(machine.violated("more than \(OpenQuestions.streamLimit) questions at once", now: .now()))
         }
+        if question.method == MCPMethod.elicitationCreate, let onQuestion = request.onQuestion {
+            machine.asked(now: .now())
+            rescheduleExpiry()
+            return onQuestion(
+                ToolQuestion(question) { [self] answer, deadline, idleTimeout in
+                    send(answer, to: question, over: connection, deadline: deadline, idleTimeout: idleTimeout)
+                })
+        }
         let reply: (Result<JSONValue, JSONRPCError>) -> Void = {
             [caller, questions, credentials = request.credentials.credentials] outcome in
             caller.reply(
@@ -324,7 +359,22 @@ final class CallDriver: ExchangeOwner {
         if let onRequest = request.onRequest, question.method != MCPMethod.ping {
             onRequest(question, reply)
         } else {
-            reply(ServerQuestion.answer(to: question.method))
+            if question.method == MCPMethod.elicitationCreate { machine.noteDecline() }
+            reply(ServerQuestion.answer(to: question.method, hasUser: request.onQuestion != nil))
         }
+    }
+
+    /// Answers a question of the tool to its user, and lets the deadlines run again.
+    private func send(
+        _ answer: ToolQuestion.Answer, to question: JSONRPCRequest, over connection: UpstreamConnection,
+        deadline: NIODeadline, idleTimeout: TimeAmount?
+    ) {
+        guard !machine.isFinished else { return caller.forget(questionOn: questions) }
+        request.deadline = deadline
+        machine.questionAnswered(now: .now(), deadline: deadline, idleTimeout: idleTimeout)
+        rescheduleExpiry()
+        caller.reply(
+            JSONRPCResponse(id: question.id, outcome: answer), to: questions, over: connection,
+            credentials: request.credentials.credentials)
     }
 }

@@ -45,12 +45,12 @@ struct CallMachine {
     private enum State {
         case idle
         /// Waiting for a connection; the failure is reported unless the new connection differs from the refused one.
-        case acquiring(doubt: (UpstreamConnection, MCPCallFailure)?)
+        case acquiring(doubt: (UpstreamConnection, MCPCallError)?)
         case exchanging(UpstreamConnection)
         /// Waiting for the list of tools; the failure is reported if the new list changes nothing.
-        case relisting(UpstreamConnection, MCPCallFailure)
+        case relisting(UpstreamConnection, MCPCallError)
         /// Waiting for the `ping`; the failure is reported if the session is valid.
-        case verifying(UpstreamConnection, MCPCallFailure)
+        case verifying(UpstreamConnection, MCPCallError)
         case declining(UpstreamConnection)
         case pausing(UpstreamConnection?)
         case finished
@@ -69,6 +69,10 @@ struct CallMachine {
     private var renewed = false
     private var reprobed = false
     private var declines = 0
+    /// True if a question of the tool to its user was declined without the user.
+    private var hasDeclined = false
+    /// Number of questions that wait for the user: while there are any, the deadlines rest.
+    private var openQuestions = 0
     /// A connection that the server no longer knows, to be removed from the pool when the call is over.
     private(set) var stale: UpstreamConnection?
     private var redirected = false
@@ -85,6 +89,7 @@ struct CallMachine {
 
     /// Time at which the driver must call `expired`.
     var expiry: NIODeadline {
+        if openQuestions > 0 { return .distantFuture }
         guard let idle = policy.idleTimeout else { return policy.deadline }
         return min(policy.deadline, lastSign + idle)
     }
@@ -107,7 +112,7 @@ struct CallMachine {
         return send(connection, now)
     }
 
-    mutating func connectionFailed(_ failure: HandshakeFailure, now: NIODeadline) -> Action {
+    mutating func connectionFailed(_ failure: HandshakeError, now: NIODeadline) -> Action {
         guard case .acquiring(let doubt) = state else { return .none }
         // The handshake has retried refused connections while this call waited: one window counts for both.
         let waitingSince = mark
@@ -143,7 +148,25 @@ struct CallMachine {
         lastSign = now
     }
 
-    mutating func answered(_ answer: ExchangeAnswer, now: NIODeadline) -> Action {
+    /// Records that a question of the tool to its user is declined without the user.
+    mutating func noteDecline() { hasDeclined = true }
+
+    /// Lets the deadlines rest: a question of the server waits for the user.
+    mutating func asked(now: NIODeadline) {
+        if openQuestions == 0 { account(now) }
+        openQuestions += 1
+    }
+
+    /// Lets the deadlines run again once every question is answered. The user's time does not count as the upstream's.
+    mutating func questionAnswered(now: NIODeadline, deadline: NIODeadline, idleTimeout: TimeAmount?) {
+        openQuestions -= 1
+        policy.deadline = deadline
+        policy.idleTimeout = idleTimeout
+        mark = now
+        lastSign = now
+    }
+
+    mutating func answered(_ answer: MessageResponse, now: NIODeadline) -> Action {
         guard case .exchanging(let connection) = state else { return .none }
         account(now)
         timings.connect = answer.connect
@@ -182,7 +205,7 @@ struct CallMachine {
     }
 
     private mutating func renew(
-        _ connection: UpstreamConnection, doubt: (UpstreamConnection, MCPCallFailure)?
+        _ connection: UpstreamConnection, doubt: (UpstreamConnection, MCPCallError)?
     ) -> Action {
         renewed = true
         state = .acquiring(doubt: doubt)
@@ -191,7 +214,7 @@ struct CallMachine {
 
     /// Handles a lost session where it is not known whether the call ran: only an idempotent call is repeated.
     private mutating func lost(
-        _ connection: UpstreamConnection, _ failure: MCPCallFailure, _ now: NIODeadline
+        _ connection: UpstreamConnection, _ failure: MCPCallError, _ now: NIODeadline
     ) -> Action {
         if failure.executed != .no {
             executed = .unknown
@@ -217,7 +240,7 @@ struct CallMachine {
         if now >= policy.deadline { return expire(now) }
         if isPossible { return send(connection, now) }
         return fail(
-            MCPCallFailure(
+            MCPCallError(
                 kind: .rejected, status: 200, executed: .unknown,
                 detail: "the tool asks for input, which this client cannot give"), now)
     }
@@ -231,7 +254,7 @@ struct CallMachine {
         return changed ? send(connection, now) : fail(failure, now)
     }
 
-    mutating func failed(_ failure: TransportFailure, now: NIODeadline) -> Action {
+    mutating func failed(_ failure: TransportError, now: NIODeadline) -> Action {
         guard case .exchanging(let connection) = state else { return .none }
         account(now)
         if failure.isRefusal {
@@ -268,7 +291,7 @@ struct CallMachine {
         account(now)
         executed = .unknown
         return fail(
-            MCPCallFailure(kind: .invalid, executed: .unknown, detail: detail), now, abandoned: connection)
+            MCPCallError(kind: .invalid, executed: .unknown, detail: detail), now, abandoned: connection)
     }
 
     mutating func cancelled(now: NIODeadline) -> Action {
@@ -289,7 +312,7 @@ struct CallMachine {
         give(up: .timeout, "no answer in time", now)
     }
 
-    private mutating func give(up kind: MCPCallFailure.Kind, _ detail: String, _ now: NIODeadline) -> Action {
+    private mutating func give(up kind: MCPCallError.Kind, _ detail: String, _ now: NIODeadline) -> Action {
         var abandoned: UpstreamConnection?
         account(now)
         if case .verifying(_, let failure) = state { return fail(failure, now) }
@@ -297,27 +320,31 @@ struct CallMachine {
             executed = .unknown
             abandoned = connection
         }
-        return fail(MCPCallFailure(kind: kind, executed: executed, detail: detail), now, abandoned: abandoned)
+        return fail(MCPCallError(kind: kind, executed: executed, detail: detail), now, abandoned: abandoned)
     }
 
     private mutating func succeed(
-        _ answer: ExchangeAnswer, _ connection: UpstreamConnection, _ now: NIODeadline
+        _ answer: MessageResponse, _ connection: UpstreamConnection, _ now: NIODeadline
     ) -> Action {
         guard case .result(let message, let result) = answer.content else { return .none }
+        var asks = false
         if connection.era == .modern {
-            switch AnswerScanner.resultType(of: result, in: message) {
+            switch answer.resultType ?? MessageScanner.resultType(of: result, in: message) {
             case .complete: break
-            case .inputRequired where policy.takesInputRequests: break
+            case .inputRequired where policy.takesInputRequests: asks = true
             case .inputRequired: return decline(message, result, connection, now)
             case .unknown:
                 return fail(
-                    MCPCallFailure(kind: .invalid, status: 200, executed: .yes, detail: "unknown resultType"), now)
+                    MCPCallError(kind: .invalid, status: 200, executed: .yes, detail: "unknown resultType"), now)
             }
         }
         state = .finished
-        let outcome = MCPCallResult(
+        var outcome = MCPCallResult(
             message: message, result: result, setCookies: answer.setCookies, timings: timings,
             replays: max(0, sends - 1), era: connection.era, sessionReused: sessionReused)
+        outcome.reservation = answer.reservation
+        outcome.asks = asks
+        outcome.hasDeclined = hasDeclined
         return .finish(.result(outcome), abandoned: nil)
     }
 
@@ -332,7 +359,7 @@ struct CallMachine {
     }
 
     private mutating func fail(
-        _ failure: MCPCallFailure, _ now: NIODeadline, abandoned: UpstreamConnection? = nil
+        _ failure: MCPCallError, _ now: NIODeadline, abandoned: UpstreamConnection? = nil
     ) -> Action {
         state = .finished
         var failure = failure
@@ -342,6 +369,7 @@ struct CallMachine {
         failure.replays = max(0, sends - 1)
         failure.sessionReused = sessionReused
         failure.runs = runs
+        failure.hasDeclined = hasDeclined
         failure.mayGoElsewhere =
             failure.kind == .unreachable
             && (failure.executed == .no || policy.replaysLeft > 0 && runs <= policy.replaysLeft)

@@ -7,19 +7,18 @@ final class CatalogLoader {
     private let caller: MCPCaller
     private let credentials: ForwardedCredentials
     private let deadline: NIODeadline
-    private let completion: (Result<ToolCatalog, MCPCallFailure>) -> Void
-    private var pages: CatalogPages
+    private let completion: (Result<ToolCatalog, MCPCallError>) -> Void
+    private let reading: CatalogReading
 
     init(
         caller: MCPCaller, credentials: ForwardedCredentials, deadline: NIODeadline,
-        completion: @escaping (Result<ToolCatalog, MCPCallFailure>) -> Void
+        completion: @escaping (Result<ToolCatalog, MCPCallError>) -> Void
     ) {
         self.caller = caller
         self.credentials = credentials
         self.deadline = deadline
         self.completion = completion
-        let configuration = caller.upstream.configuration
-        pages = CatalogPages(.init(tools: configuration.catalogLimit, bytes: configuration.catalogBytes))
+        reading = CatalogReading(caller.upstream.configuration, former: caller.upstream.listed)
     }
 
     func start() { page(cursor: nil) }
@@ -38,20 +37,30 @@ final class CatalogLoader {
         }
     }
 
+    /// Reads a page beside the event loop.
     private func take(_ result: MCPCallResult) {
-        switch result.message.withUnsafeReadableBytes({ pages.take(result.result, in: $0) }) {
-        case .next(let cursor): page(cursor: cursor)
-        case .invalid: fail(MCPCallFailure(kind: .invalid, executed: .yes, detail: "tools/list without tools"))
-        case .end:
-            let catalog = ToolCatalog(
-                tools: pages.tools, sources: pages.sources, era: result.era, lifetime: pages.lifetime,
-                warnings: pages.warnings)
-            caller.upstream.catalogLoaded(catalog, credentials: credentials, now: .now())
-            completion(.success(catalog))
+        let reading = reading
+        caller.upstream.configuration.lists.run(on: caller.eventLoop) {
+            reading.take(result)
+        } then: { step in
+            self.proceed(step)
         }
     }
 
-    private func fail(_ failure: MCPCallFailure) {
+    private func proceed(_ step: CatalogReading.Step) {
+        switch step {
+        case .next(let cursor): page(cursor: cursor)
+        case .invalid: fail(MCPCallError(kind: .invalid, executed: .yes, detail: "tools/list without tools"))
+        case .noRoom:
+            let detail = "no room in limits.memory for the list of tools"
+            fail(MCPCallError(kind: .overloaded, executed: .yes, detail: detail))
+        case .end(let whole):
+            caller.upstream.catalogLoaded(whole, credentials: credentials, now: .now())
+            completion(.success(whole.catalog))
+        }
+    }
+
+    private func fail(_ failure: MCPCallError) {
         caller.upstream.catalogFailed(now: .now())
         completion(.failure(failure))
     }

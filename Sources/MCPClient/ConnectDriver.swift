@@ -5,12 +5,12 @@ import NIOCore
 final class ConnectDriver {
     private let caller: MCPCaller
     private let credentials: ForwardedCredentials
-    private var completion: ((Result<UpstreamConnection, MCPCallFailure>) -> Void)?
+    private var completion: ((Result<UpstreamConnection, MCPCallError>) -> Void)?
     private var expiry: Scheduled<Void>?
 
     init(
         caller: MCPCaller, credentials: ForwardedCredentials,
-        completion: @escaping (Result<UpstreamConnection, MCPCallFailure>) -> Void
+        completion: @escaping (Result<UpstreamConnection, MCPCallError>) -> Void
     ) {
         self.caller = caller
         self.credentials = credentials
@@ -19,7 +19,7 @@ final class ConnectDriver {
 
     func start(deadline: NIODeadline) {
         expiry = caller.eventLoop.assumeIsolated().scheduleTask(deadline: deadline) {
-            self.finish(.failure(MCPCallFailure(kind: .timeout, executed: .no, detail: "no connection in time")))
+            self.finish(.failure(MCPCallError(kind: .timeout, executed: .no, detail: "no connection in time")))
         }
         caller.connect(credentials) { [self] result in
             if case .success(let connection) = result {
@@ -29,7 +29,7 @@ final class ConnectDriver {
         }
     }
 
-    private func finish(_ result: Result<UpstreamConnection, MCPCallFailure>) {
+    private func finish(_ result: Result<UpstreamConnection, MCPCallError>) {
         expiry?.cancel()
         expiry = nil
         let completion = self.completion

@@ -25,7 +25,7 @@ enum ConnectionDoubt {
     /// The server may refer to the session: a `ping` decides.
     case suspected
 
-    init(_ answer: ExchangeAnswer, over connection: UpstreamConnection) {
+    init(_ answer: MessageResponse, over connection: UpstreamConnection) {
         let code = answer.rpcError?.knownCode
         let isAboutTheMessage = code == .invalidParams || code == .methodNotFound || code == .parseError
         let hasSession = connection.sessionID != nil
@@ -53,7 +53,7 @@ enum ConnectionDoubt {
     }
 
     private static func byWords(
-        _ answer: ExchangeAnswer, hasSession: Bool, isAboutTheMessage: Bool
+        _ answer: MessageResponse, hasSession: Bool, isAboutTheMessage: Bool
     ) -> ConnectionDoubt {
         guard !answer.isAboutTheCaller, !answer.provesModern else { return .none }
         // "Unknown tool: session_list" is not about the session: where the code says so, a ping decides.

@@ -34,11 +34,11 @@ enum EraDecision: Equatable {
     case report
 
     /// - Parameter asked: Revision in which the probe was sent.
-    init(_ answer: ExchangeAnswer, asked: MCPVersion) {
+    init(_ answer: MessageResponse, asked: MCPVersion) {
         if answer.isAboutTheCaller {
             self = .report
         } else if case .result(let message, let result) = answer.content, 200..<300 ~= answer.status {
-            self = Self.decision(on: message.withUnsafeReadableBytes { JSONValue(result, in: $0) })
+            self = Self.decision(on: MessageScanner.tree(result, in: message) ?? .null)
         } else if answer.rpcError?.knownCode == .unsupportedVersion {
             guard let names = answer.rpcError?.data?["supported"]?.array?.compactMap(\.string) else {
                 self = .modern(asked)
@@ -81,7 +81,7 @@ enum EraDecision: Equatable {
 ///
 /// At most one request for each legacy revision; a single one where the configuration fixes the revision.
 enum VersionDecision {
-    static func next(after answer: ExchangeAnswer, tried: [MCPVersion]) -> MCPVersion? {
+    static func next(after answer: MessageResponse, tried: [MCPVersion]) -> MCPVersion? {
         guard !answer.isAboutTheCaller else { return nil }
         let untried = MCPVersion.legacy.filter { !tried.contains($0) }
         let words = answer.words + (answer.rpcError?.data?.text ?? "")
@@ -90,7 +90,7 @@ enum VersionDecision {
         return untried.last { version in tried.allSatisfy { version < $0 } }
     }
 
-    private static func isAboutTheVersion(_ answer: ExchangeAnswer, _ words: String) -> Bool {
+    private static func isAboutTheVersion(_ answer: MessageResponse, _ words: String) -> Bool {
         switch answer.rpcError?.knownCode {
         case .methodNotFound: return false
         case .invalidParams, .invalidRequest: return true

@@ -1,4 +1,5 @@
-import Crypto
+package import Crypto
+import MCP
 
 /// Identity of a caller's session: two callers share an upstream session only when their partitions are equal.
 ///
@@ -23,28 +24,31 @@ package struct CredentialPartition: Hashable, Sendable {
     package init(
         cookies: String?, authorization: String?, further: [(name: String, value: String)] = []
     ) {
+        self.init(cookies: cookies, authorization: authorization, further: further, under: Self.key)
+    }
+
+    /// Creates the partition that all processes with a key compute for these credentials.
+    package init(
+        cookies: String?, authorization: String?, further: [(name: String, value: String)], under key: SymmetricKey
+    ) {
         let cookies = cookies ?? ""
         let authorization = authorization ?? ""
         if cookies.isEmpty, authorization.isEmpty, further.isEmpty {
             self = .anonymous
             return
         }
-        var hash = HMAC<SHA256>(key: Self.key)
+        var hash = HMAC<SHA256>(key: key)
         // The length separates a cookie that ends like a token from a token that begins like a cookie.
-        withUnsafeBytes(of: UInt64(cookies.utf8.count).littleEndian) { hash.update(data: $0) }
+        HashedTexts.feed(CollectionOfOne(cookies)) { hash.update(data: $0) }
         // The case of a scheme does not matter, that of everything else does.
         let scheme = authorization.prefix { $0 != " " }
-        for text in [cookies[...], scheme.lowercased()[...], authorization.dropFirst(scheme.count)] {
+        for text in [scheme.lowercased()[...], authorization.dropFirst(scheme.count)] {
             var text = text
             text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
         }
         // The lengths contain NUL, which no header does, so that the text before them cannot be taken for a part of
         // this.
-        for text in further.flatMap({ [$0.name.lowercased(), $0.value] }) {
-            var text = text
-            withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { hash.update(data: $0) }
-            text.withUTF8 { hash.update(data: UnsafeRawBufferPointer($0)) }
-        }
+        HashedTexts.feed(further.flatMap { [$0.name.lowercased(), $0.value] }) { hash.update(data: $0) }
         self.words = hash.finalize().withUnsafeBytes { bytes in
             (
                 bytes.loadUnaligned(fromByteOffset: 0, as: UInt64.self),
@@ -53,6 +57,11 @@ package struct CredentialPartition: Hashable, Sendable {
                 bytes.loadUnaligned(fromByteOffset: 24, as: UInt64.self)
             )
         }
+    }
+
+    /// The hash, 32 bytes.
+    package var bytes: [UInt8] {
+        [words.0, words.1, words.2, words.3].flatMap { word in withUnsafeBytes(of: word) { Array($0) } }
     }
 
     package static func == (left: CredentialPartition, right: CredentialPartition) -> Bool {

@@ -6,16 +6,19 @@ import Synchronization
 
 /// Driver of one handshake, on the event loop of the first call that needed it. Independent of that call: it continues
 /// when the call ends.
-final class HandshakeDriver: ExchangeOwner {
+final class HandshakeDriver: MessageOwner {
     private let caller: MCPCaller
     private let order: HandshakeOrder
     private let deadline: NIODeadline
     private var machine: HandshakeMachine
-    private var exchange: Exchange?
+    private var exchange: MessageExchange?
     /// Timer against a lost outcome of the transport: many calls may wait for this handshake.
     private var expiry: Scheduled<Void>?
     private let questions = OpenQuestions()
     private var upstream: MCPUpstream { caller.upstream }
+
+    /// Largest answer of a server to a message of the handshake, in bytes.
+    private static let maximumAnswerBytes = 1 << 20
 
     init(_ order: HandshakeOrder, caller: MCPCaller) {
         self.caller = caller
@@ -38,14 +41,14 @@ final class HandshakeDriver: ExchangeOwner {
         perform(machine.begin())
     }
 
-    func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool) {
+    func exchangeBegan(_ head: MessageResponse, isEventStream: Bool) {
         guard machine.needsHeadOnly else { return }
         exchange?.release()
         exchange = nil
         perform(machine.answered(head))
     }
 
-    func exchangeAnswered(_ answer: ExchangeAnswer) {
+    func exchangeAnswered(_ answer: MessageResponse) {
         perform(machine.answered(answer))
     }
 
@@ -55,7 +58,7 @@ final class HandshakeDriver: ExchangeOwner {
         guard caller.accepts(questionOn: questions) else {
             exchange?.abandon()
             let detail = "more than \(OpenQuestions.streamLimit) questions at once"
-            return perform(machine.failed(TransportFailure(kind: .garbled, sent: true, detail: detail), now: .now()))
+            return perform(machine.failed(TransportError(kind: .garbled, sent: true, detail: detail), now: .now()))
         }
         let session = exchange?.sessionID.flatMap { HandshakeMachine.isSessionID($0) ? $0 : nil }
         let connection = UpstreamConnection(
@@ -65,7 +68,7 @@ final class HandshakeDriver: ExchangeOwner {
             over: connection, credentials: order.credentials)
     }
 
-    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
+    func exchangeFailed(_ failure: TransportError, resumption: StreamResumption?) {
         perform(machine.failed(failure, now: .now()))
     }
 
@@ -82,7 +85,7 @@ final class HandshakeDriver: ExchangeOwner {
         case .connected(let established):
             let connection = UpstreamConnection(
                 version: established.version, sessionID: established.sessionID, url: established.url,
-                generation: upstream.nextGeneration(), description: established.description,
+                generation: upstream.nextGeneration(), description: upstream.shared(established.description),
                 requested: established.requested)
             if let complaint = established.complaint {
                 upstream.notices.warn(
@@ -133,11 +136,15 @@ final class HandshakeDriver: ExchangeOwner {
         // Streamed, because servers may keep an event stream open after the answer. All messages of a handshake can be
         // repeated.
         let now = NIODeadline.now()
-        let request = upstream.post(
+        var request = upstream.post(
             body, url: url, headers: headers, timeout: machine.messageDeadline(now: now).remaining(from: now),
             mode: .streaming, mayResend: true)
-        let exchange = Exchange(
-            number: number, limit: upstream.configuration.maximumResponseBytes, owner: self)
+        // What a server says of itself is read on the event loop, and is never large.
+        let limit = min(upstream.configuration.maximumResponseBytes, Self.maximumAnswerBytes)
+        request.maximumResponseBytes = limit
+        let exchange = MessageExchange(
+            number: number, limit: limit,
+            memory: upstream.configuration.memory, owner: self)
         self.exchange = exchange
         exchange.start(request, by: caller)
     }

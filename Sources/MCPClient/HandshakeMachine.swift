@@ -29,7 +29,7 @@ struct HandshakeMachine {
         case send(Message, url: String)
         case wait(until: NIODeadline)
         case connected(Established)
-        case failed(HandshakeFailure)
+        case failed(HandshakeError)
     }
 
     private var message: Message
@@ -47,7 +47,7 @@ struct HandshakeMachine {
     private var requested: [MCPVersion] = []
     private let firstRequest: MCPVersion
     /// Failure of a probe that decided nothing.
-    private var doubt: MCPCallFailure?
+    private var doubt: MCPCallError?
     private var description: [UInt8] = []
     private var finished = false
 
@@ -88,7 +88,7 @@ struct HandshakeMachine {
     /// Continues after the pause of `wait`.
     mutating func resume() -> Action { finished ? .none : .send(message, url: url) }
 
-    mutating func answered(_ answer: ExchangeAnswer) -> Action {
+    mutating func answered(_ answer: MessageResponse) -> Action {
         if finished { return .none }
         if answer.status == 307 || answer.status == 308, !redirected, let location = answer.location,
             let target = Redirect.target(location, from: url)
@@ -105,7 +105,7 @@ struct HandshakeMachine {
     }
 
     /// Handles a failure. Every message of a handshake can be repeated without harm.
-    mutating func failed(_ failure: TransportFailure, now: NIODeadline) -> Action {
+    mutating func failed(_ failure: TransportError, now: NIODeadline) -> Action {
         if finished { return .none }
         if failure.isRefusal {
             if let at = backoff.next(now: now, deadline: deadline) { return .wait(until: at) }
@@ -132,15 +132,15 @@ struct HandshakeMachine {
 
     mutating func expired() -> Action {
         if finished { return .none }
-        return fail(MCPCallFailure(kind: .timeout, executed: .no, detail: "handshake took too long"))
+        return fail(MCPCallError(kind: .timeout, executed: .no, detail: "handshake took too long"))
     }
 
     // MARK: server/discover
 
-    private mutating func discovered(_ answer: ExchangeAnswer, _ version: MCPVersion) -> Action {
+    private mutating func discovered(_ answer: MessageResponse, _ version: MCPVersion) -> Action {
         switch EraDecision(answer, asked: version) {
         case .modern(let version):
-            return finish(version, sessionID: nil, description: Self.document(answer)?.serialized ?? [])
+            return finish(version, sessionID: nil, description: Self.document(answer).map(Self.kept) ?? [])
         case .ask(let version):
             if versionChosen { return fail(answer) }
             versionChosen = true
@@ -153,12 +153,12 @@ struct HandshakeMachine {
             return fallBack()
         case .legacy:
             return fail(
-                MCPCallFailure(
+                MCPCallError(
                     kind: .rejected, status: answer.status, rpcError: answer.rpcError, executed: .no,
                     detail: "the server speaks no modern revision"))
         case .noCommonVersion:
             return fail(
-                MCPCallFailure(
+                MCPCallError(
                     kind: .rejected, status: answer.status, rpcError: answer.rpcError, executed: .no,
                     detail: "no common protocol version"))
         case .unclear, .report:
@@ -177,29 +177,29 @@ struct HandshakeMachine {
         message = .initialize(version)
     }
 
-    private static func document(_ answer: ExchangeAnswer) -> JSONValue? {
+    private static func document(_ answer: MessageResponse) -> JSONValue? {
         guard case .result(let message, let result) = answer.content else { return nil }
-        return message.withUnsafeReadableBytes { JSONValue(result, in: $0) }
+        return MessageScanner.tree(result, in: message)
     }
 
     // MARK: initialize
 
-    private mutating func initialized(_ answer: ExchangeAnswer) -> Action {
+    private mutating func initialized(_ answer: MessageResponse) -> Action {
         guard 200..<300 ~= answer.status, let document = Self.document(answer) else { return refused(answer) }
         guard let name = document["protocolVersion"]?.string else {
             return fail(invalid(answer, "initialize without a protocolVersion"))
         }
         guard let version = MCPVersion(rawValue: name), version.era == .legacy else {
             return fail(
-                MCPCallFailure(
+                MCPCallError(
                     kind: .rejected, status: answer.status, executed: .no,
                     detail: "no common protocol version: the server speaks \(name.prefix(32))"))
         }
         // The id will be sent as a header value.
         guard answer.sessionID.map(Self.isSessionID) ?? true else {
-            return fail(invalid(answer, "session id that is no visible ASCII"))
+            return fail(invalid(answer, "session id that is too long, or no visible ASCII"))
         }
-        description = document.serialized
+        description = Self.kept(document)
         (redirected, resent) = (false, false)
         self.message = .initialized(version, sessionID: answer.sessionID)
         return .send(self.message, url: url)
@@ -207,11 +207,27 @@ struct HandshakeMachine {
 
     /// Returns whether a session id may be sent as a header.
     static func isSessionID(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        !text.isEmpty && text.utf8.count <= maximumSessionIDBytes && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+    }
+
+    /// Largest session id in bytes: one is kept for each set of credentials, and sent with each call.
+    static let maximumSessionIDBytes = 4096
+    /// Largest description of a server in bytes, which is kept likewise.
+    static let maximumDescriptionBytes = 64 << 10
+
+    /// Returns the part of a server's description that is kept: all of it, or without its instructions and icons the
+    /// part that decides what the server can do.
+    static func kept(_ description: JSONValue) -> [UInt8] {
+        let whole = description.serialized
+        if whole.count <= maximumDescriptionBytes { return whole }
+        var part: JSONObject = [:]
+        for key in ["protocolVersion", "supportedVersions", "capabilities"] { part[key] = description[key] }
+        let text = JSONValue.object(part).serialized
+        return text.count <= maximumDescriptionBytes ? text : []
     }
 
     /// Handles a refused `initialize`; the server may accept another revision.
-    private mutating func refused(_ answer: ExchangeAnswer) -> Action {
+    private mutating func refused(_ answer: MessageResponse) -> Action {
         if !isVersionFixed, let version = VersionDecision.next(after: answer, tried: requested) {
             ask(for: version)
             return .send(message, url: url)
@@ -223,7 +239,7 @@ struct HandshakeMachine {
         return fail(answer)
     }
 
-    private mutating func confirmed(_ answer: ExchangeAnswer, _ version: MCPVersion, _ sessionID: String?) -> Action {
+    private mutating func confirmed(_ answer: MessageResponse, _ version: MCPVersion, _ sessionID: String?) -> Action {
         // The session is open: a server that refuses the notification is used all the same.
         finish(
             version, sessionID: sessionID, description: description,
@@ -242,11 +258,11 @@ struct HandshakeMachine {
                 complaint: complaint))
     }
 
-    private func invalid(_ answer: ExchangeAnswer, _ detail: String) -> MCPCallFailure {
-        MCPCallFailure(kind: .invalid, status: answer.status, executed: .no, detail: detail)
+    private func invalid(_ answer: MessageResponse, _ detail: String) -> MCPCallError {
+        MCPCallError(kind: .invalid, status: answer.status, executed: .no, detail: detail)
     }
 
-    private mutating func fail(_ answer: ExchangeAnswer) -> Action {
+    private mutating func fail(_ answer: MessageResponse) -> Action {
         let isGone = answer.status == 404 || answer.status == 405 || answer.rpcError?.knownCode == .methodNotFound
         return fail(
             described(answer), concernsCredentials: 400..<500 ~= answer.status && answer.status != 408,
@@ -254,7 +270,7 @@ struct HandshakeMachine {
     }
 
     /// Returns the failure of an answer, with the handshake's message in its detail.
-    private func described(_ answer: ExchangeAnswer) -> MCPCallFailure {
+    private func described(_ answer: MessageResponse) -> MCPCallError {
         var failure = answer.failure ?? invalid(answer, "unexpected answer")
         failure.executed = .no
         // Many callers wait for a handshake, so that its cookie belongs to none of them.
@@ -275,11 +291,11 @@ struct HandshakeMachine {
     }
 
     private mutating func fail(
-        _ failure: MCPCallFailure, refusal: Bool = false, concernsCredentials: Bool = false, forgetsEra: Bool = false
+        _ failure: MCPCallError, refusal: Bool = false, concernsCredentials: Bool = false, forgetsEra: Bool = false
     ) -> Action {
         finished = true
         return .failed(
-            HandshakeFailure(
+            HandshakeError(
                 failure: failure, concernsCredentials: concernsCredentials, isRefusal: refusal, forgetsEra: forgetsEra))
     }
 

@@ -5,12 +5,12 @@ import NIOCore
 
 /// Driver of the server-to-client stream of one legacy session (Streamable HTTP, "Listening for Messages from the
 /// Server"): opens it with GET, and resumes it after the last event whenever it breaks.
-final class ListenDriver: ExchangeOwner {
+final class ListenDriver: MessageOwner {
     enum End {
         /// The session is lost; a new one must be opened, with new subscriptions.
         case sessionEnded
         /// The server offers no such stream, or refuses it.
-        case refused(MCPCallFailure)
+        case refused(MCPCallError)
         case stopped
     }
 
@@ -18,10 +18,10 @@ final class ListenDriver: ExchangeOwner {
     private let credentials: ForwardedCredentials
     private let onOpen: () -> Void
     private let onNotification: (JSONRPCNotification) -> Void
-    private let onRequest: OutgoingRequest.Answerer
+    private let onRequest: OutgoingRequest.RequestAnswerer
     private var completion: ((End) -> Void)?
     private var held: UpstreamConnection?
-    private var exchange: Exchange?
+    private var exchange: MessageExchange?
     private let questions = OpenQuestions()
     /// True once the stream's head has arrived.
     private var isOpen = false
@@ -30,7 +30,8 @@ final class ListenDriver: ExchangeOwner {
 
     private static let firstPause = TimeAmount.milliseconds(250)
     private static let longestPause = TimeAmount.seconds(10)
-    /// Longest pause that a server may request.
+    /// Shortest and longest pause that a server may request.
+    private static let shortestRequestedPause = TimeAmount.milliseconds(100)
     private static let longestRequestedPause = TimeAmount.seconds(60)
     /// Lifetime of a stream, after which it is opened again.
     private static let lifetime = Duration.seconds(24 * 3600)
@@ -42,7 +43,7 @@ final class ListenDriver: ExchangeOwner {
     ///   - onRequest: Answers requests of the server on the stream.
     init(
         caller: MCPCaller, credentials: ForwardedCredentials, onOpen: @escaping () -> Void,
-        onNotification: @escaping (JSONRPCNotification) -> Void, onRequest: @escaping OutgoingRequest.Answerer,
+        onNotification: @escaping (JSONRPCNotification) -> Void, onRequest: @escaping OutgoingRequest.RequestAnswerer,
         completion: @escaping (End) -> Void
     ) {
         self.caller = caller
@@ -74,8 +75,9 @@ final class ListenDriver: ExchangeOwner {
     private func open() {
         guard completion != nil, let connection = held else { return }
         isOpen = false
-        let exchange = Exchange(
-            number: Self.noRequest, limit: upstream.configuration.maximumResponseBytes, owner: self)
+        let exchange = MessageExchange(
+            number: Self.noRequest, limit: upstream.configuration.maximumResponseBytes,
+            memory: upstream.configuration.memory, owner: self)
         self.exchange = exchange
         exchange.start(
             upstream.eventStream(
@@ -88,14 +90,14 @@ final class ListenDriver: ExchangeOwner {
 
     // MARK: The exchange
 
-    func exchangeBegan(_ head: ExchangeAnswer, isEventStream: Bool) {
+    func exchangeBegan(_ head: MessageResponse, isEventStream: Bool) {
         if isEventStream, 200..<300 ~= head.status {
             isOpen = true
             onOpen()
         }
     }
 
-    func exchangeAnswered(_ answer: ExchangeAnswer) {
+    func exchangeAnswered(_ answer: MessageResponse) {
         if isOpen { return reopen(after: nil) }
         if answer.status == 404 || answer.status == 400, let connection = held, connection.sessionID != nil {
             upstream.discard(credentials.partition, connection)
@@ -105,7 +107,7 @@ final class ListenDriver: ExchangeOwner {
         finish(
             .refused(
                 answer.failure
-                    ?? MCPCallFailure(kind: .invalid, status: answer.status, executed: .no, detail: "no event stream")))
+                    ?? MCPCallError(kind: .invalid, status: answer.status, executed: .no, detail: "no event stream")))
     }
 
     func exchangeReceived(_ message: JSONRPCMessage) {
@@ -125,7 +127,7 @@ final class ListenDriver: ExchangeOwner {
     private func answer(_ question: JSONRPCRequest, over connection: UpstreamConnection) {
         guard caller.accepts(questionOn: questions) else {
             let detail = "more than \(OpenQuestions.streamLimit) questions at once"
-            return finish(.refused(MCPCallFailure(kind: .invalid, executed: .no, detail: detail)))
+            return finish(.refused(MCPCallError(kind: .invalid, executed: .no, detail: detail)))
         }
         let reply: (Result<JSONValue, JSONRPCError>) -> Void = {
             [caller, questions, credentials = credentials.credentials] outcome in
@@ -137,9 +139,9 @@ final class ListenDriver: ExchangeOwner {
         onRequest(question, reply)
     }
 
-    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
+    func exchangeFailed(_ failure: TransportError, resumption: StreamResumption?) {
         if failure.kind == .impossible {
-            return finish(.refused(MCPCallFailure(kind: .unreachable, executed: .no, detail: failure.detail)))
+            return finish(.refused(MCPCallError(kind: .unreachable, executed: .no, detail: failure.detail)))
         }
         if let resumption { lastEventID = resumption.lastEventID }
         reopen(after: resumption?.pause)
@@ -148,9 +150,15 @@ final class ListenDriver: ExchangeOwner {
     /// - Parameter asked: Pause that the server requested.
     private func reopen(after asked: TimeAmount?) {
         exchange = nil
-        let wait = min(asked ?? pause, Self.longestRequestedPause)
+        let wait = Self.pause(asked: asked, own: pause)
         pause = min(.nanoseconds(pause.nanoseconds * 2), Self.longestPause)
         caller.eventLoop.assumeIsolated().scheduleTask(in: wait) { self.open() }
+    }
+
+    /// Returns the time before the stream is opened again. A server cannot make it so short that the gateway does nothing
+    /// else, nor so long that changes go unnoticed.
+    static func pause(asked: TimeAmount?, own: TimeAmount) -> TimeAmount {
+        asked.map { min(max($0, shortestRequestedPause), longestRequestedPause) } ?? own
     }
 
     private func giveBack() {

@@ -1,11 +1,12 @@
 package import JSON
 package import MCP
 package import NIOCore
+package import ProcessMemory
 
 /// Outcome of a call; exactly one for each call.
 package enum MCPCallOutcome: Sendable {
     case result(MCPCallResult)
-    case failure(MCPCallFailure)
+    case failure(MCPCallError)
 
     /// Phases of the call.
     package var timings: MCPCallTimings {
@@ -80,6 +81,12 @@ package struct MCPCallResult: Sendable {
     package var era: MCPEra
     /// False when this call waited for a handshake.
     package var sessionReused: Bool
+    /// Memory that the message has drawn; nil for a small one. A copy of the message must keep this too.
+    package var reservation: MemoryReservation?
+    /// True if the result is `input_required` (2026-07-28).
+    package var asks = false
+    /// True if a question of the tool to its user was declined without the user.
+    package var hasDeclined = false
 
     /// Creates a result.
     package init(
@@ -97,7 +104,7 @@ package struct MCPCallResult: Sendable {
 }
 
 /// Reason why a call has no result.
-package struct MCPCallFailure: Error, Sendable {
+package struct MCPCallError: Error, Sendable {
     /// Cause of the failure.
     package enum Kind: String, CaseIterable, Sendable {
         /// 401, with `WWW-Authenticate`.
@@ -116,6 +123,8 @@ package struct MCPCallFailure: Error, Sendable {
         case unreachable
         /// The deadline, or the longest silence, has passed.
         case timeout
+        /// The memory budget of this process has no room for the answer.
+        case overloaded
         /// The caller cancelled.
         case cancelled
     }
@@ -128,6 +137,8 @@ package struct MCPCallFailure: Error, Sendable {
     package var rpcError: JSONRPCError?
     /// Lines of `WWW-Authenticate`, to be passed on.
     package var wwwAuthenticate: [String]
+    /// Value of `DPoP-Nonce`: the nonce that the server wants in the proof of the next request (RFC 9449, section 9).
+    package var proofNonce: String?
     /// Value of `Retry-After`.
     package var retryAfter: String?
     /// Lines of `Set-Cookie`, to be passed on.
@@ -146,6 +157,8 @@ package struct MCPCallFailure: Error, Sendable {
     package var mayGoElsewhere = false
     /// Number of attempts after which the tool may have run.
     package var runs = 0
+    /// True if a question of the tool to its user was declined without the user.
+    package var hasDeclined = false
 
     /// Creates a failure.
     package init(

@@ -12,19 +12,21 @@ package final class MCPCaller {
     package let upstream: MCPUpstream
     /// Event loop that all methods and callbacks run on.
     package let eventLoop: any EventLoop
-    let transport: any ExchangeTransport
+    let transport: any MessageTransport
     let watch: CallWatch
     let tails: OpenTails
-    private let ignored = IgnoredExchange()
+    private let ignored = IgnoredResponse()
     /// Callers of the same server on behalf of other clients.
     private var variants: [MCPUpstream.Variant: MCPCaller] = [:]
+    /// The one of them that was used last: most clients of a server are alike.
+    private var recent: (variant: MCPUpstream.Variant, caller: MCPCaller)?
 
     /// Creates a caller that uses an engine from an event loop.
     package convenience init(upstream: MCPUpstream, engine: CurlEngine, eventLoop: any EventLoop) {
         self.init(upstream: upstream, transport: engine, eventLoop: eventLoop)
     }
 
-    init(upstream: MCPUpstream, transport: any ExchangeTransport, eventLoop: any EventLoop) {
+    init(upstream: MCPUpstream, transport: any MessageTransport, eventLoop: any EventLoop) {
         self.upstream = upstream
         self.transport = transport
         self.eventLoop = eventLoop
@@ -36,7 +38,11 @@ package final class MCPCaller {
     func variant(_ version: MCPVersion?, _ capabilities: ClientCapabilities) -> MCPCaller {
         if version == nil, capabilities == upstream.capabilities { return self }
         let variant = MCPUpstream.Variant(version: version, capabilities: capabilities)
-        if let known = variants[variant] { return known }
+        if let recent, recent.variant == variant { return recent.caller }
+        if let known = variants[variant] {
+            recent = (variant, known)
+            return known
+        }
         let made = MCPCaller(upstream: upstream.variant(variant), transport: transport, eventLoop: eventLoop)
         variants[variant] = made
         return made
@@ -51,13 +57,17 @@ package final class MCPCaller {
         let isIdempotent = configuration.trusted && entry?.mayRunTwice == true
         let replays = isIdempotent ? max(0, configuration.replays - call.earlierRuns) : 0
         if let renewal { renewCatalog(renewal) }
-        return perform(
-            OutgoingRequest(
-                body: .toolCall(tool: call.tool, arguments: call.arguments), credentials: call.credentials,
-                deadline: call.deadline, idleTimeout: call.idleTimeout, traceparent: call.traceparent,
-                replays: configuration.hasAlternatives ? min(replays, 1) : replays, replaysLeft: replays,
-                mirrored: entry?.mirrored ?? .none, onProgress: call.onProgress),
-            completion: completion)
+        var request = OutgoingRequest(
+            body: .toolCall(tool: call.tool, arguments: call.arguments), credentials: call.credentials,
+            deadline: call.deadline, idleTimeout: call.idleTimeout, traceparent: call.traceparent,
+            replays: configuration.hasAlternatives ? min(replays, 1) : replays, replaysLeft: replays,
+            takesInputRequests: call.onQuestion != nil, mirrored: entry?.mirrored ?? .none,
+            onProgress: call.onProgress)
+        request.input = call.input
+        request.idempotencyKey = call.idempotencyKey
+        request.onQuestion = call.onQuestion
+        request.questionTime = call.questionTime
+        return perform(request, completion: completion)
     }
 
     /// Lists the upstream's tools, all pages, and keeps them as `upstream.catalog`.
@@ -65,7 +75,7 @@ package final class MCPCaller {
     /// The first call must be made by the user of this type; later ones happen by themselves when the list is stale.
     package func refreshCatalog(
         credentials: ForwardedCredentials = .anonymous, deadline: NIODeadline,
-        completion: @escaping (Result<ToolCatalog, MCPCallFailure>) -> Void
+        completion: @escaping (Result<ToolCatalog, MCPCallError>) -> Void
     ) {
         CatalogLoader(caller: self, credentials: credentials, deadline: deadline, completion: completion).start()
     }
@@ -96,7 +106,7 @@ package final class MCPCaller {
     ///   must release it.
     func connect(
         _ credentials: ForwardedCredentials,
-        completion: @escaping (Result<UpstreamConnection, MCPCallFailure>) -> Void
+        completion: @escaping (Result<UpstreamConnection, MCPCallError>) -> Void
     ) {
         let bound = NIOLoopBound((caller: self, completion: completion), eventLoop: eventLoop)
         let acquisition = acquire(credentials) {
@@ -146,13 +156,19 @@ package final class MCPCaller {
         return true
     }
 
+    /// Forgets a question that was accepted and needs no answer any more.
+    func forget(questionOn stream: OpenQuestions) {
+        stream.count -= 1
+        upstream.openQuestions.subtract(1, ordering: .relaxed)
+    }
+
     /// Answers a question that was accepted.
     func reply(
         _ response: JSONRPCResponse, to stream: OpenQuestions, over connection: UpstreamConnection,
         credentials: [CurlHeader]
     ) {
         let body = ByteBuffer(bytes: response.json.serialized)
-        send(body, over: connection, credentials: credentials, receiver: AnswerReceiver(stream, upstream))
+        send(body, over: connection, credentials: credentials, receiver: QuestionReceiver(stream, upstream))
     }
 
     /// Sends a message that has no answer.

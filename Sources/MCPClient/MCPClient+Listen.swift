@@ -12,7 +12,7 @@ extension MCPClient {
     /// each resource.
     ///
     /// Broken streams and ended sessions are replaced. Returns when the server ends the subscription regularly
-    /// (2026-07-28); throws `CancellationError`, or `MCPCallFailure` when the server offers no such stream.
+    /// (2026-07-28); throws `CancellationError`, or `MCPCallError` when the server offers no such stream.
     package func listen(to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void) async throws {
         var pause = Self.firstPause
         while true {
@@ -31,10 +31,12 @@ extension MCPClient {
                     return
                 }
                 try await listenLegacy(filter, description, onOpen)
-            } catch let failure as MCPCallFailure {
+            } catch let failure as MCPCallError {
                 if failure.kind == .cancelled { throw CancellationError() }
                 // Listening changes nothing at the server, so that it can be repeated whatever has happened.
-                guard [.unreachable, .timeout, .invalid, .failed].contains(failure.kind) else { throw failure }
+                guard [.unreachable, .timeout, .invalid, .failed, .overloaded].contains(failure.kind) else {
+                    throw failure
+                }
             }
             if ContinuousClock.now - began > Self.longestPause { pause = Self.firstPause }
             try await Task.sleep(for: pause)

@@ -31,7 +31,7 @@ package struct MCPServerDescription: Sendable {
 /// MCP client for async code, based on the state machine that also drives the gateway's calls.
 ///
 /// All methods may be called from any task, several at a time; cancelling the task cancels the request at the server.
-/// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`.
+/// Failures are thrown as `MCPCallError`; a JSON-RPC error is its `rpcError`.
 package final class MCPClient: MCPConversation {
     /// Upstream that is called.
     package let upstream: MCPUpstream
@@ -122,7 +122,7 @@ package final class MCPClient: MCPConversation {
                     // The task can be cancelled before the closure runs, so that the cancellation may have come first.
                     if flight.value?.cancelled == true {
                         continuation.resume(
-                            throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
+                            throwing: MCPCallError(kind: .cancelled, executed: .no, detail: "cancelled"))
                         return
                     }
                     var request = self.outgoing(method, params, deadline: deadline, onProgress: onProgress)
@@ -166,7 +166,7 @@ package final class MCPClient: MCPConversation {
     }
 
     /// Passes the requests of a legacy server to the handlers. Only for the event loop.
-    var answerer: OutgoingRequest.Answerer {
+    var answerer: OutgoingRequest.RequestAnswerer {
         { [handlers, loop = eventLoop] question, reply in
             let reply = NIOLoopBound(reply, eventLoop: loop)
             Task {

@@ -3,7 +3,7 @@ package import MCP
 
 /// A conversation with one MCP server over any transport: `MCPClient` over HTTP, `StdioMCPClient` over a pipe.
 ///
-/// Failures are thrown as `MCPCallFailure`; a JSON-RPC error is its `rpcError`. Cancelling the task cancels the request.
+/// Failures are thrown as `MCPCallError`; a JSON-RPC error is its `rpcError`. Cancelling the task cancels the request.
 package protocol MCPConversation: Sendable {
     /// Opens a connection if there is none, and returns the server's description.
     @discardableResult
@@ -18,7 +18,7 @@ package protocol MCPConversation: Sendable {
     func listTools() async throws -> [ToolDefinition]
 
     /// Passes notifications outside of any request to the handlers, until the task is cancelled (`CancellationError`)
-    /// or the server ends the stream. Throws `MCPCallFailure` when the server offers no such stream.
+    /// or the server ends the stream. Throws `MCPCallError` when the server offers no such stream.
     /// - Parameter onOpen: Called when the stream is open, for the first time or again.
     func listen(to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void) async throws
 
@@ -28,19 +28,19 @@ package protocol MCPConversation: Sendable {
 /// The protocol's requests, one method each.
 extension MCPConversation {
     /// Listens without a callback for the opening.
-    /// - Throws: `CancellationError`, ``MCPCallFailure``.
+    /// - Throws: `CancellationError`, ``MCPCallError``.
     package func listen(to filter: SubscriptionFilter) async throws { try await listen(to: filter, onOpen: {}) }
 
     private static var maximumPages: Int { 200 }
 
     /// Sends a request without listening for progress.
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func request(_ method: String, params: JSONObject? = nil) async throws -> JSONObject {
         try await request(method, params: params, onProgress: nil)
     }
 
     /// Calls a tool. Questions that the server asks meanwhile are passed to the handlers.
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func callTool(
         _ name: String, arguments: JSONObject? = nil, meta: JSONObject = [:],
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil
@@ -53,7 +53,7 @@ extension MCPConversation {
     }
 
     /// Sends `ping`, or `server/discover` in the revision without it; returns when the server answers.
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func ping() async throws {
         let description = try await connect()
         let method = description.version.era == .modern ? MCPMethod.serverDiscover : MCPMethod.ping
@@ -61,13 +61,13 @@ extension MCPConversation {
     }
 
     /// Lists the prompts, all pages (Prompts, "Listing Prompts").
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func listPrompts() async throws -> [Prompt] {
         try await list(MCPMethod.promptsList, "prompts") { try Prompt(json: $0) }
     }
 
     /// Returns the messages of a prompt (Prompts, "Getting a Prompt").
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func getPrompt(_ name: String, arguments: [String: String] = [:]) async throws -> GetPromptResult {
         var params: JSONObject = ["name": .string(name)]
         if !arguments.isEmpty {
@@ -78,26 +78,26 @@ extension MCPConversation {
     }
 
     /// Lists the resources, all pages (Resources, "Listing Resources").
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func listResources() async throws -> [Resource] {
         try await list(MCPMethod.resourcesList, "resources") { try Resource(json: $0) }
     }
 
     /// Lists the resource templates, all pages (Resources, "Resource Templates").
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func listResourceTemplates() async throws -> [ResourceTemplate] {
         try await list(MCPMethod.resourcesTemplatesList, "resourceTemplates") { try ResourceTemplate(json: $0) }
     }
 
     /// Returns the contents of a resource (Resources, "Reading Resources").
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func readResource(_ uri: String) async throws -> ReadResourceResult {
         try ReadResourceResult(
             json: .object(try await request(MCPMethod.resourcesRead, params: ["uri": .string(uri)])))
     }
 
     /// Returns completions of an argument (Completion).
-    /// - Throws: ``MCPCallFailure``.
+    /// - Throws: ``MCPCallError``.
     package func complete(_ parameters: CompleteParameters) async throws -> CompleteResult {
         let version = try await connect().version
         return try CompleteResult(
@@ -137,12 +137,13 @@ struct InputRounds {
     }
 
     /// Answers the questions in `result`; false when there are none and it is the final result.
-    /// - Throws: `MCPCallFailure` for a question that cannot be answered, or after too many rounds.
+    /// - Throws: `MCPCallError` for a question that cannot be answered, or after too many rounds.
     mutating func answer(_ result: JSONObject, _ handlers: MCPClientHandlers) async throws -> Bool {
         guard ResultType(of: result) == .inputRequired else { return false }
         count += 1
         guard count < Self.maximum else {
-            throw MCPCallFailure(kind: .rejected, executed: .unknown, detail: "the server does not stop asking")
+            throw MCPCallError(
+                kind: .rejected, executed: .unknown, detail: "the server asked more than its limit of questions")
         }
         let required = try InputRequiredResult(json: .object(result))
         var params = original ?? [:]
@@ -152,7 +153,7 @@ struct InputRounds {
             case .success(let response):
                 responses[key] = response
             case .failure(let error):
-                throw MCPCallFailure(
+                throw MCPCallError(
                     kind: .rejected, rpcError: error, executed: .unknown,
                     detail: "the tool asks for input that this client cannot give (\(question.method))")
             }

@@ -12,6 +12,8 @@ package struct MCPRequest {
     package var method: String
     /// Parameters; nil: none.
     package var params: JSONObject?
+    /// The parameter `arguments` as text, which is sent byte for byte; nil: it is among the parameters, or absent.
+    package var arguments: JSONFragment?
     /// Headers of the caller that are sent to the server.
     package var credentials: ForwardedCredentials
     /// Revision to use if the server supports it; nil: the one negotiated with the upstream.
@@ -37,14 +39,16 @@ package struct MCPRequest {
 
     /// Describes a request.
     package init(
-        method: String, params: JSONObject?, credentials: ForwardedCredentials, version: MCPVersion? = nil,
-        capabilities: ClientCapabilities = ClientCapabilities(), deadline: NIODeadline, idleTimeout: TimeAmount? = nil,
+        method: String, params: JSONObject?, arguments: JSONFragment? = nil, credentials: ForwardedCredentials,
+        version: MCPVersion? = nil, capabilities: ClientCapabilities = ClientCapabilities(), deadline: NIODeadline,
+        idleTimeout: TimeAmount? = nil,
         traceparent: String? = nil, inputSchema: JSONValue? = nil, isIdempotent: Bool = false,
         onProgress: ((MCPProgress) -> Void)? = nil, onNotification: ((JSONRPCNotification) -> Void)? = nil,
         onQuestion: ((JSONRPCRequest, @escaping Reply) -> Void)? = nil
     ) {
         self.method = method
         self.params = params
+        self.arguments = arguments
         self.credentials = credentials
         self.version = version
         self.capabilities = capabilities
@@ -67,7 +71,8 @@ extension MCPCaller {
     package func send(_ request: MCPRequest, completion: @escaping (MCPCallOutcome) -> Void) -> MCPCallHandle {
         let mirrored = request.inputSchema.flatMap { try? ToolHeaderParameters(inputSchema: $0) } ?? .none
         var outgoing = OutgoingRequest(
-            body: .other(method: request.method, params: request.params), credentials: request.credentials,
+            body: .other(method: request.method, params: request.params, arguments: request.arguments),
+            credentials: request.credentials,
             deadline: request.deadline, idleTimeout: request.idleTimeout, traceparent: request.traceparent,
             replays: request.isIdempotent ? upstream.configuration.replays : 0, takesInputRequests: true,
             mirrored: mirrored,
@@ -89,7 +94,7 @@ extension MCPCaller {
             case .success(let connection):
                 let description = (try? JSONValue(parsing: connection.description))?.object ?? [:]
                 guard let result = MCPCallResult(description, era: connection.era) else {
-                    let failure = MCPCallFailure(kind: .invalid, executed: .no, detail: "no description of the server")
+                    let failure = MCPCallError(kind: .invalid, executed: .no, detail: "no description of the server")
                     return completion(.failure(failure))
                 }
                 completion(.result(result))
@@ -99,6 +104,13 @@ extension MCPCaller {
 }
 
 extension MCPCallResult {
+    /// Creates a result from text that did not come as one message.
+    package init(_ result: JSONObjectText, era: MCPEra) {
+        let fragment = result.fragment
+        self.init(
+            message: ByteBuffer(bytes: fragment.bytes), result: fragment.withSlice { slice, _ in slice }, era: era)
+    }
+
     /// Creates a result from a value that did not come as one message; nil for one beyond the scanner's limits.
     package init?(_ result: JSONObject, era: MCPEra) {
         let message = ByteBuffer(bytes: JSONValue.object(result).serialized)

@@ -40,6 +40,17 @@ package struct MCPToolCall {
     /// Listener for progress, which is requested if this is set (a unique `progressToken`, a streamed answer). Called
     /// on the caller's event loop, never after the completion.
     package var onProgress: ((MCPProgress) -> Void)?
+    /// Answers to the questions of the tool, with which the call is repeated; nil: none.
+    package var input: CallInput?
+    /// Key by which the server recognises a write that it has carried out already; nil: none.
+    package var idempotencyKey: String?
+    /// Listener for questions of the tool to its user. Called on the caller's event loop, never after the completion. A
+    /// legacy server's question comes here; with a listener, one of 2026-07-28 is the call's result. Nil: all are
+    /// declined.
+    package var onQuestion: ((ToolQuestion) -> Void)?
+    /// Longest time that the answers to all questions may take together, each with the work that follows; only with
+    /// `onQuestion`.
+    package var questionTime = TimeAmount.zero
 
     /// Describes a call.
     package init(

@@ -36,8 +36,19 @@ package final class MCPUpstream: Sendable {
 
     private let pool: Mutex<SessionPoolState<PoolWaiter>>
     private let catalogState = Mutex(CatalogState())
+    /// Description that the server gave last.
+    private let lastDescription = Mutex<[UInt8]>([])
     /// The same server for other clients, each with sessions of its own.
     private let variants = Mutex<[Variant: MCPUpstream]>([:])
+
+    /// Returns a server's description, in the memory of an equal one: each set of credentials has a connection, and
+    /// nearly all of them get the same.
+    func shared(_ description: [UInt8]) -> [UInt8] {
+        lastDescription.withLock { last in
+            if last != description { last = description }
+            return last
+        }
+    }
 
     /// Creates an upstream; connections are opened by calls.
     package init(
@@ -188,7 +199,8 @@ package final class MCPUpstream: Sendable {
     // MARK: Catalog
 
     private struct CatalogState {
-        var catalog: ToolCatalog?
+        var listed: CatalogReading.Whole?
+        var catalog: ToolCatalog? { listed?.catalog }
         var credentials = ForwardedCredentials.anonymous
         var staleAt = NIODeadline.distantFuture
         var loading = false
@@ -197,6 +209,9 @@ package final class MCPUpstream: Sendable {
     /// The tools as last listed; nil before the first `MCPCaller.refreshCatalog`. Renewed in the background by calls
     /// when it has expired.
     package var catalog: ToolCatalog? { catalogState.withLock { $0.catalog } }
+
+    /// The list that the catalog was made of.
+    var listed: CatalogReading.Whole? { catalogState.withLock { $0.listed } }
 
     /// Lets the next call renew the catalog (`notifications/tools/list_changed`, a header mismatch).
     package func expireCatalog() {
@@ -218,11 +233,12 @@ package final class MCPUpstream: Sendable {
         }
     }
 
-    func catalogLoaded(_ catalog: ToolCatalog, credentials: ForwardedCredentials, now: NIODeadline) {
+    func catalogLoaded(_ listed: CatalogReading.Whole, credentials: ForwardedCredentials, now: NIODeadline) {
+        let catalog = listed.catalog
         // A server's lifetime of zero would list the tools with every call.
         let lifetime = max(catalog.lifetime ?? configuration.catalogLifetime, .seconds(5))
         catalogState.withLock { state in
-            state = CatalogState(catalog: catalog, credentials: credentials, staleAt: now + TimeAmount(lifetime))
+            state = CatalogState(listed: listed, credentials: credentials, staleAt: now + TimeAmount(lifetime))
         }
         for kind in ToolCatalog.Warning.Kind.allCases {
             let warnings = catalog.warnings.filter { $0.kind == kind }

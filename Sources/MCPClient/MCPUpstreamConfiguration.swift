@@ -1,5 +1,6 @@
 package import CurlTransport
 package import MCP
+package import ProcessMemory
 
 /// Settings of one upstream MCP server; validated by the reader of the configuration file.
 package struct MCPUpstreamConfiguration: Sendable {
@@ -55,10 +56,16 @@ package struct MCPUpstreamConfiguration: Sendable {
     package var catalogLimit: Int
     /// Largest size of all tools' definitions together, in bytes; further ones are dropped with a warning.
     package var catalogBytes: Int
+    /// Budget of the process, from which answers and the tool catalog draw.
+    package var memory = MemoryBudget.unlimited
+    /// Queue on which the list of tools is read.
+    package var lists = ParsingQueue.lists
     /// TLS settings for this upstream; nil: libcurl's defaults with the system's authorities.
     package var tls: CurlTLS?
     /// Forward proxy URL, if any.
     package var proxy: String?
+    /// Change of every request before it is sent, such as a signature over it; nil: none.
+    package var signing: (@Sendable (_ request: inout CurlRequest) -> Void)?
 
     /// Describes an upstream.
     package init(

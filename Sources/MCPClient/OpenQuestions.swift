@@ -14,7 +14,7 @@ final class OpenQuestions {
 }
 
 /// Receiver that counts a question as closed once its answer was delivered, or could not be.
-final class AnswerReceiver: CurlTransferReceiver {
+final class QuestionReceiver: CurlTransferReceiver {
     private let stream: OpenQuestions
     private let upstream: MCPUpstream
 

@@ -10,14 +10,14 @@ final class OpenTails {
     static let limit = 64
 
     private let eventLoop: any EventLoop
-    private var exchanges: [(exchange: Exchange, until: NIODeadline)] = []
+    private var exchanges: [(exchange: MessageExchange, until: NIODeadline)] = []
     private var isTicking = false
 
     init(eventLoop: any EventLoop) {
         self.eventLoop = eventLoop
     }
 
-    func add(_ exchange: Exchange) {
+    func add(_ exchange: MessageExchange) {
         exchanges.append((exchange, .now() + Self.grace))
         if exchanges.count > Self.limit {
             exchanges.removeAll { !$0.exchange.isOpen }

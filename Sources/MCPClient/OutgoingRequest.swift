@@ -6,12 +6,13 @@ import NIOCore
 struct OutgoingRequest {
     enum Body {
         case toolCall(tool: String, arguments: ByteBuffer)
-        case other(method: String, params: JSONObject?)
+        /// Another request; its parameter `arguments` is text where it is not among the parameters.
+        case other(method: String, params: JSONObject?, arguments: JSONFragment? = nil)
     }
 
     /// Closure that answers a request of the server (elicitation, sampling, roots); called on the event loop, and
     /// answers there, once.
-    typealias Answerer = (JSONRPCRequest, @escaping (Result<JSONValue, JSONRPCError>) -> Void) -> Void
+    typealias RequestAnswerer = (JSONRPCRequest, @escaping (Result<JSONValue, JSONRPCError>) -> Void) -> Void
 
     var body: Body
     var credentials: ForwardedCredentials
@@ -22,14 +23,20 @@ struct OutgoingRequest {
     var replays: Int
     /// Number of repetitions for this and all other servers together; nil: there are no others.
     var replaysLeft: Int?
-    /// Declines with which the call is repeated, once its tool has asked.
-    var input: DeclinedInput?
+    /// Answers with which the call is repeated, once its tool has asked.
+    var input: CallInput?
+    /// Key by which the server recognises a write that it has carried out already.
+    var idempotencyKey: String?
     var takesInputRequests = false
     var mirrored = ToolHeaderParameters.none
     var onProgress: ((MCPProgress) -> Void)?
     /// Listener for every other notification on the request's stream.
     var onNotification: ((JSONRPCNotification) -> Void)?
-    var onRequest: Answerer?
+    var onRequest: RequestAnswerer?
+    /// Listener for elicitations of a legacy server, during which the deadlines rest.
+    var onQuestion: ((ToolQuestion) -> Void)?
+    /// Longest time that the answers to all questions may take together.
+    var questionTime = TimeAmount.zero
 
     /// Returns a forwarded header, its lines joined; nil without one.
     func forwarded(_ name: String) -> String? {
@@ -40,7 +47,7 @@ struct OutgoingRequest {
     var method: String {
         switch body {
         case .toolCall: MCPMethod.toolsCall
-        case .other(let method, _): method
+        case .other(let method, _, _): method
         }
     }
 
@@ -48,9 +55,9 @@ struct OutgoingRequest {
     var name: String? {
         switch body {
         case .toolCall(let tool, _): return tool
-        case .other(MCPMethod.toolsCall, let params), .other(MCPMethod.promptsGet, let params):
+        case .other(MCPMethod.toolsCall, let params, _), .other(MCPMethod.promptsGet, let params, _):
             return params?["name"]?.string
-        case .other(MCPMethod.resourcesRead, let params):
+        case .other(MCPMethod.resourcesRead, let params, _):
             return params?["uri"]?.string
         case .other: return nil
         }
@@ -65,7 +72,9 @@ struct OutgoingRequest {
                 var scanner = JSONScanner(bytes)
                 return (try? scanner.document()).map { mirrored.headers(for: $0, in: bytes) } ?? []
             }
-        case .other(_, let params):
+        case .other(_, _, let arguments?):
+            return arguments.withSlice { mirrored.headers(for: $0, in: $1) }
+        case .other(_, let params, nil):
             return mirrored.headers(for: params?["arguments"]?.object ?? [:])
         }
     }

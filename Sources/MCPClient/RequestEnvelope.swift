@@ -33,6 +33,11 @@ struct RequestEnvelope {
         var tracestate: String?
         /// `baggage`; only with `traceparent`.
         var baggage: String?
+        /// `MCPMeta.idempotencyKey`.
+        var idempotencyKey: String?
+
+        /// True if there is nothing to write.
+        var isEmpty: Bool { version.era == .legacy && !progress && traceparent == nil && idempotencyKey == nil }
 
         /// Returns whether a member that a caller may set itself is set here.
         func sets(_ key: String) -> Bool {
@@ -42,7 +47,7 @@ struct RequestEnvelope {
 
     /// Writes `tools/call` around the caller's own argument bytes.
     func toolCall(
-        number: Int64, tool: String, arguments: ByteBuffer, input: DeclinedInput? = nil, meta: Meta
+        number: Int64, tool: String, arguments: ByteBuffer, input: CallInput? = nil, meta: Meta
     ) -> ByteBuffer {
         var out = ByteBufferAllocator().buffer(
             capacity: arguments.readableBytes + tool.utf8.count + fragments.modernMeta.utf8.count + 320)
@@ -53,7 +58,7 @@ struct RequestEnvelope {
         out.writeStaticString(#","arguments":"#)
         out.writeImmutableBuffer(arguments)
         input?.write(to: &out)
-        if meta.version.era == .modern || meta.progress || meta.traceparent != nil {
+        if !meta.isEmpty {
             out.writeStaticString(#","_meta":{"#)
             write(meta, number: number, to: &out)
             out.writeStaticString("}")
@@ -63,46 +68,51 @@ struct RequestEnvelope {
     }
 
     /// Writes any other request; members of `params._meta` that the caller set are kept.
-    func request(number: Int64, method: String, params: JSONObject?, meta: Meta) -> ByteBuffer {
-        var params = params
-        var own: JSONObject?
-        if let given = params?.removeValue(forKey: "_meta")?.object { own = given }
-        let needsMeta = meta.version.era == .modern || meta.progress || meta.traceparent != nil || own != nil
-        var out = ByteBuffer()
+    ///
+    /// - Parameter arguments: The parameter `arguments` as text, written byte for byte; nil: it is among the parameters.
+    func request(
+        number: Int64, method: String, params: JSONObject?, arguments: JSONFragment? = nil, meta: Meta
+    ) -> ByteBuffer {
+        let own = params?["_meta"]?.object
+        let needsMeta = !meta.isEmpty || own != nil
+        var out = ByteBufferAllocator().buffer(
+            capacity: (arguments?.bytes.count ?? 0) + fragments.modernMeta.utf8.count + 384)
         out.writeStaticString(#"{"jsonrpc":"2.0","id":"#)
         out.writeNumber(number)
         out.writeStaticString(#","method":"#)
         out.writeQuoted(method)
-        if params != nil || needsMeta {
+        if params != nil || arguments != nil || needsMeta {
             out.writeStaticString(#","params":{"#)
-            var separator = ""
-            for (key, value) in params ?? [:] {
-                out.writeString(separator)
-                out.writeQuoted(key)
-                out.writeStaticString(":")
-                out.writeBytes(value.serialized)
-                separator = ","
+            var isFirst = true
+            for (key, value) in params ?? [:] where key != "_meta" {
+                out.writeKey(key, &isFirst)
+                out.writeJSON(value)
+            }
+            if let arguments {
+                out.writeKey("arguments", &isFirst)
+                out.writeBytes(arguments.bytes)
             }
             if needsMeta {
-                out.writeString(separator + #""_meta":{"#)
-                separator = ""
-                for (key, value) in own ?? [:] where !Self.reserved.contains(key) && !meta.sets(key) {
-                    out.writeString(separator)
-                    out.writeQuoted(key)
-                    out.writeStaticString(":")
-                    out.writeBytes(value.serialized)
-                    separator = ","
-                }
-                if meta.version.era == .modern || meta.progress || meta.traceparent != nil {
-                    out.writeString(separator)
-                    write(meta, number: number, to: &out)
-                }
+                out.writeKey("_meta", &isFirst)
+                out.writeStaticString("{")
+                write(own ?? [:], and: meta, number: number, to: &out)
                 out.writeStaticString("}")
             }
             out.writeStaticString("}")
         }
         out.writeStaticString("}")
         return out
+    }
+
+    private func write(_ own: JSONObject, and meta: Meta, number: Int64, to out: inout ByteBuffer) {
+        var isFirst = true
+        for (key, value) in own where !Self.isReserved(key) && !meta.sets(key) {
+            out.writeKey(key, &isFirst)
+            out.writeJSON(value)
+        }
+        guard !meta.isEmpty else { return }
+        if !isFirst { out.writeStaticString(",") }
+        write(meta, number: number, to: &out)
     }
 
     func initialize(number: Int64, version: MCPVersion) -> ByteBuffer {
@@ -125,10 +135,15 @@ struct RequestEnvelope {
 
     // MARK: Inside
 
-    private static let reserved: Set<String> = [
-        MCPMeta.progressToken, MCPMeta.traceparent, MCPMeta.protocolVersion, MCPMeta.clientInfo,
-        MCPMeta.clientCapabilities,
-    ]
+    /// Returns whether a member of `_meta` is the connection's own.
+    private static func isReserved(_ key: String) -> Bool {
+        switch key {
+        case MCPMeta.progressToken, MCPMeta.traceparent, MCPMeta.protocolVersion, MCPMeta.clientInfo,
+            MCPMeta.clientCapabilities:
+            true
+        default: false
+        }
+    }
 
     /// Writes the members of `_meta`, at least one. The progress token is the request's number: unique in the process,
     /// and so among all active requests of any session.
@@ -159,6 +174,14 @@ struct RequestEnvelope {
                 out.writeStaticString(#","baggage":"#)
                 out.writeQuoted(baggage)
             }
+            separated = false
+        }
+        if let key = meta.idempotencyKey {
+            if !separated { out.writeStaticString(",") }
+            out.writeStaticString("\"")
+            out.writeString(MCPMeta.idempotencyKey)
+            out.writeStaticString("\":")
+            out.writeQuoted(key)
         }
     }
 }
@@ -177,6 +200,19 @@ extension ByteBuffer {
             for index in 0..<digits { bytes[index] = bytes[20 - digits + index] }
             return digits
         }
+    }
+
+    /// Writes the name of a member and what separates it from the one before.
+    mutating func writeKey(_ key: String, _ isFirst: inout Bool) {
+        if !isFirst { writeStaticString(",") }
+        isFirst = false
+        writeQuoted(key)
+        writeStaticString(":")
+    }
+
+    /// Writes a value.
+    mutating func writeJSON(_ value: JSONValue) {
+        if case .string(let text) = value { writeQuoted(text) } else { writeBytes(value.serialized) }
     }
 
     /// Writes a JSON string; text without anything to escape is copied.

@@ -3,7 +3,7 @@ import NIOCore
 
 /// A `ping` that checks whether the server still knows a session, after a call over it failed in a way that leaves this
 /// open. It makes interpreting the server's error text unnecessary.
-final class SessionCheck: ExchangeOwner {
+final class SessionCheck: MessageOwner {
     private let connection: UpstreamConnection
     private let credentials: ForwardedCredentials
     private let caller: MCPCaller
@@ -35,23 +35,24 @@ final class SessionCheck: ExchangeOwner {
         let request = upstream.post(
             body, url: connection.url, headers: headers, timeout: min(deadline, now + Self.limit).remaining(from: now),
             mayResend: true)
-        Exchange(number: number, limit: 1 << 20, owner: self).start(request, by: caller)
+        MessageExchange(number: number, limit: 1 << 20, memory: caller.upstream.configuration.memory, owner: self)
+            .start(request, by: caller)
     }
 
-    func exchangeAnswered(_ answer: ExchangeAnswer) { completion(Self.isKnown(answer)) }
+    func exchangeAnswered(_ answer: MessageResponse) { completion(Self.isKnown(answer)) }
 
     func exchangeReceived(_ message: JSONRPCMessage) {
         // Messages before the answer do not concern the session.
     }
 
-    func exchangeFailed(_ failure: TransportFailure, resumption: StreamResumption?) {
+    func exchangeFailed(_ failure: TransportError, resumption: StreamResumption?) {
         // Some servers respond with an empty stream for a lost session; other failures are inconclusive.
         completion(failure.kind != .garbled)
     }
 
     /// Returns whether a server that answers a `ping` like this knows the session: it answers, does not know the
     /// method, or reports something else.
-    static func isKnown(_ answer: ExchangeAnswer) -> Bool {
+    static func isKnown(_ answer: MessageResponse) -> Bool {
         if answer.failure == nil || answer.isAboutTheCaller { return true }
         return answer.rpcError?.knownCode == .methodNotFound && !LostSession.isTold(by: answer.words)
     }

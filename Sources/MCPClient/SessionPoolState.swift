@@ -15,13 +15,13 @@ struct HandshakeOrder: Sendable {
 
 enum HandshakeOutcome: Sendable {
     case connected(UpstreamConnection)
-    case failed(HandshakeFailure)
+    case failed(HandshakeError)
 }
 
 /// Failure of a handshake. No tool has run.
-struct HandshakeFailure: Error, Sendable {
+struct HandshakeError: Error, Sendable {
     /// Failure that every waiting call reports.
-    var failure: MCPCallFailure
+    var failure: MCPCallError
     /// True if it concerns only these credentials, so that others should try for themselves.
     var concernsCredentials: Bool
     /// True if nothing was sent, so that another attempt within the waiter's own window is useful.
@@ -49,7 +49,7 @@ enum PoolAcquisition {
 enum PoolWake: Sendable {
     case ready(UpstreamConnection)
     case handshake(HandshakeOrder)
-    case failed(HandshakeFailure)
+    case failed(HandshakeError)
 }
 
 /// Counters of an upstream's handshakes and sessions.

@@ -32,7 +32,12 @@ final class StdioChannel: Sendable {
 
     /// Reads on a thread of its own until the server closes its output: then `take` gets nil, and nothing after it.
     func read(_ take: @escaping @Sendable (InputLine?) -> Void) {
-        let (input, limit) = (input, limit)
+        Self.readLines(of: input, limit: limit, take)
+    }
+
+    /// Reads a descriptor on a thread of its own until its other end is closed: then `take` gets nil, and nothing after
+    /// it, and the descriptor is closed.
+    static func readLines(of input: Int32, limit: Int, _ take: @escaping @Sendable (InputLine?) -> Void) {
         Thread.detachNewThread {
             var splitter = LineSplitter(limit: limit)
             withUnsafeTemporaryAllocation(byteCount: 64 * 1024, alignment: 1) { buffer in

@@ -38,7 +38,7 @@ package final class StdioMCPClient: MCPConversation {
     }
 
     private struct Pending {
-        let continuation: CheckedContinuation<JSONObject, any Error>
+        let continuation: CheckedContinuation<JSONObjectText, any Error>
         let onProgress: (@Sendable (MCPProgress) -> Void)?
         /// Called when the subscription that the request opens is acknowledged.
         let onOpen: (@Sendable () -> Void)?
@@ -131,7 +131,7 @@ package final class StdioMCPClient: MCPConversation {
                 method, params: rounds.params, version: version, limit: configuration.timeout, onProgress: onProgress)
             guard version.era == .modern else { return result }
             guard ResultType(of: result) != nil else {
-                throw MCPCallFailure(kind: .invalid, executed: .yes, detail: "unknown resultType")
+                throw MCPCallError(kind: .invalid, executed: .yes, detail: "unknown resultType")
             }
             guard try await rounds.answer(result, handlers) else { return result }
         }
@@ -139,12 +139,14 @@ package final class StdioMCPClient: MCPConversation {
 
     /// Sends a request and returns its result as the server sent it, `input_required` ones included.
     ///
-    /// - Parameter capabilities: Capabilities that are declared to a server of 2026-07-28 for this request.
-    /// - Throws: `MCPCallFailure`, whose `rpcError` is the server's JSON-RPC error.
+    /// - Parameters:
+    ///   - arguments: The parameter `arguments` as text; nil: it is among the parameters, or absent.
+    ///   - capabilities: Capabilities that are declared to a server of 2026-07-28 for this request.
+    /// - Throws: `MCPCallError`, whose `rpcError` is the server's JSON-RPC error.
     package func send(
-        _ method: String, params: JSONObject?, capabilities: ClientCapabilities, timeout: Duration,
-        traceparent: String? = nil, onProgress: (@Sendable (MCPProgress) -> Void)? = nil
-    ) async throws -> (result: JSONObject, era: MCPEra) {
+        _ method: String, params: JSONObject?, arguments: JSONFragment? = nil, capabilities: ClientCapabilities,
+        timeout: Duration, traceparent: String? = nil, onProgress: (@Sendable (MCPProgress) -> Void)? = nil
+    ) async throws -> (result: JSONObjectText, era: MCPEra) {
         let version = try await connect().version
         let number = RequestNumber.next()
         let envelope = RequestEnvelope(
@@ -152,6 +154,8 @@ package final class StdioMCPClient: MCPConversation {
                 clientInfo: clientInfo, capabilities: capabilities, legacyVersion: configuration.legacyVersion))
         let body = envelope.request(
             number: number, method: method, params: params,
+            // A message is one line.
+            arguments: arguments?.singleLine,
             meta: RequestEnvelope.Meta(version: version, progress: onProgress != nil, traceparent: traceparent))
         let result = try await send(
             number, Array(body.readableBytesView), limit: timeout, isCancellable: true, onProgress: onProgress)
@@ -172,7 +176,7 @@ package final class StdioMCPClient: MCPConversation {
                 _ = try await exchange(
                     MCPMethod.subscriptionsListen, params: ["notifications": filter.json],
                     version: description.version, limit: nil, onOpen: onOpen)
-            } catch let failure as MCPCallFailure where failure.kind == .cancelled {
+            } catch let failure as MCPCallError where failure.kind == .cancelled {
                 throw CancellationError()
             }
             return
@@ -202,7 +206,7 @@ package final class StdioMCPClient: MCPConversation {
     private func negotiate() async throws -> MCPServerDescription {
         if configuration.era != .legacy, let modern = try await probe() { return modern }
         guard configuration.era != .modern else {
-            throw MCPCallFailure(kind: .rejected, executed: .no, detail: "the server speaks no modern revision")
+            throw MCPCallError(kind: .rejected, executed: .no, detail: "the server speaks no modern revision")
         }
         return try await initialize()
     }
@@ -215,7 +219,7 @@ package final class StdioMCPClient: MCPConversation {
             outcome = try await exchange(
                 MCPMethod.serverDiscover, params: nil, version: version, limit: configuration.probeTimeout,
                 isCancellable: false)
-        } catch let failure as MCPCallFailure {
+        } catch let failure as MCPCallError {
             switch failure.rpcError?.knownCode {
             case .headerMismatch?, .missingClientCapability?:
                 return connected(version, [:])
@@ -231,7 +235,7 @@ package final class StdioMCPClient: MCPConversation {
         let common = names.compactMap(MCPVersion.init(rawValue:))
         if common.contains(version) { return connected(version, outcome) }
         guard common.contains(where: { $0.era == .legacy }) else {
-            throw MCPCallFailure(kind: .rejected, executed: .no, detail: "no common protocol version")
+            throw MCPCallError(kind: .rejected, executed: .no, detail: "no common protocol version")
         }
         return nil
     }
@@ -241,10 +245,10 @@ package final class StdioMCPClient: MCPConversation {
         while true {
             do {
                 return try await initialize(tried[tried.count - 1])
-            } catch let failure as MCPCallFailure {
+            } catch let failure as MCPCallError {
                 guard let error = failure.rpcError,
                     let next = VersionDecision.next(
-                        after: ExchangeAnswer(status: 200, content: .error(error)), tried: tried)
+                        after: MessageResponse(status: 200, content: .error(error)), tried: tried)
                 else { throw failure }
                 tried.append(next)
             }
@@ -254,10 +258,10 @@ package final class StdioMCPClient: MCPConversation {
     private func initialize(_ requested: MCPVersion) async throws -> MCPServerDescription {
         let number = RequestNumber.next()
         let body = envelope.initialize(number: number, version: requested)
-        let result = try await send(number, Array(body.readableBytesView), limit: configuration.timeout)
+        let result = try await send(number, Array(body.readableBytesView), limit: configuration.timeout).object
         guard let version = result["protocolVersion"]?.string.flatMap(MCPVersion.init(rawValue:)),
             version.era == .legacy
-        else { throw MCPCallFailure(kind: .rejected, executed: .no, detail: "no common protocol version") }
+        else { throw MCPCallError(kind: .rejected, executed: .no, detail: "no common protocol version") }
         let description = connected(version, result)
         channel.write(Array(envelope.notification(method: MCPMethod.initialized).readableBytesView))
         return description
@@ -281,13 +285,14 @@ package final class StdioMCPClient: MCPConversation {
             meta: RequestEnvelope.Meta(version: version, progress: onProgress != nil))
         return try await send(
             number, Array(body.readableBytesView), limit: limit, isCancellable: isCancellable, onProgress: onProgress,
-            onOpen: onOpen)
+            onOpen: onOpen
+        ).object
     }
 
     private func send(
         _ number: Int64, _ body: [UInt8], limit: Duration?, isCancellable: Bool = false,
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil, onOpen: (@Sendable () -> Void)? = nil
-    ) async throws -> JSONObject {
+    ) async throws -> JSONObjectText {
         let expiry = limit.map { limit in
             Task { [weak self] in
                 try await Task.sleep(for: limit)
@@ -306,7 +311,7 @@ package final class StdioMCPClient: MCPConversation {
                 }
                 guard isOpen else {
                     return continuation.resume(
-                        throwing: MCPCallFailure(kind: .unreachable, executed: .no, detail: "the server has ended"))
+                        throwing: MCPCallError(kind: .unreachable, executed: .no, detail: "the server has ended"))
                 }
                 guard channel.write(body) else {
                     return giveUp(number, .unreachable, "the server does not read its input")
@@ -319,41 +324,46 @@ package final class StdioMCPClient: MCPConversation {
         }
     }
 
-    private func giveUp(_ number: Int64, _ kind: MCPCallFailure.Kind, _ detail: String) {
+    private func giveUp(_ number: Int64, _ kind: MCPCallError.Kind, _ detail: String) {
         guard let pending = state.withLock({ $0.pending.removeValue(forKey: number) }) else { return }
         if pending.isCancellable {
             let cancelled = CancelledNotification(requestID: .integer(number), reason: detail)
             channel.write(cancelled.notification.json.serialized)
         }
-        pending.continuation.resume(throwing: MCPCallFailure(kind: kind, executed: .unknown, detail: detail))
+        pending.continuation.resume(throwing: MCPCallError(kind: kind, executed: .unknown, detail: detail))
     }
 
     // MARK: Input
 
     private func take(_ line: InputLine?) {
         guard let line else { return ended() }
-        guard case .text(let bytes) = line, let value = try? JSONValue(parsing: bytes, maximumDepth: 128) else {
-            // The line cannot be answered; the request that it may belong to will time out.
-            notices.warn(.transport, "line from the server is no message", [:])
-            return
-        }
-        // In 2025-03-26 a server may put several messages into one array.
-        for element in value.array ?? [value] {
-            guard let message = try? JSONRPCMessage(element) else {
-                notices.warn(.transport, "line from the server is no message", [:])
-                continue
+        guard case .text(let bytes) = line else { return warn() }
+        bytes.withUnsafeBytes { bytes in
+            var scanner = JSONScanner(bytes, maximumDepth: 128)
+            guard let document = try? scanner.document() else { return warn() }
+            guard document.kind == .array else { return take(document, in: bytes) }
+            // In 2025-03-26 a server may put several messages into one array.
+            JSONScanner.elements(of: document, in: bytes) { element in
+                take(element, in: bytes)
+                return true
             }
-            take(message)
         }
     }
 
-    private func take(_ message: JSONRPCMessage) {
+    /// Warns of a line that cannot be answered; the request that it may belong to will time out.
+    private func warn() {
+        notices.warn(.transport, "line from the server is no message", [:])
+    }
+
+    private func take(_ element: JSONSlice, in bytes: UnsafeRawBufferPointer) {
+        guard let message = try? JSONRPCMessage(JSONValue(element, in: bytes)) else { return warn() }
         switch message {
         case .response(let response):
             guard let number = response.id.flatMap(Self.number),
                 let pending = state.withLock({ $0.pending.removeValue(forKey: number) })
             else { return }
-            pending.continuation.resume(with: Self.outcome(response))
+            let result = JSONScanner.member("result", of: element, in: bytes)
+            pending.continuation.resume(with: Self.outcome(response, result, in: bytes))
         case .notification(let notification):
             guard notification.method == MCPMethod.progress else {
                 if notification.method == MCPMethod.subscriptionsAcknowledged,
@@ -385,18 +395,23 @@ package final class StdioMCPClient: MCPConversation {
         }
     }
 
-    private static func outcome(_ response: JSONRPCResponse) -> Result<JSONObject, any Error> {
+    /// Returns the outcome that a response is.
+    ///
+    /// - Parameter result: The result in the bytes of the response.
+    private static func outcome(
+        _ response: JSONRPCResponse, _ result: JSONSlice?, in bytes: UnsafeRawBufferPointer
+    ) -> Result<JSONObjectText, any Error> {
         switch response.outcome {
-        case .success(let result):
-            guard let object = result.object else {
+        case .success:
+            guard let result, result.kind == .object else {
                 return .failure(
-                    MCPCallFailure(kind: .invalid, executed: .yes, detail: "result that is no object"))
+                    MCPCallError(kind: .invalid, executed: .yes, detail: "result that is no object"))
             }
-            return .success(object)
+            return .success(JSONObjectText(result, in: bytes))
         case .failure(let error):
             return .failure(
-                MCPCallFailure(
-                    kind: .rejected, rpcError: error, executed: ExchangeAnswer.executed(error),
+                MCPCallError(
+                    kind: .rejected, rpcError: error, executed: MessageResponse.executed(error),
                     detail: "JSON-RPC error \(error.code)"))
         }
     }
@@ -431,7 +446,7 @@ package final class StdioMCPClient: MCPConversation {
         }
         for request in pending.values {
             request.continuation.resume(
-                throwing: MCPCallFailure(kind: .unreachable, executed: .unknown, detail: "the server has ended"))
+                throwing: MCPCallError(kind: .unreachable, executed: .unknown, detail: "the server has ended"))
         }
     }
 }

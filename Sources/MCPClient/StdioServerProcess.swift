@@ -1,6 +1,5 @@
 package import Foundation
 import MCP
-import Synchronization
 
 #if canImport(Glibc)
 import Glibc
@@ -55,8 +54,10 @@ package final class StdioServerProcess: Sendable {
         let (input, output) = (Pipe(), Pipe())
         process.standardInput = input
         process.standardOutput = output
-        if let onErrorOutput { process.standardError = Self.lines(onErrorOutput) }
+        let errors = onErrorOutput.map { (pipe: Pipe(), take: $0) }
+        if let errors { process.standardError = errors.pipe }
         try process.run()
+        if let errors { try Self.read(errors.pipe, errors.take) }
         // The channel gets duplicated descriptors: Foundation closes those of the pipes when it releases them.
         channel = StdioChannel(
             input: dup(output.fileHandleForReading.fileDescriptor),
@@ -66,26 +67,20 @@ package final class StdioServerProcess: Sendable {
         self.process = Locked(process)
     }
 
-    /// Returns a pipe whose lines are passed to `take`, as UTF-8 and cut to ``errorLineLimit``.
-    private static func lines(_ take: @escaping @Sendable (String) -> Void) -> Pipe {
-        let pipe = Pipe()
-        let splitter = Mutex(LineSplitter(limit: errorLineLimit))
-        pipe.fileHandleForReading.readabilityHandler = { handle in
-            let data = handle.availableData
-            guard !data.isEmpty else {
-                handle.readabilityHandler = nil
-                return
-            }
-            splitter.withLock { splitter in
-                data.withUnsafeBytes { bytes in
-                    splitter.feed(bytes) { line in
-                        guard case .text(let text) = line else { return take("(a line longer than 4096 bytes)") }
-                        take(String(decoding: text, as: UTF8.self))
-                    }
-                }
+    /// Passes the lines of a pipe to `take`, as UTF-8 and cut to ``errorLineLimit``.
+    ///
+    /// Not by `readabilityHandler`: the dispatch source behind it may be used after it was released when the server ends,
+    /// which ends this process.
+    private static func read(_ pipe: Pipe, _ take: @escaping @Sendable (String) -> Void) throws {
+        let descriptor = closingOnExec(pipe.fileHandleForReading.fileDescriptor)
+        StdioChannel.readLines(of: descriptor, limit: errorLineLimit) { line in
+            switch line {
+            case .text(let text): take(String(decoding: text, as: UTF8.self))
+            case .tooLong: take("(a line longer than 4096 bytes)")
+            case nil: break
             }
         }
-        return pipe
+        try pipe.fileHandleForReading.close()
     }
 
     /// Duplicates a descriptor that another server started later must not inherit, because this one's input would then

@@ -1,6 +1,8 @@
 package import JSON
 package import JSONSchema
 package import MCP
+package import ProcessMemory
+import Synchronization
 
 /// Tools of one upstream at one moment. Immutable; replaced as a whole.
 package struct ToolCatalog: Sendable {
@@ -63,6 +65,10 @@ package struct ToolCatalog: Sendable {
         }
     }
 
+    /// Number that no other catalog of the process has; copies have the same one.
+    package let serial: Int
+    private static let serials = Atomic<Int>(0)
+
     /// Tools in the server's order.
     package let entries: [Entry]
     /// Problems of the list that an operator should know; at most 100.
@@ -70,6 +76,8 @@ package struct ToolCatalog: Sendable {
     /// Time for which the list is fresh, where the server gave one.
     package let lifetime: Duration?
     private let positions: [ExactString: Int]
+    /// Memory that the definitions have drawn, for as long as the catalog is used.
+    private let reservation: MemoryReservation?
 
     private static let maximumWarnings = 100
 
@@ -79,9 +87,11 @@ package struct ToolCatalog: Sendable {
     ///   - warnings: About the list as a whole.
     ///   - assertsDates: True where the formats `date` and `date-time` of the input schemas are checked, as for our tools.
     ///   - budget: The work that all input schemas may cause; those that come later are not compiled.
+    ///   - reservation: Memory that the definitions have drawn.
     package init(
         tools: [ToolDefinition], sources: [JSONValue] = [], era: MCPEra, lifetime: Duration? = nil,
-        warnings: [Warning] = [], assertsDates: Bool = false, budget: JSONSchemaBudget = .catalog
+        warnings: [Warning] = [], assertsDates: Bool = false, budget: JSONSchemaBudget = .catalog,
+        reservation: MemoryReservation? = nil
     ) {
         var budget = budget
         var entries: [Entry] = []
@@ -107,16 +117,20 @@ package struct ToolCatalog: Sendable {
             let source = sources.indices.contains(index) ? sources[index] : tool.json(for: .latestModern)
             entries.append(Entry(definition: tool, source: source, inputSchema: schema, mirrored: mirrored))
         }
+        serial = Self.serials.wrappingAdd(1, ordering: .relaxed).newValue
         self.entries = entries
         self.warnings = Array(warnings.prefix(Self.maximumWarnings))
         self.positions = positions
         self.lifetime = lifetime
+        self.reservation = reservation
     }
 
     private init(_ entries: [Entry], of other: ToolCatalog) {
+        serial = Self.serials.wrappingAdd(1, ordering: .relaxed).newValue
         self.entries = entries
         warnings = other.warnings
         lifetime = other.lifetime
+        reservation = other.reservation
         positions = Dictionary(
             entries.enumerated().map { (ExactString($1.definition.name), $0) }
         ) { first, _ in first }

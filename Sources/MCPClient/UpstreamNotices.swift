@@ -8,7 +8,7 @@ final class UpstreamNotices: Sendable {
     enum Kind: Hashable, Sendable {
         case handshake, notification, transport
         case catalog(ToolCatalog.Warning.Kind)
-        case call(MCPCallFailure.Kind)
+        case call(MCPCallError.Kind)
     }
 
     private struct Line {
@@ -81,13 +81,13 @@ package final class CallHealth: Sendable {
     }
 }
 
-extension MCPCallFailure {
+extension MCPCallError {
     /// True if the upstream is to blame, not the caller: not for refused credentials, arguments or load.
     var isTheUpstreams: Bool {
         switch kind {
         case .failed, .invalid, .unreachable, .timeout: true
-        case .rejected: rpcError?.knownCode != .invalidParams
-        case .unauthorized, .forbidden, .rateLimited, .cancelled: false
+        case .rejected: rpcError?.knownCode != .invalidParams && rpcError?.knownCode != .resourceNotFound
+        case .unauthorized, .forbidden, .rateLimited, .overloaded, .cancelled: false
         }
     }
 
@@ -96,6 +96,7 @@ extension MCPCallFailure {
         switch kind {
         case .unauthorized, .forbidden: "upstreams.\(upstream).forward"
         case .timeout, .rateLimited, .cancelled: "chat.types.*.timeout"
+        case .overloaded: "limits.memory"
         case .unreachable: "upstreams.\(upstream).url"
         case .rejected where status == 404 || status == 405: "upstreams.\(upstream).url"
         case .rejected, .failed, .invalid: "upstreams.\(upstream).protocolVersion"

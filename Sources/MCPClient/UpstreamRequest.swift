@@ -15,6 +15,7 @@ extension MCPUpstream {
             maximumResponseBytes: configuration.maximumResponseBytes, mode: mode, mayResend: mayResend,
             tls: configuration.tls, proxy: configuration.proxy)
         request.decodesContent = true
+        configuration.signing?(&request)
         return request
     }
 
@@ -34,6 +35,7 @@ extension MCPUpstream {
             maximumResponseBytes: configuration.maximumResponseBytes, mode: .streaming, mayResend: true,
             tls: configuration.tls, proxy: configuration.proxy)
         request.decodesContent = true
+        configuration.signing?(&request)
         return request
     }
 
@@ -41,10 +43,12 @@ extension MCPUpstream {
         var headers = session.connection.headers
         headers.remove(name: "Content-Type")
         for header in session.credentials { headers.append(header) }
-        return CurlRequest(
+        var request = CurlRequest(
             method: "DELETE", url: session.connection.url, unixSocketPath: configuration.unixSocketPath,
             headers: headers, timeout: .seconds(5), connectTimeout: configuration.connectTimeout,
             maximumResponseBytes: 1 << 20, mayResend: true, tls: configuration.tls, proxy: configuration.proxy)
+        configuration.signing?(&request)
+        return request
     }
 }
 

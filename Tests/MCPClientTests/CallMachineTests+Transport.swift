@@ -80,8 +80,8 @@ extension CallMachineTests {
 
     @Test func aWriteIsNeverSentTwiceOnceAByteOfItLeft() throws {
         for failure in [
-            Self.broken, TransportFailure(kind: .garbled, sent: true, detail: ""),
-            TransportFailure(kind: .refused, sent: true, detail: ""),
+            Self.broken, TransportError(kind: .garbled, sent: true, detail: ""),
+            TransportError(kind: .refused, sent: true, detail: ""),
         ] {
             var machine = Self.sent(twice: false)
             let outcome = try self.failure(machine.failed(failure, now: Self.at(1)))
@@ -91,7 +91,7 @@ extension CallMachineTests {
     }
 
     @Test func aReadIsSentAgainAsOftenAsItsBoundAllowsAfterAnyTransportFailure() throws {
-        for first in [Self.broken, TransportFailure(kind: .garbled, sent: true, detail: "")] {
+        for first in [Self.broken, TransportError(kind: .garbled, sent: true, detail: "")] {
             var machine = Self.sent(twice: true)
             for replay in 1...3 {
                 #expect(isSend(machine.failed(first, now: Self.at(Int64(replay))), over: Self.legacy))
@@ -139,15 +139,15 @@ extension CallMachineTests {
     @Test func whatMayHaveRunIsNotUndoneByALaterRefusal() throws {
         var machine = Self.sent(twice: true)
         _ = machine.failed(Self.broken, now: Self.at(1))
-        let impossible = TransportFailure(kind: .impossible, sent: false, detail: "tls")
+        let impossible = TransportError(kind: .impossible, sent: false, detail: "tls")
         #expect(try failure(machine.failed(impossible, now: Self.at(2))).executed == .unknown)
     }
 
     @Test func aRefusedHandshakeIsWaitedForWithinTheOwnWindow() throws {
         var machine = Self.machine()
         _ = machine.start(now: Self.start)
-        let refusal = HandshakeFailure(
-            failure: MCPCallFailure(kind: .unreachable, executed: .no, detail: "refused"), concernsCredentials: false,
+        let refusal = HandshakeError(
+            failure: MCPCallError(kind: .unreachable, executed: .no, detail: "refused"), concernsCredentials: false,
             isRefusal: true, forgetsEra: false)
         guard case .wait(let until) = machine.connectionFailed(refusal, now: Self.at(1)),
             case .acquire(nil) = machine.resumed(now: until)
@@ -164,8 +164,8 @@ extension CallMachineTests {
     @Test func theHandshakesOwnRetriesCountTowardsTheWindow() throws {
         var machine = Self.machine()
         _ = machine.start(now: Self.start)
-        let refusal = HandshakeFailure(
-            failure: MCPCallFailure(kind: .unreachable, executed: .no, detail: "refused"), concernsCredentials: false,
+        let refusal = HandshakeError(
+            failure: MCPCallError(kind: .unreachable, executed: .no, detail: "refused"), concernsCredentials: false,
             isRefusal: true, forgetsEra: false)
         // The handshake has tried for the whole window while this call waited: it does not begin another.
         #expect(try failure(machine.connectionFailed(refusal, now: Self.at(2000))).kind == .unreachable)
@@ -173,7 +173,7 @@ extension CallMachineTests {
 
     @Test func aConnectTimeoutBeforeTheDeadlineIsUnreachable() throws {
         var machine = Self.sent()
-        let timeout = TransportFailure(kind: .timedOut, sent: false, detail: "timedOut")
+        let timeout = TransportError(kind: .timedOut, sent: false, detail: "timedOut")
         let failure = try failure(machine.failed(timeout, now: Self.at(2000)))
         #expect(failure.kind == .unreachable)
         #expect(failure.executed == .no)
@@ -198,7 +198,7 @@ extension CallMachineTests {
 
     @Test func theTransportsOwnTimeoutIsTheDeadlineToo() throws {
         var machine = Self.sent()
-        let timeout = TransportFailure(kind: .timedOut, sent: true, detail: "timedOut")
+        let timeout = TransportError(kind: .timedOut, sent: true, detail: "timedOut")
         guard case .finish(.failure(let failure), let abandoned) = machine.failed(timeout, now: Self.at(9999)) else {
             Issue.record("not finished")
             return

@@ -29,20 +29,20 @@ import Testing
     static let modern = UpstreamConnection(
         version: .v2026_07_28, sessionID: nil, url: "http://upstream/mcp", generation: 4)
 
-    static func result(_ json: String = #"{"content":[]}"#) -> ExchangeAnswer {
+    static func result(_ json: String = #"{"content":[]}"#) -> MessageResponse {
         let message = ByteBuffer(string: #"{"jsonrpc":"2.0","id":7,"result":"# + json + "}")
-        var found: ExchangeAnswer.Content = .nothing
-        AnswerScanner.scan(message, id: 7) { if case .answer(let content) = $0 { found = content } }
-        return ExchangeAnswer(status: 200, content: found)
+        var found: MessageResponse.Content = .nothing
+        MessageScanner.scan(message, id: 7) { if case .answer(let content) = $0 { found = content } }
+        return MessageResponse(status: 200, content: found)
     }
 
-    static func status(_ status: Int, code: Int? = nil) -> ExchangeAnswer {
-        ExchangeAnswer(status: status, content: code.map { .error(JSONRPCError(code: $0, message: "m")) } ?? .nothing)
+    static func status(_ status: Int, code: Int? = nil) -> MessageResponse {
+        MessageResponse(status: status, content: code.map { .error(JSONRPCError(code: $0, message: "m")) } ?? .nothing)
     }
 
-    static let refused = TransportFailure(kind: .refused, sent: false, detail: "refused")
-    static let broken = TransportFailure(kind: .broken, sent: true, detail: "closed")
-    static let brokenUnsent = TransportFailure(kind: .broken, sent: false, detail: "closed")
+    static let refused = TransportError(kind: .refused, sent: false, detail: "refused")
+    static let broken = TransportError(kind: .broken, sent: true, detail: "closed")
+    static let brokenUnsent = TransportError(kind: .broken, sent: false, detail: "closed")
 
     /// A machine whose call is on its way over the connection.
     static func sent(
@@ -60,7 +60,7 @@ import Testing
         return result
     }
 
-    func failure(_ action: CallMachine.Action) throws -> MCPCallFailure {
+    func failure(_ action: CallMachine.Action) throws -> MCPCallError {
         guard case .finish(.failure(let failure), _) = action else { throw Unexpected(what: "\(action)") }
         return failure
     }
@@ -113,12 +113,12 @@ import Testing
 
     @Test(
         arguments: [
-            (401, MCPCallFailure.Kind.unauthorized, MCPExecuted.no), (403, .forbidden, .no), (429, .rateLimited, .no),
+            (401, MCPCallError.Kind.unauthorized, MCPExecuted.no), (403, .forbidden, .no), (429, .rateLimited, .no),
             (405, .rejected, .no), (413, .rejected, .no), (422, .rejected, .no), (421, .rejected, .no),
             (408, .rejected, .unknown), (500, .failed, .unknown), (502, .failed, .unknown), (503, .failed, .unknown),
             (202, .invalid, .unknown), (204, .invalid, .unknown), (302, .invalid, .unknown), (307, .invalid, .no),
         ])
-    func aStatusBecomesItsKind(_ status: Int, _ kind: MCPCallFailure.Kind, _ executed: MCPExecuted) throws {
+    func aStatusBecomesItsKind(_ status: Int, _ kind: MCPCallError.Kind, _ executed: MCPExecuted) throws {
         var machine = Self.sent(Self.sessionless)
         var answer = Self.status(status)
         answer.wwwAuthenticate = ["Bearer"]
@@ -155,7 +155,7 @@ import Testing
 
     @Test func anAnswerThatIsNotOneIsInvalidAndNeverReplayed() throws {
         var machine = Self.sent(Self.sessionless, twice: true)
-        let answer = ExchangeAnswer(status: 200, content: .malformed("wrong id", executed: .unknown))
+        let answer = MessageResponse(status: 200, content: .malformed("wrong id", executed: .unknown))
         let failure = try failure(machine.answered(answer, now: Self.at(1)))
         #expect(failure.kind == .invalid)
         #expect(failure.executed == .unknown)
@@ -165,7 +165,7 @@ import Testing
     @Test func aTooLargeAnswerIsInvalid() throws {
         var machine = Self.sent()
         let failure = try failure(
-            machine.failed(TransportFailure(kind: .tooLarge, sent: true, detail: "tooLarge"), now: Self.at(1)))
+            machine.failed(TransportError(kind: .tooLarge, sent: true, detail: "tooLarge"), now: Self.at(1)))
         #expect(failure.kind == .invalid)
         #expect(failure.executed == .unknown)
     }
@@ -223,8 +223,8 @@ import Testing
         _ = machine.answered(Self.status(404), now: Self.at(1))
         let failure = try failure(
             machine.connectionFailed(
-                HandshakeFailure(
-                    failure: MCPCallFailure(kind: .unauthorized, status: 401, executed: .no, detail: "initialize"),
+                HandshakeError(
+                    failure: MCPCallError(kind: .unauthorized, status: 401, executed: .no, detail: "initialize"),
                     concernsCredentials: true, isRefusal: false, forgetsEra: false), now: Self.at(2)))
         #expect(failure.kind == .unauthorized)
         #expect(failure.executed == .no)
@@ -237,8 +237,8 @@ import Testing
         "Bad Request: Server not initialized", "session abc123 has been terminated", "Please call initialize first",
     ]
 
-    static func told(_ status: Int, _ words: String, code: Int? = -32000) -> ExchangeAnswer {
-        var answer = ExchangeAnswer(
+    static func told(_ status: Int, _ words: String, code: Int? = -32000) -> MessageResponse {
+        var answer = MessageResponse(
             status: status, content: code.map { .error(JSONRPCError(code: $0, message: words)) } ?? .nothing)
         answer.excerpt = words
         return answer
@@ -335,8 +335,8 @@ import Testing
     @Test func aHandshakeThatDisprovesTheLegacyMemoryIsBegunAnewOnce() throws {
         var machine = Self.machine()
         _ = machine.start(now: Self.start)
-        let forgets = HandshakeFailure(
-            failure: MCPCallFailure(kind: .rejected, executed: .no, detail: "initialize"), concernsCredentials: true,
+        let forgets = HandshakeError(
+            failure: MCPCallError(kind: .rejected, executed: .no, detail: "initialize"), concernsCredentials: true,
             isRefusal: false, forgetsEra: true)
         guard case .acquire(nil) = machine.connectionFailed(forgets, now: Self.at(1)) else {
             Issue.record("not begun anew")
@@ -364,6 +364,57 @@ import Testing
         #expect(failure.detail.contains("input"))
         var client = Self.sent(Self.modern, takesInput: true)
         _ = try success(client.answered(asked, now: Self.at(1)))
+    }
+
+    @Test func aResultThatAsksIsTheCallsWhereTheCallerTakesIt() throws {
+        let asked = Self.result(#"{"resultType":"input_required","requestState":"x"}"#)
+        var machine = Self.sent(Self.modern, takesInput: true)
+        #expect(try success(machine.answered(asked, now: Self.at(1))).asks)
+        var complete = Self.sent(Self.modern, takesInput: true)
+        #expect(try !success(complete.answered(Self.result(), now: Self.at(1))).asks)
+        var legacy = Self.sent(takesInput: true)
+        #expect(try !success(legacy.answered(asked, now: Self.at(1))).asks)
+    }
+
+    // MARK: Questions
+
+    @Test func theDeadlinesRestWhileTheUserIsAsked() throws {
+        var machine = Self.sent(timeout: .seconds(2), idle: .seconds(1))
+        machine.asked(now: Self.at(500))
+        #expect(machine.expiry == .distantFuture)
+        guard case .none = machine.expired(now: Self.at(60_000)) else {
+            Issue.record("expired")
+            return
+        }
+        machine.questionAnswered(now: Self.at(60_000), deadline: Self.at(63_000), idleTimeout: .seconds(2))
+        #expect(machine.expiry == Self.at(62_000), "the silence begins with the answer")
+        machine.progressed(now: Self.at(61_500))
+        #expect(machine.expiry == Self.at(63_000))
+        let result = try success(machine.answered(Self.result(), now: Self.at(61_600)))
+        #expect(result.timings.upstream == .milliseconds(500 + 1_600), "without the user's time")
+    }
+
+    @Test func theDeadlinesRestUntilTheLastOfSeveralQuestionsIsAnswered() throws {
+        var machine = Self.sent(timeout: .seconds(2))
+        machine.asked(now: Self.at(100))
+        machine.asked(now: Self.at(200))
+        machine.questionAnswered(now: Self.at(5_000), deadline: Self.at(7_000), idleTimeout: nil)
+        #expect(machine.expiry == .distantFuture)
+        machine.questionAnswered(now: Self.at(9_000), deadline: Self.at(11_000), idleTimeout: nil)
+        #expect(machine.expiry == Self.at(11_000))
+        let failure = try failure(machine.expired(now: Self.at(11_000)))
+        #expect(failure.kind == .timeout && failure.executed == .unknown)
+    }
+
+    @Test func aDeclineIsToldWithTheOutcome() throws {
+        var machine = Self.sent()
+        machine.noteDecline()
+        #expect(try success(machine.answered(Self.result(), now: Self.at(1))).hasDeclined)
+        var failing = Self.sent()
+        failing.noteDecline()
+        #expect(try failure(failing.failed(Self.broken, now: Self.at(1))).hasDeclined)
+        var other = Self.sent()
+        #expect(try !success(other.answered(Self.result(), now: Self.at(1))).hasDeclined)
     }
 
     @Test func anUnknownResultTypeIsInvalidAndAnAbsentOneComplete() throws {

@@ -25,10 +25,12 @@ final class CallerHarness: Sendable {
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         upstream = MCPUpstream(
             configuration: configuration, clientInfo: Implementation(name: "test", version: "1"), logger: logger)
-        let engines = (0..<shards).map {
-            CurlEngine(label: "test\($0)", configuration: CurlEngineConfiguration(), logger: logger)
-        }
         let loops = (0..<shards).map { _ in MultiThreadedEventLoopGroup.singleton.next() as any EventLoop }
+        let engines = loops.enumerated().map {
+            CurlEngine(
+                label: "test\($0)", configuration: CurlEngineConfiguration(memory: configuration.memory), eventLoop: $1,
+                logger: logger)
+        }
         self.engines = engines
         self.loops = loops
         callers = loops.map { NIOLoopBoundBox.makeEmptyBox(valueType: MCPCaller.self, eventLoop: $0) }
@@ -39,6 +41,8 @@ final class CallerHarness: Sendable {
         change: (inout MCPUpstreamConfiguration) -> Void = { _ in }
     ) {
         var configuration = MCPUpstreamConfiguration(name: "tools", url: url, trusted: true)
+        configuration.connectTimeout = configuration.connectTimeout.underSanitizer
+        configuration.handshakeTimeout = configuration.handshakeTimeout.underSanitizer
         change(&configuration)
         self.init(configuration, shards: shards, loses: loses)
     }
@@ -56,7 +60,8 @@ final class CallerHarness: Sendable {
 
     func call(
         _ tool: String = "read", arguments: String = "{}", user: String? = nil, shard: Int = 0,
-        timeout: TimeAmount = .seconds(10), idle: TimeAmount? = nil, cancelAfter: TimeAmount? = nil,
+        timeout: TimeAmount = .seconds(10) * Sanitizer.slowness, idle: TimeAmount? = nil,
+        cancelAfter: TimeAmount? = nil,
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil, cancelWhen: (@Sendable () async throws -> Void)? = nil
     ) async throws -> MCPCallOutcome {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<MCPCallOutcome, any Error>) in
@@ -83,7 +88,7 @@ final class CallerHarness: Sendable {
     }
 
     @discardableResult
-    func refreshCatalog(within limit: TimeAmount = .seconds(10)) async throws -> ToolCatalog {
+    func refreshCatalog(within limit: TimeAmount = .seconds(10) * Sanitizer.slowness) async throws -> ToolCatalog {
         try await withCheckedThrowingContinuation { (continuation: CheckedContinuation<ToolCatalog, any Error>) in
             Task {
                 try await onLoop { caller in
@@ -101,7 +106,7 @@ final class CallerHarness: Sendable {
 }
 
 /// An engine that forgets some of its transfers.
-struct LosingTransport: ExchangeTransport, Sendable {
+struct LosingTransport: MessageTransport, Sendable {
     private let engine: CurlEngine
     private let loses: @Sendable (CurlRequest) -> Bool
 
@@ -126,7 +131,7 @@ extension MCPCallOutcome {
         }
     }
 
-    var problem: MCPCallFailure {
+    var problem: MCPCallError {
         get throws {
             guard case .failure(let failure) = self else { throw Unexpected(what: "\(self)") }
             return failure

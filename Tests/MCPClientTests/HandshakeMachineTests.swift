@@ -19,20 +19,36 @@ import Testing
             backoff: Backoff(window: .seconds(2), pause: .milliseconds(25), jitter: { 1 }))
     }
 
-    static func answer(_ status: Int, _ result: String? = nil, session: String? = nil) -> ExchangeAnswer {
-        var content = ExchangeAnswer.Content.nothing
+    static func answer(_ status: Int, _ result: String? = nil, session: String? = nil) -> MessageResponse {
+        var content = MessageResponse.Content.nothing
         if let result {
-            AnswerScanner.scan(ByteBuffer(string: #"{"jsonrpc":"2.0","id":7,"result":"# + result + "}"), id: 7) {
+            MessageScanner.scan(ByteBuffer(string: #"{"jsonrpc":"2.0","id":7,"result":"# + result + "}"), id: 7) {
                 if case .answer(let found) = $0 { content = found }
             }
         }
-        var answer = ExchangeAnswer(status: status, content: content)
+        var answer = MessageResponse(status: status, content: content)
         answer.sessionID = session
         return answer
     }
 
-    static func error(_ status: Int, _ code: Int, data: JSONValue? = nil) -> ExchangeAnswer {
-        ExchangeAnswer(status: status, content: .error(JSONRPCError(code: code, message: "m", data: data)))
+    static func error(_ status: Int, _ code: Int, data: JSONValue? = nil) -> MessageResponse {
+        MessageResponse(status: status, content: .error(JSONRPCError(code: code, message: "m", data: data)))
+    }
+
+    @Test func whatIsKeptOfAServerIsBounded() throws {
+        let capabilities: JSONValue = ["tools": ["listChanged": true]]
+        let small: JSONValue = [
+            "protocolVersion": "2025-11-25", "capabilities": capabilities, "instructions": "Be nice.",
+        ]
+        #expect(HandshakeMachine.kept(small) == small.serialized)
+        let long = JSONValue.string(String(repeating: "x", count: 100_000))
+        let large: JSONValue = ["protocolVersion": "2025-11-25", "capabilities": capabilities, "instructions": long]
+        #expect(
+            try JSONValue(parsing: HandshakeMachine.kept(large))
+                == ["protocolVersion": "2025-11-25", "capabilities": capabilities])
+        #expect(HandshakeMachine.kept(["capabilities": ["x": long]]).isEmpty)
+        #expect(HandshakeMachine.isSessionID(String(repeating: "s", count: 4096)))
+        #expect(!HandshakeMachine.isSessionID(String(repeating: "s", count: 4097)))
     }
 
     func message(_ action: HandshakeMachine.Action) throws -> HandshakeMachine.Message {
@@ -45,7 +61,7 @@ import Testing
         return established
     }
 
-    func failure(_ action: HandshakeMachine.Action) throws -> HandshakeFailure {
+    func failure(_ action: HandshakeMachine.Action) throws -> HandshakeError {
         guard case .failed(let failure) = action else { throw Unexpected(what: "\(action)") }
         return failure
     }
@@ -119,7 +135,7 @@ import Testing
         _ = try established(machine.answered(Self.answer(202)))
         // Where that is refused too, the first word is the better one.
         for (refusal, kind) in [
-            (Self.error(404, -32601), MCPCallFailure.Kind.failed), (Self.answer(405), .failed),
+            (Self.error(404, -32601), MCPCallError.Kind.failed), (Self.answer(405), .failed),
             (Self.answer(401), .unauthorized), (Self.answer(500), .failed),
         ] {
             var machine = Self.machine()
@@ -135,11 +151,11 @@ import Testing
     }
 
     @Test func silenceAndStreamsWithoutAnAnswerAreDecidedByInitialize() throws {
-        for kind in [TransportFailure.Kind.garbled, .timedOut, .tooLarge] {
+        for kind in [TransportError.Kind.garbled, .timedOut, .tooLarge] {
             var machine = Self.machine()
             _ = machine.begin()
             let action = machine.failed(
-                TransportFailure(kind: kind, sent: true, detail: "none"), now: Self.start + .seconds(4))
+                TransportError(kind: kind, sent: true, detail: "none"), now: Self.start + .seconds(4))
             #expect(try message(action) == .initialize(.v2025_11_25))
         }
         // Silence must leave time for it.
@@ -231,7 +247,7 @@ import Testing
         _ = silent.begin()
         _ = silent.answered(Self.answer(200, Self.initializeResult))
         let action = silent.failed(
-            TransportFailure(kind: .timedOut, sent: true, detail: "silence"), now: Self.start + .seconds(4))
+            TransportError(kind: .timedOut, sent: true, detail: "silence"), now: Self.start + .seconds(4))
         #expect(try established(action).complaint == "silence")
     }
 
@@ -244,7 +260,7 @@ import Testing
             error(400, -32022, data: ["supported": ["2025-03-26"]]),
             said(400, "Bad Request: Unsupported protocol version (supported versions: 2025-03-26, 2024-11-05)"),
         ])
-    func aRefusedRevisionIsReplacedByOneThatTheServerNames(_ refusal: ExchangeAnswer) throws {
+    func aRefusedRevisionIsReplacedByOneThatTheServerNames(_ refusal: MessageResponse) throws {
         var machine = Self.machine(.initialize)
         _ = machine.begin()
         #expect(try message(machine.answered(refusal)) == .initialize(.v2025_03_26))
@@ -254,7 +270,7 @@ import Testing
 
     @Test(
         arguments: [error(200, -32602), error(400, -32600), answer(400), said(500, "unsupported protocolVersion")])
-    func aRefusedRevisionIsReplacedByTheOlderOnesInTurn(_ refusal: ExchangeAnswer) throws {
+    func aRefusedRevisionIsReplacedByTheOlderOnesInTurn(_ refusal: MessageResponse) throws {
         var machine = Self.machine(.initialize)
         var action = machine.begin()
         var asked: [MCPVersion] = []
@@ -269,14 +285,14 @@ import Testing
         _ = try failure(fixed.answered(refusal))
     }
 
-    static func said(_ status: Int, _ words: String) -> ExchangeAnswer {
-        var answer = ExchangeAnswer(status: status, content: .nothing)
+    static func said(_ status: Int, _ words: String) -> MessageResponse {
+        var answer = MessageResponse(status: status, content: .nothing)
         answer.excerpt = words
         return answer
     }
 
     @Test(arguments: [answer(401), answer(403), answer(404), answer(429), answer(503), error(404, -32601)])
-    func otherRefusalsAreNotAboutTheRevision(_ refusal: ExchangeAnswer) throws {
+    func otherRefusalsAreNotAboutTheRevision(_ refusal: MessageResponse) throws {
         var machine = Self.machine(.initialize)
         _ = machine.begin()
         _ = try failure(machine.answered(refusal))

@@ -1,5 +1,6 @@
 import JSON
 import MCP
+import NIOCore
 import NIOHTTP1
 import Synchronization
 import TestSupport
@@ -8,7 +9,7 @@ import Testing
 @testable import MCPClient
 
 /// Server-to-client streams, and the renewal of header annotations.
-@Suite(.timeLimit(.minutes(1))) struct ListenTests {
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness))) struct ListenTests {
     private let base = MCPClientTests()
 
     private static let change =
@@ -52,12 +53,20 @@ import Testing
         #expect(told == ["notifications/tools/list_changed", "notifications/tools/list_changed"])
     }
 
+    @Test func theServersPauseCountsWithinBounds() {
+        let own = TimeAmount.milliseconds(500)
+        #expect(ListenDriver.pause(asked: nil, own: own) == own)
+        #expect(ListenDriver.pause(asked: .milliseconds(300), own: own) == .milliseconds(300))
+        #expect(ListenDriver.pause(asked: .zero, own: own) == .milliseconds(100))
+        #expect(ListenDriver.pause(asked: .hours(10), own: own) == .seconds(60))
+    }
+
     @Test func aServerWithoutAStreamIsAFailure() async throws {
         let rules = MCPClientTests.rules { rules in
             rules.any = { request, _ in request.method == "GET" ? .empty(405) : nil }
         }
         _ = try await listening(rules) { _, _, task in
-            await #expect { try await task.value } throws: { ($0 as? MCPCallFailure)?.status == 405 }
+            await #expect { try await task.value } throws: { ($0 as? MCPCallError)?.status == 405 }
         }
     }
 
@@ -172,7 +181,7 @@ import Testing
     @Test func aHeaderMismatchThatTheListDoesNotExplainIsReported() async throws {
         let (outcome, server) = try await calling(nil)
         #expect { try outcome.get() } throws: { error in
-            (error as? MCPCallFailure)?.rpcError?.code == -32020 && (error as? MCPCallFailure)?.executed == .no
+            (error as? MCPCallError)?.rpcError?.code == -32020 && (error as? MCPCallError)?.executed == .no
         }
         #expect(server.count("tools/call") == 1)
         #expect(server.executions.isEmpty)

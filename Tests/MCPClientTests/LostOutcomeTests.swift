@@ -7,7 +7,7 @@ import Testing
 @testable import MCPClient
 
 /// A transport that takes a request and never says another word.
-@Suite(.timeLimit(.minutes(1))) struct LostOutcomeTests {
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness))) struct LostOutcomeTests {
     private func with(
         losing name: String, modern: Bool = false, change: (inout MCPUpstreamConfiguration) -> Void = { _ in },
         _ body: (FakeMCPServer, CallerHarness) async throws -> Void
@@ -37,7 +37,7 @@ import Testing
         try await with(losing: "tools/call", modern: modern) { server, harness in
             let catalog = try await harness.refreshCatalog()
             #expect(catalog["read"] != nil)
-            let failure = try await harness.call("write", timeout: .milliseconds(50)).problem
+            let failure = try await harness.call("write", timeout: .seconds(2)).problem
             #expect(failure.kind == .timeout)
             #expect(failure.executed == .unknown)
             if !modern {
@@ -50,7 +50,7 @@ import Testing
     @Test func manyCallsEndAndNoneIsForgotten() async throws {
         try await with(losing: "tools/call") { _, harness in
             try await harness.refreshCatalog()
-            let kinds = try await withThrowingTaskGroup(of: MCPCallFailure.Kind.self) { group in
+            let kinds = try await withThrowingTaskGroup(of: MCPCallError.Kind.self) { group in
                 for number in 0..<50 {
                     group.addTask {
                         let timeout = TimeAmount.milliseconds(Int64(20 + number % 7 * 60))
@@ -60,7 +60,7 @@ import Testing
                         return try outcome.problem.kind
                     }
                 }
-                return try await group.reduce(into: [MCPCallFailure.Kind: Int]()) { $0[$1, default: 0] += 1 }
+                return try await group.reduce(into: [MCPCallError.Kind: Int]()) { $0[$1, default: 0] += 1 }
             }
             #expect(kinds == [.timeout: 40, .cancelled: 10])
         }

@@ -13,16 +13,31 @@ extension MCPCallerTests {
 
     @Test(
         arguments: [
-            ("not json", MCPCallFailure.Kind.invalid), ("", .invalid), ("[]", .invalid),
+            ("not json", MCPCallError.Kind.invalid), ("", .invalid), ("[]", .invalid),
             (#"{"jsonrpc":"2.0","id":999999999,"result":{}}"#, .invalid),
             (#"{"jsonrpc":"2.0","id":"other","result":{}}"#, .invalid),
             (#"{"jsonrpc":"2.0","id":null,"error":{"code":-32603,"message":"x"}}"#, .rejected),
         ])
-    func garbageIsInvalidAndTheNextCallWorks(_ body: String, _ kind: MCPCallFailure.Kind) async throws {
+    func garbageIsInvalidAndTheNextCallWorks(_ body: String, _ kind: MCPCallError.Kind) async throws {
         try await with(Self.rules { $0.call = { _, _ in .json(body) } }) { server, harness in
             #expect(try await harness.call("write").problem.kind == kind)
             server.change { $0.call = nil }
             _ = try await harness.call("write").success
+        }
+    }
+
+    @Test func aLongSilenceIsWatchedWithoutATimerOfItsOwn() async throws {
+        let rules = Self.rules { $0.call = { _, _ in .hang } }
+        try await with(rules) { server, harness in
+            async let outcome = harness.call("write", timeout: .seconds(600), idle: .seconds(60))
+            try await server.http.waitUntil { $0.requests.contains { $0.text.contains("tools/call") } }
+            let sent = NIODeadline.now()
+            // What comes before the limit changes nothing.
+            try await harness.onLoop { $0.watch.check(at: sent + .seconds(50)) }
+            try await harness.onLoop { $0.watch.check(at: sent + .seconds(60)) }
+            let failure = try await outcome.problem
+            #expect(failure.kind == .timeout)
+            #expect(failure.executed == .unknown)
         }
     }
 
@@ -47,10 +62,10 @@ extension MCPCallerTests {
 
     @Test(
         arguments: [
-            (401, MCPCallFailure.Kind.unauthorized), (403, .forbidden), (429, .rateLimited), (422, .rejected),
+            (401, MCPCallError.Kind.unauthorized), (403, .forbidden), (429, .rateLimited), (422, .rejected),
             (500, .failed), (503, .failed),
         ])
-    func statusesKeepTheirHeaders(_ status: Int, _ kind: MCPCallFailure.Kind) async throws {
+    func statusesKeepTheirHeaders(_ status: Int, _ kind: MCPCallError.Kind) async throws {
         let rules = Self.rules { rules in
             rules.call = { _, _ in
                 .text(
@@ -207,7 +222,8 @@ extension MCPCallerTests {
 
     @Test func aTimeoutCancelsTheCallAtALegacyServer() async throws {
         try await with(Self.rules { $0.call = { _, _ in .hang } }) { server, harness in
-            let failure = try await harness.call("write", timeout: .milliseconds(400)).problem
+            // Time enough to come to the call itself, on a machine that is busy too.
+            let failure = try await harness.call("write", timeout: .seconds(3)).problem
             #expect(failure.kind == .timeout)
             #expect(failure.executed == .unknown)
             try await server.http.waitUntil { $0.requests.contains { $0.text.contains("notifications/cancelled") } }

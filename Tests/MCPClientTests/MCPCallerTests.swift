@@ -9,7 +9,7 @@ import Testing
 @testable import MCPClient
 
 /// The callback driver against a real HTTP server.
-@Suite(.timeLimit(.minutes(2))) struct MCPCallerTests {
+@Suite(.timeLimit(.minutes(2 * Sanitizer.slowness))) struct MCPCallerTests {
     /// Runs the body with a server and a harness, and stops both.
     func with(
         _ rules: FakeMCPServer.Rules = FakeMCPServer.Rules(), shards: Int = 1, path: String = "/mcp",

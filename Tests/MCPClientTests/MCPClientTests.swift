@@ -11,16 +11,20 @@ import Testing
 @testable import MCPClient
 
 /// The async driver.
-@Suite(.timeLimit(.minutes(2))) struct MCPClientTests {
+@Suite(.timeLimit(.minutes(2 * Sanitizer.slowness))) struct MCPClientTests {
     func with(
         _ rules: FakeMCPServer.Rules, handlers: MCPClientHandlers = MCPClientHandlers(),
+        signing: (@Sendable (inout CurlRequest) -> Void)? = nil,
         _ body: (FakeMCPServer, MCPClient) async throws -> Void
     ) async throws {
         let server = try await FakeMCPServer(rules)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let engine = CurlEngine(label: "test", configuration: CurlEngineConfiguration(), logger: logger)
+        var configuration = MCPUpstreamConfiguration(name: "tools", url: server.url, trusted: true)
+        configuration.connectTimeout = configuration.connectTimeout.underSanitizer
+        configuration.signing = signing
         let upstream = MCPUpstream(
-            configuration: MCPUpstreamConfiguration(name: "tools", url: server.url, trusted: true),
+            configuration: configuration,
             clientInfo: Implementation(name: "test", version: "1"), capabilities: handlers.capabilities, logger: logger)
         let client = MCPClient(
             upstream: upstream, engine: engine, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
@@ -56,10 +60,41 @@ import Testing
         }
     }
 
+    /// Handshake, list, call, stream and the session's end alike: what a server may demand of each request.
+    @Test(arguments: [false, true])
+    func everyRequestIsSignedByItself(_ modern: Bool) async throws {
+        let number = Mutex(0)
+        let sign: @Sendable (inout CurlRequest) -> Void = { request in
+            request.headers.append(name: "Proof", value: "\(number.withLock { $0 += 1; return $0 }) \(request.method)")
+        }
+        try await with(Self.rules { $0.modern = modern }, signing: sign) { server, client in
+            _ = try await client.listTools()
+            _ = try await client.callTool("read", arguments: [:])
+            await client.close()
+            let requests = server.http.requests
+            #expect(Set(requests.map(\.method)) == (modern ? ["POST"] : ["POST", "DELETE"]))
+            let proofs = requests.map { $0.headers["Proof"] }
+            #expect(proofs.allSatisfy { $0.count == 1 })
+            #expect(Set(proofs.flatMap { $0 }).count == requests.count)
+            #expect(zip(requests, proofs).allSatisfy { $1.first?.hasSuffix(" \($0.method)") == true })
+        }
+    }
+
+    @Test func aRefusalHasTheServersNonce() async throws {
+        let refusal: @Sendable (ScriptedRequest, JSONValue) async -> ScriptedResponse? = { _, _ in
+            .empty(401, headers: [("WWW-Authenticate", #"DPoP error="use_dpop_nonce""#), ("DPoP-Nonce", "n1")])
+        }
+        try await with(Self.rules { $0.any = refusal }) { _, client in
+            await #expect { try await client.connect() } throws: { error in
+                (error as? MCPCallError)?.kind == .unauthorized && (error as? MCPCallError)?.proofNonce == "n1"
+            }
+        }
+    }
+
     @Test func aJSONRPCErrorIsThrownWithItsCode() async throws {
         try await with(Self.rules { _ in }) { _, client in
             await #expect { try await client.request("prompts/list") } throws: { error in
-                (error as? MCPCallFailure)?.rpcError?.code == -32601
+                (error as? MCPCallError)?.rpcError?.code == -32601
             }
         }
     }
@@ -69,7 +104,7 @@ import Testing
             let task = Task { try await client.callTool("write") }
             try await server.http.waitUntil { $0.requests.contains { $0.text.contains("tools/call") } }
             task.cancel()
-            await #expect { try await task.value } throws: { ($0 as? MCPCallFailure)?.kind == .cancelled }
+            await #expect { try await task.value } throws: { ($0 as? MCPCallError)?.kind == .cancelled }
             try await server.http.waitUntil { $0.requests.contains { $0.text.contains("notifications/cancelled") } }
         }
     }
@@ -118,7 +153,7 @@ import Testing
         }
         try await with(rules) { _, client in
             await #expect { try await client.callTool("write") } throws: { error in
-                (error as? MCPCallFailure)?.detail.contains("roots/list") == true
+                (error as? MCPCallError)?.detail.contains("roots/list") == true
             }
         }
     }

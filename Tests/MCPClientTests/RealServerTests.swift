@@ -10,7 +10,7 @@ import Testing
 @testable import MCPClient
 
 /// Servers as they are: each kind of oddity that public reports about other clients tell of, over real sockets.
-@Suite(.timeLimit(.minutes(2))) struct RealServerTests {
+@Suite(.timeLimit(.minutes(2 * Sanitizer.slowness))) struct RealServerTests {
     typealias Answer = @Sendable (ScriptedRequest, JSONValue) async -> ScriptedResponse?
 
     /// A legacy server that answers some requests by itself.
@@ -58,7 +58,7 @@ import Testing
 
     @Test func aSilentProbeLeavesTimeForInitialize() async throws {
         try await with(
-            change: { $0.handshakeTimeout = .milliseconds(900) },
+            change: { $0.handshakeTimeout = .milliseconds(900).underSanitizer },
             { _, message in message["method"] == "server/discover" ? .hang : nil }
         ) { server, harness in
             _ = try await harness.call("write").success

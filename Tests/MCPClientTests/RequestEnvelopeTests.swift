@@ -33,6 +33,26 @@ import Testing
                 #","_meta":{"progressToken":42,"traceparent":"00-a-b-01"}}}"#))
     }
 
+    @Test func aContinuedCallCarriesItsAnswersAndItsKey() throws {
+        let input = CallInput(responses: ["q": ["action": "decline"]], state: #""a\u0062\/c""#)
+        var meta = RequestEnvelope.Meta(version: .v2025_11_25, progress: false)
+        meta.idempotencyKey = "k"
+        func call(_ meta: RequestEnvelope.Meta) -> String {
+            String(
+                buffer: Self.envelope.toolCall(
+                    number: 1, tool: "t", arguments: ByteBuffer(string: "{}"), input: input, meta: meta))
+        }
+        #expect(
+            call(meta).hasSuffix(
+                #""arguments":{},"inputResponses":{"q":{"action":"decline"}},"requestState":"a\u0062\/c","#
+                    + #""_meta":{"dev.chatgateway/idempotencyKey":"k"}}}"#))
+        meta.version = .v2026_07_28
+        meta.progress = true
+        let modern = try JSONValue(parsing: call(meta))["params"]?["_meta"]
+        #expect(modern?[MCPMeta.idempotencyKey] == "k" && modern?["progressToken"] == 1)
+        #expect(input.members == ["inputResponses": ["q": ["action": "decline"]], "requestState": "ab/c"])
+    }
+
     @Test func aModernCallCarriesItsMetadata() throws {
         let call = try JSONValue(parsing: Self.toolCall(.v2026_07_28, progress: true, traceparent: "t"))
         let meta = call["params"]?["_meta"]

@@ -32,9 +32,9 @@ import Testing
 
     static func failure(
         credentials: Bool = false, refusal: Bool = false, forgets: Bool = false
-    ) -> HandshakeFailure {
-        HandshakeFailure(
-            failure: MCPCallFailure(kind: .unreachable, executed: .no, detail: "x"), concernsCredentials: credentials,
+    ) -> HandshakeError {
+        HandshakeError(
+            failure: MCPCallError(kind: .unreachable, executed: .no, detail: "x"), concernsCredentials: credentials,
             isRefusal: refusal, forgetsEra: forgets)
     }
 

@@ -3,6 +3,7 @@ import JSON
 import Logging
 import MCP
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MCPClient
@@ -111,7 +112,7 @@ private final class PipeServer: Sendable {
     }
 }
 
-@Suite(.timeLimit(.minutes(1))) struct StdioMCPClientTests {
+@Suite(.timeLimit(.minutes(1 * Sanitizer.slowness))) struct StdioMCPClientTests {
     @Test func aModernServerIsNotInitialized() async throws {
         let server = PipeServer { PipeServer.handshake($0, modern: true) ?? [PipeServer.result($0, ["tools": []])] }
         #expect(try await server.client.connect().version == .v2026_07_28)
@@ -178,7 +179,7 @@ private final class PipeServer: Sendable {
         let task = Task { try await server.client.request("tools/call", params: ["name": "slow"]) }
         try await server.waitUntil { $0.methods.contains("tools/call") }
         task.cancel()
-        await #expect { try await task.value } throws: { ($0 as? MCPCallFailure)?.kind == .cancelled }
+        await #expect { try await task.value } throws: { ($0 as? MCPCallError)?.kind == .cancelled }
         try await server.waitUntil { $0.methods.last == "notifications/cancelled" }
         let call = try #require(server.messages.first { $0["method"] == "tools/call" })
         #expect(server.messages.last?["params"]?["requestId"] == call["id"])
@@ -189,7 +190,7 @@ private final class PipeServer: Sendable {
         let server = PipeServer(.init(timeout: .milliseconds(50))) { PipeServer.handshake($0, modern: true) ?? [] }
         await #expect {
             try await server.client.request("tools/list")
-        } throws: { ($0 as? MCPCallFailure)?.kind == .timeout }
+        } throws: { ($0 as? MCPCallError)?.kind == .timeout }
         await server.client.close()
     }
 
@@ -198,8 +199,8 @@ private final class PipeServer: Sendable {
         let task = Task { try await server.client.request("tools/list") }
         try await server.waitUntil { $0.methods.contains("tools/list") }
         await server.client.close()
-        await #expect { try await task.value } throws: { ($0 as? MCPCallFailure)?.kind == .unreachable }
-        await #expect { try await server.client.request("tools/list") } throws: { $0 is MCPCallFailure }
+        await #expect { try await task.value } throws: { ($0 as? MCPCallError)?.kind == .unreachable }
+        await #expect { try await server.client.request("tools/list") } throws: { $0 is MCPCallError }
     }
 
     @Test func linesThatAreNoMessagesAreSurvived() async throws {
@@ -334,7 +335,7 @@ private final class PipeServer: Sendable {
             command: "/bin/sh", arguments: ["-c", script], clientInfo: Implementation(name: "test", version: "1"),
             configuration: .init(timeout: .milliseconds(200), probeTimeout: .milliseconds(100)),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
-        await #expect { try await client.connect() } throws: { ($0 as? MCPCallFailure)?.kind == .timeout }
+        await #expect { try await client.connect() } throws: { ($0 as? MCPCallError)?.kind == .timeout }
         let clock = ContinuousClock()
         let taken = await clock.measure { await client.close() }
         #expect(taken < .seconds(2))

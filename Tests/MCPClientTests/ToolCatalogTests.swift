@@ -137,6 +137,43 @@ import Testing
         }
     }
 
+    // MARK: Lists that are as they were
+
+    private static func pages(_ texts: [String], former: CatalogPages? = nil) throws -> CatalogPages {
+        var pages = CatalogPages(.init(tools: 100, bytes: 10_000), former: former)
+        for text in texts { _ = try take(text, &pages) }
+        return pages
+    }
+
+    @Test func pagesThatAreAsTheyWereAreNotReadAgain() throws {
+        let one = #"{"tools":[\#(Self.tool("a"))],"ttlMs":9000,"nextCursor":"1"}"#
+        let two = #"{"tools":[\#(Self.tool("b")),\#(Self.tool("c"))]}"#
+        let other = #"{"tools":[\#(Self.tool("d"))]}"#
+        let former = try Self.pages([one, two])
+        #expect(former.pagesRead == 2 && !former.isUnchanged)
+        let same = try Self.pages([one, two], former: former)
+        #expect(same.pagesRead == 0 && same.isUnchanged)
+        #expect(same.tools == former.tools && same.sources == former.sources)
+        #expect(same.footprint == former.footprint && same.lifetime == .seconds(9))
+        for (texts, read, names) in [
+            ([one, other], 1, ["a", "d"]), ([other], 1, ["d"]), ([two], 1, ["b", "c"]), ([one], 0, ["a"]),
+            ([#"{"tools":[\#(Self.tool("e"))],"nextCursor":"1"}"#, two], 2, ["e", "b", "c"]),
+        ] {
+            let pages = try Self.pages(texts, former: former)
+            #expect(pages.pagesRead == read && !pages.isUnchanged, "\(texts)")
+            #expect(pages.tools.map(\.name) == names)
+        }
+    }
+
+    @Test func aCursorThatComesAgainEndsAListThatIsAsItWasToo() throws {
+        let page = #"{"tools":[\#(Self.tool("a"))],"nextCursor":"x"}"#
+        let former = try Self.pages([page, page])
+        var pages = CatalogPages(.init(tools: 100, bytes: 10_000), former: former)
+        #expect(try Self.take(page, &pages) == .next("x"))
+        #expect(try Self.take(page, &pages) == .end)
+        #expect(pages.warnings == former.warnings && pages.pagesRead == 0)
+    }
+
     @Test func lifetimesAreBounded() throws {
         for (text, expected) in [
             ("9223372036854775807", Duration?.none), ("-1", .none), ("1e400", .none), ("1e15", .seconds(86_400)),

@@ -50,10 +50,10 @@ import Testing
 
     @Test func callsThatFailInARowAreShownUntilOneSucceeds() {
         let health = CallHealth()
-        func fail(_ kind: MCPCallFailure.Kind) {
-            health.note(.failure(MCPCallFailure(kind: kind, executed: .unknown, detail: "why")))
+        func fail(_ kind: MCPCallError.Kind) {
+            health.note(.failure(MCPCallError(kind: kind, executed: .unknown, detail: "why")))
         }
-        for kind in [MCPCallFailure.Kind.unauthorized, .forbidden, .rateLimited, .cancelled] { fail(kind) }
+        for kind in [MCPCallError.Kind.unauthorized, .forbidden, .rateLimited, .cancelled] { fail(kind) }
         #expect(health.failing == nil)
         fail(.invalid)
         fail(.failed)

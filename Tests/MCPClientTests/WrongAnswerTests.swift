@@ -10,12 +10,12 @@ import Testing
 
 /// A server that answers each method with each of many wrong answers: calls end with the right failure after a bounded
 /// number of requests, and nothing grows.
-@Suite(.timeLimit(.minutes(3))) struct WrongAnswerTests {
+@Suite(.timeLimit(.minutes(3 * Sanitizer.slowness))) struct WrongAnswerTests {
     struct Wrong: Sendable, CustomTestStringConvertible {
         let name: String
         let response: @Sendable (JSONValue) -> ScriptedResponse
         /// What a call whose `tools/call` is answered like this fails with; nil: any failure, or none.
-        var kinds: Set<MCPCallFailure.Kind> = [.invalid]
+        var kinds: Set<MCPCallError.Kind> = [.invalid]
         var testDescription: String { name }
     }
 

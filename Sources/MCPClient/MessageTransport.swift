@@ -2,7 +2,7 @@ import CurlTransport
 import NIOCore
 
 /// Transport of an exchange: an engine, or in tests one that fails in ways in which an engine should not.
-protocol ExchangeTransport {
+protocol MessageTransport {
     /// Starts a request, like `CurlEngine.start`.
     @discardableResult
     func start(
@@ -10,4 +10,4 @@ protocol ExchangeTransport {
     ) -> CurlTransfer
 }
 
-extension CurlEngine: ExchangeTransport {}
+extension CurlEngine: MessageTransport {}

@@ -1,10 +1,11 @@
 import JSON
 import MCP
 import NIOCore
+import ProcessMemory
 
 /// Answer of one HTTP exchange to one JSON-RPC request.
-struct ExchangeAnswer {
-    enum Content {
+struct MessageResponse: Sendable {
+    enum Content: Sendable {
         /// A response with the right id and an object as result.
         case result(message: ByteBuffer, result: JSONSlice)
         case error(JSONRPCError)
@@ -16,9 +17,12 @@ struct ExchangeAnswer {
 
     var status: Int
     var content: Content
+    /// The `resultType` of a long result, which is read with it; nil where it is still to be looked up.
+    var resultType: MessageScanner.ResultType?
     var sessionID: String?
     var location: String?
     var wwwAuthenticate: [String] = []
+    var proofNonce: String?
     var retryAfter: String?
     var setCookies: [String] = []
     /// Beginning of a body that is not a JSON-RPC message.
@@ -26,6 +30,8 @@ struct ExchangeAnswer {
     /// Times of opening the connection (zero when one was reused) and until the first byte.
     var connect = Duration.zero
     var firstByte = Duration.zero
+    /// Memory that the body has drawn.
+    var reservation: MemoryReservation?
 
     init(status: Int, content: Content) {
         self.status = status
@@ -55,34 +61,35 @@ struct ExchangeAnswer {
     }
 
     /// Failure that the answer represents; nil for a result.
-    var failure: MCPCallFailure? {
-        var failure: MCPCallFailure
+    var failure: MCPCallError? {
+        var failure: MCPCallError
         switch (status, content) {
         case (200..<300, .result):
             return nil
         case (200..<300, .error(let error)):
-            failure = MCPCallFailure(
+            failure = MCPCallError(
                 kind: .rejected, executed: Self.executed(error), detail: "JSON-RPC error \(error.code)")
         case (200..<300, .malformed(let detail, let executed)):
-            failure = MCPCallFailure(kind: .invalid, executed: executed, detail: detail)
+            failure = MCPCallError(kind: .invalid, executed: executed, detail: detail)
         case (200..<300, .nothing):
-            failure = MCPCallFailure(kind: .invalid, executed: .unknown, detail: "no result")
-        case (401, _): failure = MCPCallFailure(kind: .unauthorized, executed: .no, detail: "status 401")
-        case (403, _): failure = MCPCallFailure(kind: .forbidden, executed: .no, detail: "status 403")
-        case (429, _): failure = MCPCallFailure(kind: .rateLimited, executed: .no, detail: "status 429")
+            failure = MCPCallError(kind: .invalid, executed: .unknown, detail: "no result")
+        case (401, _): failure = MCPCallError(kind: .unauthorized, executed: .no, detail: "status 401")
+        case (403, _): failure = MCPCallError(kind: .forbidden, executed: .no, detail: "status 403")
+        case (429, _): failure = MCPCallError(kind: .rateLimited, executed: .no, detail: "status 429")
         case (400..<500, _):
-            failure = MCPCallFailure(
+            failure = MCPCallError(
                 kind: .rejected, executed: status == 408 ? .unknown : .no, detail: "status \(status)")
         case (500..., _):
-            failure = MCPCallFailure(kind: .failed, executed: .unknown, detail: "status \(status)")
+            failure = MCPCallError(kind: .failed, executed: .unknown, detail: "status \(status)")
         default:
-            failure = MCPCallFailure(
+            failure = MCPCallError(
                 kind: .invalid, executed: status == 307 || status == 308 ? .no : .unknown,
                 detail: "unexpected status \(status)")
         }
         failure.status = status
         failure.rpcError = rpcError
         failure.wwwAuthenticate = wwwAuthenticate
+        failure.proofNonce = proofNonce
         failure.retryAfter = retryAfter
         failure.setCookies = setCookies
         return failure
@@ -101,7 +108,7 @@ struct ExchangeAnswer {
 }
 
 /// Failure of an exchange without an answer.
-struct TransportFailure: Error, Sendable {
+struct TransportError: Error, Sendable {
     enum Kind: Sendable {
         /// The connection was refused, or ended.
         case refused
@@ -110,6 +117,8 @@ struct TransportFailure: Error, Sendable {
         case impossible
         case timedOut
         case tooLarge
+        /// The process's memory budget has no room for the answer.
+        case overloaded
         /// The response is not HTTP, or its stream ended without the answer.
         case garbled
     }
@@ -123,15 +132,17 @@ struct TransportFailure: Error, Sendable {
     var isRefusal: Bool { !sent && (kind == .refused || kind == .broken) }
 
     /// Returns the failure of the call when nothing more is tried before `deadline`.
-    func failure(now: NIODeadline, deadline: NIODeadline) -> MCPCallFailure {
+    func failure(now: NIODeadline, deadline: NIODeadline) -> MCPCallError {
         let executed: MCPExecuted = sent ? .unknown : .no
         switch kind {
         case .timedOut where sent || now + .milliseconds(5) >= deadline:
-            return MCPCallFailure(kind: .timeout, executed: executed, detail: "no answer in time")
+            return MCPCallError(kind: .timeout, executed: executed, detail: "no answer in time")
         case .refused, .broken, .impossible, .timedOut:
-            return MCPCallFailure(kind: .unreachable, executed: executed, detail: detail)
+            return MCPCallError(kind: .unreachable, executed: executed, detail: detail)
+        case .overloaded:
+            return MCPCallError(kind: .overloaded, executed: executed, detail: detail)
         case .tooLarge, .garbled:
-            return MCPCallFailure(kind: .invalid, executed: executed, detail: detail)
+            return MCPCallError(kind: .invalid, executed: executed, detail: detail)
         }
     }
 }

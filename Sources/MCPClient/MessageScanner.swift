@@ -1,13 +1,13 @@
-import JSON
+package import JSON
 import MCP
-import NIOCore
+package import NIOCore
 
 /// Scanner that reads JSON-RPC messages as slices. A response with a result is not decoded into a tree.
-enum AnswerScanner {
+package enum MessageScanner {
     /// One message, classified by its members.
     enum Message {
         /// A response to the given id, or an error without an id.
-        case answer(ExchangeAnswer.Content)
+        case answer(MessageResponse.Content)
         /// A response to some other id.
         case foreign
         case notification(JSONSlice)
@@ -15,7 +15,13 @@ enum AnswerScanner {
         case malformed(String)
     }
 
-    enum ResultType { case complete, inputRequired, unknown }
+    enum ResultType: Sendable { case complete, inputRequired, unknown }
+
+    /// Largest number of messages in one batch: beside the answer to one request, what the server reports meanwhile.
+    private static let maximumMessages = 1000
+    /// Largest memory, in bytes, that the values of one error, notification or question may take. They are read as trees,
+    /// on the event loop; only results are not.
+    private static let maximumFootprint = 8 << 20
 
     /// Largest nesting of answers, deeper than that of requests: the envelope adds levels of its own.
     private static let maximumDepth = 128
@@ -61,7 +67,13 @@ enum AnswerScanner {
         guard let document = try? scanner.document(), document.kind == .array else {
             return visit(.malformed("not a JSON-RPC message"))
         }
+        var messages = 0
         JSONScanner.elements(of: document, in: bytes) { element in
+            messages += 1
+            guard messages <= maximumMessages else {
+                visit(.malformed("a batch of more than \(maximumMessages) messages"))
+                return false
+            }
             guard element.kind == .object else {
                 visit(.malformed("not a JSON-RPC message"))
                 return true
@@ -82,13 +94,14 @@ enum AnswerScanner {
         // Some servers write every member of their message type: null beside a result means that the member is absent.
         if let method = envelope.method, method.kind != .null {
             guard method.kind == .string else { return .malformed("method that is no string") }
+            guard isSmall(document, in: bytes) else { return .malformed("a message of the server is too large") }
             return envelope.id == nil ? .notification(document) : .request(document)
         }
         if let error = envelope.error, error.kind != .null {
             guard envelope.id == nil || envelope.id?.kind == .null || isID(envelope.id, id, in: bytes) else {
                 return .foreign
             }
-            guard let error = try? JSONRPCError(json: JSONValue(error, in: bytes)) else {
+            guard let error = try? JSONRPCError(json: readable(error, in: bytes)) else {
                 return .malformed("error without a code")
             }
             return .answer(.error(error))
@@ -99,6 +112,29 @@ enum AnswerScanner {
             return .answer(.malformed("result that is no object", executed: .yes))
         }
         return .answer(.result(message: message, result: result))
+    }
+
+    /// Returns the tree of a part of an answer; nil where it would take too much memory and time on an event loop.
+    package static func tree(_ slice: JSONSlice, in message: ByteBuffer) -> JSONValue? {
+        message.withUnsafeReadableBytes { isSmall(slice, in: $0) ? JSONValue(slice, in: $0) : nil }
+    }
+
+    private static func isSmall(_ slice: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Bool {
+        slice.count <= maximumFootprint
+            && JSONValue.footprint(of: UnsafeRawBufferPointer(rebasing: bytes[slice.range])) <= maximumFootprint
+    }
+
+    /// Returns an error's values; without its data where they are too many.
+    private static func readable(_ error: JSONSlice, in bytes: UnsafeRawBufferPointer) -> JSONValue {
+        guard !isSmall(error, in: bytes) else { return JSONValue(error, in: bytes) }
+        var members: JSONObject = [:]
+        for name in ["code", "message"] {
+            guard let member = JSONScanner.member(name, of: error, in: bytes), isSmall(member, in: bytes) else {
+                continue
+            }
+            members[name] = JSONValue(member, in: bytes)
+        }
+        return .object(members)
     }
 
     /// Returns whether an id is that of the request. The client's ids are numbers that no other request has, so the

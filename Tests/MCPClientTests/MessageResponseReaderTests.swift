@@ -2,24 +2,25 @@ import CurlTransport
 import JSON
 import MCP
 import NIOCore
+import ProcessMemory
 import Testing
 
 @testable import MCPClient
 
 /// JSON and event streams, whole and at every split point.
-@Suite struct ExchangeReaderTests {
+@Suite struct MessageResponseReaderTests {
     static let answer = #"{"jsonrpc":"2.0","id":31,"result":{"content":[]}}"#
 
     static func read(
         _ body: String, status: Int = 200, type: String? = "application/json", id: Int64 = 31
-    ) -> [ExchangeReader.Incoming] {
-        var reader = ExchangeReader(id: id, limit: 1 << 20)
+    ) -> [MessageResponseReader.Incoming] {
+        var reader = MessageResponseReader(id: id, limit: 1 << 20)
         let headers: CurlHeaders = type.map { [(name: "content-type", value: $0)] } ?? []
         return reader.whole(CurlResponse(status: status, headers: headers, body: ByteBuffer(string: body)))
     }
 
     /// What the answer holds, in one word.
-    static func word(_ incoming: [ExchangeReader.Incoming]) -> String {
+    static func word(_ incoming: [MessageResponseReader.Incoming]) -> String {
         guard case .answer(let answer) = incoming.last else { return "none" }
         switch answer.content {
         case .result(let message, let slice):
@@ -36,6 +37,59 @@ import Testing
         #expect(Self.word(Self.read(Self.answer)) == #"{"content":[]}"#)
         #expect(Self.word(Self.read(Self.answer, type: "Application/JSON; charset=utf-8")) == #"{"content":[]}"#)
         #expect(Self.word(Self.read(Self.answer, type: nil)) == #"{"content":[]}"#)
+    }
+
+    // MARK: Work is bounded
+
+    private static let note = #"{"jsonrpc":"2.0","method":"notifications/message"}"#
+
+    @Test(arguments: ["application/json", "text/event-stream"])
+    func aBatchHasAtMostAThousandMessages(_ type: String) {
+        for (count, word) in [(999, #"{"content":[]}"#), (1000, "a batch of more than 1000 messages")] {
+            let batch = "[" + String(repeating: Self.note + ",", count: count) + Self.answer + "]"
+            #expect(Self.word(Self.read(type.hasPrefix("text") ? "data: \(batch)\n\n" : batch, type: type)) == word)
+        }
+    }
+
+    @Test func theMessagesOfAnEventShareTheMemoryThatTheyTake() {
+        let budget = MemoryBudget(limit: 1 << 20)
+        var reader = MessageResponseReader(id: 31, limit: 16 << 20, memory: budget)
+        reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream")])
+        let values = String(repeating: "[],", count: 2000)
+        let message = #"{"jsonrpc":"2.0","method":"m","params":{"a":[\#(values)1]}}"#
+        let event = { "data: [" + Array(repeating: message, count: $0).joined(separator: ",") + "]\n\n" }
+        #expect(reader.chunk(ByteBuffer(string: event(2))).count == 2)
+        #expect(!reader.isStarved && budget.statistics.used == 0)
+        #expect(reader.chunk(ByteBuffer(string: event(8))).count < 8)
+        #expect(reader.isStarved && budget.statistics.used == 0)
+    }
+
+    @Test func aMessageOfTheServerThatIsTooLargeIsRefused() {
+        let values = String(repeating: "[],", count: 70_000)
+        for id in ["", #""id":1,"#] {
+            let message = #"{"jsonrpc":"2.0",\#(id)"method":"m","params":{"a":[\#(values)1]}}"#
+            let incoming = Self.read("data: \(message)\n\n", type: "text/event-stream")
+            #expect(Self.word(incoming) == "a message of the server is too large")
+        }
+    }
+
+    @Test func ofAnErrorWithTooMuchDataCodeAndMessageCount() throws {
+        let values = String(repeating: "[],", count: 70_000)
+        let body = #"{"jsonrpc":"2.0","id":31,"error":{"code":-5,"message":"no","data":[\#(values)1]}}"#
+        guard case .answer(let answer)? = Self.read(body).last, let error = answer.rpcError else {
+            Issue.record("no error")
+            return
+        }
+        #expect(error == JSONRPCError(code: -5, message: "no"))
+    }
+
+    @Test func aStreamThatIsNotAnnouncedHasAtMostAThousandEventsBeforeItsAnswer() {
+        let answer = "data: \(Self.answer)\n\n"
+        for (count, word) in [(900, #"{"content":[]}"#), (20_000, "not JSON: syntax")] {
+            let body = String(repeating: "data:\n\n", count: count) + answer
+            #expect(Self.word(Self.read(body)) == word)
+            #expect(Self.word(Self.read(body, type: "text/event-stream")) == #"{"content":[]}"#)
+        }
     }
 
     @Test(
@@ -160,7 +214,7 @@ import Testing
     @Test func anEventStreamIsReadAtEverySplitPoint() {
         let bytes = Array(Self.stream.utf8)
         for split in 0...bytes.count {
-            var reader = ExchangeReader(id: 31, limit: 1 << 20)
+            var reader = MessageResponseReader(id: 31, limit: 1 << 20)
             reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream; charset=utf-8")])
             var incoming = reader.chunk(ByteBuffer(bytes: bytes[..<split]))
             incoming += reader.chunk(ByteBuffer(bytes: bytes[split...]))
@@ -173,7 +227,7 @@ import Testing
     }
 
     @Test func aStreamWithoutAnAnswerSaysWhereItStopped() {
-        var reader = ExchangeReader(id: 31, limit: 1 << 20)
+        var reader = MessageResponseReader(id: 31, limit: 1 << 20)
         reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream")])
         #expect(reader.chunk(ByteBuffer(string: "id: 7\nretry: 500\ndata:\n\n")).isEmpty)
         #expect(reader.finish().isEmpty)
@@ -188,7 +242,7 @@ import Testing
     }
 
     @Test func anEventBeyondTheLimitIsRefused() {
-        var reader = ExchangeReader(id: 31, limit: 64)
+        var reader = MessageResponseReader(id: 31, limit: 64)
         reader.head(status: 200, headers: [(name: "Content-Type", value: "text/event-stream")])
         let incoming = reader.chunk(ByteBuffer(string: "data: " + String(repeating: "x", count: 200)))
         #expect(Self.word(incoming).hasPrefix("event stream"))
@@ -208,7 +262,7 @@ import Testing
     }
 
     @Test func headersThatMatterAreKept() {
-        var reader = ExchangeReader(id: 31, limit: 1 << 20)
+        var reader = MessageResponseReader(id: 31, limit: 1 << 20)
         let incoming = reader.whole(
             CurlResponse(
                 status: 401,
