@@ -9,7 +9,9 @@ struct ForwardedCall: Sendable {
     let method: String
     /// Parameters with the upstream's own names, without `_meta`.
     var params: JSONObject
-    /// Input schema of the called tool.
+    /// The parameter `arguments` as the client sent it.
+    var arguments: JSONFragment?
+    /// Input schema of the called tool, where arguments are repeated in headers.
     var inputSchema: JSONValue?
     /// True if the tool's annotations say that a second run changes nothing more.
     var isIdempotent = false
@@ -17,7 +19,9 @@ struct ForwardedCall: Sendable {
 
 extension EndpointRouter {
     /// Sends a request to its upstream, and returns its result in the client's revision.
-    func forward(_ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext) async throws -> JSONObject {
+    func forward(_ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext) async throws
+        -> JSONObjectText
+    {
         if call.method == MCPMethod.resourcesRead { return try await read(call, caller, context) }
         let forwarded = try await route(call, caller, context.version)
         return try await run(forwarded, call, caller, context)
@@ -39,13 +43,21 @@ extension EndpointRouter {
                 throw JSONRPCError.invalidParams("Unknown \(noun): \(name)")
             }
             params["name"] = .string(found.identifier)
-            let hints = found.entry["annotations"]
-            return ForwardedCall(
-                member: found.member, method: call.method, params: params, inputSchema: found.entry["inputSchema"],
-                isIdempotent: hints?["readOnlyHint"]?.bool == true || hints?["idempotentHint"]?.bool == true)
+            return Self.call(of: found, call.method, params, call.arguments)
         default:
             return try await routeCompletion(params, caller, version)
         }
+    }
+
+    /// Returns the call of a listed tool, or the request for a listed prompt.
+    static func call(
+        of found: ListedEntry, _ method: String, _ params: JSONObject, _ arguments: JSONFragment?
+    ) -> ForwardedCall {
+        let hints = found.entry["annotations"]
+        return ForwardedCall(
+            member: found.member, method: method, params: params, arguments: arguments,
+            inputSchema: found.annotatedSchema,
+            isIdempotent: hints?["readOnlyHint"]?.bool == true || hints?["idempotentHint"]?.bool == true)
     }
 
     private func routeCompletion(
@@ -76,7 +88,7 @@ extension EndpointRouter {
 
     /// Reads a resource from the first upstream that has it.
     private func read(_ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext) async throws
-        -> JSONObject
+        -> JSONObjectText
     {
         guard let uri = call.params?["uri"]?.string else { throw JSONRPCError.invalidParams("uri: expected a string") }
         var params = call.params ?? [:]
@@ -98,12 +110,18 @@ extension EndpointRouter {
 
     // MARK: Running
 
-    private func run(
-        _ forwarded: ForwardedCall, _ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext
-    ) async throws -> JSONObject {
+    /// Waits for the result of a request.
+    ///
+    /// - Parameter begun: The request under way; nil: it is sent.
+    func run(
+        _ forwarded: ForwardedCall, _ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext,
+        begun: RunningCall? = nil
+    ) async throws -> JSONObjectText {
         var forwarded = forwarded
         var running: RunningCall
-        if let id = context.state?["held"]?.string {
+        if let begun {
+            running = begun
+        } else if let id = context.state?["held"]?.string {
             running = try resume(id, context)
         } else {
             forwarded.params.removeValue(forKey: "requestState")
@@ -124,8 +142,7 @@ extension EndpointRouter {
                 throw translated(error, forwarded, context)
             case .finished(.success(let received)):
                 guard let required = try questions(in: received) else {
-                    return ResultTranslation.result(
-                        received.result, of: forwarded.method, from: received.era, to: context.version)
+                    return try await Self.translated(received, of: forwarded.method, to: context.version)
                 }
                 rounds += 1
                 guard rounds <= 16 else { throw JSONRPCError.internalError("The server does not stop asking") }
@@ -135,32 +152,55 @@ extension EndpointRouter {
         }
     }
 
-    private func start(_ forwarded: ForwardedCall, _ caller: EndpointCaller, _ context: ToolContext) -> RunningCall {
+    /// Sends a request to its upstream.
+    ///
+    /// - Parameter onFirst: Takes the first event; nil: a waiter does.
+    func start(
+        _ forwarded: ForwardedCall, _ caller: EndpointCaller, _ context: ToolContext,
+        onFirst: (@Sendable (RunningCall.First) -> Void)? = nil
+    ) -> RunningCall {
         var params = forwarded.params
         // The client's own metadata is forwarded; that of the connection is set by the upstream's client.
-        var meta = context.meta
-        for key in Self.connectionMeta { meta.removeValue(forKey: key) }
+        var meta: JSONObject = [:]
+        for (key, value) in context.meta where !Self.isConnectionMeta(key) { meta[key] = value }
         if let level = context.wantedLogLevel, context.version.era == .modern {
             meta[MCPMeta.logLevel] = .string(level.rawValue)
         }
         if !meta.isEmpty { params["_meta"] = .object(meta) }
-        return RunningCall(members[forwarded.member].upstream) { running in
+        return RunningCall(members[forwarded.member].upstream, on: context.executor, onFirst: onFirst) { running in
             var onProgress: (@Sendable (MCPProgress) -> Void)?
             if context.wantsProgress { onProgress = { running.post(.progress($0)) } }
             return UpstreamRequest(
-                method: forwarded.method, params: params, caller: caller, version: context.version,
-                features: context.clientFeatures,
-                inputSchema: forwarded.inputSchema, isIdempotent: forwarded.isIdempotent,
+                method: forwarded.method, params: params, arguments: forwarded.arguments, caller: caller,
+                version: context.version, features: context.clientFeatures, inputSchema: forwarded.inputSchema,
+                isIdempotent: forwarded.isIdempotent,
                 traceparent: context.traceparent, onProgress: onProgress,
                 onNotification: { running.post(.notification($0)) },
                 onQuestion: { running.post(.question($0, $1)) })
         }
     }
 
-    private static let connectionMeta = [
-        MCPMeta.protocolVersion, MCPMeta.clientCapabilities, MCPMeta.clientInfo, MCPMeta.progressToken,
-        MCPMeta.logLevel, MCPMeta.traceparent,
-    ]
+    /// Returns a result in the client's revision; a long one is translated beside the event loop.
+    private static func translated(
+        _ received: UpstreamResult, of method: String, to version: MCPVersion
+    ) async throws -> JSONObjectText {
+        guard received.result.sizeLimit >= ParsingQueue.longAnswer else {
+            return ResultTranslation.result(received.result, of: method, from: received.era, to: version)
+        }
+        return try await ParsingQueue.answers.run {
+            ResultTranslation.result(received.result, of: method, from: received.era, to: version)
+        }
+    }
+
+    /// Returns whether a member of `_meta` is about the client's own connection.
+    private static func isConnectionMeta(_ key: String) -> Bool {
+        switch key {
+        case MCPMeta.protocolVersion, MCPMeta.clientCapabilities, MCPMeta.clientInfo, MCPMeta.progressToken,
+            MCPMeta.logLevel, MCPMeta.traceparent:
+            true
+        default: false
+        }
+    }
 
     private func pass(_ notification: JSONRPCNotification, to context: ToolContext) async {
         switch notification.method {
@@ -177,7 +217,7 @@ extension EndpointRouter {
         case let error as JSONRPCError:
             ResultTranslation.error(
                 error, of: forwarded.method, uri: forwarded.params["uri"]?.string, to: context.version)
-        case let failure as EndpointFailure: failure.error(from: members[forwarded.member].upstream.name)
+        case let failure as EndpointError: failure.error(from: members[forwarded.member].upstream.name)
         default: error
         }
     }
@@ -231,7 +271,7 @@ extension EndpointRouter {
         case .complete: return nil
         case .inputRequired:
             do {
-                return try InputRequiredResult(json: .object(answer.result))
+                return try InputRequiredResult(json: .object(answer.result.object))
             } catch {
                 throw JSONRPCError.internalError("The server asks in a form that is not valid")
             }

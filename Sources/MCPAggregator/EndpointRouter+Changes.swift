@@ -105,7 +105,7 @@ extension EndpointRouter {
         }
         guard !isFirst else { return }
         lists[index].expire()
-        for change in [ServerChange.tools, .prompts, .resources] { announce(change) }
+        for change in [ServerChange.tools, .prompts, .resources] { changes[index].note(change, announce) }
     }
 
     private func changed(
@@ -117,12 +117,13 @@ extension EndpointRouter {
         case MCPMethod.promptsListChanged: change = .prompts
         case MCPMethod.resourcesListChanged: change = .resources
         case MCPMethod.resourcesUpdated:
+            // Perhaps a part of the resource that is watched, so that any URI may come.
             guard let uri = notification.params?["uri"]?.string else { return }
-            return announce(.resource(uri: uri))
+            return changes[index].note(.resource(uri: uri), announce)
         default: return
         }
         // Clients ask for the list as soon as they hear of the change.
         lists[index].expire()
-        announce(change)
+        changes[index].note(change, announce)
     }
 }

@@ -1,38 +1,63 @@
 import JSON
 import MCP
 import MCPServer
+import ProcessMemory
 
 extension EndpointRouter {
     /// Returns a page of the merged list.
     func page(
         _ kind: OfferingKind, _ call: JSONRPCRequest, _ caller: EndpointCaller, _ context: ToolContext
-    ) async throws -> JSONObject {
-        let list = await list(kind, caller, context.version)
-        let page = try Cursor.page(
-            list.entries, of: kind.key, size: limits.pageSize, cursor: call.params?["cursor"], name: \.name)
+    ) async throws -> JSONObjectText {
+        try page(await list(kind, caller, context.version), kind, cursor: call.params?["cursor"], context.version)
+    }
+
+    /// Returns a page of a merged list.
+    ///
+    /// - Throws: -32602 for an invalid cursor.
+    func page(
+        _ list: MergedList, _ kind: OfferingKind, cursor: JSONValue?, _ version: MCPVersion
+    ) throws(JSONRPCError) -> JSONObjectText {
+        let page = try Cursor.page(list.entries, of: kind.key, size: limits.pageSize, cursor: cursor, name: \.name)
+        let key = MergedList.PageKey(version: version, name: page.entries.first.map { ExactString($0.name) })
+        if let known = list.page(key) { return known }
         var result: JSONObject = [:]
         result[kind.key] = .array(
             page.entries.map {
-                ResultTranslation.entry($0.entry, kind, prefix: members[$0.member].prefix, to: context.version)
+                ResultTranslation.entry($0.entry, kind, prefix: members[$0.member].prefix, to: version)
             })
         if let next = page.next { result["nextCursor"] = .string(next) }
-        return MCPResult.complete(result, for: context.version, cache: list.cache)
+        let made = JSONObjectText(MCPResult.complete(result, for: version, cache: list.cache))
+        var reservation: MemoryReservation?
+        if limits.memory.hold(made.sizeLimit, in: &reservation) { list.keep(made, as: key, reservation) }
+        return made
     }
 
     /// Returns the merged list as that caller sees it.
     ///
-    /// - Parameter maximumAge: Reads lists again that are older than this.
+    /// - Parameters:
+    ///   - maximumAge: Reads lists again that are older than this.
+    ///   - patience: Longest wait for a silent upstream; nil: that of the limits.
     func list(
-        _ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion, maximumAge: Duration? = nil
+        _ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion, maximumAge: Duration? = nil,
+        patience: Duration? = nil
     ) async -> MergedList {
-        if maximumAge == nil, let valid = validLists(kind, caller, version) { return merged(kind, valid) }
+        if maximumAge == nil, let known = knownList(kind, caller, version) { return known }
         let found = await withTaskGroup(of: (Int, MemberList?).self) { group in
             for (index, lists) in lists.enumerated() {
-                group.addTask { (index, await lists.list(kind, caller, for: version, maximumAge: maximumAge)) }
+                group.addTask {
+                    let list = await lists.list(
+                        kind, caller, for: version, maximumAge: maximumAge, patience: patience)
+                    return (index, list)
+                }
             }
             return await group.reduce(into: [Int: MemberList]()) { $0[$1.0] = $1.1 }
         }
         return merged(kind, members.indices.map { found[$0] })
+    }
+
+    /// Returns the merged list as that caller sees it, where the lists of all upstreams are valid now.
+    func knownList(_ kind: OfferingKind, _ caller: EndpointCaller, _ version: MCPVersion) -> MergedList? {
+        validLists(kind, caller, version).map { merged(kind, $0) }
     }
 
     /// The lists of all upstreams, where all of them are valid now.
@@ -64,6 +89,8 @@ extension EndpointRouter {
             }
             state.shadowed.removeAll { $0.kind == kind.key }
             state.shadowed += made.shadowed
+            // A list that is read again and again must not be kept as often.
+            state.merged[kind]?.removeAll { !$0.isCurrent }
             state.merged[kind, default: []].append(made)
             if state.merged[kind, default: []].count > Self.mergedLists { state.merged[kind]?.removeFirst() }
         }
@@ -75,19 +102,9 @@ extension EndpointRouter {
     private static func annotatedSchemas(_ entries: [ListedEntry]) -> [String: JSONValue] {
         var annotated: [String: JSONValue] = [:]
         for entry in entries {
-            guard let schema = entry.entry["inputSchema"], isAnnotated(schema) else { continue }
-            annotated[entry.name] = schema
+            if let schema = entry.annotatedSchema { annotated[entry.name] = schema }
         }
         return annotated
-    }
-
-    /// Returns whether some property of the schema is mirrored into a header.
-    private static func isAnnotated(_ schema: JSONValue) -> Bool {
-        switch schema {
-        case .object(let members): members.contains { $0.key == "x-mcp-header" || isAnnotated($0.value) }
-        case .array(let elements): elements.contains(where: isAnnotated)
-        default: false
-        }
     }
 
     // MARK: Finding the upstream of a name
@@ -95,12 +112,13 @@ extension EndpointRouter {
     /// Finds the upstream that has a tool or prompt; nil when none has.
     ///
     /// A name that the cached lists lack is looked up again in lists that are at most five seconds old, so that a new
-    /// tool is found at once and unknown names do not make the upstreams list their tools each time.
+    /// tool is found at once and unknown names do not make the upstreams list their tools each time. A call waits longer for
+    /// an upstream that is only starting than a list does, which can do without it.
     func find(
         _ kind: OfferingKind, _ name: String, _ caller: EndpointCaller, _ version: MCPVersion
     ) async -> ListedEntry? {
         if let found = await list(kind, caller, version)[name] { return found }
-        return await list(kind, caller, version, maximumAge: .seconds(5))[name]
+        return await list(kind, caller, version, maximumAge: .seconds(5), patience: limits.callPatience)[name]
     }
 
     /// Returns the upstreams that may have a resource, the most likely first.

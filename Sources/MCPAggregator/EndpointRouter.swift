@@ -3,12 +3,15 @@ package import Logging
 package import MCP
 import MCPClient
 package import MCPServer
+package import ProcessMemory
 import Synchronization
 
 /// Limits of an endpoint.
 package struct EndpointLimits: Sendable {
     /// Longest wait of a list for a silent upstream.
     package var patience: Duration
+    /// Longest wait of a call for the list of a silent upstream, when no other upstream has the name.
+    package var callPatience: Duration
     /// Age up to which the entries of an unreachable upstream are shown.
     package var stale: Duration
     /// Number of entries on a page of a list.
@@ -19,13 +22,17 @@ package struct EndpointLimits: Sendable {
     package var questionTimeout: Duration
     /// Largest number of watched resources for each upstream.
     package var watchedResources: Int
+    /// Budget of the process, from which lists of upstreams draw.
+    package var memory = MemoryBudget.unlimited
 
     /// Creates limits.
     package init(
-        patience: Duration = .seconds(2), stale: Duration = .seconds(300), pageSize: Int = 100, heldCalls: Int = 1000,
-        questionTimeout: Duration = .seconds(120), watchedResources: Int = 1024
+        patience: Duration = .seconds(2), callPatience: Duration = .seconds(15), stale: Duration = .seconds(300),
+        pageSize: Int = 100, heldCalls: Int = 1000, questionTimeout: Duration = .seconds(120),
+        watchedResources: Int = 1024
     ) {
         self.patience = patience
+        self.callPatience = callPatience
         self.stale = stale
         self.pageSize = pageSize
         self.heldCalls = heldCalls
@@ -43,12 +50,18 @@ package final class EndpointRouter: RequestForwarder {
     let lists: [MemberLists]
     let limits: EndpointLimits
     let held: HeldCalls
+    /// Changes that each upstream has announced lately.
+    let changes: [ChangeLimiter]
     let logger: Logger
 
     struct State {
         /// Descriptions of the upstreams; nil until an upstream has answered.
-        var descriptions: [UpstreamDescription?]
+        var descriptions: [UpstreamDescription?] {
+            didSet { capabilities = nil }
+        }
         var isPrepared = false
+        /// Capabilities of all upstreams together; nil after a description has changed.
+        var capabilities: ServerCapabilities?
         /// Input schemas with `x-mcp-header` annotations, by the endpoint's name of the tool.
         var annotatedSchemas: [String: JSONValue] = [:]
         /// Lists that were merged lately, the last one last.
@@ -66,7 +79,7 @@ package final class EndpointRouter: RequestForwarder {
     }
 
     let state: Mutex<State>
-    private let underWay = Atomic<Int>(0)
+    let underWay = SharedCounter()
 
     /// A name that is hidden because an earlier upstream has it too.
     package struct ShadowedName: Hashable, Sendable {
@@ -89,8 +102,10 @@ package final class EndpointRouter: RequestForwarder {
             var listLimits = MemberLists.Limits()
             listLimits.patience = limits.patience
             listLimits.stale = limits.stale
+            listLimits.memory = limits.memory
             return MemberLists(member.upstream, review: member.review, limits: listLimits, logger: logger)
         }
+        changes = members.map { _ in ChangeLimiter() }
         held = HeldCalls(limit: limits.heldCalls, lifetime: limits.questionTimeout)
         state = Mutex(
             State(
@@ -104,7 +119,7 @@ package final class EndpointRouter: RequestForwarder {
     package var shadowedNames: [ShadowedName] { state.withLock { $0.shadowed } }
 
     /// Number of requests in progress.
-    package var requestsUnderWay: Int { underWay.load(ordering: .relaxed) }
+    package var requestsUnderWay: Int { underWay.value }
 
     /// Number of questions of legacy servers that wait for clients of 2026-07-28.
     package var heldQuestions: Int { held.count }
@@ -112,7 +127,15 @@ package final class EndpointRouter: RequestForwarder {
     // MARK: Capabilities
 
     package var capabilities: ServerCapabilities {
-        let known = state.withLock { $0.descriptions.compactMap { $0?.capabilities } }
+        state.withLock { state in
+            if let capabilities = state.capabilities { return capabilities }
+            let made = Self.capabilities(state.descriptions.compactMap { $0?.capabilities })
+            state.capabilities = made
+            return made
+        }
+    }
+
+    private static func capabilities(_ known: [ServerCapabilities]) -> ServerCapabilities {
         // Until an upstream has answered, tools are assumed: they are an endpoint's purpose.
         guard !known.isEmpty else { return ServerCapabilities(tools: .init(listChanged: true), logging: true) }
         let subscribe = known.contains { $0.resources?.subscribe == true }
@@ -133,8 +156,11 @@ package final class EndpointRouter: RequestForwarder {
         return texts.isEmpty ? nil : texts.joined(separator: "\n\n")
     }
 
+    /// True once the upstreams have described themselves, or were waited for long enough.
+    var isPrepared: Bool { state.withLock { $0.isPrepared } }
+
     package func prepare() async {
-        guard !state.withLock({ $0.isPrepared }) else { return }
+        guard !isPrepared else { return }
         await withTaskGroup(of: Void.self) { group in
             for index in members.indices { group.addTask { await self.describe(index) } }
             group.addTask { try? await Task.sleep(for: self.limits.patience) }
@@ -163,9 +189,12 @@ package final class EndpointRouter: RequestForwarder {
 
     // MARK: Requests
 
-    package func result(of call: JSONRPCRequest, context: ToolContext) async throws -> JSONObject {
-        underWay.add(1, ordering: .relaxed)
-        defer { underWay.subtract(1, ordering: .relaxed) }
+    package func result(of call: JSONRPCRequest, context: ToolContext) async throws -> JSONObjectText {
+        underWay.add(1)
+        defer { underWay.add(-1) }
+        if let begun = context.attachment as? ForwardedRequest {
+            return try await run(begun.forwarded, call, begun.caller, context, begun: begun.take())
+        }
         let caller = context.attachment as? EndpointCaller ?? .anonymous
         switch call.method {
         case MCPMethod.toolsList: return try await page(.tools, call, caller, context)
@@ -173,6 +202,15 @@ package final class EndpointRouter: RequestForwarder {
         case MCPMethod.resourcesList: return try await page(.resources, call, caller, context)
         case MCPMethod.resourcesTemplatesList: return try await page(.templates, call, caller, context)
         default: return try await forward(call, caller, context)
+        }
+    }
+
+    /// Returns the upstreams that a call of a tool may reach, each with its own name of the tool: those whose rules show
+    /// it, in the order of the members. The call goes to the first of them that lists the tool.
+    package func upstreams(ofTool name: String) -> [(upstream: String, tool: String)] {
+        members.compactMap { member in
+            guard let own = member.ownName(name), member.shows(tool: own) else { return nil }
+            return (member.upstream.name, own)
         }
     }
 

@@ -2,6 +2,7 @@ package import JSON
 package import MCP
 package import MCPClient
 package import MCPServer
+package import ProcessMemory
 
 /// A server behind an endpoint, of any protocol.
 package protocol EndpointUpstream: Sendable {
@@ -10,7 +11,7 @@ package protocol EndpointUpstream: Sendable {
 
     /// Opens a connection if there is none, and returns the server's description.
     ///
-    /// - Throws: ``EndpointFailure``.
+    /// - Throws: ``EndpointError``.
     func describe(_ caller: EndpointCaller) async throws -> UpstreamDescription
 
     /// Returns the revision that is used with the server for a client of that revision: the client's own where the
@@ -23,15 +24,25 @@ package protocol EndpointUpstream: Sendable {
     /// Sends a request and returns its result as the server sent it, `input_required` ones included.
     ///
     /// Cancelling the task cancels the request at the server.
-    /// - Throws: ``EndpointFailure``; a `JSONRPCError` that the server answered; `CancellationError`.
+    /// - Throws: ``EndpointError``; a `JSONRPCError` that the server answered; `CancellationError`.
     func send(_ request: UpstreamRequest) async throws -> UpstreamResult
+
+    /// Sends a request like ``send(_:)``, without waiting for its result.
+    ///
+    /// - Parameters:
+    ///   - executor: Executor of the request's task, where it needs one; nil: the concurrency pool.
+    ///   - onEnd: Takes the outcome, once, on any thread, perhaps before this method returns.
+    /// - Returns: Closure that cancels the request.
+    func start(
+        _ request: UpstreamRequest, on executor: (any TaskExecutor)?, onEnd: @escaping UpstreamRequest.Ending
+    ) -> @Sendable () -> Void
 
     /// Passes on notifications outside of any request until the task is cancelled or the server ends the stream.
     ///
     /// - Parameters:
     ///   - onOpen: Called when the stream is open, for the first time and after each interruption.
     ///   - onNotification: Called for every notification. It must not block.
-    /// - Throws: ``EndpointFailure`` where the server offers no such stream, and `CancellationError`.
+    /// - Throws: ``EndpointError`` where the server offers no such stream, and `CancellationError`.
     func listen(
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
@@ -40,6 +51,24 @@ package protocol EndpointUpstream: Sendable {
 
 extension EndpointUpstream {
     package func knownRevision(for client: MCPVersion) -> MCPVersion? { nil }
+
+    package func start(
+        _ request: UpstreamRequest, on executor: (any TaskExecutor)?, onEnd: @escaping UpstreamRequest.Ending
+    ) -> @Sendable () -> Void {
+        startTask(request, on: executor, onEnd: onEnd)
+    }
+
+    /// Sends a request with ``send(_:)`` in a task of its own; the parameters are those of ``start(_:on:onEnd:)``.
+    package func startTask(
+        _ request: UpstreamRequest, on executor: (any TaskExecutor)?, onEnd: @escaping UpstreamRequest.Ending
+    ) -> @Sendable () -> Void {
+        let task = Task.immediate(executorPreference: executor) {
+            let outcome: Result<UpstreamResult, any Error>
+            do { outcome = .success(try await send(request)) } catch { outcome = .failure(error) }
+            onEnd(outcome)
+        }
+        return { task.cancel() }
+    }
 }
 
 /// The sender of a request, reduced to what the upstreams receive of it.
@@ -72,21 +101,27 @@ package struct UpstreamDescription: Sendable {
 }
 
 /// A request to an upstream.
-package struct UpstreamRequest: Sendable {
+///
+/// A class for its size: it passes through several functions, and each would keep a copy.
+package final class UpstreamRequest: Sendable {
     /// Closure that answers a question of the server (elicitation, sampling, roots), once.
     package typealias Reply = @Sendable (Result<JSONValue, JSONRPCError>) -> Void
+    /// Closure that takes the outcome of a request, once.
+    package typealias Ending = @Sendable (Result<UpstreamResult, any Error>) -> Void
 
     /// Method name.
     package let method: String
     /// Parameters of the request.
     package let params: JSONObject
+    /// The parameter `arguments` as text, which is sent byte for byte; nil: it is among the parameters, or absent.
+    package let arguments: JSONFragment?
     /// Caller in whose name the request is sent.
     package let caller: EndpointCaller
     /// Revision of the client.
     package let version: MCPVersion
     /// Capabilities of the client, which are declared to the server.
     package let features: ClientFeatures
-    /// Input schema of the called tool, whose `x-mcp-header` annotations say which arguments are sent as headers too.
+    /// Input schema of the called tool, where its `x-mcp-header` annotations say that arguments are sent as headers too.
     package let inputSchema: JSONValue?
     /// True if the tool's annotations say that a second run changes nothing more.
     package let isIdempotent: Bool
@@ -101,8 +136,8 @@ package struct UpstreamRequest: Sendable {
 
     /// Creates a request.
     package init(
-        method: String, params: JSONObject, caller: EndpointCaller, version: MCPVersion = .latestModern,
-        features: ClientFeatures = [],
+        method: String, params: JSONObject, arguments: JSONFragment? = nil, caller: EndpointCaller,
+        version: MCPVersion = .latestModern, features: ClientFeatures = [],
         inputSchema: JSONValue? = nil, isIdempotent: Bool = false, traceparent: String? = nil,
         onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void = { _ in },
@@ -112,6 +147,7 @@ package struct UpstreamRequest: Sendable {
     ) {
         self.method = method
         self.params = params
+        self.arguments = arguments
         self.caller = caller
         self.version = version
         self.features = features
@@ -126,20 +162,31 @@ package struct UpstreamRequest: Sendable {
 
 /// The result of a request, as the server sent it.
 package struct UpstreamResult: Sendable {
-    /// Result of the request.
-    package let result: JSONObject
+    /// Result of the request, as its text.
+    package let result: JSONObjectText
     /// Era of the server, which determines how the result is read.
     package let era: MCPEra
+    /// Memory that the text has drawn.
+    let reservation: MemoryReservation?
 
     /// Creates a result.
-    package init(_ result: JSONObject, era: MCPEra) {
+    package init(_ result: JSONObjectText, era: MCPEra, reservation: MemoryReservation? = nil) {
         self.result = result
         self.era = era
+        self.reservation = reservation
+    }
+
+    /// True for a result that asks for nothing more.
+    var isComplete: Bool { era == .legacy || ResultType(of: result) == .complete }
+
+    /// Creates a result of values.
+    package init(_ result: JSONObject, era: MCPEra) {
+        self.init(JSONObjectText(result), era: era)
     }
 }
 
 /// Failure of a request that got no answer of the server.
-package struct EndpointFailure: Error, Hashable, CustomStringConvertible {
+package struct EndpointError: Error, Hashable, CustomStringConvertible {
     /// Error label, such as `upstream_unreachable`.
     package let label: String
     /// Answer to whether the tool was executed: `no`, `yes` or `unknown`.
@@ -181,16 +228,16 @@ package enum Declined {
 
 /// Runs requests to a server, whose failures become the endpoint's errors.
 ///
-/// - Throws: errors of `body`; of a ``MCPCallFailure`` its ``MCPCallFailure/endpointError``.
+/// - Throws: errors of `body`; of a ``MCPCallError`` its ``MCPCallError/endpointError``.
 func withEndpointErrors<Value>(_ body: () async throws -> Value) async throws -> Value {
     do {
         return try await body()
-    } catch let failure as MCPCallFailure {
+    } catch let failure as MCPCallError {
         throw failure.endpointError
     }
 }
 
-extension MCPCallFailure {
+extension MCPCallError {
     /// Error of the endpoint for a failed request: the server's own, or a failure with its label.
     package var endpointError: any Error {
         if let rpcError { return rpcError }
@@ -205,7 +252,8 @@ extension MCPCallFailure {
         case .invalid: label = "upstream_invalid"
         case .unreachable: label = "upstream_unreachable"
         case .timeout: label = "upstream_timeout"
+        case .overloaded: label = "overloaded"
         }
-        return EndpointFailure(label: label, executed: executed.rawValue, detail: detail)
+        return EndpointError(label: label, executed: executed.rawValue, detail: detail)
     }
 }

@@ -3,6 +3,7 @@ import Logging
 import MCP
 import MCPClient
 import MCPServer
+import ProcessMemory
 import Synchronization
 
 /// A kind of list that a server offers.
@@ -53,14 +54,36 @@ final class MemberList: Sendable {
     let entries: [JSONValue]
     /// Rule that says how long, and which, clients may reuse it.
     let cache: CacheHint
+    /// Memory that the entries have drawn.
+    let reservation: MemoryReservation?
+    /// Hash of the text of the entries, in their order, and of the rule.
+    let digest: Int
+    private let retired = Atomic<Bool>(false)
 
-    init(entries: [JSONValue], cache: CacheHint) {
+    /// True once another list has taken the place of this one, so that nothing made of it is used again.
+    var isRetired: Bool { retired.load(ordering: .relaxed) }
+
+    /// Marks the list as replaced.
+    func retire() { retired.store(true, ordering: .relaxed) }
+
+    init(entries: [JSONValue], cache: CacheHint, reservation: MemoryReservation? = nil) {
         self.entries = entries
         self.cache = cache
+        self.reservation = reservation
+        var hasher = Hasher()
+        for entry in entries { entry.serialized.withUnsafeBytes { hasher.combine(bytes: $0) } }
+        hasher.combine(cache)
+        digest = hasher.finalize()
+    }
+
+    /// Returns whether the lists have the same entries under the same rule.
+    func isEqual(to other: MemberList) -> Bool {
+        digest == other.digest && cache == other.cache && entries == other.entries
     }
 }
 
-/// Lists of one upstream, cached for each caller that the upstream can distinguish.
+/// Lists of one upstream, cached for each caller that the upstream can distinguish. Callers for whom the upstream has equal
+/// lists share one.
 ///
 /// An expired list is read again by one request for all who wait. Who waits for a silent server longer than `patience`
 /// gets the list as it was, as long as it is not older than `stale`.
@@ -72,11 +95,17 @@ final class MemberLists: Sendable {
         var stale: Duration = .seconds(300)
         /// Lifetime of a list whose server gives none.
         var lifetime: Duration = .seconds(60)
-        /// Largest numbers of pages and entries of one list; the rest is dropped with a warning.
+        /// Largest numbers of pages and entries of one list, and its largest size in bytes; the rest is dropped with a
+        /// warning.
         var pages = 200
         var entries = 10_000
+        var bytes = 8 << 20
+        /// Budget of the process, from which lists draw.
+        var memory = MemoryBudget.unlimited
         /// Largest number of callers whose lists are kept.
-        var callers = 256
+        var callers = 4096
+        /// Largest number of different lists of one kind that are kept.
+        var lists = 256
     }
 
     private struct Key: Hashable {
@@ -95,6 +124,8 @@ final class MemberLists: Sendable {
     private struct State {
         var cache: [Key: Cached] = [:]
         var reads: [Key: Task<MemberList?, Never>] = [:]
+        /// Lists that are in the cache, by their digests, with the number of places in which they are.
+        var shared: [Int: (list: MemberList, uses: Int)] = [:]
         /// Counts the changes that the server announced: a read that began before one is not kept as fresh.
         var generation = 0
         /// Counts the changes of what the review lets pass: a read that began before one is not kept at all.
@@ -132,17 +163,19 @@ final class MemberLists: Sendable {
 
     /// Returns a list as that caller sees it; nil when the upstream is away and its entries are too old to be shown.
     ///
-    /// - Parameter maximumAge: The list is read again when it is older than this, however long it is valid.
+    /// - Parameters:
+    ///   - maximumAge: The list is read again when it is older than this, however long it is valid.
+    ///   - patience: Longest wait for a silent upstream; nil: that of the limits.
     func list(
         _ kind: OfferingKind, _ caller: EndpointCaller, for version: MCPVersion = .latestModern,
-        maximumAge: Duration? = nil
+        maximumAge: Duration? = nil, patience: Duration? = nil
     ) async -> MemberList? {
         let key = await key(kind, caller, version)
         let read = state.withLock { state -> Task<MemberList?, Never>? in
             if valid(key, maximumAge, state) != nil { return nil }
             return state.reads[key] ?? begin(key, caller, version, &state)
         }
-        if let read, let list = await Self.first(of: read, within: limits.patience) { return list }
+        if let read, let list = await Self.first(of: read, within: patience ?? limits.patience) { return list }
         return state.withLock { shown(key, $0) }
     }
 
@@ -169,7 +202,9 @@ final class MemberLists: Sendable {
         state.withLock { state in
             state.generation += 1
             state.reviews += 1
+            for cached in state.cache.values { cached.list.retire() }
             state.cache = [:]
+            state.shared = [:]
             state.reads = [:]
         }
     }
@@ -203,37 +238,73 @@ final class MemberLists: Sendable {
         let (generation, reviews) = (state.generation, state.reviews)
         let task = Task { () -> MemberList? in
             let list = await read(key, caller, version)
-            self.state.withLock { state in
-                if state.reviews == reviews { finish(key, list, generation, &state) }
+            return self.state.withLock { state in
+                state.reviews == reviews ? finish(key, list, generation, &state) : list
             }
-            return list
         }
         state.reads[key] = task
         return task
     }
 
-    private func finish(_ key: Key, _ list: MemberList?, _ generation: Int, _ state: inout State) {
+    /// Keeps a list that was read, and returns it, or the equal one that other callers have.
+    private func finish(
+        _ key: Key, _ read: MemberList?, _ generation: Int, _ state: inout State
+    ) -> MemberList? {
         state.reads[key] = nil
-        guard let list else { return }
-        if state.cache[key] == nil, state.cache.count >= limits.callers * OfferingKind.allCases.count,
-            let oldest = state.cache.min(by: { $0.value.read < $1.value.read })?.key
-        {
-            state.cache[oldest] = nil
-        }
+        guard let read else { return nil }
+        let former = state.cache.removeValue(forKey: key)
+        let list = keep(read, &state)
+        if let former { drop(former.list, &state) }
+        if state.cache.count >= limits.callers * OfferingKind.allCases.count { evict(&state) { _ in true } }
         // A server's lifetime of zero would read the list with every request.
         let lifetime = max(Duration.milliseconds(list.cache.ttlMilliseconds), Duration.seconds(1))
         let now = now()
         let isCurrent = generation == state.generation
         state.cache[key] = Cached(list: list, read: now, expires: isCurrent ? now + lifetime : now)
+        return list
+    }
+
+    /// Counts one more place of a list; an equal one that is there already takes its part.
+    private func keep(_ list: MemberList, _ state: inout State) -> MemberList {
+        if let known = state.shared[list.digest] {
+            guard known.list.isEqual(to: list) else { return list }
+            state.shared[list.digest] = (known.list, known.uses + 1)
+            return known.list
+        }
+        if state.shared.count >= limits.lists * OfferingKind.allCases.count {
+            let single = state.shared.filter { $0.value.uses == 1 }
+            evict(&state) { single[$0.list.digest] != nil }
+        }
+        state.shared[list.digest] = (list, 1)
+        return list
+    }
+
+    /// Removes the oldest list of those places.
+    private func evict(_ state: inout State, where isMeant: (Cached) -> Bool) {
+        let oldest = state.cache.filter { isMeant($0.value) }.min { $0.value.read < $1.value.read }
+        if let oldest, let cached = state.cache.removeValue(forKey: oldest.key) { drop(cached.list, &state) }
+    }
+
+    /// Counts one place less of a list; one that is nowhere any more is retired.
+    private func drop(_ list: MemberList, _ state: inout State) {
+        guard let known = state.shared[list.digest], known.list === list else { return list.retire() }
+        if known.uses > 1 {
+            state.shared[list.digest] = (list, known.uses - 1)
+        } else {
+            state.shared[list.digest] = nil
+            list.retire()
+        }
     }
 
     private func read(_ key: Key, _ caller: EndpointCaller, _ version: MCPVersion) async -> MemberList? {
         do {
             var list = try await reader.read(key.kind, caller, version)
             if key.kind == .tools, let review {
-                let admitted = review.admitted(
-                    list.entries, version: key.revision, isOwn: key.partition == .anonymous)
-                list = MemberList(entries: admitted, cache: list.cache)
+                list = try await ParsingQueue.lists.run { [list] in
+                    let admitted = review.admitted(
+                        list.entries, version: key.revision, isOwn: key.partition == .anonymous)
+                    return MemberList(entries: admitted, cache: list.cache, reservation: list.reservation)
+                }
             }
             state.withLock { $0.failure = nil }
             return list

@@ -1,6 +1,8 @@
 import JSON
 import MCP
 import MCPServer
+import ProcessMemory
+import Synchronization
 
 /// An entry of a list with the upstream that it comes from.
 struct ListedEntry: Sendable {
@@ -10,6 +12,8 @@ struct ListedEntry: Sendable {
     /// The same as the endpoint shows it.
     let name: String
     let entry: JSONValue
+    /// Input schema of a tool some of whose arguments are repeated in headers; nil for any other entry.
+    var annotatedSchema: JSONValue?
 }
 
 /// The lists of all upstreams as one, with what calls look up in it. Immutable.
@@ -24,6 +28,18 @@ final class MergedList: Sendable {
     /// The lists that it was made of, by upstream; nil for one that is away.
     private let lists: [MemberList?]
     private let positions: [ExactString: Int]
+    /// Results that were made of its pages.
+    private let pages = Mutex<[PageKey: (result: JSONObjectText, reservation: MemoryReservation?)]>([:])
+
+    /// A page as clients of a revision get it.
+    struct PageKey: Hashable {
+        let version: MCPVersion
+        /// Name of the first entry; nil: there is none.
+        let name: ExactString?
+    }
+
+    /// Largest number of pages that are kept.
+    private static let keptPages = 64
 
     init(_ kind: OfferingKind, _ lists: [MemberList?], of members: [EndpointMember]) {
         self.lists = lists
@@ -66,9 +82,22 @@ final class MergedList: Sendable {
         return entries.compactMap { entry in
             guard let identifier = entry[kind.identifier]?.string else { return nil }
             if kind == .tools, !member.shows(tool: identifier) { return nil }
-            return ListedEntry(
+            var listed = ListedEntry(
                 member: index, identifier: identifier, name: hasPrefix ? member.prefix + identifier : identifier,
                 entry: entry)
+            if kind == .tools, let schema = entry["inputSchema"], isAnnotated(schema) {
+                listed.annotatedSchema = schema
+            }
+            return listed
+        }
+    }
+
+    /// Returns whether some property of the schema is repeated in a header.
+    private static func isAnnotated(_ schema: JSONValue) -> Bool {
+        switch schema {
+        case .object(let members): members.contains { $0.key == "x-mcp-header" || isAnnotated($0.value) }
+        case .array(let elements): elements.contains(where: isAnnotated)
+        default: false
         }
     }
 
@@ -76,6 +105,21 @@ final class MergedList: Sendable {
     func isMade(of lists: [MemberList?]) -> Bool {
         self.lists.count == lists.count && zip(self.lists, lists).allSatisfy { $0 === $1 }
     }
+
+    /// Returns the result that was made of a page before.
+    func page(_ key: PageKey) -> JSONObjectText? { pages.withLock { $0[key]?.result } }
+
+    /// Keeps the result that was made of a page, unless there are many already.
+    ///
+    /// - Parameter reservation: Memory that the result has drawn.
+    func keep(_ result: JSONObjectText, as key: PageKey, _ reservation: MemoryReservation?) {
+        pages.withLock { pages in
+            if pages.count < Self.keptPages { pages[key] = (result, reservation) }
+        }
+    }
+
+    /// True while none of them has been replaced.
+    var isCurrent: Bool { !lists.contains { $0?.isRetired == true } }
 
     /// The entry of that name, byte by byte.
     subscript(name: String) -> ListedEntry? { positions[ExactString(name)].map { entries[$0] } }

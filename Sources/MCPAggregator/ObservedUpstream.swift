@@ -1,5 +1,5 @@
 package import MCP
-package import MCPServer
+import MCPServer
 
 /// Takes note of an endpoint's requests to its upstreams. Any thread.
 package protocol EndpointObserver: Sendable {
@@ -46,6 +46,19 @@ package struct ObservedUpstream: EndpointUpstream {
         }
     }
 
+    package func start(
+        _ request: UpstreamRequest, on executor: (any TaskExecutor)?, onEnd: @escaping UpstreamRequest.Ending
+    ) -> @Sendable () -> Void {
+        let start = ContinuousClock.now
+        return upstream.start(request, on: executor) { outcome in
+            switch outcome {
+            case .success(let result): note(request, Self.outcome(of: result), since: start)
+            case .failure(let error): note(request, Self.outcome(of: error), since: start)
+            }
+            onEnd(outcome)
+        }
+    }
+
     package func listen(
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
@@ -65,7 +78,7 @@ package struct ObservedUpstream: EndpointUpstream {
 
     private static func outcome(of error: any Error) -> String {
         switch error {
-        case let failure as EndpointFailure: failure.label
+        case let failure as EndpointError: failure.label
         case is JSONRPCError: "rpc_error"
         default: "cancelled"
         }

@@ -10,39 +10,44 @@ enum ResultTranslation {
     /// Members that only 2026-07-28 has.
     private static let modernMembers = ["resultType", "ttlMs", "cacheScope"]
 
-    /// Returns the result of a call, prompt or resource for a client of that revision.
-    static func result(_ result: JSONObject, of method: String, from era: MCPEra, to version: MCPVersion) -> JSONObject
-    {
+    /// Returns the result of a call, prompt or resource for a client of that revision. What needs no change stays byte for
+    /// byte.
+    static func result(
+        _ result: JSONObjectText, of method: String, from era: MCPEra, to version: MCPVersion
+    ) -> JSONObjectText {
         var result = result
-        for member in modernMembers where version.era == .legacy { result.removeValue(forKey: member) }
-        if var meta = result["_meta"]?.object, meta.removeValue(forKey: MCPMeta.serverInfo) != nil {
-            result["_meta"] = meta.isEmpty ? nil : .object(meta)
+        for member in modernMembers where version.era == .legacy { result.cut(member) }
+        if var meta = result.text(of: "_meta"), meta.kind(of: MCPMeta.serverInfo) != nil {
+            meta.cut(MCPMeta.serverInfo)
+            if meta.isEmpty { result.cut("_meta") } else { result.join("_meta", meta.fragment) }
         }
         if method == MCPMethod.toolsCall { content(of: &result, for: version) }
-        if version.era == .modern, method == MCPMethod.resourcesRead, result["ttlMs"] == nil {
-            result["ttlMs"] = 0
-            result["cacheScope"] = .string(CacheScope.private.rawValue)
+        if version.era == .modern, method == MCPMethod.resourcesRead, result.kind(of: "ttlMs") == nil {
+            result.join("ttlMs", 0)
+            result.join("cacheScope", .string(CacheScope.private.rawValue))
         }
         return result
     }
 
-    private static func content(of result: inout JSONObject, for version: MCPVersion) {
-        if let structured = result["structuredContent"] {
-            let fits = version.hasAnyStructuredContent || version.hasStructuredContent && structured.object != nil
+    private static func content(of result: inout JSONObjectText, for version: MCPVersion) {
+        if let kind = result.kind(of: "structuredContent") {
+            let fits = version.hasAnyStructuredContent || version.hasStructuredContent && kind == .object
             if !fits {
-                result["structuredContent"] = nil
-                if result["content"]?.array?.isEmpty != false {
-                    result["content"] = [["type": "text", "text": .string(structured.text)]]
+                if isEmpty(result), let structured = result["structuredContent"] {
+                    result.join("content", [["type": "text", "text": .string(structured.text)]])
                 }
+                result.cut("structuredContent")
             }
         }
-        guard let blocks = result["content"]?.array else {
-            result["content"] = []
-            return
-        }
+        guard result.kind(of: "content") == .array else { return result.join("content", []) }
         guard !version.hasAudio || !version.hasResourceLinks else { return }
-        result["content"] = .array(blocks.map { block($0, for: version) })
+        let blocks = result["content"]?.array ?? []
+        let known = blocks.map { block($0, for: version) }
+        if known != blocks { result.join("content", .array(known)) }
     }
+
+    /// Returns whether a result has no content.
+    private static func isEmpty(_ result: JSONObjectText) -> Bool { result["content"]?.array?.isEmpty != false }
 
     /// Returns a content block, as a text where the revision lacks its type.
     private static func block(_ block: JSONValue, for version: MCPVersion) -> JSONValue {

@@ -17,10 +17,21 @@ final class RunningCall: Sendable {
         case finished(Result<UpstreamResult, any Error>)
     }
 
+    /// The first event of a request, for a receiver that wants nothing but its result.
+    enum First: Sendable {
+        case result(UpstreamResult)
+        case cancelled
+        /// Another event, which ``next()`` returns.
+        case other
+    }
+
     private struct State {
         var events: [Event] = []
+        /// Takes the first event in place of a waiter.
+        var onFirst: (@Sendable (First) -> Void)?
         var waiter: CheckedContinuation<Event, Never>?
-        var task: Task<Void, Never>?
+        var cancel: (@Sendable () -> Void)?
+        var isFinished = false
     }
 
     /// Largest number of queued events; further progress and log messages are dropped.
@@ -28,15 +39,22 @@ final class RunningCall: Sendable {
     private let state = Mutex(State())
 
     /// Sends a request, whose listeners add to the queue.
-    init(_ upstream: any EndpointUpstream, _ request: (RunningCall) -> UpstreamRequest) {
+    ///
+    /// - Parameters:
+    ///   - executor: Executor of the request's task; nil: the concurrency pool.
+    ///   - onFirst: Takes the first event, once, on any thread, perhaps before this returns; nil: a waiter does.
+    init(
+        _ upstream: any EndpointUpstream, on executor: (any TaskExecutor)?,
+        onFirst: (@Sendable (First) -> Void)? = nil, _ request: (RunningCall) -> UpstreamRequest
+    ) {
+        if let onFirst { state.withLock { $0.onFirst = onFirst } }
         let request = request(self)
-        let task = Task.immediate {
-            let outcome: Result<UpstreamResult, any Error>
-            do { outcome = .success(try await upstream.send(request)) } catch { outcome = .failure(error) }
-            self.post(.finished(outcome))
-        }
-        state.withLock { $0.task = task }
+        let cancel = upstream.start(request, on: executor) { [self] outcome in post(.finished(outcome)) }
+        state.withLock { if !$0.isFinished { $0.cancel = cancel } }
     }
+
+    /// Leaves the first event to a waiter. False if it has come already.
+    func leaveFirst() -> Bool { state.withLock { $0.onFirst.take() } != nil }
 
     /// Waits for the next event. Cancelling the task cancels the request at the upstream, which then finishes.
     func next() async -> Event {
@@ -56,12 +74,23 @@ final class RunningCall: Sendable {
 
     /// Cancels the request: the upstream is notified, and the waiter learns that the request was cancelled.
     func cancel() {
-        state.withLock { $0.task }?.cancel()
+        state.withLock { $0.cancel }?()
     }
 
     /// Adds an event.
     func post(_ event: Event) {
+        var onFirst: (@Sendable (First) -> Void)?
+        var first = First.other
         let waiter = state.withLock { state -> CheckedContinuation<Event, Never>? in
+            if case .finished = event {
+                state.cancel = nil
+                state.isFinished = true
+            }
+            onFirst = state.onFirst.take()
+            if onFirst != nil {
+                first = First(event)
+                if case .other = first {} else { return nil }
+            }
             if let waiter = state.waiter {
                 state.waiter = nil
                 return waiter
@@ -73,6 +102,17 @@ final class RunningCall: Sendable {
             }
             return nil
         }
+        onFirst?(first)
         waiter?.resume(returning: event)
+    }
+}
+
+extension RunningCall.First {
+    fileprivate init(_ event: RunningCall.Event) {
+        switch event {
+        case .finished(.success(let result)) where result.isComplete: self = .result(result)
+        case .finished(.failure(is CancellationError)): self = .cancelled
+        default: self = .other
+        }
     }
 }

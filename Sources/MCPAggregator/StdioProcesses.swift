@@ -36,7 +36,7 @@ final class StdioProcesses: Sendable {
 
     /// Runs something with a caller's process, which is not ended meanwhile.
     ///
-    /// - Throws: ``EndpointFailure`` with the label `overloaded` where all processes are busy; errors of `body`.
+    /// - Throws: ``EndpointError`` with the label `overloaded` where all processes are busy; errors of `body`.
     func with<Value: Sendable>(
         _ caller: CredentialPartition, _ body: (StdioServer) async throws -> Value
     ) async throws -> Value {
@@ -49,7 +49,7 @@ final class StdioProcesses: Sendable {
         let now = settings.now()
         let (server, ended) = try state.withLock { state -> (StdioServer, StdioServer?) in
             guard !state.isClosed else {
-                throw EndpointFailure(
+                throw EndpointError(
                     label: "upstream_unreachable", executed: "no", detail: "the gateway is stopping")
             }
             if let known = state.entries[caller] {
@@ -62,7 +62,7 @@ final class StdioProcesses: Sendable {
                 let idle = state.entries.filter { $0.value.uses == 0 }
                 // As many again may be ending: processes that do not want to end must not become many.
                 guard let oldest = idle.min(by: { $0.value.used < $1.value.used }), state.ending < limit else {
-                    throw EndpointFailure(
+                    throw EndpointError(
                         label: "overloaded", executed: "no", detail: "all \(limit) processes are busy")
                 }
                 ended = oldest.value.server

@@ -70,7 +70,7 @@ final class StdioServer: Sendable {
         defer { state.withLock { _ = $0.flights.removeValue(forKey: flight) } }
         return try await withEndpointErrors {
             let answer = try await client.send(
-                request.method, params: request.params.isEmpty ? nil : request.params,
+                request.method, params: request.params.isEmpty ? nil : request.params, arguments: request.arguments,
                 capabilities: ClientCapabilities(request.features.json), timeout: settings.timeout,
                 traceparent: request.traceparent, onProgress: request.onProgress)
             return UpstreamResult(answer.result, era: answer.era)
@@ -107,7 +107,7 @@ final class StdioServer: Sendable {
 
     /// Returns the server's client, and starts the server if it does not run.
     ///
-    /// - Throws: ``EndpointFailure`` when it cannot be started, or while the pause after an exit lasts.
+    /// - Throws: ``EndpointError`` when it cannot be started, or while the pause after an exit lasts.
     private func running() throws -> StdioMCPClient {
         try state.withLock { state in
             if let client = state.client, !client.hasEnded { return client }
@@ -142,8 +142,8 @@ final class StdioServer: Sendable {
         min(pauses.shortest * (1 << min(exits, 10)), pauses.longest)
     }
 
-    private static func unreachable(_ detail: String) -> EndpointFailure {
-        EndpointFailure(label: "upstream_unreachable", executed: "no", detail: detail)
+    private static func unreachable(_ detail: String) -> EndpointError {
+        EndpointError(label: "upstream_unreachable", executed: "no", detail: detail)
     }
 
     private func start() throws -> StdioMCPClient {

@@ -114,7 +114,9 @@ package final class StdioUpstream: EndpointUpstream {
     package func revision(for client: MCPVersion) async -> MCPVersion {
         if let known = knownRevision(for: client) { return known }
         // All processes are of one program, which is spoken to in one revision.
-        guard let version = try? await shared.describe().version else { return .latestModern }
+        guard let version = try? await with(.anonymous, { try await $0.describe().version }) else {
+            return .latestModern
+        }
         self.version.withLock { $0 = version }
         return version
     }
@@ -147,9 +149,11 @@ package final class StdioUpstream: EndpointUpstream {
     private func with<Value: Sendable>(
         _ caller: EndpointCaller, _ body: (StdioServer) async throws -> Value
     ) async throws -> Value {
-        guard let processes else { return try await body(shared) }
-        let partition = caller.credentials(name).partition
-        guard partition != .anonymous else { return try await body(shared) }
-        return try await processes.with(partition, body)
+        let partition = processes == nil ? .anonymous : caller.credentials(name).partition
+        // Starting a process takes a while, for which an event loop must not stand still.
+        return try await withTaskExecutorPreference(globalConcurrentExecutor) {
+            guard let processes, partition != .anonymous else { return try await body(shared) }
+            return try await processes.with(partition, body)
+        }
     }
 }

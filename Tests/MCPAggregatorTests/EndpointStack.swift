@@ -8,6 +8,7 @@ import MCPServer
 import MCPServerHTTP
 import NIOCore
 import NIOPosix
+import TestSupport
 import Testing
 
 @testable import ConformanceServer
@@ -76,7 +77,8 @@ struct EndpointStack {
 
     static func configuration(_ name: String, _ url: String, _ version: MCPVersion) -> MCPUpstreamConfiguration {
         MCPUpstreamConfiguration(
-            name: name, url: url, trusted: true, era: version.era == .modern ? .modern : .legacy,
+            name: name, url: url, connectTimeout: .seconds(2).underSanitizer, trusted: true,
+            era: version.era == .modern ? .modern : .legacy,
             legacyVersion: version.era == .modern ? .latestLegacy : version)
     }
 

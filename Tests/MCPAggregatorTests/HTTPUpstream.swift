@@ -75,6 +75,7 @@ final class HTTPUpstream: EndpointUpstream {
             let answer = try await link.send(
                 MCPLink.Request(
                     method: request.method, params: request.params.isEmpty ? nil : request.params,
+                    arguments: request.arguments,
                     credentials: request.caller.credentials(name), timeout: timeouts.total,
                     idleTimeout: timeouts.idle, traceparent: request.traceparent,
                     inputSchema: request.inputSchema,
@@ -82,8 +83,8 @@ final class HTTPUpstream: EndpointUpstream {
                     isIdempotent: !isTool || configuration.trusted && request.isIdempotent,
                     onProgress: request.onProgress, onNotification: request.onNotification,
                     onQuestion: request.onQuestion))
-            let result = answer.message.withUnsafeReadableBytes { JSONValue(answer.result, in: $0) }
-            return UpstreamResult(result.object ?? [:], era: answer.era)
+            let result = answer.message.withUnsafeReadableBytes { JSONObjectText(answer.result, in: $0) }
+            return UpstreamResult(result, era: answer.era)
         }
     }
 

@@ -18,6 +18,8 @@ final class MCPLink: Sendable {
         var method: String
         /// Parameters; nil for none.
         var params: JSONObject?
+        /// The parameter `arguments` as text; nil: it is among the parameters, or absent.
+        var arguments: JSONFragment?
         /// Credentials of the caller.
         var credentials: ForwardedCredentials
         /// Budget of the request, its session and its replays.
@@ -39,7 +41,8 @@ final class MCPLink: Sendable {
 
         /// Describes a request.
         init(
-            method: String, params: JSONObject?, credentials: ForwardedCredentials, timeout: Duration,
+            method: String, params: JSONObject?, arguments: JSONFragment? = nil, credentials: ForwardedCredentials,
+            timeout: Duration,
             idleTimeout: Duration? = nil, traceparent: String? = nil, inputSchema: JSONValue? = nil,
             isIdempotent: Bool = false, onProgress: (@Sendable (MCPProgress) -> Void)? = nil,
             onNotification: (@Sendable (JSONRPCNotification) -> Void)? = nil,
@@ -47,6 +50,7 @@ final class MCPLink: Sendable {
         ) {
             self.method = method
             self.params = params
+            self.arguments = arguments
             self.credentials = credentials
             self.timeout = timeout
             self.idleTimeout = idleTimeout
@@ -75,7 +79,7 @@ final class MCPLink: Sendable {
 
     /// Opens a connection if there is none, and returns the server's description.
     ///
-    /// - Throws: `MCPCallFailure`.
+    /// - Throws: `MCPCallError`.
     func connect(_ credentials: ForwardedCredentials, timeout: Duration) async throws -> MCPServerDescription {
         let client = MCPClient(
             upstream: upstream, engine: engine, eventLoop: eventLoop, credentials: credentials, timeout: timeout)
@@ -84,7 +88,7 @@ final class MCPLink: Sendable {
 
     /// Sends a request and returns the answer, `input_required` results included.
     ///
-    /// - Throws: `MCPCallFailure`, whose `rpcError` is the server's JSON-RPC error.
+    /// - Throws: `MCPCallError`, whose `rpcError` is the server's JSON-RPC error.
     func send(_ request: Request) async throws -> MCPCallResult {
         let flight = NIOLoopBoundBox.makeEmptyBox(valueType: Flight.self, eventLoop: eventLoop)
         return try await withTaskCancellationHandler {
@@ -93,7 +97,7 @@ final class MCPLink: Sendable {
                     // The task can be cancelled before the closure runs, so that the cancellation may have come first.
                     if flight.value?.isCancelled == true {
                         continuation.resume(
-                            throwing: MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled"))
+                            throwing: MCPCallError(kind: .cancelled, executed: .no, detail: "cancelled"))
                         return
                     }
                     let handle = self.callerOnLoop.send(self.outgoing(request)) { outcome in
@@ -117,7 +121,7 @@ final class MCPLink: Sendable {
     }
 
     /// Listens for messages outside of any request; see ``MCPConversation/listen(to:onOpen:)``.
-    /// - Throws: ``MCPCallFailure``, `CancellationError`.
+    /// - Throws: ``MCPCallError``, `CancellationError`.
     func listen(
         to filter: SubscriptionFilter, credentials: ForwardedCredentials, timeout: Duration,
         onOpen: @escaping @Sendable () -> Void, onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
@@ -144,7 +148,8 @@ final class MCPLink: Sendable {
     /// Creates the request. Must be called on the event loop.
     private func outgoing(_ request: Request) -> MCPRequest {
         var outgoing = MCPRequest(
-            method: request.method, params: request.params, credentials: request.credentials,
+            method: request.method, params: request.params, arguments: request.arguments,
+            credentials: request.credentials,
             capabilities: upstream.capabilities, deadline: .now() + TimeAmount(request.timeout),
             idleTimeout: request.idleTimeout.map { TimeAmount($0) }, traceparent: request.traceparent,
             inputSchema: request.inputSchema, isIdempotent: request.isIdempotent, onProgress: request.onProgress,

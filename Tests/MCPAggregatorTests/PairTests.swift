@@ -46,7 +46,7 @@ import Testing
     @Test(arguments: Pair.all)
     func anUnknownToolIsInvalid(_ pair: Pair) async throws {
         try await withStack(pair) { _, client in
-            let failure = await #expect(throws: MCPCallFailure.self) { try await client.callTool("no_such_tool") }
+            let failure = await #expect(throws: MCPCallError.self) { try await client.callTool("no_such_tool") }
             #expect(failure?.rpcError?.knownCode == .invalidParams)
             #expect(failure?.rpcError?.message == "Unknown tool: no_such_tool")
         }
@@ -86,7 +86,7 @@ import Testing
             #expect(text.contents.count == 1)
             let templated = try await client.readResource("test://template/123/data")
             #expect(templated.contents.count == 1)
-            let failure = await #expect(throws: MCPCallFailure.self) {
+            let failure = await #expect(throws: MCPCallError.self) {
                 try await client.readResource("test://no-such-resource")
             }
             let code = failure?.rpcError?.knownCode

@@ -2,7 +2,9 @@ import JSON
 import MCP
 import MCPClient
 import MCPServer
+import ProcessMemory
 import Synchronization
+import TestSupport
 import Testing
 
 @testable import MCPAggregator
@@ -84,7 +86,7 @@ import Testing
         }
         let router = EndpointRouter(
             [EndpointMember(silent), EndpointMember(ScriptedUpstream.tools("tools", ["a"]))],
-            limits: EndpointLimits(patience: .milliseconds(20)), logger: quiet)
+            limits: EndpointLimits(patience: .milliseconds(20).underSanitizer), logger: quiet)
         #expect(try await MCPServer.forwarding(to: router).toolNames() == ["a"])
     }
 
@@ -112,6 +114,106 @@ import Testing
         let router = EndpointRouter([EndpointMember(looping)], logger: quiet)
         #expect(try await MCPServer.forwarding(to: router).toolNames() == ["a"])
         #expect(looping.count(MCPMethod.toolsList) == 2)
+    }
+
+    @Test func aListBeyondItsBytesIsCut() async throws {
+        let large = ScriptedUpstream("large") { request in
+            let page = request.params["cursor"]?.string.flatMap { Int($0) } ?? 0
+            let text = JSONValue.string(String(repeating: "x", count: 1 << 20))
+            let tool: JSONValue = [
+                "name": .string("t\(page)"), "description": text, "inputSchema": ["type": "object"],
+            ]
+            return UpstreamResult(["tools": [tool], "nextCursor": .string("\(page + 1)")], era: .modern)
+        }
+        let budget = MemoryBudget(limit: 16 << 20)
+        var limits = EndpointLimits()
+        limits.patience = limits.patience.underSanitizer
+        limits.memory = budget
+        limits.patience = .seconds(600)
+        do {
+            let router = EndpointRouter([EndpointMember(large)], limits: limits, logger: quiet)
+            #expect(try await MCPServer.forwarding(to: router).toolNames().count == 7)
+            #expect(large.count(MCPMethod.toolsList) == 8)
+            #expect(budget.statistics.used > 7 << 20)
+        }
+        #expect(await eventually { budget.statistics.used == 0 })
+    }
+
+    @Test func aListThatIsReadAgainTakesThePlaceOfTheOneBefore() async throws {
+        let upstream = ScriptedUpstream("again") { _ in
+            let text = JSONValue.string(String(repeating: "x", count: 100_000))
+            return UpstreamResult(
+                ["tools": [["name": "a", "description": text, "inputSchema": ["type": "object"]]]], era: .modern)
+        }
+        var limits = EndpointLimits()
+        limits.memory = MemoryBudget(limit: 1 << 30)
+        let router = EndpointRouter([EndpointMember(upstream)], limits: limits, logger: quiet)
+        for _ in 0..<20 {
+            #expect(await router.list(.tools, .anonymous, .latestModern, maximumAge: .zero).entries.count == 1)
+        }
+        #expect(upstream.count(MCPMethod.toolsList) == 20)
+        // The present one, and the one that a merge in progress may still have.
+        #expect(await eventually { limits.memory.statistics.used <= 2 * 131_072 }, "\(limits.memory.statistics)")
+    }
+
+    /// A caller with credentials of its own.
+    private static func caller(_ number: Int) -> EndpointCaller {
+        let credentials = ForwardedCredentials(cookies: "sessionid=\(number)", authorization: nil)
+        return EndpointCaller { _ in credentials }
+    }
+
+    @Test func callersWithEqualListsShareOne() async throws {
+        let upstream = ScriptedUpstream.tools("shared", ["a", "b"])
+        let router = EndpointRouter([EndpointMember(upstream)], logger: quiet)
+        let first = await router.list(.tools, Self.caller(0), .latestModern)
+        for number in 1..<1000 {
+            #expect(await router.list(.tools, Self.caller(number), .latestModern) === first)
+        }
+        // Each is asked for once, and then kept.
+        #expect(upstream.count(MCPMethod.toolsList) == 1000)
+        for number in 0..<1000 {
+            #expect(await router.list(.tools, Self.caller(number), .latestModern) === first)
+        }
+        #expect(upstream.count(MCPMethod.toolsList) == 1000)
+        // One that is read anew and is the same changes nothing for the others.
+        #expect(await router.list(.tools, Self.caller(0), .latestModern, maximumAge: .zero) === first)
+        #expect(await router.list(.tools, Self.caller(1), .latestModern) === first)
+        #expect(upstream.count(MCPMethod.toolsList) == 1001)
+    }
+
+    @Test func differentListsAreBounded() async throws {
+        let upstream = ScriptedUpstream("different") { request in
+            let name = request.caller.credentials("different").credentials.first?.value ?? ""
+            return UpstreamResult(
+                ["tools": [["name": .string(name), "inputSchema": ["type": "object"]]], "ttlMs": 60_000], era: .modern)
+        }
+        var limits = EndpointLimits()
+        limits.memory = MemoryBudget(limit: 1 << 30)
+        let router = EndpointRouter([EndpointMember(upstream)], limits: limits, logger: quiet)
+        for number in 0..<1500 {
+            let list = await router.list(.tools, Self.caller(number), .latestModern)
+            #expect(list.entries.map(\.name) == ["sessionid=\(number)"])
+        }
+        #expect(upstream.count(MCPMethod.toolsList) == 1500)
+        // The last ones are kept, the first ones are not.
+        _ = await router.list(.tools, Self.caller(1499), .latestModern)
+        #expect(upstream.count(MCPMethod.toolsList) == 1500)
+        _ = await router.list(.tools, Self.caller(0), .latestModern)
+        #expect(upstream.count(MCPMethod.toolsList) == 1501)
+    }
+
+    @Test func aListWithoutRoomIsNotShown() async throws {
+        let upstream = ScriptedUpstream("large") { _ in
+            let text = JSONValue.string(String(repeating: "x", count: 100_000))
+            return UpstreamResult(
+                ["tools": [["name": "a", "description": text, "inputSchema": ["type": "object"]]]], era: .modern)
+        }
+        var limits = EndpointLimits()
+        limits.memory = MemoryBudget(limit: 65_536)
+        let router = EndpointRouter([EndpointMember(upstream)], limits: limits, logger: quiet)
+        #expect(try await MCPServer.forwarding(to: router).toolNames() == [])
+        #expect(limits.memory.statistics.used == 0)
+        #expect(router.lists[0].failure == "overloaded: no room in limits.memory for the list")
     }
 
     // MARK: Questions of legacy servers

@@ -64,12 +64,12 @@ final class ScriptedUpstream: EndpointUpstream {
         to filter: SubscriptionFilter, onOpen: @escaping @Sendable () -> Void,
         onNotification: @escaping @Sendable (JSONRPCNotification) -> Void
     ) async throws {
-        throw EndpointFailure(label: "upstream_rejected", executed: "no", detail: "no stream of changes")
+        throw EndpointError(label: "upstream_rejected", executed: "no", detail: "no stream of changes")
     }
 
     private func checkAway() throws {
         guard state.withLock({ $0.isAway }) else { return }
-        throw EndpointFailure(label: "upstream_unreachable", executed: "no", detail: "refused")
+        throw EndpointError(label: "upstream_unreachable", executed: "no", detail: "refused")
     }
 
     func count(_ method: String) -> Int { state.withLock { $0.requests.count { $0 == method } } }

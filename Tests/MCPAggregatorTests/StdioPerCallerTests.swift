@@ -145,7 +145,7 @@ import Testing
                     method: MCPMethod.toolsCall, params: ["name": "wait", "arguments": [:]], caller: caller("ann")))
         }
         #expect(await eventually { upstream.statistics.running == 1 })
-        let failure = await #expect(throws: EndpointFailure.self) { try await count(upstream, "bob") }
+        let failure = await #expect(throws: EndpointError.self) { try await count(upstream, "bob") }
         #expect(failure?.label == "overloaded" && failure?.executed == "no")
         // Callers without credentials have a process besides.
         _ = try await count(upstream, nil)
@@ -162,6 +162,6 @@ import Testing
         let second = try await count(upstream, "ann")
         #expect(second.process != first && second.calls == 1)
         await upstream.close()
-        await #expect(throws: EndpointFailure.self) { try await count(upstream, "ann") }
+        await #expect(throws: EndpointError.self) { try await count(upstream, "ann") }
     }
 }

@@ -50,7 +50,7 @@ import Testing
         for _ in 0..<10 {
             do {
                 _ = try await upstream.describe(.anonymous)
-            } catch let failure as EndpointFailure {
+            } catch let failure as EndpointError {
                 #expect(failure.label == "upstream_unreachable")
                 if failure.detail == "the server has exited" { refused += 1 }
             }
@@ -58,7 +58,7 @@ import Testing
         // One start, one at once after the exit, and then pauses.
         #expect(refused == 8)
         now.withLock { $0 += .seconds(10) }
-        let failure = await #expect(throws: EndpointFailure.self) { _ = try await upstream.describe(.anonymous) }
+        let failure = await #expect(throws: EndpointError.self) { _ = try await upstream.describe(.anonymous) }
         #expect(failure?.detail != "the server has exited")
     }
 
@@ -66,7 +66,7 @@ import Testing
         let upstream = StdioUpstream(
             name: "missing", .init(command: "/no/such/command"),
             clientInfo: Implementation(name: "endpoint", version: "1"), logger: quiet)
-        let failure = await #expect(throws: EndpointFailure.self) { _ = try await upstream.describe(.anonymous) }
+        let failure = await #expect(throws: EndpointError.self) { _ = try await upstream.describe(.anonymous) }
         #expect(failure?.label == "upstream_unreachable")
     }
 }
