@@ -22,7 +22,7 @@ final class PostgreSQLConnection {
 
     /// Connects.
     /// - Parameter readOnly: True if the server must refuse all writes of this connection.
-    /// - Throws: ``PostgreSQLFailure``; `CancellationError` when ``wake`` is signalled.
+    /// - Throws: ``PostgreSQLError``; `CancellationError` when ``wake`` is signalled.
     init(
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings, readOnly: Bool, wake: WakeSignal
     ) throws {
@@ -72,7 +72,7 @@ final class PostgreSQLConnection {
 
     /// Runs a statement that is kept prepared, and gives each row to `row`.
     /// - Returns: The number of rows that the statement changed or returned.
-    /// - Throws: ``PostgreSQLFailure``, what `row` throws, or `CancellationError`.
+    /// - Throws: ``PostgreSQLError``, what `row` throws, or `CancellationError`.
     @discardableResult
     func execute(
         _ sql: String, _ values: [PostgreSQLValue] = [], row: (PostgreSQLRow) throws -> Void = { _ in }
@@ -82,7 +82,7 @@ final class PostgreSQLConnection {
             return try send(values, row) { count, pointers, lengths, formats in
                 PQsendQueryPrepared(handle, name, count, pointers, lengths, formats, PostgreSQLCodes.textFormat)
             }
-        } catch let failure as PostgreSQLFailure {
+        } catch let failure as PostgreSQLError {
             // Removed by a DISCARD, or prepared for a table whose columns have changed: the next use prepares it again.
             if failure.code == "26000" || failure.code == "0A000" { forget(sql) }
             throw failure
@@ -136,16 +136,27 @@ final class PostgreSQLConnection {
         try finish()
     }
 
+    /// Beginning of a transaction.
+    enum TransactionIsolation: String {
+        /// Whatever database and role are set to.
+        case standard = "BEGIN"
+        case readOnly = "BEGIN READ ONLY"
+        /// Each statement sees what is committed when it starts.
+        case readCommitted = "BEGIN ISOLATION LEVEL READ COMMITTED"
+    }
+
     /// Runs `body` in a transaction; commits it, or rolls it back when `body` throws.
-    /// - Parameter limit: Time limit of the server for each statement of `body`; nil: the connection's own.
+    /// - Parameters:
+    ///   - isolation: Isolation level and access mode of the transaction.
+    ///   - limit: Time limit of the server for each statement of `body`; nil: the connection's own.
     func transaction<T>(
-        readOnly: Bool = false, statementTimeout limit: Duration? = nil, _ body: () throws -> T
+        _ isolation: TransactionIsolation = .standard, statementTimeout limit: Duration? = nil, _ body: () throws -> T
     ) throws -> T {
         let before = statementTimeout
         defer { statementTimeout = before }
         // One round trip for both; the limit ends with the transaction.
         let local = limit.map { "; SET LOCAL statement_timeout = \($0.inMilliseconds)" } ?? ""
-        try script((readOnly ? "BEGIN READ ONLY" : "BEGIN") + local)
+        try script(isolation.rawValue + local)
         if let limit { statementTimeout = limit }
         do {
             let value = try body()
@@ -259,7 +270,7 @@ final class PostgreSQLConnection {
     }
 
     private func started(_ sent: Int32) throws {
-        guard sent == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
+        guard sent == 1 else { throw PostgreSQLError(disconnected: lastMessage) }
     }
 
     /// Waits for all results of the statement that was sent. The first error counts, also one of `row`.
@@ -272,20 +283,21 @@ final class PostgreSQLConnection {
         var count = 0
         let deadline = statementTimeout.map { ContinuousClock.now + $0 + Self.grace }
         var cancelled: ContinuousClock.Instant?
+        var cancellation: StatementCancellation?
         while true {
             while PQisBusy(handle) == 1 {
                 switch wait(for: POLLIN, until: cancelled ?? deadline, watching: cancelled == nil) {
                 case .ready:
-                    guard PQconsumeInput(handle) == 1 else { throw PostgreSQLFailure(disconnected: lastMessage) }
+                    guard PQconsumeInput(handle) == 1 else { throw PostgreSQLError(disconnected: lastMessage) }
                 case .woken:
-                    cancel()
+                    cancellation = StatementCancellation(handle)
                     cancelled = ContinuousClock.now + Self.grace
                 case .timedOut:
                     guard cancelled == nil else {
                         abandon()
-                        throw PostgreSQLFailure(disconnected: "the server does not answer")
+                        throw PostgreSQLError(disconnected: "the server does not answer")
                     }
-                    cancel()
+                    cancellation = StatementCancellation(handle)
                     cancelled = ContinuousClock.now + Self.grace
                 }
             }
@@ -304,22 +316,22 @@ final class PostgreSQLConnection {
             case PGRES_COMMAND_OK, PGRES_EMPTY_QUERY:
                 shape(result)
                 count = PQcmdTuples(result).flatMap { Int(String(cString: $0)) } ?? 0
+            case PGRES_COPY_IN, PGRES_COPY_OUT, PGRES_COPY_BOTH:
+                // libpq would give the same result for ever: no statement here copies.
+                abandon()
+                throw PostgreSQLError(disconnected: "the server began to copy data")
             default:
-                failure = failure ?? PostgreSQLFailure(result: result, connection: handle)
+                failure = failure ?? PostgreSQLError(result: result, connection: handle)
                 if PQstatus(handle) != CONNECTION_OK { throw failure ?? CancellationError() }
             }
+        }
+        if let cancellation, !cancellation.isAnswered() {
+            abandon()
+            throw PostgreSQLError(disconnected: "the server does not answer")
         }
         lastUsed = .now
         if let failure { throw failure }
         return count
-    }
-
-    /// Asks the server to cancel the statement; the server responds on the connection as usual.
-    private func cancel() {
-        guard let request = PQgetCancel(handle) else { return }
-        defer { PQfreeCancel(request) }
-        var buffer = [CChar](repeating: 0, count: 256)
-        _ = PQcancel(request, &buffer, Int32(buffer.count))
     }
 
     /// Closes the connection to further use when the server may still be working on it.

@@ -62,10 +62,10 @@ extension SearchIndexStatus {
     fileprivate init(model: String, _ state: PostgreSQLIndexes.State, hasExtension: Bool) {
         switch state {
         case .valid: self.init(model: model, state: .maintained, detail: "by PostgreSQL")
-        case .invalid: self.init(model: model, state: .missing, detail: "its making did not end")
+        case .invalid: self.init(model: model, state: .missing, detail: "an earlier build was interrupted")
         case .missing:
             self.init(
-                model: model, state: .missing, detail: hasExtension ? "" : "the extension pg_trgm is not there")
+                model: model, state: .missing, detail: hasExtension ? "" : "the extension pg_trgm is not installed")
         }
     }
 }

@@ -19,7 +19,7 @@ final class PostgreSQLPool: Sendable {
 
     /// Runs `body` on a connection.
     /// - Throws: The errors of `body`; ``StoreError`` of kind `busy` when no connection becomes free in time;
-    ///   ``PostgreSQLFailure`` when none can be opened; `CancellationError`.
+    ///   ``PostgreSQLError`` when none can be opened; `CancellationError`.
     func run<T: Sendable>(_ body: @escaping @Sendable (PostgreSQLConnection) throws -> T) async throws -> T {
         let ticket = PostgreSQLTicket()
         return try await withTaskCancellationHandler {
@@ -127,7 +127,7 @@ private final class PostgreSQLWorkers: Sendable {
         var idle = 0
         var isStopped = false
         var whenEnded: [CheckedContinuation<Void, Never>] = []
-        var failure: (error: PostgreSQLFailure, until: ContinuousClock.Instant)?
+        var failure: (error: PostgreSQLError, until: ContinuousClock.Instant)?
     }
 
     private let location: PostgreSQLLocation
@@ -288,7 +288,7 @@ private final class PostgreSQLWorkers: Sendable {
         if let recent { throw recent }
         do {
             return try PostgreSQLConnection(location, settings: settings, readOnly: readOnly, wake: wake)
-        } catch let failure as PostgreSQLFailure {
+        } catch let failure as PostgreSQLError {
             state.withLock { $0.failure = (failure, .now + Self.pause) }
             throw failure
         }

@@ -8,7 +8,7 @@ enum PostgreSQLSchema {
 
     /// Advisory lock that is held while the schema is changed, so that servers that start together do it one after the
     /// other.
-    private static let lock: Int64 = 0x746f_6f6c_7365_7276
+    static let lock: Int64 = 0x746f_6f6c_7365_7276
 
     /// Migrates the schema, in one transaction.
     /// - Throws: ``StoreError`` of kind `newerSchema` when a newer version of tool-server created it.
@@ -57,7 +57,7 @@ enum PostgreSQLSchema {
 
     private typealias Step = @Sendable (PostgreSQLConnection) throws -> Void
 
-    private static let steps: [Step] = [first, foldDottedI, grams, authorizationServer]
+    private static let steps: [Step] = [first, foldDottedI, grams, authorizationServer, writes, tokenUsage]
 
     private static func first(_ connection: PostgreSQLConnection) throws {
         try connection.script(
@@ -164,6 +164,17 @@ enum PostgreSQLSchema {
         try connection.script(OAuthSchema.statements(integer: "BIGINT", blob: "BYTEA"))
     }
 
+    private static func tokenUsage(_ connection: PostgreSQLConnection) throws {
+        try connection.script(TokenUsageSchema.statements(integer: "BIGINT"))
+    }
+
+    private static func writes(_ connection: PostgreSQLConnection) throws {
+        try connection.script(journal)
+    }
+
+    /// Statements that create the table of ``WriteJournal``.
+    static let journal = WriteJournal.statements(integer: "BIGINT", blob: "BYTEA")
+
     /// Corrects the folding of `İ` to itself, in existing rows as well.
     private static func foldDottedI(_ connection: PostgreSQLConnection) throws {
         try connection.script(try foldingFunction(connection))
@@ -264,7 +275,7 @@ enum PostgreSQLSchema {
         if try hasTrigrams(connection) { return true }
         do {
             try connection.savepoint { try connection.script("CREATE EXTENSION pg_trgm") }
-        } catch is PostgreSQLFailure {
+        } catch is PostgreSQLError {
             // Not installed on the server, or not permitted for this role: searches read the tables.
             return false
         }

@@ -32,10 +32,10 @@ struct PostgreSQLOrder: Sendable {
     }
 
     /// Returns the condition for the rows after a position.
-    /// - Throws: ``SearchRefusal/invalidPosition`` when the position does not belong to this order.
+    /// - Throws: ``SearchError/invalidPosition`` when the position does not belong to this order.
     func condition(
         after position: PagePosition, _ parameters: inout PostgreSQLParameters
-    ) throws(SearchRefusal) -> String {
+    ) throws(SearchError) -> String {
         guard isTotal, position.values.count == terms.count else { throw .invalidPosition }
         var alternatives: [String] = []
         var equal: [String] = []
@@ -216,7 +216,7 @@ struct PostgreSQLSearch: Sendable {
         do {
             return try await scans.run { connection in try page(walk, on: connection, read) }
         } catch let error as StoreError where error.kind == .busy {
-            throw SearchRefusal.tooManyScans
+            throw SearchError.tooManyScans
         }
     }
 
@@ -245,7 +245,7 @@ struct PostgreSQLSearch: Sendable {
 }
 
 /// Errors that are caused by values from outside.
-extension PostgreSQLFailure {
+extension PostgreSQLError {
     /// True if a value does not fit the column's type: text instead of a number, a number out of range, an invalid
     /// date.
     var isAboutAValue: Bool { ["22P02", "22003", "22007", "22008", "22021", "22P03"].contains(code) }

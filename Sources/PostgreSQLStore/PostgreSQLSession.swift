@@ -4,7 +4,7 @@ import Foundation
 /// Opening of a connection, and the settings of every connection.
 enum PostgreSQLSession {
     /// Opens a connection.
-    /// - Throws: ``PostgreSQLFailure``; `CancellationError` when `wake` is signalled.
+    /// - Throws: ``PostgreSQLError``; `CancellationError` when `wake` is signalled.
     static func open(
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings, wake: WakeSignal
     ) throws -> OpaquePointer {
@@ -25,7 +25,7 @@ enum PostgreSQLSession {
         }
         defer { for pointer in names + values { free(UnsafeMutablePointer(mutating: pointer)) } }
         guard let handle = PQconnectStartParams(names + [nil], values + [nil], 0) else {
-            throw PostgreSQLFailure(disconnected: "out of memory")
+            throw PostgreSQLError(disconnected: "out of memory")
         }
         // Notices would be written to standard error, which is the log.
         _ = PQsetNoticeProcessor(handle, { _, _ in }, nil)
@@ -46,16 +46,16 @@ enum PostgreSQLSession {
             switch SocketWait(socket: PQsocket(handle), for: events, until: deadline, wake: wake) {
             case .ready: break
             case .woken: throw CancellationError()
-            case .timedOut: throw PostgreSQLFailure(disconnected: "connecting took too long")
+            case .timedOut: throw PostgreSQLError(disconnected: "connecting took too long")
             }
             switch PQconnectPoll(handle) {
             case PGRES_POLLING_OK: return
             case PGRES_POLLING_READING: events = POLLIN
             case PGRES_POLLING_WRITING: events = POLLOUT
-            default: throw PostgreSQLFailure(disconnected: message(of: handle))
+            default: throw PostgreSQLError(disconnected: message(of: handle))
             }
         }
-        throw PostgreSQLFailure(disconnected: message(of: handle))
+        throw PostgreSQLError(disconnected: message(of: handle))
     }
 
     /// Returns the statements that set up a connection.
@@ -75,7 +75,7 @@ enum PostgreSQLSession {
 
     /// Returns libpq's last message, on one line.
     static func message(of handle: OpaquePointer) -> String {
-        let text = PQerrorMessage(handle).map { String(cString: $0) } ?? ""
+        let text = PQerrorMessage(handle).map { PostgreSQLCodes.text($0) } ?? ""
         let line = text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }
             .joined(separator: "; ")
         return line.isEmpty ? "the connection was lost" : line

@@ -7,7 +7,7 @@ struct PostgreSQLStatements: Sendable {
     func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn] {
         do {
             return try pool.runBlocking { try Self.columns(of: statement, session, $0) }
-        } catch let failure as PostgreSQLFailure {
+        } catch let failure as PostgreSQLError {
             throw Self.refusal(describing: failure)
         }
     }
@@ -15,7 +15,7 @@ struct PostgreSQLStatements: Sendable {
     func columns(of statement: ReadOnlyStatement, session: [String]) async throws -> [StatementColumn] {
         do {
             return try await pool.run { try Self.columns(of: statement, session, $0) }
-        } catch let failure as PostgreSQLFailure {
+        } catch let failure as PostgreSQLError {
             throw Self.refusal(describing: failure)
         }
     }
@@ -29,21 +29,21 @@ struct PostgreSQLStatements: Sendable {
         // server checks for writes and locks only when a statement starts.
         do {
             let values = statement.parameters.map { _ in PostgreSQLValue.null } + [.integer(0)]
-            try connection.transaction(readOnly: true) {
+            try connection.transaction(.readOnly) {
                 try connection.set(session.map { SessionVariable(name: $0, value: "") })
                 _ = try connection.execute(wrapped(statement), values)
             }
-        } catch let failure as PostgreSQLFailure where ["25006", "42601", "0A000"].contains(failure.code) {
-            throw StatementRefusal.writes
-        } catch let failure as PostgreSQLFailure where !session.isEmpty && failure.code.hasPrefix("22") {
+        } catch let failure as PostgreSQLError where ["25006", "42601", "0A000"].contains(failure.code) {
+            throw StatementError.writes
+        } catch let failure as PostgreSQLError where !session.isEmpty && failure.code.hasPrefix("22") {
             // A policy reads the variable as a number, say, which an empty text is not. That the statement only reads is seen
             // to by its transaction, whatever it does.
         }
         return columns.map { StatementColumn(name: $0.name, type: type($0.type)) }
     }
 
-    private static func refusal(describing failure: PostgreSQLFailure) -> any Error {
-        isOfTheStatement(failure) ? StatementRefusal.rejected(failure.primary) : failure.storeError
+    private static func refusal(describing failure: PostgreSQLError) -> any Error {
+        isOfTheStatement(failure) ? StatementError.rejected(failure.primary) : failure.storeError
     }
 
     func run(
@@ -54,20 +54,20 @@ struct PostgreSQLStatements: Sendable {
         let values = arguments.map(PostgreSQLValue.init) + [.integer(Int64(limit) + 1)]
         do {
             return try await pool.run { connection in
-                var rows: [[StoreValue]] = []
-                try connection.transaction(readOnly: true, statementTimeout: timeout) {
+                var collected = CollectedRows(limit: limit)
+                try connection.transaction(.readOnly, statementTimeout: timeout) {
                     try connection.set(session)
                     _ = try connection.execute(wrapped, values) { row in
-                        rows.append((0..<row.count).map { Self.value(row, $0) })
+                        collected.add((0..<row.count).map { Self.value(row, $0) })
                     }
                 }
-                return StatementRows(rows: Array(rows.prefix(limit)), truncated: rows.count > limit)
+                return collected.rows
             }
-        } catch let failure as PostgreSQLFailure {
-            if failure.code == "25006" { throw StatementRefusal.writes }
+        } catch let failure as PostgreSQLError {
+            if failure.code == "25006" { throw StatementError.writes }
             guard Self.isOfTheStatement(failure) else { throw failure.storeError }
             // The server's own message may quote values of other users' rows.
-            throw StatementRefusal.rejected(Self.explanation(failure.code))
+            throw StatementError.rejected(Self.explanation(failure.code))
         }
     }
 
@@ -112,7 +112,7 @@ struct PostgreSQLStatements: Sendable {
     }
 
     /// Returns the type for a number of PostgreSQL's catalogue (`pg_type.dat`).
-    private static func type(_ number: UInt32) -> StatementType {
+    static func type(_ number: UInt32) -> StatementType {
         switch number {
         case 16: .boolean
         case 20, 21, 23, 26: .integer
@@ -133,12 +133,12 @@ struct PostgreSQLStatements: Sendable {
     }
 
     /// Returns whether an error is caused by the statement: syntax, names, types, values, or forbidden actions.
-    private static func isOfTheStatement(_ failure: PostgreSQLFailure) -> Bool {
+    static func isOfTheStatement(_ failure: PostgreSQLError) -> Bool {
         ["0A", "21", "22", "23", "2F", "38", "39", "42", "54", "P0"].contains(String(failure.code.prefix(2)))
             && failure.code != "42501"
     }
 
-    private static func explanation(_ code: String) -> String {
+    static func explanation(_ code: String) -> String {
         switch code {
         case "22012": "division by zero"
         case "22003": "a number is out of range"

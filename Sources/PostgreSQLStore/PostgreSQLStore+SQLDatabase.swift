@@ -9,7 +9,7 @@ extension PostgreSQLStore: SQLDatabase {
 }
 
 /// Connection of PostgreSQL, in a transaction, for statements that every engine understands.
-private struct PostgreSQLTransaction: SQLConnection {
+struct PostgreSQLTransaction: SQLConnection {
     let connection: PostgreSQLConnection
 
     func change(_ sql: String, _ values: [StoreValue]) throws -> Int {

@@ -80,8 +80,8 @@ package final class PostgreSQLStore: InternalStore {
     static func translating<T>(isLater: Bool = false, _ body: () async throws -> T) async throws -> T {
         do {
             return try await body()
-        } catch let failure as PostgreSQLFailure {
-            if isLater, failure.isAboutAValue { throw SearchRefusal.invalidPosition }
+        } catch let failure as PostgreSQLError {
+            if isLater, failure.isAboutAValue { throw SearchError.invalidPosition }
             throw failure.storeError
         }
     }

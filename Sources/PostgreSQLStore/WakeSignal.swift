@@ -9,7 +9,7 @@ final class WakeSignal: Sendable {
     init() throws {
         descriptor = cpostgres_eventfd()
         guard descriptor >= 0 else {
-            throw PostgreSQLFailure(disconnected: "eventfd: \(String(cString: strerror(errno)))")
+            throw PostgreSQLError(disconnected: "eventfd: \(String(cString: strerror(errno)))")
         }
     }
 

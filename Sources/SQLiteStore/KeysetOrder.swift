@@ -49,10 +49,10 @@ struct KeysetOrder: Sendable {
     }
 
     /// Returns the condition for the rows after a position, with its values as `:after0` and so on.
-    /// - Throws: ``SearchRefusal/invalidPosition`` when the position does not belong to this order.
+    /// - Throws: ``SearchError/invalidPosition`` when the position does not belong to this order.
     func condition(
         after position: PagePosition
-    ) throws(SearchRefusal) -> (sql: String, arguments: StatementArguments) {
+    ) throws(SearchError) -> (sql: String, arguments: StatementArguments) {
         guard isTotal, position.values.count == terms.count else { throw .invalidPosition }
         var arguments = StatementArguments()
         var alternatives: [String] = []

@@ -20,8 +20,12 @@ struct SQLiteStatements: Sendable {
     }
 
     private static func columns(of statement: ReadOnlyStatement, in db: Database) throws -> [StatementColumn] {
-        let prepared = try prepare(statement, in: db)
-        return (0..<prepared.columnCount).map { index in
+        columns(of: try prepare(statement, in: db))
+    }
+
+    /// Returns the columns of a compiled statement.
+    static func columns(of prepared: Statement) -> [StatementColumn] {
+        (0..<prepared.columnCount).map { index in
             StatementColumn(
                 name: prepared.columnNames[index],
                 type: sqlite3_column_decltype(prepared.sqliteStatement, CInt(index))
@@ -58,7 +62,7 @@ struct SQLiteStatements: Sendable {
 
     private static func prepare(_ statement: ReadOnlyStatement, in db: Database) throws -> Statement {
         let prepared = try db.cachedStatement(sql: text(statement.text))
-        guard prepared.isReadonly else { throw StatementRefusal.writes }
+        guard prepared.isReadonly else { throw StatementError.writes }
         return prepared
     }
 
@@ -70,7 +74,8 @@ struct SQLiteStatements: Sendable {
         }
     }
 
-    private static func rows(
+    /// Runs a compiled statement; returns at most `limit` of its rows.
+    static func rows(
         of prepared: Statement, _ arguments: [StoreValue], limit: Int
     ) throws -> StatementRows {
         // Bound and read with SQLite's functions, because GRDB cuts text at its first NUL in both directions.
@@ -81,13 +86,14 @@ struct SQLiteStatements: Sendable {
             sqlite3_clear_bindings(handle)
         }
         for (index, argument) in arguments.enumerated() { try bind(argument, CInt(index + 1), handle) }
-        var rows: [[StoreValue]] = []
+        var collected = CollectedRows(limit: limit)
         while true {
             let code = sqlite3_step(handle)
-            if code == SQLITE_DONE { return StatementRows(rows: rows, truncated: false) }
+            if code == SQLITE_DONE { return collected.rows }
             guard code == SQLITE_ROW else { throw failure(handle, code) }
-            if rows.count == limit { return StatementRows(rows: rows, truncated: true) }
-            rows.append((0..<sqlite3_column_count(handle)).map { value(handle, $0) })
+            guard collected.add((0..<sqlite3_column_count(handle)).map { value(handle, $0) }) else {
+                return collected.rows
+            }
         }
     }
 
@@ -145,17 +151,17 @@ struct SQLiteStatements: Sendable {
     }
 
     /// Refuses session variables, which SQLite does not have.
-    static func checkSession(_ names: [String]) throws(StatementRefusal) {
+    static func checkSession(_ names: [String]) throws(StatementError) {
         guard names.isEmpty else { throw .rejected("SQLite has no session variables") }
     }
 
     /// Returns the refusal for an error that the statement itself causes; any other error is translated.
-    private static func refusal(_ error: any Error) -> any Error {
+    static func refusal(_ error: any Error) -> any Error {
         guard let failure = error as? DatabaseError else { return error }
         switch failure.resultCode {
         // These include GRDB's error for several statements, and SQLite's for a division by a text or an unknown name.
         case .SQLITE_ERROR, .SQLITE_MISUSE, .SQLITE_RANGE, .SQLITE_MISMATCH, .SQLITE_TOOBIG:
-            return StatementRefusal.rejected(failure.message ?? failure.resultCode.description)
+            return StatementError.rejected(failure.message ?? failure.resultCode.description)
         default: return SQLiteStore.translate(error)
         }
     }

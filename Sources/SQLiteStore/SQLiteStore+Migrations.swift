@@ -148,6 +148,12 @@ extension SQLiteStore {
         migrator.registerMigration("7 authorization server") { db in
             try db.execute(sql: OAuthSchema.statements(integer: "INTEGER", blob: "BLOB"))
         }
+        migrator.registerMigration("8 results of writes") { db in
+            try db.execute(sql: WriteJournal.statements(integer: "INTEGER", blob: "BLOB"))
+        }
+        migrator.registerMigration("9 use of tokens") { db in
+            try db.execute(sql: TokenUsageSchema.statements(integer: "INTEGER"))
+        }
         return migrator
     }
 

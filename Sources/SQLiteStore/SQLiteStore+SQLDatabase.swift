@@ -11,7 +11,7 @@ extension SQLiteStore: SQLDatabase {
 }
 
 /// A connection of SQLite for statements that every engine understands.
-private struct SQLiteConnection: SQLConnection {
+struct SQLiteConnection: SQLConnection {
     let db: Database
 
     func change(_ sql: String, _ values: [StoreValue]) throws -> Int {

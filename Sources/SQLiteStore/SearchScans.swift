@@ -27,12 +27,12 @@ struct SearchScans: Sendable {
     /// Number of scans in progress.
     var running: Int { limiter.running }
 
-    /// - Throws: ``SearchRefusal/tooManyScans``; `CancellationError` when the task is cancelled while it waits.
+    /// - Throws: ``SearchError/tooManyScans``; `CancellationError` when the task is cancelled while it waits.
     func scan<T: Sendable>(_ body: () async throws -> T) async throws -> T {
         do {
             try await limiter.enter()
         } catch .overloaded {
-            throw SearchRefusal.tooManyScans
+            throw SearchError.tooManyScans
         } catch .cancelled {
             throw CancellationError()
         }

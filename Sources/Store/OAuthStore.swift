@@ -95,7 +95,8 @@ package protocol OAuthStore: Sendable {
     /// Adds a signing key and removes those made before `limit`.
     func insertOAuthKey(_ key: OAuthKey, removingBefore limit: Date) async throws
 
-    /// Stores a registered client's metadata, unless there are `limit` of them.
+    /// Stores a registered client's metadata. Where there are `limit` of them, one without a grant that was not used for an
+    /// hour makes room.
     /// - Returns: False when the limit is reached.
     func insertOAuthClient(id: String, metadata: String, at: Date, limit: Int) async throws -> Bool
 

@@ -3,7 +3,7 @@ package protocol StatementRunner: Sendable {
     /// Compiles a statement without running it. Blocks; for start-up and `check`.
     /// - Parameter session: Names of the variables that are set where the statement runs.
     /// - Returns: Its result columns in order.
-    /// - Throws: ``StatementRefusal`` when the database rejects it, or when it would write; ``StoreError`` when the
+    /// - Throws: ``StatementError`` when the database rejects it, or when it would write; ``StoreError`` when the
     ///   database is unavailable.
     func describe(_ statement: ReadOnlyStatement, session: [String]) throws -> [StatementColumn]
 
@@ -17,7 +17,7 @@ package protocol StatementRunner: Sendable {
     ///   - session: Variables of the statement's transaction, for the database's own rules.
     ///   - limit: Largest number of rows.
     ///   - timeout: Time after which the query is interrupted.
-    /// - Throws: ``StatementRefusal``; ``StoreError``, of kind `timeout` when it took too long; `CancellationError` when
+    /// - Throws: ``StatementError``; ``StoreError``, of kind `timeout` when it took too long; `CancellationError` when
     ///   the task was cancelled.
     func run(
         _ statement: ReadOnlyStatement, arguments: [StoreValue], session: [SessionVariable], limit: Int,
@@ -82,7 +82,7 @@ package struct StatementColumn: Hashable, Sendable {
 package struct StatementRows: Hashable, Sendable {
     /// Values in the order of the columns.
     package let rows: [[StoreValue]]
-    /// True if rows were left out because of the limit.
+    /// True if rows were left out because of a limit on their number or their bytes.
     package let truncated: Bool
 
     /// Creates rows.
@@ -92,20 +92,67 @@ package struct StatementRows: Hashable, Sendable {
     }
 }
 
+/// Rows of a statement while they are read, within limits on their number and on the bytes of their texts: a column holds
+/// whatever was written into it.
+package struct CollectedRows {
+    /// Largest size of all texts and blobs of a result, in bytes.
+    package static let maximumBytes = 8 << 20
+
+    private let limit: Int
+    private var values: [[StoreValue]] = []
+    private var bytes = 0
+    private var truncated = false
+
+    /// - Parameter limit: Largest number of rows.
+    package init(limit: Int) {
+        self.limit = limit
+    }
+
+    /// Adds a row. False when it, and all further ones, are left out.
+    @discardableResult
+    package mutating func add(_ row: [StoreValue]) -> Bool {
+        let size = row.reduce(0) { $0 + $1.textBytes }
+        guard !truncated, values.count < limit, size <= Self.maximumBytes - bytes else {
+            truncated = true
+            return false
+        }
+        bytes += size
+        values.append(row)
+        return true
+    }
+
+    /// The rows so far.
+    package var rows: StatementRows { StatementRows(rows: values, truncated: truncated) }
+}
+
+extension StoreValue {
+    /// Size of a text or blob, in bytes; 0 for other values.
+    fileprivate var textBytes: Int {
+        switch self {
+        case .text(let text): text.utf8.count
+        case .blob(let bytes): bytes.count
+        default: 0
+        }
+    }
+}
+
 /// Error of a statement that is not run.
-package enum StatementRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+package enum StatementError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The text is not a single statement, or does not end.
     case malformed(String)
     /// The statement would change data.
     case writes
     /// The database's own error message.
     case rejected(String)
+    /// A rule of the database that the values of a call break, in words without any value.
+    case violation(String)
 
     package var description: String {
         switch self {
         case .malformed(let reason): reason
         case .writes: "the statement does not only read"
         case .rejected(let message): message
+        case .violation(let rule): rule
         }
     }
 }
@@ -117,9 +164,9 @@ package struct ReadOnlyStatement: Hashable, Sendable {
 
     /// Reads a statement.
     /// - Parameter types: declared types by parameter name.
-    /// - Throws: ``StatementRefusal`` for what ``StatementText`` refuses, and for a statement that begins with another word
+    /// - Throws: ``StatementError`` for what ``StatementText`` refuses, and for a statement that begins with another word
     ///   than SELECT, WITH or VALUES.
-    package init(parsing sql: String, types: [String: StatementParameterType] = [:]) throws(StatementRefusal) {
+    package init(parsing sql: String, types: [String: StatementParameterType] = [:]) throws(StatementError) {
         text = try StatementText(parsing: sql, types: types)
         // Statements that neither read nor count as writing (BEGIN, ATTACH, PRAGMA, SET) are left out by their first word.
         let verb = text.verb

@@ -22,7 +22,17 @@ extension OAuthStore where Self: SQLDatabase {
     package func insertOAuthClient(id: String, metadata: String, at: Date, limit: Int) async throws -> Bool {
         try await inTransaction { db in
             let count = try db.select("SELECT count(*) FROM oauth_client", []).first?[0].number ?? 0
-            guard count < Int64(limit) else { return false }
+            if count >= Int64(limit) {
+                // Registrations that came to nothing make room, so that the table is not full for a month.
+                let unused = try db.select(
+                    """
+                    SELECT id FROM oauth_client WHERE used_at < $1
+                        AND NOT EXISTS (SELECT 1 FROM oauth_grant WHERE oauth_grant.client_id = oauth_client.id)
+                        ORDER BY used_at LIMIT 1
+                    """, [.integer(at.milliseconds - 3_600_000)])
+                guard count == Int64(limit), let id = unused.first?[0].string else { return false }
+                try db.change("DELETE FROM oauth_client WHERE id = $1", [.text(id)])
+            }
             try db.change(
                 "INSERT INTO oauth_client (id, metadata, created_at, used_at) VALUES ($1, $2, $3, $4)",
                 [.text(id), .text(metadata), .integer(at.milliseconds), .integer(at.milliseconds)])

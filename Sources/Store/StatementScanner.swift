@@ -14,7 +14,7 @@ struct StatementScanner {
         scalars = Array(sql.unicodeScalars)
     }
 
-    mutating func scan() throws(StatementRefusal) {
+    mutating func scan() throws(StatementError) {
         if scalars.contains("\0") { throw .malformed("the statement contains NUL") }
         var isEmpty = true
         var hasEnded = false
@@ -36,7 +36,7 @@ struct StatementScanner {
         finishPiece()
     }
 
-    private mutating func token(_ scalar: Unicode.Scalar, isComment: Bool) throws(StatementRefusal) {
+    private mutating func token(_ scalar: Unicode.Scalar, isComment: Bool) throws(StatementError) {
         switch scalar {
         case _ where isComment: try comment()
         case "'", "\"", "`": try quoted(scalar)
@@ -66,7 +66,7 @@ struct StatementScanner {
 
     /// Skips a comment. Comments are left out of the text, because an engine's placeholders might be read as such in
     /// them.
-    private mutating func comment() throws(StatementRefusal) {
+    private mutating func comment() throws(StatementError) {
         if peek() == "-" {
             while let scalar = peek(), scalar != "\n" { position += 1 }
         } else {
@@ -84,7 +84,7 @@ struct StatementScanner {
         piece.append(" ")
     }
 
-    private mutating func quoted(_ quote: Unicode.Scalar) throws(StatementRefusal) {
+    private mutating func quoted(_ quote: Unicode.Scalar) throws(StatementError) {
         if quote == "'", let before = piece.last, "eE".unicodeScalars.contains(before),
             isStartOfName(before: piece.count - 1)
         {
@@ -105,7 +105,7 @@ struct StatementScanner {
         tokens.append(quote == "'" ? "'" : "\"\(String(name))\"")
     }
 
-    private mutating func bracketed() throws(StatementRefusal) {
+    private mutating func bracketed() throws(StatementError) {
         let start = position
         while let scalar = peek() {
             if Self.startsName(scalar) {
@@ -121,7 +121,7 @@ struct StatementScanner {
         throw .malformed("a quoted name does not end")
     }
 
-    private mutating func colon() throws(StatementRefusal) {
+    private mutating func colon() throws(StatementError) {
         if peek(1) == ":" {
             tokens.append("::")
             take()
@@ -147,7 +147,7 @@ struct StatementScanner {
     }
 
     /// Reads a dollar quote of PostgreSQL; rejects parameters in the engines' own form.
-    private mutating func dollar() throws(StatementRefusal) {
+    private mutating func dollar() throws(StatementError) {
         var end = position + 1
         while end < scalars.count, Self.continuesName(scalars[end]) { end += 1 }
         guard end < scalars.count, scalars[end] == "$", peek(1).map({ !Self.isDigit($0) }) == true else {

@@ -47,9 +47,9 @@ package struct StatementText: Hashable, Sendable {
 
     /// Divides a statement into its text and its parameters.
     /// - Parameter types: declared types by parameter name.
-    /// - Throws: ``StatementRefusal`` for an empty text, several statements, NUL, text that does not end, a parameter that
+    /// - Throws: ``StatementError`` for an empty text, several statements, NUL, text that does not end, a parameter that
     ///   is not written `:name`, or a list elsewhere than in `IN (:name)`.
-    package init(parsing sql: String, types: [String: StatementParameterType] = [:]) throws(StatementRefusal) {
+    package init(parsing sql: String, types: [String: StatementParameterType] = [:]) throws(StatementError) {
         var scanner = StatementScanner(sql)
         try scanner.scan()
         parameters = scanner.parameters
@@ -74,7 +74,7 @@ package struct StatementText: Hashable, Sendable {
     }
 
     /// A list becomes a query of its elements, which stands in `IN ( )` and means something else elsewhere.
-    private func checkLists() throws(StatementRefusal) {
+    private func checkLists() throws(StatementError) {
         for (index, part) in parts.enumerated() {
             guard case .parameter(let number) = part, types[number]?.isList == true else { continue }
             guard index > 0, index + 1 < parts.count, case .text(let before) = parts[index - 1],

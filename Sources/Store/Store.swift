@@ -5,8 +5,9 @@ package import Foundation
 /// Each part of the server uses only the protocol that it needs, so that an external database can replace search,
 /// identity or message storage one by one.
 package protocol Store:
-    AccountStore, LoginSessionStore, APIKeyStore, OAuthStore, MessageStore, SearchRegistry, SearchIndexing,
-    StatementRunner,
+    AccountStore, LoginSessionStore, APIKeyStore, OAuthStore, MessageStore, TokenUsageStore, SearchRegistry,
+    SearchIndexing,
+    StatementRunner, StatementWriter,
     DocumentStore, DocumentReader
 {
     /// Checks that the database answers a trivial query; the error says why it does not.
@@ -98,7 +99,7 @@ package protocol MessageStore: Sendable {
 
     /// Returns the user's exchanges, newest first, within the bounds of one page.
     /// - Parameter after: Position where the previous page ended; nil for the latest exchanges.
-    /// - Throws: ``SearchRefusal/invalidPosition`` for a position that no page of this store has.
+    /// - Throws: ``SearchError/invalidPosition`` for a position that no page of this store has.
     func messages(userID: String, within bounds: MessagePageBounds, after: PagePosition?) async throws -> MessagePage
 
     /// Removes exchanges of all users that are older than `date`, oldest first, at most `limit` in one transaction.
@@ -156,13 +157,13 @@ package protocol SearchRegistry: Sendable {
     /// ends when the task is cancelled.
     ///
     /// - Returns: `nil` when no model has that key.
-    /// - Throws: ``SearchRefusal``, or the database's error.
+    /// - Throws: ``SearchError``, or the database's error.
     func search(_ request: SearchRequest) async throws -> SearchPage?
 }
 
 extension SearchRegistry {
     /// Returns the first rows, by default as an anonymous caller sees them.
-    /// - Throws: ``SearchRefusal``, ``StoreError``.
+    /// - Throws: ``SearchError``, ``StoreError``.
     package func search(
         model: String, query: String, columns: SearchColumns, viewer: String? = nil, limit: Int
     ) async throws -> [SearchHit]? {
@@ -172,7 +173,7 @@ extension SearchRegistry {
 }
 
 /// Reason for refusing a search or a page.
-package enum SearchRefusal: Error, Hashable, Sendable {
+package enum SearchError: Error, Hashable, Sendable {
     /// The model is only for authenticated callers.
     case notAuthenticated
     /// The position does not belong to a page of this model.

@@ -11,9 +11,9 @@ extension ExternalPostgreSQL {
         switch model.visibility {
         case .anonymous: break
         case .authenticated:
-            guard request.viewer != nil else { throw SearchRefusal.notAuthenticated }
+            guard request.viewer != nil else { throw SearchError.notAuthenticated }
         case .owner(let owner):
-            guard let viewer = request.viewer else { throw SearchRefusal.notAuthenticated }
+            guard let viewer = request.viewer else { throw SearchError.notAuthenticated }
             // Callers without an account on the site own no rows.
             guard let id = DjangoUser.userID(ofPrincipal: viewer) else { return SearchPage(hits: [], next: nil) }
             conditions.append("row.\(SQLIdentifier(owner))::text = \(parameters.bind(.text(id)))::text")

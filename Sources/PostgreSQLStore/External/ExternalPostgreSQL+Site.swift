@@ -30,7 +30,7 @@ extension ExternalPostgreSQL {
                             username: row.text(0), alias: row.text(1), isActive: row.bool(2), password: row.text(3))
                     }
                 }
-            } catch let failure as PostgreSQLFailure where failure.isAboutAValue {
+            } catch let failure as PostgreSQLError where failure.isAboutAValue {
                 // The text is not a valid key of that table.
                 return nil
             }

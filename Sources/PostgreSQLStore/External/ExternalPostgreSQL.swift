@@ -4,7 +4,7 @@ package import Store
 import Synchronization
 
 /// An external PostgreSQL database: read on connections whose transactions are all read-only, and written only where
-/// messages are stored in it or an index is requested.
+/// messages are stored in it, an index is requested, or statements may write to it.
 package final class ExternalPostgreSQL: ExternalDatabase {
     let location: PostgreSQLLocation
     let settings: PostgreSQLSettings
@@ -14,20 +14,25 @@ package final class ExternalPostgreSQL: ExternalDatabase {
     let scans: PostgreSQLPool
     let writer: PostgreSQLPool
     let indexes = PostgreSQLIndexes()
+    /// True if configured statements may write to it.
+    let allowsWrites: Bool
     private let opened = Mutex<PostgreSQLModels?>(nil)
 
     package var searchModels: [String] { tables.models.map(\.key) }
 
     /// Opens the database and compares the configured names with its schema.
-    /// - Parameter waiting: True to start although the database cannot be reached: then every use tries again.
+    /// - Parameters:
+    ///   - allowsWrites: True if configured statements may write to it.
+    ///   - waiting: True to start although the database cannot be reached: then every use tries again.
     /// - Throws: ``StoreError`` when it cannot be reached; `ConfigurationErrors` when the schema does not fit.
     package init(
         _ location: PostgreSQLLocation, settings: PostgreSQLSettings = PostgreSQLSettings(), tables: ExternalTables,
-        waiting: Bool = false
+        allowsWrites: Bool = false, waiting: Bool = false
     ) async throws {
         self.location = location.with(password: settings.password)
         self.settings = settings
         self.tables = tables
+        self.allowsWrites = allowsWrites
         reader = PostgreSQLPool(self.location, settings: settings, readOnly: true)
         scans = PostgreSQLPool(self.location, settings: settings.forScans, readOnly: true)
         writer = PostgreSQLPool(self.location, settings: settings)

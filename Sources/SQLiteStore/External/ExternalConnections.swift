@@ -70,10 +70,10 @@ final class ExternalConnections: Sendable {
         var writer: DatabaseQueue?
         if isWriting {
             guard FileManager.default.isWritableFile(atPath: path) else {
-                throw StoreError(.readOnly, "cannot store messages in \(path): the file is not writable")
+                throw StoreError(.readOnly, "cannot write to \(path): the file is not writable")
             }
             var writing = GRDB.Configuration()
-            writing.label = "foreign messages"
+            writing.label = "external writes"
             writing.busyMode = .timeout(busyTimeout)
             writer = try DatabaseQueue(path: path, configuration: writing)
         }

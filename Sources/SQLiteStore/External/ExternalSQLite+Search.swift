@@ -83,8 +83,8 @@ struct ExternalSearch: Sendable {
     private(set) var mayFind = true
 
     /// - Creates a search; nil when no model has the key.
-    /// - Throws: ``SearchRefusal``.
-    init?(_ request: SearchRequest, of models: [ExternalModelStatements]) throws(SearchRefusal) {
+    /// - Throws: ``SearchError``.
+    init?(_ request: SearchRequest, of models: [ExternalModelStatements]) throws(SearchError) {
         guard let statements = models.first(where: { $0.model.key == request.model }) else { return nil }
         self.request = request
         self.statements = statements
@@ -93,9 +93,9 @@ struct ExternalSearch: Sendable {
         switch statements.model.visibility {
         case .anonymous: break
         case .authenticated:
-            guard request.viewer != nil else { throw SearchRefusal.notAuthenticated }
+            guard request.viewer != nil else { throw SearchError.notAuthenticated }
         case .owner:
-            guard let viewer = request.viewer else { throw SearchRefusal.notAuthenticated }
+            guard let viewer = request.viewer else { throw SearchError.notAuthenticated }
             // Callers without an account on the site own no rows.
             if let id = DjangoUser.userID(ofPrincipal: viewer) {
                 arguments += ["viewer": ExternalSQLite.storedID(id)]

@@ -3,27 +3,31 @@ import GRDB
 import JSONConfiguration
 package import Store
 
-/// An external SQLite database. Its journal mode and schema are not changed; it is opened for writing only where
-/// messages are stored in it.
+/// An external SQLite database. Its journal mode and schema are not changed, but for the table of ``WriteJournal``; it is
+/// opened for writing only where messages are stored in it, or where statements may write to it.
 package final class ExternalSQLite: ExternalDatabase {
     let path: String
     let tables: ExternalTables
     let models: [ExternalModelStatements]
     let scans = SearchScans()
     let connections: ExternalConnections
+    let allowsWrites: Bool
 
     package var searchModels: [String] { models.map(\.model.key) }
 
     /// Opens the database and compares the configured names with its schema.
+    /// - Parameter allowsWrites: True if configured statements may write to it.
     /// - Throws: ``StoreError`` when it cannot be opened; `ConfigurationErrors` when the schema does not fit.
     package init(
-        path: String, tables: ExternalTables, busyTimeout: TimeInterval = SQLiteStore.busyTimeout
+        path: String, tables: ExternalTables, allowsWrites: Bool = false,
+        busyTimeout: TimeInterval = SQLiteStore.busyTimeout
     ) throws {
         self.path = path
         self.tables = tables
+        self.allowsWrites = allowsWrites
         do {
             connections = try ExternalConnections(
-                path: path, isWriting: tables.messages != nil, busyTimeout: busyTimeout)
+                path: path, isWriting: tables.messages != nil || allowsWrites, busyTimeout: busyTimeout)
             let (encoding, schema) = try connections.reader().read { db in
                 (try String.fetchOne(db, sql: "PRAGMA encoding") ?? "", try Self.schema(db))
             }

@@ -60,7 +60,7 @@ struct IndexedExternalSearch: SearchRegistry, SearchIndexing {
         var rows: [ExternalSearch.Found] = []
         var last: Int64?
         if let after = search.request.after {
-            guard case .integer(let key)? = after.values.first else { throw SearchRefusal.invalidPosition }
+            guard case .integer(let key)? = after.values.first else { throw SearchError.invalidPosition }
             last = key
         }
         var batch = max(32, wanted)

@@ -1,7 +1,9 @@
 package import Foundation
 
 /// An external database: searched, used to check sessions, and given messages where configured.
-package protocol ExternalDatabase: SearchRegistry, StatementRunner, MessageStore, DjangoRecords {
+package protocol ExternalDatabase: SearchRegistry, StatementRunner, StatementWriter, MessageStore,
+    DjangoRecords
+{
     /// Checks that the database answers a trivial query; the error says why it does not.
     func checkHealth() async throws
 

@@ -1,8 +1,9 @@
 import CPostgres
+import Glibc
 import Store
 
 /// Error of PostgreSQL or libpq.
-struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
+struct PostgreSQLError: Error, Hashable, CustomStringConvertible {
     /// SQLSTATE, five characters; empty for an error of libpq itself.
     let code: String
     /// Message that contains no part of a statement and no values: the server's primary message where that is certain,
@@ -24,7 +25,8 @@ struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
     init(result: OpaquePointer, connection: OpaquePointer) {
         let code = PQresultErrorField(result, PostgreSQLCodes.sqlState).map { String(cString: $0) } ?? ""
         primary =
-            PQresultErrorField(result, PostgreSQLCodes.primary).map { String(cString: $0) } ?? "the connection was lost"
+            PQresultErrorField(result, PostgreSQLCodes.primary).map { PostgreSQLCodes.text($0) }
+            ?? "the connection was lost"
         self.code = code
         isDisconnected = PQstatus(connection) != CONNECTION_OK || code.hasPrefix("57P")
         if Self.tellsNothing(code) {
@@ -76,6 +78,15 @@ struct PostgreSQLFailure: Error, Hashable, CustomStringConvertible {
 enum PostgreSQLCodes {
     static let sqlState = Int32(UInt8(ascii: "C"))
     static let primary = Int32(UInt8(ascii: "M"))
+    /// Largest length of a message that is read, in bytes; a server may send one of a gigabyte.
+    private static let longestMessage = 2000
+
+    /// Returns the beginning of a message of the server or of libpq.
+    static func text(_ message: UnsafePointer<CChar>) -> String {
+        let length = strnlen(message, longestMessage)
+        return String(decoding: UnsafeRawBufferPointer(start: message, count: length), as: UTF8.self)
+    }
+
     static let textFormat: Int32 = 0
     static let binaryFormat: Int32 = 1
 }
