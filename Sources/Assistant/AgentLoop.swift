@@ -12,15 +12,15 @@ struct AgentLoop: Sendable {
     let model: any LanguageModel
     let tools: AgentTools
     let configuration: AgentConfiguration
-    let metrics: AnswerMetrics
+    let metrics: AssistantMetrics
     let confirmations = Confirmations()
 
     /// - Parameter start: Conversation that ends with the caller's message.
-    /// - Throws: The errors of ``AnswerProvider``.
-    func answer(_ start: [JSONValue], _ context: ToolContext, onDelta: AnswerDelta?) async throws -> String {
+    /// - Throws: The errors of ``ResponseProvider``.
+    func answer(_ start: [JSONValue], _ context: ToolContext, onDelta: ResponseDelta?) async throws -> String {
         var progress = context.state.flatMap(AgentProgress.init(json:)) ?? AgentProgress(messages: start)
-        let time = AnswerTime(configuration, isStreamed: onDelta != nil)
-        let onDelta = onDelta.map { pass -> AnswerDelta in
+        let time = ResponseDeadline(configuration, isStreamed: onDelta != nil)
+        let onDelta = onDelta.map { pass -> ResponseDelta in
             { text in
                 await pass(text)
                 time.sign()
@@ -37,11 +37,10 @@ struct AgentLoop: Sendable {
                 || progress.tokens >= configuration.maxTokens
             let request = ModelRequest(
                 messages: progress.messages, tools: offers.map(\.description), mayCallTools: !isLast,
-                deadline: time.end,
-                beginning: time.nextSign)
+                deadline: time.end, beginning: time.nextSign, userID: context.principal?.id)
             let reply = try await turn(request, &progress, onDelta)
             if reply.toolCalls.isEmpty { break }
-            guard !isLast else { throw AnswerError("the answer needed more tool calls than are allowed") }
+            guard !isLast else { throw AssistantError("the answer needed more tool calls than are allowed") }
         }
         let citation = progress.sources.citation(for: progress.text)
         if !citation.isEmpty { await onDelta?(citation) }
@@ -49,7 +48,7 @@ struct AgentLoop: Sendable {
     }
 
     private func turn(
-        _ request: ModelRequest, _ progress: inout AgentProgress, _ onDelta: AnswerDelta?
+        _ request: ModelRequest, _ progress: inout AgentProgress, _ onDelta: ResponseDelta?
     ) async throws -> ModelReply {
         guard let deadline = request.deadline, !request.isLate() else { throw Self.tookTooLong }
         var passing = onDelta
@@ -65,7 +64,7 @@ struct AgentLoop: Sendable {
         var reply: ModelReply
         do {
             reply = try await model.reply(to: request, onDelta: passing)
-        } catch let error as AnswerError {
+        } catch let error as AssistantError {
             // The provider's own time limit was reduced to the rest of this one.
             throw deadline <= .now + .milliseconds(50) ? Self.tookTooLong : error
         }
@@ -87,7 +86,7 @@ struct AgentLoop: Sendable {
         return reply
     }
 
-    private static let tookTooLong = AnswerError("the answer took too long")
+    private static let tookTooLong = AssistantError("the answer took too long")
 
     // MARK: Calls
 
@@ -98,7 +97,7 @@ struct AgentLoop: Sendable {
 
     /// Adds a result to every open call.
     private func run(
-        _ progress: inout AgentProgress, _ offers: [AgentTools.Offer], _ context: ToolContext, _ time: AnswerTime
+        _ progress: inout AgentProgress, _ offers: [AgentTools.Offer], _ context: ToolContext, _ time: ResponseDeadline
     ) async throws {
         var reads: [Call] = []
         var writes: [Call] = []
@@ -125,22 +124,22 @@ struct AgentLoop: Sendable {
         try await runInTurn(writes, verdicts, &progress, context, time)
     }
 
-    private struct Refusal: Error { let text: String }
+    private struct CallError: Error { let text: String }
 
-    private func judge(_ call: ToolInvocation, _ offers: [AgentTools.Offer]) -> Result<(Call, Bool), Refusal> {
+    private func judge(_ call: ToolInvocation, _ offers: [AgentTools.Offer]) -> Result<(Call, Bool), CallError> {
         guard let tool = offers.first(where: { $0.name == call.name }) else {
             let names = offers.map(\.name).joined(separator: ", ")
-            return .failure(Refusal(text: "there is no tool named \(call.name.prefix(64)); the tools are \(names)"))
+            return .failure(CallError(text: "there is no tool named \(call.name.prefix(64)); the tools are \(names)"))
         }
         let text = call.arguments.allSatisfy(\.isWhitespace) ? "{}" : call.arguments
         guard let arguments = (try? JSONValue(parsing: text))?.object else {
-            return .failure(Refusal(text: "the arguments are not a JSON object"))
+            return .failure(CallError(text: "the arguments are not a JSON object"))
         }
         return .success((Call(invocation: call, arguments: arguments), tool.isReadOnly))
     }
 
     private func runTogether(
-        _ calls: [Call], _ progress: inout AgentProgress, _ context: ToolContext, _ time: AnswerTime
+        _ calls: [Call], _ progress: inout AgentProgress, _ context: ToolContext, _ time: ResponseDeadline
     ) async throws {
         for call in calls { await announce(call, context, time) }
         let outcomes = try await withThrowingTaskGroup(of: (Int, AgentTools.Outcome).self) { group in
@@ -155,13 +154,14 @@ struct AgentLoop: Sendable {
     }
 
     private func runInTurn(
-        _ calls: [Call], _ verdicts: [Confirmations.Verdict], _ progress: inout AgentProgress, _ context: ToolContext,
-        _ time: AnswerTime
+        _ calls: [Call], _ verdicts: [Confirmations.Decision], _ progress: inout AgentProgress, _ context: ToolContext,
+        _ time: ResponseDeadline
     ) async throws {
         let isAllowed = verdicts.contains { if case .allowed = $0 { true } else { false } }
         if isAllowed, !confirmations.redeem(progress.ticket) {
-            throw AnswerError("this confirmation has been used already")
+            throw AssistantError("this confirmation has been used already")
         }
+        let ticket = progress.ticket
         // The next confirmation gets a ticket of its own.
         progress.ticket = AgentProgress(messages: []).ticket
         for (call, verdict) in zip(calls, verdicts) {
@@ -171,28 +171,35 @@ struct AgentLoop: Sendable {
                 progress.results[call.invocation.id] = Self.told(error: text)
             case .allowed:
                 await announce(call, context, time)
-                record(try await perform(call, context, time), of: call, &progress)
+                // No replica runs the call twice, even where another one remembers the ticket.
+                let key = "\(ticket)/\(call.invocation.id)"
+                record(try await perform(call, context, time, confirmation: key), of: call, &progress)
             }
         }
     }
 
     private func verdicts(
         on calls: [Call], _ progress: AgentProgress, _ context: ToolContext
-    ) async throws -> [Confirmations.Verdict] {
+    ) async throws -> [Confirmations.Decision] {
         guard configuration.writes == .confirm else {
             return calls.map { _ in .refused("refused: tools that change data are not available here") }
         }
         return try await confirmations.ask(calls.map { ($0.invocation, $0.arguments) }, progress, context)
     }
 
-    private func announce(_ call: Call, _ context: ToolContext, _ time: AnswerTime) async {
+    private func announce(_ call: Call, _ context: ToolContext, _ time: ResponseDeadline) async {
         await context.step(tool: call.invocation.name)
         time.sign()
     }
 
-    private func perform(_ call: Call, _ context: ToolContext, _ time: AnswerTime) async throws -> AgentTools.Outcome {
+    private func perform(
+        _ call: Call, _ context: ToolContext, _ time: ResponseDeadline, confirmation: String? = nil
+    ) async throws -> AgentTools.Outcome {
         try await withThrowingTaskGroup(of: AgentTools.Outcome?.self) { group in
-            group.addTask { try await tools.call(call.invocation.name, call.arguments, within: context) }
+            group.addTask {
+                try await tools.call(
+                    call.invocation.name, call.arguments, within: context, confirmation: confirmation)
+            }
             group.addTask {
                 try await Task.sleep(until: time.limit, clock: .continuous)
                 return nil

@@ -37,15 +37,19 @@ final class AgentTools: Sendable {
     }
 
     /// Calls a tool and returns the result as text for the model; also errors, so that the model can correct itself.
+    /// - Parameter confirmation: Idempotency key of a call that the user has confirmed; nil for any other call.
     /// - Throws: `CancellationError` when the caller has left.
-    func call(_ name: String, _ arguments: JSONObject, within context: ToolContext) async throws -> Outcome {
+    func call(
+        _ name: String, _ arguments: JSONObject, within context: ToolContext, confirmation: String? = nil
+    ) async throws -> Outcome {
         do {
-            let result = try await server.call(tool: name, arguments: arguments, within: context)
+            let result = try await server.call(
+                tool: name, arguments: arguments, within: context, confirmation: confirmation)
             let value = result.structuredContent ?? .string(result.text)
             return result.isError ? .failed(result.text) : .done(value)
-        } catch let refusal as ToolCallRefusal {
+        } catch let refusal as ToolCallError {
             return .failed("\(refusal)")
-        } catch let refusal as AccessRefusal {
+        } catch let refusal as AccessError {
             return .failed("\(refusal)")
         } catch let error as JSONRPCError {
             return .failed(error.message)

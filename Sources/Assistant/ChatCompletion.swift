@@ -10,7 +10,7 @@ enum ChatCompletion {
     private static let filtered = "the provider's content filter stopped the answer"
 
     /// Returns whether an error is a refusal by the model rather than a failure.
-    static func isRefusal(_ error: AnswerError) -> Bool {
+    static func isRefusal(_ error: AssistantError) -> Bool {
         error.message.hasPrefix(refused) || error.message == filtered
     }
 
@@ -96,8 +96,8 @@ enum ChatCompletion {
     }
 
     /// Returns the turn in a whole (not streamed) response body.
-    static func reply(in body: JSONValue) throws(AnswerError) -> ModelReply {
-        if let message = errorMessage(in: body) { throw AnswerError(message) }
+    static func reply(in body: JSONValue) throws(AssistantError) -> ModelReply {
+        if let message = errorMessage(in: body) { throw AssistantError(message) }
         guard let choice = body["choices"]?[0] else { throw unreadable }
         let message = choice["message"] ?? choice["delta"]
         // "text" is what the older completions endpoints of some servers send here.
@@ -146,17 +146,17 @@ enum ChatCompletion {
     }
 
     /// Returns a turn that has arrived completely.
-    /// - Throws: ``AnswerError`` when it is empty, refused, filtered or failed.
+    /// - Throws: ``AssistantError`` when it is empty, refused, filtered or failed.
     static func reply(
         text: String, toolCalls: [ToolInvocation], finishReason: FinishReason?, refusal: String, usage: ModelUsage?
-    ) throws(AnswerError) -> ModelReply {
-        if !refusal.isEmpty { throw AnswerError(refused + refusal) }
+    ) throws(AssistantError) -> ModelReply {
+        if !refusal.isEmpty { throw AssistantError(refused + refusal) }
         switch finishReason {
-        case .filtered: throw AnswerError(filtered)
-        case .failed: throw AnswerError(noReason)
+        case .filtered: throw AssistantError(filtered)
+        case .failed: throw AssistantError(noReason)
         case .complete, .lengthLimit, .interrupted, .none: break
         }
-        guard toolCalls.count <= maximumCalls else { throw AnswerError("the model asked for too many tool calls") }
+        guard toolCalls.count <= maximumCalls else { throw AssistantError("the model asked for too many tool calls") }
         guard toolCalls.isEmpty else {
             let calls = toolCalls.map { call in
                 ToolInvocation(id: call.id, name: call.name, arguments: ToolArguments.normalized(call.arguments))
@@ -165,16 +165,16 @@ enum ChatCompletion {
         }
         guard !text.isEmpty else {
             switch finishReason {
-            case .lengthLimit: throw AnswerError("the answer reached the model's length limit before it began")
-            case .interrupted: throw AnswerError("the provider ended the answer before it began")
-            default: throw AnswerError("the provider gave no answer")
+            case .lengthLimit: throw AssistantError("the answer reached the model's length limit before it began")
+            case .interrupted: throw AssistantError("the provider ended the answer before it began")
+            default: throw AssistantError("the provider gave no answer")
             }
         }
         return ModelReply(text: text + (finishReason?.notice ?? ""), usage: usage)
     }
 
     /// Error for a response that is not in the protocol's form.
-    static let unreadable = AnswerError("the provider's answer cannot be read")
+    static let unreadable = AssistantError("the provider's answer cannot be read")
     private static let noReason = "the provider reported an error"
 
     /// Returns the provider's own error message in a body with a status of success, or in an event.

@@ -44,7 +44,7 @@ struct ChatCompletionStream: Sendable {
 
     /// Takes one event's data; returns the text it adds, if any.
     /// - Parameter event: Name of the event.
-    mutating func receive(_ data: String, event: String = "message") throws(AnswerError) -> String? {
+    mutating func receive(_ data: String, event: String = "message") throws(AssistantError) -> String? {
         guard !isDone, let data = Self.content(of: data) else { return nil }
         if data == "[DONE]" {
             isDone = true
@@ -54,18 +54,18 @@ struct ChatCompletionStream: Sendable {
         let isOther = event != "message" && !event.contains("error")
         guard let chunk = parse(data) else {
             if isOther { return nil }
-            throw event == "message" ? ChatCompletion.unreadable : AnswerError(data)
+            throw event == "message" ? ChatCompletion.unreadable : AssistantError(data)
         }
         let isKeepAlive = ["ping", "keepalive", "keep-alive", "heartbeat"].contains(chunk["type"]?.string ?? "")
         if chunk.isNull || (isOther || isKeepAlive) && chunk["choices"] == nil { return nil }
-        if let message = ChatCompletion.errorMessage(in: chunk) { throw AnswerError(message) }
+        if let message = ChatCompletion.errorMessage(in: chunk) { throw AssistantError(message) }
         guard chunk.object != nil else { throw ChatCompletion.unreadable }
         usage = ChatCompletion.usage(in: chunk) ?? usage
         guard let choice = chunk["choices"]?[0] else { return nil }
         return try take(choice)
     }
 
-    private mutating func take(_ choice: JSONValue) throws(AnswerError) -> String? {
+    private mutating func take(_ choice: JSONValue) throws(AssistantError) -> String? {
         finishReason = FinishReason(choice["finish_reason"]?.string) ?? finishReason
         let delta = choice["delta"] ?? choice["message"]
         refusal += delta?["refusal"]?.string ?? ""
@@ -92,9 +92,9 @@ struct ChatCompletionStream: Sendable {
     }
 
     /// Returns the turn when the response has ended; ``rest()`` comes before.
-    /// - Throws: ``AnswerError`` when it ended before the provider declared it complete, or is empty.
-    func finish() throws(AnswerError) -> ModelReply {
-        guard isDone || finishReason != nil else { throw AnswerError("the provider's answer ended early") }
+    /// - Throws: ``AssistantError`` when it ended before the provider declared it complete, or is empty.
+    func finish() throws(AssistantError) -> ModelReply {
+        guard isDone || finishReason != nil else { throw AssistantError("the provider's answer ended early") }
         // Text that was passed on may have turned out to be reasoning.
         let isKnown = filter.foundOpened || filter.foundUnopened
         let answer = isKnown ? (text: text, foundUnopened: false) : ReasoningFilter.answer(in: text)
@@ -142,7 +142,7 @@ struct ChatCompletionStream: Sendable {
 
     // MARK: Tool calls
 
-    private mutating func takeCalls(_ delta: JSONValue?) throws(AnswerError) {
+    private mutating func takeCalls(_ delta: JSONValue?) throws(AssistantError) {
         let entries = delta?["tool_calls"]?.array ?? []
         // Calls in this event that have been begun or continued.
         var touched: Set<Int> = []
@@ -173,11 +173,11 @@ struct ChatCompletionStream: Sendable {
 
     private mutating func add(
         _ id: String, _ name: String, _ value: JSONValue?, to known: Int?, _ index: Int?
-    ) throws(AnswerError) -> Int {
+    ) throws(AssistantError) -> Int {
         let target = known ?? calls.endIndex
         if known == nil {
             guard calls.count < ChatCompletion.maximumCalls else {
-                throw AnswerError("the model asked for too many tool calls")
+                throw AssistantError("the model asked for too many tool calls")
             }
             calls.append(Call(index: index))
         }

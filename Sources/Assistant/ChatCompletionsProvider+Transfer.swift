@@ -41,7 +41,7 @@ extension ChatCompletionsProvider {
 
     private func reply(_ status: Int, _ headers: CurlHeaders, _ body: [UInt8]) throws -> ModelReply {
         guard (200..<300).contains(status) else {
-            throw ProviderFailure(status: status, headers: headers, body: body, now: Date())
+            throw ProviderError(status: status, headers: headers, body: body, now: Date())
         }
         let reply = try ChatCompletion.reply(inBody: body)
         learn(from: reply)
@@ -62,7 +62,7 @@ extension ChatCompletionsProvider {
         do {
             return try await read(request, delivery, idle, start)
         } catch  where idle.isOver {
-            throw ProviderFailure(
+            throw ProviderError(
                 .timeout,
                 delivery.hasBegun
                     ? "the provider stopped in the middle of its answer" : "the provider did not answer in time")
@@ -131,7 +131,7 @@ extension ChatCompletionsProvider {
         for event in try parser.feed(Array("\n\n".utf8)) where event.hasData && !isDone {
             do {
                 _ = try await turn.receive(event)
-            } catch let error as AnswerError where error == ChatCompletion.unreadable {
+            } catch let error as AssistantError where error == ChatCompletion.unreadable {
                 break
             }
         }

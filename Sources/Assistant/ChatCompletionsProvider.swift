@@ -13,7 +13,7 @@ import Synchronization
 final class ChatCompletionsProvider: LanguageModel {
     let configuration: ProviderConfiguration
     let engine: CurlEngine
-    let metrics: AnswerMetrics
+    let metrics: AssistantMetrics
     private let tracer: SpanExporter?
     private let logger: Logger
     private let places: AsyncSemaphore
@@ -29,7 +29,8 @@ final class ChatCompletionsProvider: LanguageModel {
 
     /// Creates a provider that sends its requests through the engine.
     init(
-        configuration: ProviderConfiguration, engine: CurlEngine, metrics: AnswerMetrics, tracer: SpanExporter? = nil,
+        configuration: ProviderConfiguration, engine: CurlEngine, metrics: AssistantMetrics,
+        tracer: SpanExporter? = nil,
         logger: Logger, signInterval: Duration = .seconds(5),
         sleep: @escaping @Sendable (Duration) async throws -> Void = { try await Task.sleep(for: $0) }
     ) {
@@ -45,11 +46,11 @@ final class ChatCompletionsProvider: LanguageModel {
         reasoning = Mutex(ReasoningStyle(configuration))
     }
 
-    func reply(to request: ModelRequest, onDelta: AnswerDelta?) async throws -> ModelReply {
+    func reply(to request: ModelRequest, onDelta: ResponseDelta?) async throws -> ModelReply {
         do {
             return try await reply(to: request, patience: .seconds(60), delivery: Delivery(onDelta))
-        } catch let failure as ProviderFailure {
-            throw AnswerError(failure.message)
+        } catch let failure as ProviderError {
+            throw AssistantError(failure.message)
         }
     }
 
@@ -61,7 +62,7 @@ final class ChatCompletionsProvider: LanguageModel {
         while true {
             do {
                 return try await send(request, limits, delivery)
-            } catch let failure as ProviderFailure {
+            } catch let failure as ProviderError {
                 let delay = try pause(after: noted(failure), attempt, patience, limits, delivery)
                 attempt += 1
                 metrics.retries.with(configuration.name).increment()
@@ -74,7 +75,7 @@ final class ChatCompletionsProvider: LanguageModel {
     /// - Throws: The failure, when the request must not be repeated.
     @inline(never)
     private func pause(
-        after failure: ProviderFailure, _ attempt: Int, _ patience: Duration, _ limits: Limits, _ delivery: Delivery
+        after failure: ProviderError, _ attempt: Int, _ patience: Duration, _ limits: Limits, _ delivery: Delivery
     ) throws -> Duration {
         let delay = failure.retryAfter ?? Self.backoff(attempt)
         guard failure.isRetryable, !delivery.hasBegun, attempt < configuration.retries, delay <= patience,
@@ -88,7 +89,7 @@ final class ChatCompletionsProvider: LanguageModel {
 
     /// Returns the failure without the details that callers must not see.
     @inline(never)
-    private func noted(_ failure: ProviderFailure) -> ProviderFailure {
+    private func noted(_ failure: ProviderError) -> ProviderError {
         var failure = failure
         failure.message = errorText.redacted(failure.message)
         var metadata: Logger.Metadata = [
@@ -132,7 +133,7 @@ final class ChatCompletionsProvider: LanguageModel {
         do {
             try await places.acquire(until: limits.beginning)
         } catch is AsyncSemaphore.TimedOut {
-            throw ProviderFailure(.busy, "the provider is busy")
+            throw ProviderError(.busy, "the provider is busy")
         }
         defer { places.release() }
         var refused = unsupported.withLock { $0 }
@@ -142,7 +143,7 @@ final class ChatCompletionsProvider: LanguageModel {
                 let reply = try await metered(request, without: refused, limits, delivery)
                 if !suspected.isEmpty { note(unsupported: suspected) }
                 return reply
-            } catch let failure as ProviderFailure {
+            } catch let failure as ProviderError {
                 let isStreamed = Self.isStreamed(delivery, without: refused)
                 let suspects = failure.suspects(in: request, isStreamed: isStreamed).subtracting(refused)
                 guard !suspects.isEmpty, !delivery.hasBegun else { throw failure }
@@ -156,7 +157,7 @@ final class ChatCompletionsProvider: LanguageModel {
     private func note(unsupported suspects: Set<ChatCompletion.Extra>) {
         unsupported.withLock { $0.formUnion(suspects) }
         logger.warning(
-            "provider does not take part of the protocol",
+            "AI provider does not support a part of the protocol; requests go on without it",
             metadata: ["provider": "\(configuration.name)", "without": "\(suspects)"])
     }
 
@@ -205,12 +206,12 @@ final class ChatCompletionsProvider: LanguageModel {
         }
         let failure =
             switch error {
-            case is CancellationError: ProviderFailure(.broken, "")
-            case let error as ProviderFailure: error
-            case let error as CurlError: ProviderFailure(error)
-            case let error as AnswerError: ProviderFailure(error)
+            case is CancellationError: ProviderError(.broken, "")
+            case let error as ProviderError: error
+            case let error as CurlError: ProviderError(error)
+            case let error as AssistantError: ProviderError(error)
             // The event exceeds the parser's limit.
-            default: ProviderFailure(.tooLarge, "the provider's answer is too large")
+            default: ProviderError(.tooLarge, "the provider's answer is too large")
             }
         metrics.requests.with(configuration.name, failure.reason.rawValue).increment()
         tracer?.record(configuration, from: start, error: failure.reason.rawValue, status: failure.status)

@@ -11,7 +11,7 @@ final class Confirmations: Sendable {
     private let used = Mutex<(set: Set<String>, order: [String])>(([], []))
 
     /// Decision of the user on a call.
-    enum Verdict: Sendable {
+    enum Decision: Sendable {
         case allowed
         case refused(String)
     }
@@ -22,7 +22,7 @@ final class Confirmations: Sendable {
     /// - Throws: `InputRequired`, to be passed on; `CancellationError`.
     func ask(
         _ calls: [(call: ToolInvocation, arguments: JSONObject)], _ progress: AgentProgress, _ context: ToolContext
-    ) async throws -> [Verdict] {
+    ) async throws -> [Decision] {
         guard context.clientFeatures.contains(.elicitation) else {
             return calls.map { _ in .refused(Self.cannotAsk) }
         }

@@ -27,7 +27,7 @@ package struct ConversationMemory: Sendable {
                 })
         } catch {
             // The question is answered without its history rather than not at all.
-            context.logger.error("messages not read", metadata: ["error": "\(error)"])
+            context.logger.error("earlier messages could not be read", metadata: ["error": "\(error)"])
             return []
         }
     }

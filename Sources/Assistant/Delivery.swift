@@ -3,11 +3,11 @@ import Synchronization
 /// Delivery of an answer's pieces to the caller. It records whether a piece was delivered: then nothing can be taken
 /// back.
 final class Delivery: Sendable {
-    private let onDelta: AnswerDelta?
+    private let onDelta: ResponseDelta?
     private let begun = Atomic(false)
 
     /// Creates a delivery; nil: the caller wants the answer in one piece.
-    init(_ onDelta: AnswerDelta?) { self.onDelta = onDelta }
+    init(_ onDelta: ResponseDelta?) { self.onDelta = onDelta }
 
     /// True if the caller wants pieces.
     var isWanted: Bool { onDelta != nil }

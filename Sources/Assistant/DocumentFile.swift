@@ -18,7 +18,7 @@ package struct DocumentFile: Sendable {
     }
 
     /// Reason why a file cannot be a document.
-    package enum Failure: Error, Hashable, CustomStringConvertible {
+    package enum ReadError: Error, Hashable, CustomStringConvertible {
         case notUTF8, empty
 
         package var description: String {
@@ -38,8 +38,8 @@ package struct DocumentFile: Sendable {
     package let body: String
 
     /// Reads a document from a file's bytes.
-    /// - Throws: ``Failure`` naming the file and the reason.
-    package init(name: String, format: Format, bytes: [UInt8]) throws(Failure) {
+    /// - Throws: ``ReadError`` naming the file and the reason.
+    package init(name: String, format: Format, bytes: [UInt8]) throws(ReadError) {
         guard var text = String(validating: bytes, as: UTF8.self) else { throw .notUTF8 }
         if text.hasPrefix("\u{FEFF}") { text.removeFirst() }
         let plain: (title: String?, text: String)

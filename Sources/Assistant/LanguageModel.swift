@@ -6,13 +6,13 @@ package protocol LanguageModel: Sendable {
     ///
     /// - Parameter onDelta: Present only when the text is wanted as it is written; the pieces together are the reply's
     ///   text.
-    /// - Throws: ``AnswerError``, or `CancellationError` when the caller has left.
-    func reply(to request: ModelRequest, onDelta: AnswerDelta?) async throws -> ModelReply
+    /// - Throws: ``AssistantError``, or `CancellationError` when the caller has left.
+    func reply(to request: ModelRequest, onDelta: ResponseDelta?) async throws -> ModelReply
 }
 
 extension LanguageModel {
     /// Answers a single prompt without a conversation.
-    func answer(_ prompt: String, onDelta: AnswerDelta?) async throws -> String {
+    func answer(_ prompt: String, onDelta: ResponseDelta?) async throws -> String {
         try await reply(to: ModelRequest(messages: [ChatCompletion.user(prompt)]), onDelta: onDelta).text
     }
 }
@@ -29,17 +29,20 @@ package struct ModelRequest: Sendable {
     package var deadline: ContinuousClock.Instant?
     /// Deadline of the beginning of a streamed reply.
     package var beginning: ContinuousClock.Instant?
+    /// User on whose behalf the model is asked, as in `Principal.id`; nil: an anonymous caller.
+    package var userID: String?
 
     /// Creates a request.
     package init(
         messages: [JSONValue], tools: [JSONValue] = [], mayCallTools: Bool = true,
-        deadline: ContinuousClock.Instant? = nil, beginning: ContinuousClock.Instant? = nil
+        deadline: ContinuousClock.Instant? = nil, beginning: ContinuousClock.Instant? = nil, userID: String? = nil
     ) {
         self.messages = messages
         self.tools = tools
         self.mayCallTools = mayCallTools
         self.deadline = deadline
         self.beginning = beginning
+        self.userID = userID
     }
 
     /// Returns whether a deadline of the request has passed.

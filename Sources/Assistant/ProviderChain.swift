@@ -20,9 +20,9 @@ struct ProviderChain: LanguageModel {
         ejection = ProviderEjection(count: providers.count, coolDown: coolDown, now: now)
     }
 
-    func reply(to request: ModelRequest, onDelta: AnswerDelta?) async throws -> ModelReply {
+    func reply(to request: ModelRequest, onDelta: ResponseDelta?) async throws -> ModelReply {
         let delivery = Delivery(onDelta)
-        var failed: ProviderFailure?
+        var failed: ProviderError?
         let order = ejection.order()
         for (place, index) in order.enumerated() {
             let isLast = place == order.count - 1
@@ -33,7 +33,7 @@ struct ProviderChain: LanguageModel {
                     to: request, patience: isLast ? .seconds(60) : .seconds(1), delivery: delivery)
                 ejection.succeeded(index)
                 return reply
-            } catch let failure as ProviderFailure {
+            } catch let failure as ProviderError {
                 failed = failure
                 // The failure of a call that had hardly any time left says nothing about the provider.
                 let isLate = request.isLate()
@@ -46,7 +46,7 @@ struct ProviderChain: LanguageModel {
                 noteFailover(from: index, to: order[place + 1])
             }
         }
-        throw AnswerError(failed?.message ?? "no provider is configured")
+        throw AssistantError(failed?.message ?? "no provider is configured")
     }
 
     @inline(never)

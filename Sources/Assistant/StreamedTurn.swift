@@ -38,7 +38,7 @@ final class StreamedTurn: Sendable {
     }
 
     /// Takes an event.
-    /// - Throws: ``AnswerError`` when it is an error or unreadable; `CancellationError`.
+    /// - Throws: ``AssistantError`` when it is an error or unreadable; `CancellationError`.
     func receive(_ event: ServerSentEvent) async throws -> Progress {
         try await inOrder {
             let (pieces, progress) = try stream.withLock { stream -> ([String], Progress) in
@@ -79,7 +79,7 @@ final class StreamedTurn: Sendable {
     }
 
     /// Returns the turn when the stream has ended successfully.
-    /// - Throws: ``AnswerError`` when it is incomplete, or empty.
+    /// - Throws: ``AssistantError`` when it is incomplete, or empty.
     func finish() async throws -> ModelReply {
         try await inOrder {
             let pieces = stream.withLock { stream in stream.rest() == nil ? [] : stream.pieces }

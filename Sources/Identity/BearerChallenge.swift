@@ -32,7 +32,7 @@ package struct BearerChallenge: Sendable {
     }
 
     /// Returns the challenge for the refusal of an access rule.
-    package func header(for refusal: AccessRefusal) -> String? {
+    package func header(for refusal: AccessError) -> String? {
         switch refusal {
         case .notAuthenticated(let scopes): unauthenticated(scopes: scopes)
         case .insufficientScope(let needed): insufficientScope(needed)

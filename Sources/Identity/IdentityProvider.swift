@@ -9,11 +9,11 @@ package enum IdentityOutcome: Sendable {
     case principal(Principal)
     /// A credential of this provider's kind is invalid: the request is refused with 401. The reason is sent to the
     /// client: it says what the client can do, and repeats nothing that the client sent.
-    case rejected(RefusalKind, reason: String)
+    case rejected(CredentialErrorKind, reason: String)
 }
 
 /// Reason for refusing a credential, for operators; the raw value is a metric's label.
-package enum RefusalKind: String, CaseIterable, Sendable {
+package enum CredentialErrorKind: String, CaseIterable, Sendable {
     /// A request without a credential where one is required.
     case missing
     /// A credential that cannot be parsed, or is not of a kind that is accepted here.

@@ -5,7 +5,7 @@ package import Store
 /// Login and logout with the store's own accounts.
 package struct LoginService: Sendable {
     /// The reason why a login failed.
-    package enum Failure: Error, Hashable, Sendable {
+    package enum LoginError: Error, Hashable, Sendable {
         /// Unknown name, wrong password or inactive account; which one is not disclosed.
         case wrongCredentials
         /// Too many attempts failed before, so that nothing was checked. The next attempt is allowed after that time.
@@ -40,16 +40,16 @@ package struct LoginService: Sendable {
 
     /// Checks the password and opens a session with a new token; the session presented with the request ends.
     /// - Parameter address: The client's address, by which attempts are limited; nil where it is not known.
-    /// - Throws: ``Failure``, ``PasswordHasher/Overloaded``, or the store's error.
+    /// - Throws: ``LoginError``, ``PasswordHasher/Overloaded``, or the store's error.
     package func login(
         username: String, password: String, replacing previous: SessionToken?, from address: String? = nil
     ) async throws -> (account: Account, token: SessionToken) {
         let attempt: LoginThrottle.Attempt
         switch throttle.begin(account: username, address: address) {
         case .allowed(let allowed): attempt = allowed
-        case .wait(let time): throw Failure.tooManyAttempts(retryAfter: time)
+        case .wait(let time): throw LoginError.tooManyAttempts(retryAfter: time)
         }
-        guard Self.isHashable(password) else { throw Failure.wrongCredentials }
+        guard Self.isHashable(password) else { throw LoginError.wrongCredentials }
         let account: Account?
         let matches: Bool
         do {
@@ -59,13 +59,13 @@ package struct LoginService: Sendable {
             throttle.withdrawn(attempt)
             throw error
         }
-        guard let account, matches, account.isActive else { throw Failure.wrongCredentials }
+        guard let account, matches, account.isActive else { throw LoginError.wrongCredentials }
         throttle.succeeded(attempt)
         return (account, try await openSession(for: account, replacing: previous))
     }
 
     /// Opens a session without a password: for operators.
-    /// - Throws: ``Failure`` when the account is inactive, or was changed since it was read; the store's error.
+    /// - Throws: ``LoginError`` when the account is inactive, or was changed since it was read; the store's error.
     package func openSession(for account: Account, replacing previous: SessionToken? = nil) async throws -> SessionToken
     {
         let token = SessionToken()
@@ -75,7 +75,7 @@ package struct LoginService: Sendable {
             expiresAt: now.addingTimeInterval(Double(lifetime.components.seconds)))
         try await sessions.deleteExpiredLoginSessions(now: now)
         guard try await sessions.insertLoginSession(session, of: account, replacing: previous?.digest) else {
-            throw Failure.wrongCredentials
+            throw LoginError.wrongCredentials
         }
         return token
     }
@@ -93,30 +93,30 @@ package struct LoginService: Sendable {
     }
 
     /// Creates an account.
-    /// - Throws: ``AccountRuleViolation`` for a name, alias or password that breaks a rule; ``StoreError`` of kind
+    /// - Throws: ``AccountError`` for a name, alias or password that breaks a rule; ``StoreError`` of kind
     ///   `duplicate` when the name is taken.
     package func createAccount(username: String, alias: String, password: String) async throws -> Account {
         guard (1...150).contains(username.count), !username.contains(where: \.isWhitespace),
             !username.hasControlCharacters
         else {
-            throw AccountRuleViolation("user name: expected 1 to 150 characters without white space")
+            throw AccountError("user name: expected 1 to 150 characters without white space")
         }
         guard alias.count <= 150, !alias.hasControlCharacters else {
-            throw AccountRuleViolation("alias: expected at most 150 characters")
+            throw AccountError("alias: expected at most 150 characters")
         }
         let hash = try await checkedHash(of: password)
         return try await accounts.insertAccount(username: username, alias: alias, passwordHash: hash, at: now())
     }
 
     /// Changes an account's password; all of its sessions end.
-    /// - Throws: ``AccountRuleViolation`` for a password that breaks a rule; the store's error.
+    /// - Throws: ``AccountError`` for a password that breaks a rule; the store's error.
     package func changePassword(of account: Account, to password: String) async throws {
         try await accounts.updatePasswordHash(try await checkedHash(of: password), accountID: account.id)
     }
 
     private func checkedHash(of password: String) async throws -> String {
         guard password.count >= 8, Self.isHashable(password) else {
-            throw AccountRuleViolation(
+            throw AccountError(
                 "password: expected at least 8 characters and at most \(PasswordHasher.maximumPasswordLength) bytes, "
                     + "none of them NUL")
         }
@@ -131,7 +131,7 @@ package struct LoginService: Sendable {
 }
 
 /// Error of a new account that breaks a rule; the description names the field and what was expected.
-package struct AccountRuleViolation: Error, CustomStringConvertible {
+package struct AccountError: Error, CustomStringConvertible {
     /// Description on one line.
     package let description: String
 

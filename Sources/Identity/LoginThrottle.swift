@@ -37,7 +37,7 @@ package final class LoginThrottle: Sendable {
     }
 
     /// Decision on an attempt.
-    package enum Verdict: Sendable {
+    package enum Decision: Sendable {
         case allowed(Attempt)
         /// The attempt was not counted; the next one is allowed after that time.
         case wait(Duration)
@@ -97,7 +97,7 @@ package final class LoginThrottle: Sendable {
 
     /// Counts an attempt, or returns how long it must wait.
     /// - Parameter address: The client's address; nil where it is not known: then only the account is limited.
-    package func begin(account: String, address: String?) -> Verdict {
+    package func begin(account: String, address: String?) -> Decision {
         guard policy.attempts > 0 else { return .allowed(Attempt(counted: [], pair: nil)) }
         let now = now()
         let pair = address.map { Key(account: account, address: $0) }

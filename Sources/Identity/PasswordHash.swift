@@ -52,7 +52,7 @@ package struct PasswordHash: Hashable, Sendable {
 
     /// Creates a hash that no password has, without deriving it: checking against it takes as long as against a real
     /// one.
-    package init(ofNobodyWith parameters: Parameters) {
+    package init(matchingNoneWith parameters: Parameters) {
         self.parameters = parameters
         salt = Self.randomBytes(Self.saltLength)
         key = Self.randomBytes(Self.keyLength)

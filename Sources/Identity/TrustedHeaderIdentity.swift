@@ -78,7 +78,7 @@ package final class TrustedHeaderIdentity: IdentityProvider {
     private func warn(_ fault: Fault, _ credentials: PresentedCredentials) {
         guard logged.withLock({ $0.insert(fault).inserted }) else { return }
         logger.warning(
-            "user header refused; further ones are not logged",
+            "header with a user name refused; further ones for this reason are not logged",
             metadata: [
                 "reason": "\(fault.rawValue)", "header": "\(configuration.header)",
                 "client.address": "\(credentials.peer.map { "\($0)" } ?? "unknown")",

@@ -1,5 +1,5 @@
 import JSON
-import MCPServer
+import MCP
 
 /// Validated parameters of an authorization request, once its client and redirect URI are known.
 struct AuthorizationRequest: Sendable {

@@ -1,3 +1,5 @@
+import JSON
+
 /// Fields of `application/x-www-form-urlencoded`, in a query or a body.
 struct FormFields: Sendable {
     private let values: [String: [String]]
@@ -8,7 +10,7 @@ struct FormFields: Sendable {
     /// Parses fields; nil when there are too many, or an escape is malformed, or bytes are not UTF-8.
     init?(_ text: some Collection<UInt8>) {
         var values: [String: [String]] = [:]
-        let pairs = text.split(separator: UInt8(ascii: "&"))
+        let pairs = text.split(separator: UInt8(ascii: "&"), maxSplits: Self.maximumFields)
         guard pairs.count <= Self.maximumFields else { return nil }
         for pair in pairs {
             let parts = pair.split(separator: UInt8(ascii: "="), maxSplits: 1, omittingEmptySubsequences: false)
@@ -45,7 +47,7 @@ struct FormFields: Sendable {
             default: decoded.append(byte)
             }
         }
-        return String(validating: decoded, as: UTF8.self)
+        return String(validating: decoded, as: UTF8.self).map { CombiningMarks.bounded($0) }
     }
 
     private static func hexadecimal(_ high: UInt8, _ low: UInt8) -> UInt8? {

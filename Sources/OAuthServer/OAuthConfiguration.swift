@@ -59,19 +59,19 @@ package struct OAuthConfiguration: Sendable {
         self.clients = Dictionary(clients.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
         acceptsMetadataDocuments = reader.bool(
             "metadataDocuments", default: true,
-            "Accepts an https URL as client id and reads the client's metadata document from it. Private and loopback "
-                + "addresses are never connected to.")
+            "true: an https URL is accepted as client id, and the client's metadata document is read from it. Private "
+                + "and loopback addresses are never connected to.")
         acceptsRegistration = reader.bool(
             "registration", default: false,
-            "Accepts dynamic client registration (RFC 7591). Registrations of one address are limited by growing delays."
+            "true: clients may register themselves (RFC 7591). Registrations of one address are limited by growing delays."
         )
         maximumRegistrations = reader.integer(
             "maxRegistrations", default: 1000, in: 1...1_000_000,
-            "Registered clients; at the limit further registrations are refused with 503. A client that was not used for "
-                + "30 days and has no grant is removed.")
-        let words = reader.map("scopes", "Words for scopes on the consent page, by scope.", of: "scope") {
+            "Registered clients. At the limit one that has no grant and was not used for an hour makes room; where there "
+                + "is none, registrations are refused with 503. After 30 days without use such a client is removed.")
+        let words = reader.map("scopes", "Scopes that the consent page explains, by name.", of: "scope") {
             name, scope in
-            scope.string("words", default: name, "Describes what the scope allows, such as \"read your records\".")
+            scope.string("words", default: name, "Words for what the scope allows, such as \"read your records\".")
         }
         scopes = Dictionary(words.map { ($0.name, $0.value) }, uniquingKeysWith: { $1 })
         loginURL = reader.string(

@@ -16,6 +16,7 @@ enum OAuthPages {
         p{margin:0 0 .8rem}a{color:var(--accent)}dl{margin:0 0 .8rem}dt{color:var(--muted);font-size:.9rem}\
         dd{margin:0 0 .5rem;font-weight:600}ul{margin:0 0 1rem;padding-inline-start:1.2rem}\
         .muted{color:var(--muted);font-size:.9rem}.wrong{color:var(--error);font-weight:600}\
+        .alone{display:inline-block;padding-block:.6rem}\
         label{display:block;font-size:.9rem;font-weight:600;margin:.6rem 0 .2rem}\
         input{font:inherit;color:inherit;inline-size:100%;min-block-size:2.75rem;padding:.5rem .7rem;\
         background:var(--surface);border:1px solid var(--control);border-radius:8px}\
@@ -35,7 +36,9 @@ enum OAuthPages {
         continuing target: String, username: String?, siteLogin: String?, problem: String?
     ) -> String {
         let message = problem.map { "<p class=\"wrong\" role=\"alert\">\(escape($0))</p>" } ?? ""
-        let site = siteLogin.map { "<p><a href=\"\(escape($0))\">Sign in with the site's account</a></p>" } ?? ""
+        let site =
+            siteLogin.map { "<p><a class=\"alone\" href=\"\(escape($0))\">Sign in with the site's account</a></p>" }
+            ?? ""
         return page(
             "Sign in",
             """
@@ -95,7 +98,7 @@ enum OAuthPages {
             <input type="hidden" name="request" value="\(escape(consent.request))">
             <div class="actions"><button class="main" name="decision" value="allow">Allow</button>
             <button name="decision" value="deny">Do not allow</button></div></form>
-            <p class="muted"><a href="\(escape(consent.otherUser))">Sign in as another user</a></p>
+            <p class="muted"><a class="alone" href="\(escape(consent.otherUser))">Sign in as another user</a></p>
             """)
     }
 

@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import Identity
 import JSON
+import MCP
 import MCPServer
 import NIOHTTP1
 import Store
@@ -97,7 +98,7 @@ extension OAuthServer {
                 digest: code.digest, grantID: grant.id, redirectURI: redirectURI.text, challenge: challenge,
                 expiresAt: now.addingTimeInterval(Self.codeLifetime)))
         logger.info(
-            "client allowed",
+            "user allowed an OAuth client",
             metadata: ["oauth.client": "\(clientID.prefix(200))", "oauth.grant": "\(grant.id)"])
         return response([("code", code.text)], redirectURI, state: state)
     }
@@ -154,12 +155,12 @@ extension OAuthServer {
                 name: "Set-Cookie",
                 value: LoginCookieIdentity.cookie(token.text, maxAge: login.lifetime, requestHeaders: request.headers))
             return reply
-        } catch LoginService.Failure.tooManyAttempts(let time) {
+        } catch LoginService.LoginError.tooManyAttempts(let time) {
             surroundings.refused(.throttled)
             var reply = again(target, username, "Too many failed attempts. Try again later.", .tooManyRequests)
             reply.headers.add(name: "Retry-After", value: String(time.components.seconds + 1))
             return reply
-        } catch is LoginService.Failure {
+        } catch is LoginService.LoginError {
             surroundings.refused(.password)
             return again(target, username, "Wrong user name or password.", .unauthorized)
         } catch is PasswordHasher.Overloaded {
@@ -215,7 +216,7 @@ extension OAuthServer {
             let id = sealed["grant"]?.string
         else { return Self.problem("The page has expired, or belongs to another user.") }
         if try await store.deleteOAuthGrant(id: id, userID: user.id) {
-            logger.info("grant withdrawn", metadata: ["oauth.grant": "\(id)"])
+            logger.info("user withdrew a grant", metadata: ["oauth.grant": "\(id)"])
         }
         return .redirect(Self.grantsPath)
     }

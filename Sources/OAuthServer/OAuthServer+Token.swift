@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import Identity
 import JSON
+import MCP
 import MCPServer
 import NIOHTTP1
 import Store
@@ -48,7 +49,7 @@ extension OAuthServer {
         case .redeemed(let code, let grant):
             let challenge = Base64URL.encode(SHA256.hash(data: Array(verifier.utf8)))
             guard isSame(grant.clientID, client.id), isSame(challenge, code.challenge),
-                fields["redirect_uri"].map({ isSame($0, code.redirectURI) }) ?? (client.redirectURIs.count == 1)
+                try await isRedirectURI(fields["redirect_uri"], of: code, client)
             else {
                 // The code is presented by a client to which it was not issued.
                 _ = try await store.deleteOAuthGrant(id: grant.id, userID: nil)
@@ -62,6 +63,12 @@ extension OAuthServer {
             else { throw OAuthError(.invalidGrant, "code: its grant has ended") }
             return answer
         }
+    }
+
+    /// Returns whether a token request names the redirect URI of its code; a client with a single one may leave it out.
+    private func isRedirectURI(_ text: String?, of code: OAuthCode, _ client: OAuthClient) async throws -> Bool {
+        if let text { return isSame(text, code.redirectURI) }
+        return try await self.client(client.id).redirectURIs.count == 1
     }
 
     private func refresh(_ fields: FormFields, _ client: OAuthClient) async throws -> JSONValue {
@@ -129,6 +136,10 @@ extension OAuthServer {
             (id, secret) = (name, password)
         }
         guard let id else { throw OAuthError(.invalidClient, "client_id: missing") }
+        if ClientDocuments.isDocumentURL(id), configuration.acceptsMetadataDocuments, configuration.clients[id] == nil {
+            // A public client: its code or token alone decides. Its document is not read, since any caller can name one.
+            return OAuthClient(id: id, name: id, redirectURIs: [], origin: .document(host: ""))
+        }
         let client = try await client(id)
         guard let expected = client.secretDigest else { return client }
         let attempt: LoginThrottle.Attempt
@@ -156,7 +167,7 @@ extension OAuthServer {
                 let grant = try await store.oauthGrant(tokenDigest: presented.digest), isSame(grant.clientID, client.id)
             {
                 _ = try await store.deleteOAuthGrant(id: grant.id, userID: nil)
-                logger.info("grant revoked by its client", metadata: ["oauth.grant": "\(grant.id)"])
+                logger.info("OAuth client revoked its grant", metadata: ["oauth.grant": "\(grant.id)"])
             }
             return .json([:])
         } catch let error as OAuthError {
@@ -166,8 +177,9 @@ extension OAuthServer {
 
     /// Answers `/oauth/register` (RFC 7591): registers a public client, whose metadata is not verified.
     func register(_ request: OAuthRequest) async throws -> OAuthReply {
-        // Counted like failed logins: the more registrations from one address, the longer the time between them.
-        if case .wait(let time) = throttle.begin(account: "registration", address: address(request)) {
+        // Counted like failed logins: the more registrations from one address, the longer the time between them. Those from
+        // other addresses do not count, so that no address delays others.
+        if case .wait(let time) = throttle.begin(account: "registration from \(address(request) ?? "")", address: nil) {
             throw OAuthError(.slowDown, "Too many registrations", retryAfter: time)
         }
         guard request.body.count <= 16 << 10, let metadata = (try? JSONValue(parsing: request.body))?.object else {

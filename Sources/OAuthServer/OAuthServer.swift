@@ -38,13 +38,13 @@ package struct OAuthServer: Sendable {
         /// Rule that determines a client's address.
         package let addresses: ClientAddressRule
         /// Counts a failed login.
-        package let refused: @Sendable (RefusalKind) -> Void
+        package let refused: @Sendable (CredentialErrorKind) -> Void
 
         /// Creates the parts.
         package init(
             issuer: String, resource: String, scopes: [String], identity: any IdentityProvider, login: LoginService?,
             usesSiteLogin: Bool, directory: UserDirectory, addresses: ClientAddressRule,
-            refused: @escaping @Sendable (RefusalKind) -> Void = { _ in }
+            refused: @escaping @Sendable (CredentialErrorKind) -> Void = { _ in }
         ) {
             self.issuer = issuer
             self.resource = resource

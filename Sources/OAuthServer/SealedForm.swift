@@ -1,7 +1,7 @@
 import Crypto
 import Foundation
 import JSON
-import MCPServer
+import MCP
 
 /// Values that a page's form returns with its POST, sealed for a purpose, a user and a time. Only this server can
 /// create them, and only for the user who sees the page, so that they also protect against forged requests.

@@ -1,7 +1,7 @@
 import Crypto
 package import Foundation
 import JSON
-import MCPServer
+import MCP
 package import Store
 
 /// Keys that sign access tokens: created when they are needed, kept in the store, the same for all replicas.

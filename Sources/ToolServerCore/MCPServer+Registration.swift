@@ -36,7 +36,7 @@ extension MCPServer {
         }
     }
 
-    /// Names of all tools, whoever may call them.
+    /// Names of all tools, whatever their access rules are.
     var toolNames: [String] { toolDefinitions(for: .allowedEverything).map(\.name) }
 
     /// Replaces the access rules, by the tool's name, of the tools and of the prompts and resources that show the same

@@ -1,3 +1,4 @@
+import Foundation
 import Logging
 import ServiceLifecycle
 import Store
@@ -41,6 +42,14 @@ extension ToolServer {
             } catch let error as StoreError where error.kind == .busy {
                 // Another process is updating the index.
             }
+        }
+    }
+
+    /// Removes results of writes that have been kept for the configured time, in small transactions.
+    func removeRecordedWrites(now: Date) async throws {
+        let writer: any StatementWriter = external ?? store
+        while try await writer.removeRecordedWrites(before: now, limit: 1000) == 1000 {
+            try Task.checkCancellation()
         }
     }
 }

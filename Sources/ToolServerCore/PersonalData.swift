@@ -60,6 +60,9 @@ package struct PersonalData: Sendable {
         }
         let keys = try await store.apiKeys().filter { Self.isKey($0, of: subject) }.map(Self.json)
         let grants = try await store.oauthGrants(userID: subject.id).map(Self.json)
+        let tokens = try await store.tokenUsage(userID: subject.id).map { day, tokens -> JSONValue in
+            ["day": .string(day.description), "tokens": .number(Int(clamping: tokens))]
+        }
         try write(
             """
             {
@@ -68,6 +71,7 @@ package struct PersonalData: Sendable {
               "sessions": \(JSONValue.array(sessions).text),
               "keys": \(JSONValue.array(keys).text),
               "grants": \(JSONValue.array(grants).text),
+              "tokens": \(JSONValue.array(tokens).text),
               "messages": [
             """)
         var separator = "\n    "
@@ -97,11 +101,13 @@ package struct PersonalData: Sendable {
             let grants = try await store.deleteOAuthGrants(userID: subject.id)
             var deleted = try await store.deleteAccount(id: id, userID: subject.id) ?? DeletedUserData()
             deleted.grants = grants
+            try await store.deleteTokenUsage(userID: subject.id)
             return deleted
         }
         var deleted = DeletedUserData()
         deleted.messages = try await messages.deleteMessages(userID: subject.id)
         deleted.grants = try await store.deleteOAuthGrants(userID: subject.id)
+        try await store.deleteTokenUsage(userID: subject.id)
         for key in try await store.apiKeys() where Self.isKey(key, of: subject) && key.revokedAt == nil {
             if try await store.revokeAPIKey(named: key.name, at: now) { deleted.keys += 1 }
         }

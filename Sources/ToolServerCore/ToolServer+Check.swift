@@ -13,7 +13,7 @@ extension ToolServer {
             do {
                 _ = try await search.search(model: model, query: "", columns: .all, limit: 1)
                 lines.append("model \(model): ok")
-            } catch is SearchRefusal {
+            } catch is SearchError {
                 lines.append("model \(model): ok, for logged-in callers")
             } catch {
                 errors.append(

@@ -32,7 +32,8 @@ extension ToolServer {
                     try await verificationKeys.read()
                 } catch {
                     logger.warning(
-                        "keys not read; the ones read before are kept", metadata: ["error": "\(error)"])
+                        "verification keys could not be read; those read before are still used",
+                        metadata: ["error": "\(error)"])
                 }
             }
         }

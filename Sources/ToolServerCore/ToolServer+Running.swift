@@ -12,6 +12,7 @@ import Observability
 import PostgreSQLStore
 import ServiceLifecycle
 import ServiceRuntime
+import Store
 import Synchronization
 import UnixSignals
 
@@ -74,6 +75,17 @@ extension ToolServer {
                     if removed > 0 { logger.info("old messages removed", metadata: ["messages": "\(removed)"]) }
                 })
         }
+        if configuration.sqlTools.contains(where: { $0.write != nil }) {
+            services.append(
+                PeriodicService(name: "results of writes", interval: .seconds(600), logger: logger) {
+                    try await removeRecordedWrites(now: Date())
+                })
+        }
+        services.append(
+            PeriodicService(name: "use of tokens", interval: .seconds(3600), logger: logger) {
+                // A month is kept, for questions about what was used.
+                try await store.deleteTokenUsage(before: UsageDay(Date()).before(days: 31))
+            })
         if let oauth {
             services.append(
                 PeriodicService(name: "authorization server", interval: .seconds(600), logger: logger) {
@@ -81,6 +93,7 @@ extension ToolServer {
                 })
         }
         metrics.registry.addProcessMetrics()
+        metrics.registry.addMemoryMetrics(memory, prefix: "tool_server")
         metrics.registry.addBuildInfo("tool_server", process.build)
         metrics.registry.addLogMetrics(process.log, prefix: "tool_server")
         metrics.reloads.inForce()
@@ -147,7 +160,7 @@ extension ToolServer {
                     .init(path: "toolServer.jwt.jwksFile", expected: "a JSON Web Key Set", found: "\(error)")
                 ])
             }
-            logger.warning("keys not read", metadata: ["error": "\(error)"])
+            logger.warning("verification keys could not be read", metadata: ["error": "\(error)"])
         }
     }
 
@@ -191,22 +204,22 @@ extension ToolServer {
         http.receiveBuffer = 2048
         http.maximumConnections = connections ?? configuration.limits.maxConnections
         http.apply(configuration.limits.clients)
+        http.memory = memory
 
         let listeners = http.addresses.map(\.scope)
         configuration.site.warn(of: listeners, named: http.name, key: "toolServer.allowedHosts", logger)
         let site = configuration.site.rule(for: listeners, ambientFields: ambientHeaders)
         let challenge = configuration.challenge
         let dialect = CommandDialect(server: server) { challenge.header(for: $0) }
-        let streamable = StreamableHTTP(
-            server: server,
-            configuration: StreamableHTTPConfiguration(
-                sessionLimit: configuration.limits.maxSessions,
-                anonymousSessionLimit: configuration.limits.maxAnonymousSessions,
-                ownerSessionLimit: configuration.limits.maxSessionsPerUser,
-                sessionIdle: configuration.limits.sessionIdle,
-                identifiers: configuration.sessionKeys.identifiers(
-                    ends: (store as? any SessionEnds) ?? ProcessSessionEnds()),
-                challenge: { challenge.header(for: $0) }))
+        let transport = StreamableHTTPConfiguration(
+            sessionLimit: configuration.limits.maxSessions,
+            anonymousSessionLimit: configuration.limits.maxAnonymousSessions,
+            ownerSessionLimit: configuration.limits.maxSessionsPerUser,
+            sessionIdle: configuration.limits.sessionIdle,
+            identifiers: configuration.sessionKeys.identifiers(
+                ends: (store as? any SessionEnds) ?? ProcessSessionEnds()),
+            challenge: { challenge.header(for: $0) })
+        let streamable = StreamableHTTP(server: server, configuration: transport)
         let logger = logger
         let inFlight = RequestsInFlight()
         let routes = ToolServerRoutes(
@@ -260,7 +273,7 @@ extension ToolServer {
         let site = configuration.site.adminRule(for: listeners)
         let readiness = Readiness(store: store, external: external, state: state, logger: logger)
         let endpoints = AdminEndpoints(
-            name: Self.implementation.name, build: process.build, metrics: metrics.registry,
+            name: Self.implementation.name, build: process.build, metrics: metrics.registry, memory: memory,
             logLevel: AdminLogLevel(process.log, logger: logger), site: { site },
             readiness: { await readiness.document() })
         let server = HTTPServer(configuration: http, group: group, logger: logger) { _ in endpoints.handler() }

@@ -1,6 +1,7 @@
 package import Assistant
 import CurlTransport
 package import Foundation
+import HTTPSyntax
 package import Identity
 import JSONConfiguration
 package import Logging
@@ -8,6 +9,7 @@ package import MCP
 package import MCPServer
 import OAuthServer
 package import Observability
+import ProcessMemory
 import SQLiteStore
 package import ServiceRuntime
 package import Store
@@ -38,10 +40,12 @@ package struct ToolServer: Sendable {
     package let metrics: ToolServerMetrics
 
     let configuration: ToolServerConfiguration
+    /// Budget of the process.
+    let memory: MemoryBudget
     let hasher: PasswordHasher
     let engine: CurlEngine?
     /// Replaces the AI provider; nil where the provider was passed to ``buildToolServer``.
-    let replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
+    let replaceAnswers: (@Sendable (AssistantConfiguration?) -> Void)?
     /// Exporter of spans; nil while tracing is off.
     let tracer: SpanExporter?
     /// Verification keys of the identity `jwt`.
@@ -73,7 +77,7 @@ package func buildToolServer(
     configuration: ToolServerConfiguration,
     store: (any Store)? = nil,
     external: (any ExternalDatabase)? = nil,
-    provider: (any AnswerProvider)? = nil,
+    provider: (any ResponseProvider)? = nil,
     hasher: PasswordHasher? = nil,
     metrics: MetricsRegistry = MetricsRegistry(),
     logger: Logger,
@@ -83,38 +87,44 @@ package func buildToolServer(
     let store = try store ?? SQLiteStore(at: .memory)
     let hasher =
         hasher
-        ?? PasswordHasher(concurrency: configuration.login.concurrency, maximumPending: configuration.login.queue)
+        ?? PasswordHasher(
+            concurrency: configuration.login.concurrency, maximumPending: configuration.login.queue, isBackground: true)
     let metrics = ToolServerMetrics(registry: metrics)
+    let memory = MemoryBudget(limit: configuration.limits.memory ?? AvailableMemory.standardBudget())
     let login = LoginService(
         accounts: store, sessions: store, hasher: hasher,
         throttle: LoginThrottle(policy: configuration.login.throttle, now: now), lifetime: configuration.login.lifetime,
         now: now)
 
+    var serverConfiguration = MCPServerConfiguration(stateKey: configuration.sessionKeys.stateKey)
+    serverConfiguration.memory = memory
     let server = MCPServer(
         info: ToolServer.implementation,
         instructions: "Company records (projects, tasks, customers, documents), questions about them, and chat.",
-        configuration: MCPServerConfiguration(stateKey: configuration.sessionKeys.stateKey), logger: logger)
+        configuration: serverConfiguration, logger: logger)
     let tracer = configuration.tracing.map {
         SpanExporter(
             $0, name: ToolServer.implementation.name, prefix: "tool_server", build: build, metrics: metrics.registry,
             logger: logger)
     }
     var engine: CurlEngine?
-    var replaceAnswers: (@Sendable (AnswerConfiguration?) -> Void)?
-    let answers: any AnswerProvider
+    var replaceAnswers: (@Sendable (AssistantConfiguration?) -> Void)?
+    let answers: any ResponseProvider
     if let provider {
         answers = provider
     } else {
         // Responses arrive token by token, many of them at a time: a large buffer for each would never be full.
         let made = CurlEngine(
-            label: "provider", configuration: CurlEngineConfiguration(receiveBuffer: 2 << 10), logger: logger)
+            label: "provider", configuration: CurlEngineConfiguration(receiveBuffer: 2 << 10, memory: memory),
+            logger: logger)
         engine = made
-        let aiMetrics = AnswerMetrics(registry: metrics.registry)
-        let make: @Sendable (AnswerConfiguration?) -> any AnswerProvider = { ai in
-            guard let ai else { return DocumentAnswers(documents: store) }
-            return ModelAnswers(
+        let aiMetrics = AssistantMetrics(registry: metrics.registry)
+        let make: @Sendable (AssistantConfiguration?) -> any ResponseProvider = { ai in
+            guard let ai else { return DocumentResponses(documents: store) }
+            return ModelResponses(
                 configuration: ai, engine: made, documents: store, server: server,
-                withheld: [AIPromptTool.name, ChatTool.name], metrics: aiMetrics, tracer: tracer, logger: logger)
+                withheld: [AIPromptTool.name, ChatTool.name], usage: store, metrics: aiMetrics, tracer: tracer,
+                logger: logger, now: now)
         }
         let replaceable = ReplaceableAssistant(make(configuration.ai))
         answers = replaceable
@@ -151,7 +161,7 @@ package func buildToolServer(
     try register(UserInfoTool())
     try register(AIPromptTool(service: answering))
     try register(ChatTool(service: answering))
-    try register(ChatHistoryTool(messages: messages, maximumBytes: configuration.history.maximumPage))
+    try register(ChatHistoryTool(messages: messages, maximumBytes: configuration.history.maximumPage, memory: memory))
     for tool in configuration.sqlTools {
         guard !names.contains(tool.name) else {
             throw ConfigurationErrors([
@@ -160,7 +170,14 @@ package func buildToolServer(
                     found: "\"\(tool.name)\"")
             ])
         }
-        try register(SQLTool(tool, runner: external ?? store))
+        if let write = tool.write {
+            try register(
+                SQLWriteTool(
+                    tool, write, writer: external ?? store, isExternal: external != nil,
+                    retention: configuration.writeRetention, now: now))
+        } else {
+            try register(SQLTool(tool, runner: external ?? store))
+        }
     }
     server.registerPromptsAndResources(documents: store, registry: search, rules: rules)
     try configuration.checkRules(against: server.toolNames)
@@ -188,7 +205,7 @@ package func buildToolServer(
     return ToolServer(
         server: server, store: store, external: external, search: search, messages: messages, login: login,
         identity: identity.chain, directory: directory,
-        metrics: metrics, configuration: configuration, hasher: hasher, engine: engine,
+        metrics: metrics, configuration: configuration, memory: memory, hasher: hasher, engine: engine,
         replaceAnswers: replaceAnswers, tracer: tracer, verificationKeys: identity.verificationKeys,
         metadata: ResourceMetadata(configuration), oauth: oauth, documentEngine: documentEngine,
         ambientHeaders: identity.ambientHeaders, logger: logger)
@@ -207,7 +224,7 @@ extension ToolServer {
             try await external?.close()
             try await store.close()
         } catch {
-            logger.error("store not closed", metadata: ["error": "\(error)"])
+            logger.error("database could not be closed", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -23,10 +23,15 @@ extension ToolServerConfiguration {
         guard !externalTables.isEmpty || (stateDatabase != nil && !sqlTools.isEmpty) else { return nil }
         switch database {
         case .memory: return nil
-        case .file(let path): return try ExternalSQLite(path: path, tables: externalTables)
+        case .file(let path):
+            return try ExternalSQLite(path: path, tables: externalTables, allowsWrites: writesToExternal)
         case .postgreSQL(let location):
             return try await ExternalPostgreSQL(
-                location, settings: postgres, tables: externalTables, waiting: waiting && databaseWait)
+                location, settings: postgres, tables: externalTables, allowsWrites: writesToExternal,
+                waiting: waiting && databaseWait)
         }
     }
+
+    /// Indicates whether configured statements write to the external database.
+    private var writesToExternal: Bool { allowWrites && sqlTools.contains { $0.write != nil } }
 }

@@ -9,7 +9,7 @@ package struct ToolServerMetrics: Sendable {
     let requestDuration: MetricFamily<Histogram>
     let toolCalls: MetricFamily<Counter>
     let toolDuration: MetricFamily<Histogram>
-    /// Refused credentials by ``RefusalKind``.
+    /// Refused credentials by ``CredentialErrorKind``.
     private let refusedCredentials: MetricFamily<Counter>
     let reloads: ReloadMetrics
     let loopLag: MetricFamily<Histogram>
@@ -33,9 +33,9 @@ package struct ToolServerMetrics: Sendable {
         reloads = ReloadMetrics(registry, prefix: "tool_server")
         loopLag = registry.histogram(
             "tool_server_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
-        for kind in RefusalKind.allCases { refusedCredentials.with(kind.rawValue).increment(by: 0) }
+        for kind in CredentialErrorKind.allCases { refusedCredentials.with(kind.rawValue).increment(by: 0) }
     }
 
     /// Counts a refusal.
-    func refused(_ kind: RefusalKind) { refusedCredentials.with(kind.rawValue).increment() }
+    func refused(_ kind: CredentialErrorKind) { refusedCredentials.with(kind.rawValue).increment() }
 }

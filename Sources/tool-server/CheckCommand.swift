@@ -14,7 +14,7 @@ struct CheckCommand: AsyncParsableCommand {
         let configuration: ToolServerConfiguration
         do {
             configuration = try settings.load()
-        } catch let complaint as ConfigurationComplaint {
+        } catch let complaint as ConfigurationCommandError {
             for line in complaint.explanation { ToolServerCommand.complain(line) }
             throw ExitCode.failure
         }

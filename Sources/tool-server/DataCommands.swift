@@ -125,7 +125,7 @@ private struct NewPassword {
             text = try SecretFile.read(file)
             announcement = ""
         } catch {
-            throw Complaint("password file \(file): \(error)")
+            throw CommandLineError("password file \(file): \(error)")
         }
     }
 }

@@ -54,16 +54,16 @@ struct DocumentsCommand: AsyncParsableCommand {
                 let format = format.flatMap({ DocumentFile.Format(rawValue: $0) })
                     ?? DocumentFile.Format(fileName: path)
             else {
-                throw Complaint("\(path): unknown kind of file; say --format text, markdown or html")
+                throw CommandLineError("\(path): unknown kind of file; say --format text, markdown or html")
             }
             guard let data = FileManager.default.contents(atPath: path) else {
-                throw Complaint("\(path): cannot be read")
+                throw CommandLineError("\(path): cannot be read")
             }
             do {
                 let file = try DocumentFile(name: path, format: format, bytes: Array(data))
                 return Document(title: title ?? file.title, url: url ?? "", body: file.body)
             } catch {
-                throw Complaint("\(path): \(error)")
+                throw CommandLineError("\(path): \(error)")
             }
         }
     }
@@ -103,7 +103,7 @@ struct DocumentsCommand: AsyncParsableCommand {
                 return missing
             }
             guard missing.isEmpty else {
-                throw Complaint("no document \(missing.map(String.init).joined(separator: ", "))")
+                throw CommandLineError("no document \(missing.map(String.init).joined(separator: ", "))")
             }
         }
     }

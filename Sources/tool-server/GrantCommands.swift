@@ -47,7 +47,7 @@ struct GrantCommand: AsyncParsableCommand {
             try await settings.withOwnStore { store, _ in
                 for id in ids {
                     guard try await store.deleteOAuthGrant(id: id, userID: nil) else {
-                        throw Complaint("no grant \"\(id)\"")
+                        throw CommandLineError("no grant \"\(id)\"")
                     }
                     print("revoked grant \(id)")
                 }

@@ -66,7 +66,7 @@ struct IndexCommand: AsyncParsableCommand {
     ) async throws {
         let configuration = try settings.load()
         guard configuration.internalDatabase != .memory else {
-            throw Complaint("toolServer.stateDatabase: expected a path for an index to be kept, found :memory:")
+            throw CommandLineError("toolServer.stateDatabase: expected a path for an index to be kept, found :memory:")
         }
         try await settings.withToolServer(configuration) { toolServer in
             for index in try await toolServer.search.searchIndexes().filter({ model == nil || $0.model == model }) {
@@ -83,7 +83,9 @@ struct IndexCommand: AsyncParsableCommand {
                     "model \(index.model): \(done) \(report.changed)\(rows) rows in "
                         + "\(String(format: "%.1f", seconds)) s\(note)")
             }
-            if let model, !toolServer.search.searchModels.contains(model) { throw Complaint("no model \"\(model)\"") }
+            if let model, !toolServer.search.searchModels.contains(model) {
+                throw CommandLineError("no model \"\(model)\"")
+            }
         }
     }
 }

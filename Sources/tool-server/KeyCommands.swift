@@ -84,7 +84,7 @@ struct KeyCommand: AsyncParsableCommand {
         func run() async throws {
             let name = name
             let isRevoked = try await settings.withKeys { keys, _ in try await keys.revoke(name: name) }
-            guard isRevoked else { throw Complaint("no key named \"\(name)\" is left to revoke") }
+            guard isRevoked else { throw CommandLineError("no key named \"\(name)\" is left to revoke") }
             print("revoked key \(name)")
         }
     }

@@ -24,7 +24,7 @@ extension SettingsOptions {
     ) async throws -> Value {
         let configuration = try load()
         if configuration.stateDatabase == .memory {
-            throw Complaint("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
+            throw CommandLineError("toolServer.stateDatabase: expected a path for data to be kept, found :memory:")
         }
         if !creating { try configuration.requireOwnDatabase() }
         return try await closing(configuration.openStore(), { try await $0.close() }) {
@@ -53,12 +53,12 @@ extension ToolServerConfiguration {
     /// Throws when the database of the server's own tables is a file that does not exist.
     func requireOwnDatabase() throws {
         guard case .file(let path) = internalDatabase, !FileManager.default.fileExists(atPath: path) else { return }
-        throw Complaint("database \(path): no such file")
+        throw CommandLineError("database \(path): no such file")
     }
 
     func account(named name: String, in store: any AccountStore) async throws -> Account {
         guard let account = try await store.account(named: name) else {
-            throw Complaint("no user named \"\(name)\" in \(internalDatabase)")
+            throw CommandLineError("no user named \"\(name)\" in \(internalDatabase)")
         }
         return account
     }

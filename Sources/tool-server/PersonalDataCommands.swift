@@ -33,7 +33,9 @@ struct DeleteCommand: AsyncParsableCommand {
     @OptionGroup var settings: SettingsOptions
 
     func run() async throws {
-        guard yes else { throw Complaint("nothing removed: add --yes to remove the data of \"\(name)\" for good") }
+        guard yes else {
+            throw CommandLineError("nothing removed: add --yes to remove the data of \"\(name)\" for good")
+        }
         try await settings.withSubject(name) { data, subject in
             let deleted = try await data.delete(subject)
             print(
@@ -51,7 +53,7 @@ extension SettingsOptions {
         try configuration.requireOwnDatabase()
         try await withToolServer(configuration) { toolServer in
             guard let subject = try await toolServer.personalData.subject(named: name) else {
-                throw Complaint("no user named \"\(name)\"")
+                throw CommandLineError("no user named \"\(name)\"")
             }
             try await body(toolServer.personalData, subject)
         }

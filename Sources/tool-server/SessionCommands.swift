@@ -23,7 +23,7 @@ struct SessionCommand: AsyncParsableCommand {
                     accounts: store, sessions: store, hasher: PasswordHasher(),
                     lifetime: configuration.login.lifetime)
                 guard let account = try await store.account(named: name), account.isActive else {
-                    throw Complaint("no active user named \"\(name)\" in \(configuration.internalDatabase)")
+                    throw CommandLineError("no active user named \"\(name)\" in \(configuration.internalDatabase)")
                 }
                 return try await login.openSession(for: account)
             }
@@ -77,14 +77,14 @@ struct SessionCommand: AsyncParsableCommand {
                 let sessions = try await store.loginSessions(accountID: account.id, now: Date())
                 let found = try ids.map { id in
                     guard let session = sessions.first(where: { $0.shortID == id.lowercased() }) else {
-                        throw Complaint("\(name) has no session \"\(id)\"")
+                        throw CommandLineError("\(name) has no session \"\(id)\"")
                     }
                     return session
                 }
                 for session in found { try await store.deleteLoginSession(digest: session.digest) }
                 return found.count
             }
-            print("revoked \(revoked) sessions of \(name)")
+            print("revoked \(revoked == 1 ? "1 session" : "\(revoked) sessions") of \(name)")
         }
     }
 }

@@ -57,12 +57,12 @@ struct CallCommand: AsyncParsableCommand {
 
     func run() async throws {
         guard let arguments = (try? JSONValue(parsing: arguments))?.object else {
-            throw Complaint("arguments: expected a JSON object")
+            throw CommandLineError("arguments: expected a JSON object")
         }
         let result = try await settings.withToolServer {
             try await $0.server.call(tool: name, arguments: arguments, principal: nil)
         }
-        guard !result.isError else { throw Complaint("\(name): \(result.text)") }
+        guard !result.isError else { throw CommandLineError("\(name): \(result.text)") }
         print(result.structuredContent?.text ?? result.text)
     }
 }

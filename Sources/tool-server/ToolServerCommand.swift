@@ -77,12 +77,12 @@ struct SettingsOptions: ParsableArguments {
         if let database { overrides["database"] = .string(database) }
         let document: ConfigurationDocument?
         do {
-            document = try config.map { path throws(ConfigurationDocument.Failure) in
+            document = try config.map { path throws(ConfigurationDocument.ReadError) in
                 try ConfigurationDocument(reading: path)
             }
         } catch {
             let problem = ConfigurationProblem(text: error.description, advice: error.advice)
-            throw ConfigurationComplaint(file: config, problems: [problem])
+            throw ConfigurationCommandError(file: config, problems: [problem])
         }
         do {
             return try ToolServerConfiguration(
@@ -93,7 +93,7 @@ struct SettingsOptions: ParsableArguments {
             let problems =
                 document.map { error.problems(in: $0, schema: schema) }
                 ?? error.errors.map { ConfigurationProblem(text: $0.description) }
-            throw ConfigurationComplaint(file: config, problems: problems)
+            throw ConfigurationCommandError(file: config, problems: problems)
         }
     }
 
@@ -110,7 +110,7 @@ struct SettingsOptions: ParsableArguments {
 }
 
 /// Error for settings that cannot be used: one line for every command, more for `check`.
-struct ConfigurationComplaint: Error, CustomStringConvertible {
+struct ConfigurationCommandError: Error, CustomStringConvertible {
     /// Path of the configuration file; nil: the environment and the command line alone.
     let file: String?
     let problems: [ConfigurationProblem]
@@ -124,7 +124,7 @@ struct ConfigurationComplaint: Error, CustomStringConvertible {
 }
 
 /// An error whose description is the whole message.
-struct Complaint: Error, CustomStringConvertible {
+struct CommandLineError: Error, CustomStringConvertible {
     let description: String
 
     init(_ description: String) {

@@ -2,6 +2,7 @@ import Foundation
 import GRDB
 import JSON
 import Testing
+import ToolServerTestSupport
 
 @testable import SQLiteStore
 @testable import Store

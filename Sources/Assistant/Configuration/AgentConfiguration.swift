@@ -101,7 +101,7 @@ package struct AgentConfiguration: Sendable {
 
     private mutating func readTools(_ reader: ConfigurationReader) {
         offersTools = reader.bool(
-            "enabled", default: offersTools, "Lets the model call the server's tools with the caller's rights.")
+            "enabled", default: offersTools, "true: the model may call the server's tools with the caller's rights.")
         excluded = Set(reader.strings("exclude", default: [], "Names of tools that the model is not offered."))
         writes = reader.choice(
             "writes", default: writes,

@@ -126,7 +126,7 @@ package struct JWTConfiguration: Sendable {
         guard isUsed else { return }
         if issuer.isEmpty { reader.fail("issuer", expected: "the issuer of the tokens", found: "nothing") }
         if audience.isEmpty {
-            reader.fail("audience", expected: "whom the tokens must be issued for, such as publicURL", found: "nothing")
+            reader.fail("audience", expected: "the audiences of the tokens, such as publicURL", found: "nothing")
         }
         if (url == nil) == (file == nil) {
             reader.fail("jwksURL", expected: "either jwksURL or jwksFile", found: url == nil ? "neither" : "both")

@@ -56,7 +56,7 @@ package struct TrustedHeaderConfiguration: Sendable {
             reader.fail(key, expected: "a header's name", found: "\"\(name ?? "")\"")
         }
         for text in texts where PeerRange(text) == nil {
-            reader.fail("peers", expected: "10.0.0.0/8, ::1, unix and the like", found: "\"\(text)\"")
+            reader.fail("peers", expected: "a network such as 10.0.0.0/8, an address, or unix", found: "\"\(text)\"")
         }
         guard isUsed else { return }
         if texts.isEmpty { reader.fail("peers", expected: "addresses of the proxy", found: "nothing") }

@@ -34,7 +34,7 @@ package struct JWTIdentity: TokenProvider {
             if passesOthers, !isOurs(token.claims) { return .none }
             try await verify(token)
             return .principal(try await principal(try check(token.claims)))
-        } catch let fault as TokenFault {
+        } catch let fault as TokenError {
             return .rejected(fault.kind, reason: fault.reason)
         }
     }
@@ -43,12 +43,12 @@ package struct JWTIdentity: TokenProvider {
     /// accepted.
     private func verify(_ token: SignedToken) async throws {
         guard configuration.algorithms.contains(token.algorithm) else {
-            throw TokenFault("The token's algorithm is not accepted")
+            throw TokenError("The token's algorithm is not accepted")
         }
         let candidates = try await keys.candidates(algorithm: token.algorithm, id: token.keyID)
-        guard !candidates.isEmpty else { throw TokenFault("The token's key is unknown") }
+        guard !candidates.isEmpty else { throw TokenError("The token's key is unknown") }
         guard candidates.contains(where: { $0.verifies(token) }) else {
-            throw TokenFault("The token's signature is wrong")
+            throw TokenError("The token's signature is wrong")
         }
     }
 
@@ -58,27 +58,27 @@ package struct JWTIdentity: TokenProvider {
         claims["iss"]?.string.map { $0.utf8.elementsEqual(configuration.issuer.utf8) } == true
     }
 
-    private func check(_ claims: JSONObject) throws(TokenFault) -> JSONObject {
-        guard isOurs(claims) else { throw TokenFault("The token is of another issuer") }
+    private func check(_ claims: JSONObject) throws(TokenError) -> JSONObject {
+        guard isOurs(claims) else { throw TokenError("The token is of another issuer") }
         let audience = claims["aud"]?.string.map { [$0] } ?? claims["aud"]?.array?.compactMap(\.string) ?? []
         guard configuration.audience.contains(where: { own in audience.contains { $0.utf8.elementsEqual(own.utf8) } })
         else {
-            throw TokenFault("The token is for another audience")
+            throw TokenError("The token is for another audience")
         }
         let now = now().timeIntervalSince1970
         let leeway = configuration.leeway / .seconds(1)
-        guard let expiry = claims["exp"]?.double else { throw TokenFault("The token has no expiry") }
-        guard now < expiry + leeway else { throw TokenFault("The token has expired", .expired) }
+        guard let expiry = claims["exp"]?.double else { throw TokenError("The token has no expiry") }
+        guard now < expiry + leeway else { throw TokenError("The token has expired", .expired) }
         for (name, reason) in [
             ("nbf", "The token is not valid yet"), ("iat", "The token is issued in the future"),
         ] {
             guard let claim = claims[name] else { continue }
-            guard let instant = claim.double, instant <= now + leeway else { throw TokenFault(reason) }
+            guard let instant = claim.double, instant <= now + leeway else { throw TokenError(reason) }
         }
         // A token bound to its holder's key is not a bearer token: presenting it proves nothing (RFC 7800, RFC 9449).
-        guard claims["cnf"] == nil else { throw TokenFault("The token is bound to a key and cannot be used alone") }
+        guard claims["cnf"] == nil else { throw TokenError("The token is bound to a key and cannot be used alone") }
         for name in configuration.requiredClaims where claims[name].map(\.isNull) != false {
-            throw TokenFault("The token lacks the claim \(name)")
+            throw TokenError("The token lacks the claim \(name)")
         }
         return claims
     }
@@ -86,7 +86,7 @@ package struct JWTIdentity: TokenProvider {
     private func principal(_ claims: JSONObject) async throws -> Principal {
         guard let user = claims[configuration.userClaim]?.string, (1...255).contains(user.utf8.count),
             !user.hasControlCharacters
-        else { throw TokenFault("The token names no user") }
+        else { throw TokenError("The token names no user") }
         let scopes = Set(scopes(claims))
         switch configuration.users {
         case .directory, .identifier:
@@ -94,7 +94,7 @@ package struct JWTIdentity: TokenProvider {
                 configuration.users == .identifier
                 ? try await directory.user(id: user) : try await directory.user(named: user)
             guard let record, record.isActive else {
-                throw TokenFault("The token's user is unknown or disabled", record == nil ? .unknown : .disabled)
+                throw TokenError("The token's user is unknown or disabled", record == nil ? .unknown : .disabled)
             }
             return record.principal(.only(scopes), isCookie: false).with(claims: claims)
         case .token:

@@ -13,12 +13,12 @@ extension JWTConfiguration {
         case .file(let path):
             return {
                 guard let file = FileHandle(forReadingAtPath: path) else {
-                    throw KeySetFault(description: "\(path): cannot be read")
+                    throw KeySetError(description: "\(path): cannot be read")
                 }
                 defer { try? file.close() }
                 let data = try file.read(upToCount: Self.maximumKeySetBytes + 1) ?? Data()
                 guard data.count <= Self.maximumKeySetBytes else {
-                    throw KeySetFault(description: "\(path): over 256 KiB")
+                    throw KeySetError(description: "\(path): over 256 KiB")
                 }
                 return Array(data)
             }
@@ -30,10 +30,10 @@ extension JWTConfiguration {
                 tls: caFile.map { CurlTLS(caFile: $0) })
             return {
                 // Redirects are not followed: they could lead away from https.
-                guard let engine else { throw KeySetFault(description: "\(url): nothing to fetch it with") }
+                guard let engine else { throw KeySetError(description: "\(url): nothing to fetch it with") }
                 let response = try await engine.execute(request)
                 guard response.status == 200 else {
-                    throw KeySetFault(description: "\(url): status \(response.status)")
+                    throw KeySetError(description: "\(url): status \(response.status)")
                 }
                 return Array(response.body.readableBytesView)
             }

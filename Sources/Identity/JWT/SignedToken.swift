@@ -2,11 +2,11 @@ import Foundation
 import JSON
 
 /// Error of an invalid token; it is sent to the client, so it repeats nothing of the token.
-struct TokenFault: Error, Hashable {
+struct TokenError: Error, Hashable {
     let reason: String
-    let kind: RefusalKind
+    let kind: CredentialErrorKind
 
-    init(_ reason: String, _ kind: RefusalKind = .invalid) {
+    init(_ reason: String, _ kind: CredentialErrorKind = .invalid) {
         self.reason = reason
         self.kind = kind
     }
@@ -24,23 +24,23 @@ struct SignedToken {
     /// Values that `typ` may have: an access token, or any JWT (RFC 8725, section 3.11).
     private static let types: Set<String> = ["jwt", "at+jwt", "application/jwt", "application/at+jwt"]
 
-    init(_ text: String) throws(TokenFault) {
+    init(_ text: String) throws(TokenError) {
         let parts = text.split(separator: ".", omittingEmptySubsequences: false)
         guard parts.count == 3, let header = Self.object(parts[0]), let claims = Self.object(parts[1]),
             let signature = Self.bytes(parts[2])
-        else { throw TokenFault("The token is not a signed JWT", .malformed) }
+        else { throw TokenError("The token is not a signed JWT", .malformed) }
         guard let algorithm = header["alg"]?.string else {
-            throw TokenFault("The token names no algorithm", .malformed)
+            throw TokenError("The token names no algorithm", .malformed)
         }
         if let type = header["typ"] {
             guard let text = type.string, Self.types.contains(text.lowercased()) else {
-                throw TokenFault("The token is of a type that is not accepted", .malformed)
+                throw TokenError("The token is of a type that is not accepted", .malformed)
             }
         }
         // No extension is supported, so each one refuses the token (RFC 7515, section 4.1.11).
-        guard header["crit"] == nil else { throw TokenFault("The token has critical parameters that are not known") }
+        guard header["crit"] == nil else { throw TokenError("The token has critical parameters that are not known") }
         if let keyID = header["kid"], keyID.string == nil {
-            throw TokenFault("The token is not a signed JWT", .malformed)
+            throw TokenError("The token is not a signed JWT", .malformed)
         }
         self.algorithm = algorithm
         keyID = header["kid"]?.string

@@ -17,7 +17,7 @@ struct VerificationKey: Sendable {
 }
 
 /// Error of a key set that cannot be used.
-struct KeySetFault: Error, CustomStringConvertible {
+struct KeySetError: Error, CustomStringConvertible {
     let description: String
 }
 
@@ -30,10 +30,10 @@ extension VerificationKey {
 
     /// Returns the keys of a JSON Web Key Set (RFC 7517) that can verify one of the algorithms. Others are left out:
     /// keys of other kinds, for encryption, too weak, or malformed.
-    /// - Throws: ``KeySetFault`` when the text is not a key set, or has no usable key.
+    /// - Throws: ``KeySetError`` when the text is not a key set, or has no usable key.
     package static func keys(inSet bytes: [UInt8], algorithms: Set<String>) async throws -> [VerificationKey] {
         guard let entries = (try? JSONValue(parsing: bytes))?["keys"]?.array else {
-            throw KeySetFault(description: "not a JSON Web Key Set")
+            throw KeySetError(description: "not a JSON Web Key Set")
         }
         var keys: [VerificationKey] = []
         for entry in entries.prefix(maximumKeys) {
@@ -44,7 +44,7 @@ extension VerificationKey {
             }
             if !usable.isEmpty { keys.append(VerificationKey(id: object["kid"]?.string, algorithms: usable)) }
         }
-        guard !keys.isEmpty else { throw KeySetFault(description: "no key for any accepted algorithm") }
+        guard !keys.isEmpty else { throw KeySetError(description: "no key for any accepted algorithm") }
         return keys
     }
 
@@ -76,7 +76,7 @@ extension VerificationKey {
         if let modulus = key["n"]?.string {
             let significant = modulus.drop { $0 == "A" }.utf8.count * 6 / 8
             guard modulusLengths.contains(significant) else {
-                throw KeySetFault(description: "an RSA key of an unusual length")
+                throw KeySetError(description: "an RSA key of an unusual length")
             }
         }
         let jwk = try JSONDecoder().decode(JWK.self, from: Data(JSONValue.object(members).serialized))

@@ -81,7 +81,7 @@ package actor VerificationKeys {
                 try await read()
             } catch {
                 logger.warning(
-                    "keys not read; the ones read before are kept",
+                    "verification keys could not be read; those read before are still used",
                     metadata: ["error": "\(error)", "keys": "\(keys.count)"])
             }
             reading = nil

@@ -68,7 +68,7 @@ package struct APIKeyIdentity: TokenProvider {
             try await keys.noteUse(ofAPIKey: key.digest, at: now)
         } catch {
             // The request is served although its use could not be recorded.
-            logger.warning("use of an API key not noted", metadata: ["error": "\(error)"])
+            logger.warning("last use of an API key could not be stored", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -22,22 +22,22 @@ package struct APIKeyService: Sendable {
     /// - Parameters:
     ///   - user: Name of the user for whom the key acts; nil: it acts for itself.
     ///   - lifetime: Time after which the key is invalid; nil: it does not expire.
-    /// - Throws: ``APIKeyRuleViolation``; ``StoreError`` of kind `duplicate` when the name is in use.
+    /// - Throws: ``APIKeyError``; ``StoreError`` of kind `duplicate` when the name is in use.
     package func create(
         name: String, scopes: [String] = [], user: String? = nil, lifetime: Duration? = nil
     ) async throws -> (key: APIKey, text: APIKeyText) {
         guard (1...150).contains(name.count), !name.contains(where: \.isWhitespace), !name.hasControlCharacters else {
-            throw APIKeyRuleViolation("key name: expected 1 to 150 characters without white space")
+            throw APIKeyError("key name: expected 1 to 150 characters without white space")
         }
         for scope in scopes where !ScopeName.isValid(scope) {
-            throw APIKeyRuleViolation(
+            throw APIKeyError(
                 "scope: expected 1 to 100 visible ASCII characters except \" and \\, found \"\(scope.printable)\"")
         }
-        if let lifetime, lifetime <= .zero { throw APIKeyRuleViolation("expires: expected a time in the future") }
+        if let lifetime, lifetime <= .zero { throw APIKeyError("expires: expected a time in the future") }
         var userID: String?
         if let user {
             guard let record = try await directory.user(named: user), record.isActive else {
-                throw APIKeyRuleViolation("no active user named \"\(user.printable)\"")
+                throw APIKeyError("no active user named \"\(user.printable)\"")
             }
             userID = record.id
         }
@@ -62,7 +62,7 @@ package struct APIKeyService: Sendable {
 }
 
 /// Error of a new key that breaks a rule; the description names it.
-package struct APIKeyRuleViolation: Error, CustomStringConvertible {
+package struct APIKeyError: Error, CustomStringConvertible {
     /// Description on one line.
     package let description: String
 

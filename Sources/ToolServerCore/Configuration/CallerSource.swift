@@ -42,7 +42,7 @@ enum CallerSource: Hashable, Sendable, CustomStringConvertible {
     static func read(_ reader: ConfigurationReader) -> CallerSource? {
         let text = reader.optionalString(
             "from",
-            "Binds a fact of who is asking instead of a value that the caller gives: caller.id, caller.name, caller.scopes "
+            "Fact about the caller that is bound instead of a value from the call: caller.id, caller.name, caller.scopes "
                 + "(a list), or claim: and a JSON pointer into the claims of the caller's token, such as claim:/tenant. "
                 + "The argument is not in the input schema, and anonymous callers are refused.",
             example: "caller.id")

@@ -1,13 +1,15 @@
 import HTTPSyntax
 import JSON
 import JSONConfiguration
+import MCPServer
 import Store
 
 /// A tool that is one SQL statement: an entry of the `sqlTools` section, named by the tool's name.
 ///
 /// | key | type | default | meaning |
 /// |---|---|---|---|
-/// | `statement` | string | required | one statement that only reads; parameters are written `:name` |
+/// | `statement` | string | required | one statement; parameters are written `:name` |
+/// | `writes` | boolean | false | the statement writes: ``Write`` |
 /// | `title`, `description` | string | name, – | title for people, description for models |
 /// | `arguments.NAME` | section | – | ``Argument``: one for each parameter of the statement |
 /// | `columns` | object | the statement's | result column → `string`, `integer`, `number`, `boolean` |
@@ -19,7 +21,10 @@ import Store
 /// is compared with the database before it is run for the first time.
 package struct SQLToolConfiguration: Sendable {
     let name: String
+    /// The statement, where it reads; nil for one that writes, and for one that is not accepted.
     let statement: ReadOnlyStatement?
+    /// The statement, where it writes.
+    let write: Write?
     let title: String?
     let description: String?
     let arguments: [Argument]
@@ -34,8 +39,13 @@ package struct SQLToolConfiguration: Sendable {
     init(name: String, _ reader: ConfigurationReader) {
         self.name = name
         let sql = reader.requiredString(
-            "statement", "SQL statement that only reads; parameters are written :name.",
+            "statement",
+            "SQL statement that only reads, or with writes one INSERT, UPDATE or DELETE; parameters are written :name.",
             example: "SELECT id, name FROM psm_project WHERE owner_id = :owner")
+        let writes = reader.bool(
+            "writes", default: false,
+            "true: the statement is one INSERT, UPDATE or DELETE. It runs in a transaction of its own, at most once for each "
+                + "idempotency key.")
         title = reader.optionalString(
             "title", "Title of the tool for people. Default: the tool's name.", example: "Projects of an owner")
         description = reader.optionalString(
@@ -51,21 +61,32 @@ package struct SQLToolConfiguration: Sendable {
             "timeout", default: .seconds(5), in: .milliseconds(1) ... .seconds(600),
             "Time limit of the statement; then the call fails.")
         session = Self.session(reader)
-        let types = Dictionary(arguments.map { ($0.name, $0.parameterType) }, uniquingKeysWith: { $1 })
-        do {
-            statement = try reader.isPresent("statement") ? ReadOnlyStatement(parsing: sql, types: types) : nil
-        } catch {
-            reader.fail("statement", expected: "one statement that only reads", found: error.description)
-            statement = nil
-        }
-        checkParameters(reader)
+        write = Self.write(writes ? sql : nil, arguments, reader)
+        statement = writes ? nil : Self.statement(sql, arguments, reader)
+        if let text = write?.statement.text ?? statement?.text { checkParameters(text, reader) }
         if !Self.isToolName(name) {
             reader.fail(nil, expected: "a name of 1 to 64 letters, digits, _, - and .", found: "\"\(name.printable)\"")
         }
     }
 
-    private func checkParameters(_ reader: ConfigurationReader) {
-        guard let statement else { return }
+    private static func statement(
+        _ sql: String, _ arguments: [Argument], _ reader: ConfigurationReader
+    ) -> ReadOnlyStatement? {
+        guard reader.isPresent("statement") else { return nil }
+        do {
+            return try ReadOnlyStatement(parsing: sql, types: types(arguments))
+        } catch {
+            reader.fail("statement", expected: "one statement that only reads", found: error.description)
+            return nil
+        }
+    }
+
+    /// Returns the types of a statement's parameters.
+    static func types(_ arguments: [Argument]) -> [String: StatementParameterType] {
+        Dictionary(arguments.map { ($0.name, $0.parameterType) }, uniquingKeysWith: { $1 })
+    }
+
+    private func checkParameters(_ statement: StatementText, _ reader: ConfigurationReader) {
         for name in statement.parameters where !arguments.contains(where: { $0.name == name }) {
             reader.fail("arguments.\(name)", expected: "a section, as the statement has :\(name)", found: "nothing")
         }
@@ -80,6 +101,16 @@ package struct SQLToolConfiguration: Sendable {
 
     /// Indicates whether the statement needs to know who is asking.
     var needsCaller: Bool { !session.isEmpty || arguments.contains { $0.source != nil } }
+
+    /// Error for callers when the statement cannot be run.
+    var failure: ToolError { ToolError("The statement of \(name) failed") }
+
+    /// Returns the error of a key whose value does not fit the database.
+    func refusal(_ key: String, _ expected: String, _ found: String) -> ConfigurationErrors {
+        ConfigurationErrors([
+            ConfigurationError(path: "toolServer.sqlTools.\(name).\(key)", expected: expected, found: found)
+        ])
+    }
 
     private static func session(_ reader: ConfigurationReader) -> [(name: String, source: CallerSource)] {
         let json = reader.json(

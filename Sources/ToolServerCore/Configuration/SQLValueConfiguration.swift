@@ -103,8 +103,8 @@ extension SQLValueConfiguration {
                 example: "^[A-Z]{2}-[0-9]+$")
             format = reader.optionalChoice(
                 "format",
-                "What a string is: a day (date) or an instant with its offset (date-time), as RFC 3339 writes them. An "
-                    + "instant is bound in UTC as SQLite and Django write it, such as 2026-01-31 08:00:00.")
+                "Format of a string (RFC 3339). date: a day; date-time: an instant with its offset, which is bound in UTC as "
+                    + "SQLite and Django write it, such as 2026-01-31 08:00:00.")
         }
 
         func refuse(for type: StatementType?, _ reader: ConfigurationReader) {

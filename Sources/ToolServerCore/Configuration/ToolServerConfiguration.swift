@@ -1,5 +1,5 @@
 package import Assistant
-package import HTTPSyntax
+import HTTPSyntax
 package import Identity
 package import JSON
 package import JSONConfiguration
@@ -28,6 +28,8 @@ package import Store
 /// | `tools`, `apiKeys`, … | | | ``AccessConfiguration`` |
 /// | `search` | section | – | ``SearchConfiguration`` |
 /// | `sqlTools` | map | – | ``SQLToolConfiguration`` by the tool's name |
+/// | `allowWrites` | boolean | false | `sqlTools` with `writes` may write to an external database |
+/// | `writeRetention` | duration | 24 h | time for which results of writes are kept under their keys |
 /// | `messages` | section | – | ``ExternalMessageTable`` |
 /// | `history` | section | – | ``HistoryConfiguration`` |
 /// | `admin` | address or `off` | `off` | health, readiness, metrics |
@@ -39,7 +41,7 @@ package import Store
 /// | `sessionKey` and others | – | – | ``SessionKeysConfiguration`` |
 /// | `limits` | section | – | ``Limits`` |
 /// | `login` | section | – | ``Login`` |
-/// | `ai` | section | – | ``AnswerConfiguration`` |
+/// | `ai` | section | – | ``AssistantConfiguration`` |
 /// | `tracing` | section | – | ``TracingConfiguration`` |
 package struct ToolServerConfiguration: Sendable {
     /// Transport of MCP.
@@ -61,12 +63,14 @@ package struct ToolServerConfiguration: Sendable {
         case trustedHeader
     }
 
-    /// Limits on clients: `maxBody` (default 4 MiB), `maxConnections` (10 000), `maxSessions` (10 000),
-    /// `maxAnonymousSessions` (10 000), `maxSessionsPerUser` (1000), `sessionIdle` (30 min), and those of
-    /// `ConnectionLimits`.
+    /// Limits on clients: `maxBody` (default 4 MiB), `memory` (a quarter of the memory that there is), `maxConnections`
+    /// (10 000), `maxSessions` (10 000), `maxAnonymousSessions` (10 000), `maxSessionsPerUser` (1000), `sessionIdle`
+    /// (30 min), and those of `ConnectionLimits`.
     package struct Limits: Sendable {
         /// Largest request body, in bytes.
         package var maxBody: Int
+        /// Memory for what clients and providers send, in bytes; nil: a share of what there is.
+        package var memory: Int?
         /// Largest number of connections; 0: no limit.
         package var maxConnections: Int
         /// Time limits and transfer rates of connections.
@@ -130,6 +134,10 @@ package struct ToolServerConfiguration: Sendable {
     var history: HistoryConfiguration
     /// Tools that are one SQL statement each.
     package var sqlTools: [SQLToolConfiguration]
+    /// True if tools may write to an external database.
+    package var allowWrites: Bool
+    /// Time for which the result of a write is kept under its idempotency key.
+    package var writeRetention: Duration
     /// Admin listener, if any.
     package var admin: String?
     /// Lowest level that is logged.
@@ -149,7 +157,7 @@ package struct ToolServerConfiguration: Sendable {
     /// Settings of the login.
     package var login: Login
     /// AI provider; nil: answers are made from the documents.
-    package var ai: AnswerConfiguration?
+    package var ai: AssistantConfiguration?
     /// Settings of tracing; nil: no traces.
     package var tracing: TracingConfiguration?
     /// The section as it was written, to determine what a reload changes.
@@ -196,8 +204,8 @@ package struct ToolServerConfiguration: Sendable {
         access = AccessConfiguration(reader)
         oauth = reader.optionalSection(
             "oauth",
-            "Makes the tool-server an OAuth 2.1 authorization server for its own MCP endpoint, over the identities builtin "
-                + "and django. Its tokens are accepted whether or not the identity jwt is used."
+            "OAuth 2.1 authorization server for the tool-server's own MCP endpoint, over the identities builtin and "
+                + "django. Its tokens are accepted whether or not the identity jwt is used."
         ) { OAuthConfiguration($0) }
         let search = reader.section("search", "Settings of searches.") {
             SearchConfiguration($0)
@@ -217,6 +225,14 @@ package struct ToolServerConfiguration: Sendable {
         ) {
             SQLToolConfiguration(name: $0, $1)
         }.map(\.value)
+        allowWrites = reader.bool(
+            "allowWrites", default: false,
+            "true: statements of sqlTools with writes may change the external database that database names; the table "
+                + "tool_server_write is made in it. Of no meaning for the server's own database.")
+        writeRetention = reader.duration(
+            "writeRetention", default: .seconds(86_400), in: .seconds(3600) ... .seconds(30 * 86_400),
+            "Time for which the result of a statement that writes is kept under its idempotency key; a call with the same "
+                + "key gets it meanwhile and writes nothing. After that time the key is unknown.")
         let admin = reader.string(
             "admin", default: "off",
             "Address of the admin listener with health and metrics: HOST:PORT, unix:/path or off.")
@@ -241,7 +257,7 @@ package struct ToolServerConfiguration: Sendable {
             TracingConfiguration($0)
         }
         ai = reader.section("ai", "AI provider that speaks the OpenAI chat-completions protocol.") {
-            AnswerConfiguration($0)
+            AssistantConfiguration($0)
         }
         checkForeign(reader)
         checkStatements(reader)
@@ -294,7 +310,7 @@ package struct ToolServerConfiguration: Sendable {
                     "a location for the server's own tables, as database names an external one (a path or :memory:)",
                 found: "nothing")
         } else if stateDatabase == database {
-            reader.fail("stateDatabase", expected: "another database than database", found: "the same")
+            reader.fail("stateDatabase", expected: "a database other than that of the key database", found: "the same")
         }
         if database == .memory { reader.fail("database", expected: "an existing database", found: ":memory:") }
     }
@@ -305,6 +321,11 @@ package struct ToolServerConfiguration: Sendable {
             reader.fail(
                 "sqlTools.\(tool.name).session", expected: "no session variables, as the database is SQLite",
                 found: "some")
+        }
+        if let tool = sqlTools.first(where: { $0.write != nil }), stateDatabase != nil, !allowWrites {
+            reader.fail(
+                "allowWrites", expected: "true, as sqlTools.\(tool.name) writes to an external database", found: "false"
+            )
         }
     }
 
@@ -372,6 +393,7 @@ extension ToolServerConfiguration.Limits {
         maxBody = reader.bytes(
             "maxBody", default: 4 << 20, in: 1024...(1 << 30),
             "Largest request body in bytes; a larger one is refused with 413.")
+        memory = reader.memoryBudget()
         maxConnections = reader.integer(
             "maxConnections", default: 10_000, in: 0...1_000_000,
             """
@@ -402,23 +424,22 @@ extension ToolServerConfiguration.Login {
             "Lifetime of a login.")
         concurrency = reader.integer(
             "concurrency", default: 2, in: 1...16,
-            "Password checks at a time, on threads of their own that give way to everything else; each takes 32 MiB of "
-                + "memory.")
+            "Largest number of password checks at a time, on threads of low priority; each takes 32 MiB of memory.")
         queue = reader.integer(
             "queue", default: 64, in: 1...10_000,
-            "Password checks that run or wait; one more is refused with 503.")
+            "Largest number of password checks that run or wait; a further login is refused with 503.")
         let standard = LoginThrottle.Policy()
         throttle = LoginThrottle.Policy(
             attempts: reader.integer(
                 "attempts", default: standard.attempts, in: 0...1_000_000,
-                "Failed logins of one address at one account before a delay; four times as many of one address at all "
-                    + "accounts, and at one account of all addresses that never logged in to it. Further ones are "
-                    + "refused with 429 until the delay is over. 0: no limit."),
+                "Failed logins from one address to one account before a delay. Four times as many count from one address "
+                    + "to all accounts, and to one account from all addresses that never logged in to it. Until the delay "
+                    + "is over, further ones are refused with 429. 0: no limit."),
             firstDelay: reader.duration(
                 "delay", default: standard.firstDelay, in: .milliseconds(10) ... .seconds(3600),
-                "The first delay; every further failure doubles it."),
+                "Delay after the first failed login beyond attempts; every further failure doubles it."),
             maximumDelay: reader.duration(
                 "maxDelay", default: standard.maximumDelay, in: .milliseconds(10) ... .seconds(86_400),
-                "The longest delay. After twice as long without a failure the count begins anew."))
+                "Longest delay after a failed login. After twice this time without a failure the count starts again."))
     }
 }

@@ -16,6 +16,10 @@ struct LoginRoutes: Sendable {
 
     /// Checks `{"username", "password"}` and sets the cookie.
     func logIn(body: [UInt8], headers: HTTPHeaders, peer: SocketAddress?) async -> HTTPReply {
+        // Two short texts; anything longer would be held while the login waits for its turn.
+        guard body.count <= 16 << 10 else {
+            return .error("A login has at most 16 KiB", status: .payloadTooLarge)
+        }
         guard let value = try? JSONValue(parsing: body), value.object != nil else {
             return .error("Invalid JSON", status: .badRequest)
         }
@@ -32,12 +36,12 @@ struct LoginRoutes: Sendable {
                     "Set-Cookie": LoginCookieIdentity.cookie(
                         token.text, maxAge: login.lifetime, requestHeaders: headers)
                 ])
-        } catch LoginService.Failure.tooManyAttempts(let time) {
+        } catch LoginService.LoginError.tooManyAttempts(let time) {
             metrics.refused(.throttled)
             return .error(
                 "Too many failed logins, try again later", status: .tooManyRequests,
                 headers: ["Retry-After": String(time.components.seconds + 1)])
-        } catch is LoginService.Failure {
+        } catch is LoginService.LoginError {
             metrics.refused(.password)
             return .error("Wrong user name or password", status: .unauthorized)
         } catch is PasswordHasher.Overloaded {

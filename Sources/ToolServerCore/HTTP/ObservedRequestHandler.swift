@@ -33,7 +33,7 @@ final class ObservedRequestHandler: HTTPRequestHandler {
         handler(requestID, exchange.remoteAddress) { await respond($0, $1, requestID) }.handle(exchange)
     }
 
-    func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+    func reject(_ failure: HTTPError, _ exchange: HTTPExchange) {
         let requestID = RequestIdentifier.accept(exchange.head.headers.first(name: "X-Request-Id"))
         handler(requestID, exchange.remoteAddress) { _, _ in }.reject(failure, exchange)
     }

@@ -15,7 +15,8 @@ struct SummarizeDocumentPrompt: PromptProvider {
             description: "The document, and the request to sum it up for a colleague.",
             arguments: [
                 PromptArgument(
-                    name: "document", title: "Document", description: "Its number or its title.", required: true)
+                    name: "document", title: "Document", description: "Number or title of the document.", required: true
+                )
             ])
     }
 
@@ -58,10 +59,10 @@ struct FindRecordsPrompt: PromptProvider {
             description: "Looks for something in the company's records and reports what is there.",
             arguments: [
                 PromptArgument(
-                    name: "query", title: "Query", description: "What to look for.", required: true),
+                    name: "query", title: "Query", description: "Text to search for.", required: true),
                 PromptArgument(
                     name: "model", title: "Kind of record",
-                    description: "Where to look: \(models.joined(separator: ", ")). Everywhere when absent."),
+                    description: "Kind of records: \(models.joined(separator: ", ")). All kinds if absent."),
             ])
     }
 
@@ -96,7 +97,8 @@ struct AskDocumentsPrompt: PromptProvider {
             name: Self.name, title: "Ask the documents",
             description: "A question, and the passages of the company's documents that may answer it.",
             arguments: [
-                PromptArgument(name: "question", title: "Question", description: "In plain words.", required: true)
+                PromptArgument(
+                    name: "question", title: "Question", description: "Question in plain words.", required: true)
             ])
     }
 

@@ -16,7 +16,7 @@ enum CompanyURI {
         let prefix = "company://\(kind)/"
         guard uri.hasPrefix(prefix) else { return nil }
         let parts = uri.dropFirst(prefix.count).split(separator: "/", omittingEmptySubsequences: false)
-        let decoded = parts.compactMap { $0.removingPercentEncoding }
+        let decoded = parts.compactMap { $0.removingPercentEncoding.map { CombiningMarks.bounded($0) } }
         return decoded.count == count && parts.count == count ? decoded : nil
     }
 }
@@ -88,7 +88,7 @@ struct CompanyResources: ResourceProvider {
                 return try await registry.search(
                     model: parts[0], query: parts[1], columns: .all, viewer: context.principal?.id,
                     limit: Self.maximumRecords)
-            } catch SearchRefusal.notAuthenticated {
+            } catch SearchError.notAuthenticated {
                 // A resource that the caller must not read is reported as unknown.
                 return nil
             }

@@ -9,7 +9,7 @@ import Store
 
 /// Common part of `ai_prompt` and `chat`: ask the provider, and store the exchange for authenticated callers.
 struct AssistantService: Sendable {
-    let provider: any AnswerProvider
+    let provider: any ResponseProvider
     let messages: any MessageStore
     let memory: ConversationMemory
     let now: @Sendable () -> Date
@@ -23,7 +23,7 @@ struct AssistantService: Sendable {
             do {
                 return try await provider.answer(
                     Question(prompt, history: history, context: context), onDelta: Self.progress(of: context))
-            } catch let error as AnswerError {
+            } catch let error as AssistantError {
                 throw ToolError("AI error: \(error.message)")
             }
         }
@@ -40,11 +40,11 @@ struct AssistantService: Sendable {
             try await messages.appendMessage(message, userID: principal.id)
         } catch {
             // The answer is returned although it could not be stored.
-            context.logger.error("message not stored", metadata: ["error": "\(error)"])
+            context.logger.error("message could not be stored", metadata: ["error": "\(error)"])
         }
     }
 
-    private static func progress(of context: ToolContext) -> AnswerDelta? {
+    private static func progress(of context: ToolContext) -> ResponseDelta? {
         guard context.wantsProgress else { return nil }
         return { delta in await context.step(message: delta.isEmpty ? nil : delta) }
     }

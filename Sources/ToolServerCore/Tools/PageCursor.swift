@@ -2,6 +2,7 @@ import Crypto
 import Foundation
 import JSON
 import JSONSchema
+import MCP
 import MCPServer
 import Store
 
@@ -44,11 +45,7 @@ struct PageCursor {
 
     private func digest(_ payload: [UInt8]) -> [UInt8] {
         var hash = SHA256()
-        for part in scope {
-            // Lengths separate the parts.
-            withUnsafeBytes(of: UInt64(part.utf8.count).littleEndian) { hash.update(bufferPointer: $0) }
-            hash.update(data: Array(part.utf8))
-        }
+        HashedTexts.feed(scope) { hash.update(bufferPointer: $0) }
         hash.update(data: payload)
         return Array(hash.finalize().prefix(Self.digestLength))
     }
@@ -108,9 +105,11 @@ extension PagingArguments {
     static func pagingDocumentation(standardLimit: Int) -> [String: JSONSchemaProperty] {
         [
             "limit": JSONSchemaProperty(
-                "The most results wanted. When given, the answer has a nextCursor while more follow.", minimum: 1,
+                "Largest number of results. If given, the answer has a nextCursor while more results follow.",
+                minimum: 1,
                 maximum: 100, default: .number(standardLimit)),
-            "cursor": "Where to go on: the nextCursor of the call before, with the same arguments.",
+            "cursor":
+                "Cursor of the next page: the nextCursor of the previous call, whose other arguments stay the same.",
         ]
     }
 }

@@ -4,6 +4,7 @@ import JSONSchema
 import MCP
 import MCPServer
 import Observability
+import ProcessMemory
 import Store
 
 /// Tool `get_user_info`: returns the caller's own account.
@@ -79,6 +80,8 @@ struct ChatHistoryTool: TypedTool {
     let messages: any MessageStore
     /// Largest size of the messages in one response, in bytes.
     let maximumBytes: Int
+    /// Budget of the process, from which a page draws.
+    var memory = MemoryBudget.unlimited
 
     func call(_ arguments: Arguments, context: ToolContext) async throws -> PagedResults<Exchange> {
         guard let principal = context.principal else { throw ToolError.notAuthenticated }
@@ -90,6 +93,10 @@ struct ChatHistoryTool: TypedTool {
                 within: MessagePageBounds(rows: arguments.limit ?? Self.standardLimit, bytes: maximumBytes),
                 after: position)
         }
+        var reservation: MemoryReservation?
+        defer { withExtendedLifetime(reservation) {} }
+        let bytes = page.messages.reduce(0) { $0 + $1.message.utf8.count + $1.response.utf8.count }
+        guard memory.hold(bytes, in: &reservation) else { throw ToolError.overloaded }
         return PagedResults(
             page.messages.map(Exchange.init), next: page.next, cursors: cursors, arguments: arguments)
     }

@@ -70,5 +70,7 @@ import Testing
                 ])
         }
         #expect(error?.description.contains("hunter2") == false)
+        let location = try read(environment: ["TOOL_SERVER_DATABASE": "postgres://user:hunter2@db/x"])
+        #expect(location.databaseSecrets == ["hunter2"])
     }
 }

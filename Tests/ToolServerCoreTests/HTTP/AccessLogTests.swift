@@ -3,6 +3,7 @@ import NIOPosix
 import Observability
 import TestSupport
 import Testing
+import ToolServerTestSupport
 
 @testable import ToolServerCore
 

@@ -4,6 +4,7 @@ import MCPServer
 import Synchronization
 import TestSupport
 import Testing
+import ToolServerTestSupport
 
 @testable import Identity
 @testable import ToolServerCore

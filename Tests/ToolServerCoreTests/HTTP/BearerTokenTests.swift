@@ -3,6 +3,7 @@ import JSON
 import NIOConcurrencyHelpers
 import TestSupport
 import Testing
+import ToolServerTestSupport
 
 @testable import Identity
 @testable import ToolServerCore

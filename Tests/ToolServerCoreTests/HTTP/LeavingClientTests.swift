@@ -4,6 +4,7 @@ import Logging
 import NIOPosix
 import TestSupport
 import Testing
+import ToolServerTestSupport
 
 @testable import SQLiteStore
 @testable import ToolServerCore

@@ -1,15 +1,13 @@
 import CurlTransport
 import Foundation
-import GRDB
 import HTTPServer
 import JSON
 import Logging
-import NIOCore
 import NIOPosix
 import ServiceRuntime
-import Synchronization
 import TestSupport
 import Testing
+import ToolServerTestSupport
 
 @testable import Identity
 @testable import Store
@@ -321,7 +319,7 @@ import Testing
     }
 
     /// A drain that waited for the stream would take ten minutes.
-    @Test(.timeLimit(.minutes(1))) func anOpenEventStreamDoesNotHoldTheDrainUp() async throws {
+    @Test(.timeLimit(.minutes(1 * Sanitizer.slowness))) func anOpenEventStreamDoesNotHoldTheDrainUp() async throws {
         let fixture = try await ToolFixture(document: ["toolServer": ["port": 0, "drain": "600s"]])
         let service = fixture.toolServer.httpService(group: MultiThreadedEventLoopGroup.singleton)
         let port = try #require(try await service.http.start().first?.port)

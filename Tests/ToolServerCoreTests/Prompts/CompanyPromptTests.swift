@@ -2,6 +2,7 @@ import JSON
 import Logging
 import MCP
 import Testing
+import ToolServerTestSupport
 
 @testable import MCPServer
 @testable import Store

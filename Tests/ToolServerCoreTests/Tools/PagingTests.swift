@@ -3,6 +3,7 @@ import JSON
 import MCP
 import MCPServer
 import Testing
+import ToolServerTestSupport
 
 @testable import Store
 @testable import ToolServerCore
@@ -68,10 +69,10 @@ import Testing
     @Test(arguments: Engine.allCases, [0, -1, 101, 1 << 40])
     func limitsOutsideTheBoundsAreArgumentErrors(engine: Engine, limit: Int) async throws {
         let fixture = try await ToolFixture(on: engine)
-        await #expect(throws: ToolCallRefusal.self) {
+        await #expect(throws: ToolCallError.self) {
             try await fixture.call("search_any", ["model": "projects", "query": "u", "limit": .number(limit)])
         }
-        await #expect(throws: ToolCallRefusal.self) {
+        await #expect(throws: ToolCallError.self) {
             try await fixture.call("chat_history", ["limit": .number(limit)], as: fixture.alice)
         }
     }
@@ -136,5 +137,35 @@ import Testing
         #expect(throws: ToolError.self) {
             try PageCursor(["scope", ""]).position(cursors.text(PagePosition(values)))
         }
+    }
+
+    /// Six messages of 2.4 MB made every later call of `history` fail.
+    @Test(arguments: Engine.allCases)
+    func historyAnswersHoweverLongTheMessagesAre(engine: Engine) async throws {
+        let fixture = try await ToolFixture(on: engine)
+        let long = String(repeating: "\u{1}", count: 2_400_000)
+        for number in 0..<6 {
+            try await fixture.store.appendMessage(
+                StoredMessage(
+                    message: "\(number)" + long, response: long, at: Date(timeIntervalSince1970: Double(number))),
+                userID: fixture.alice.principal.id)
+        }
+        var arguments: JSONObject = ["limit": 50]
+        var seen: [String] = []
+        repeat {
+            let result = try await fixture.call("chat_history", arguments, as: fixture.alice)
+            #expect(!result.isError)
+            #expect(result.json(for: .latestModern).serialized.count < 16 << 20)
+            let content = try #require(result.structuredContent)
+            for exchange in content["results"]?.array ?? [] {
+                seen.append(String(exchange["message"]?.string?.prefix(1) ?? ""))
+                #expect(exchange["truncated"] == true)
+                #expect(exchange["message"]?.string?.hasSuffix("… [cut: 2400001 bytes in all]") == true)
+                #expect(exchange["response"]?.string?.hasSuffix("… [cut: 2400000 bytes in all]") == true)
+            }
+            arguments["cursor"] = content["nextCursor"]
+        } while arguments["cursor"] != nil && seen.count < 10
+        #expect(seen == ["5", "4", "3", "2", "1", "0"])
+        await fixture.toolServer.shutdown()
     }
 }

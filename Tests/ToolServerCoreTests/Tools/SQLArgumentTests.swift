@@ -4,6 +4,7 @@ import JSONConfiguration
 import MCP
 import MCPServer
 import Testing
+import ToolServerTestSupport
 
 @testable import Store
 @testable import ToolServerCore
@@ -58,7 +59,7 @@ import Testing
         #expect(try await names(fixture.call("find", ["names": ["Urgent 7"]])).last == "Urgent 6")
     }
 
-    @Test(arguments: Engine.allCases, SQLToolTests.hostile + ["[\"a\"]", "{}", "\\u0041", "a\",\"b", "null"])
+    @Test(arguments: Engine.allCases, HostileTexts.sql + ["[\"a\"]", "{}", "\\u0041", "a\",\"b", "null"])
     func elementsAreNeverPartOfTheStatement(engine: Engine, text: String) async throws {
         let fixture = try await fixture(
             on: engine, "SELECT name FROM project WHERE name IN (:names) ORDER BY id",
@@ -98,7 +99,7 @@ import Testing
     @Test(arguments: unfittingLists)
     func listsThatDoNotFitAreRefused(list: JSONValue) async throws {
         let fixture = try await fixture(Self.byID, Self.ids)
-        await #expect(throws: ToolCallRefusal.self) { try await fixture.call("find", ["ids": list]) }
+        await #expect(throws: ToolCallError.self) { try await fixture.call("find", ["ids": list]) }
     }
 
     @Test func anElementThatNoIntegerHoldsIsAnArgumentError() async throws {
@@ -186,7 +187,7 @@ import Testing
         let fixture = try await fixture(Self.give, Self.bounded)
         // Whatever would reach the statement would fail there.
         try await fixture.store.change("ALTER TABLE project RENAME TO gone")
-        await #expect(throws: ToolCallRefusal.self) { try await fixture.call("find", arguments) }
+        await #expect(throws: ToolCallError.self) { try await fixture.call("find", arguments) }
         let within = try await fixture.call("find", ["amount": 100])
         #expect(within.text == "The statement of find failed")
     }

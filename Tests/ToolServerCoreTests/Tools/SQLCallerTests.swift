@@ -1,11 +1,11 @@
 import Foundation
 import JSON
 import JSONConfiguration
-import Logging
 import MCP
 import MCPServer
 import TestSupport
 import Testing
+import ToolServerTestSupport
 
 @testable import Identity
 @testable import Store
@@ -69,7 +69,7 @@ import Testing
     @Test func whatACallerSaysOfItselfIsRefused() async throws {
         let fixture = try await fixture(Self.who)
         for name in ["id", "name", "tenant", "level", "deep", "caller.id", "claim:/tenant"] {
-            let refusal = await #expect(throws: ToolCallRefusal.self) {
+            let refusal = await #expect(throws: ToolCallError.self) {
                 try await call(fixture, ["given": "x", name: "jwt:eve"], as: Self.ada)
             }
             #expect(refusal?.description == "Invalid arguments: unknown property '\(name)'")

@@ -1,11 +1,10 @@
 import Foundation
-import GRDB
 import JSON
 import JSONConfiguration
 import JSONSchema
-import MCP
 import MCPServer
 import Testing
+import ToolServerTestSupport
 
 @testable import ToolServerCore
 
@@ -34,6 +33,23 @@ import Testing
         on engine: Engine = .sqlite, _ changes: JSONObject = [:], named name: String = "find"
     ) async throws -> ToolFixture {
         try await fixture(on: engine, tools: [name: .object(Self.find.merging(changes))])
+    }
+
+    @Test(arguments: Engine.allCases)
+    func rowsBeyondTheBytesOfAResultAreLeftOut(engine: Engine) async throws {
+        let statement: JSONValue = [
+            "statement": "SELECT id, :text || CAST(id AS TEXT) AS long FROM project ORDER BY id", "limit": 7,
+            "arguments": ["text": ["type": "string"]], "columns": ["id": "integer", "long": "string"],
+        ]
+        let fixture = try await fixture(on: engine, tools: ["long": statement])
+        let cut = try await fixture.call("long", ["text": .string(String(repeating: "x", count: 2 << 20))])
+        #expect(cut.structuredContent?["truncated"] == true)
+        #expect(cut.structuredContent?["results"]?.array?.count == 3)
+        let alone = try await fixture.call("long", ["text": .string(String(repeating: "x", count: 9 << 20))])
+        #expect(alone.structuredContent == ["results": [], "truncated": true])
+        let whole = try await fixture.call("long", ["text": "y"])
+        #expect(whole.structuredContent?["results"]?.array?.count == 7)
+        #expect(whole.structuredContent?["truncated"] == nil)
     }
 
     @Test(arguments: Engine.allCases)
@@ -102,7 +118,7 @@ import Testing
     @Test(arguments: unfitting)
     func argumentsThatDoNotFitAreRefused(arguments: JSONObject) async throws {
         let fixture = try await fixture()
-        await #expect(throws: ToolCallRefusal.self) { try await fixture.call("find", arguments) }
+        await #expect(throws: ToolCallError.self) { try await fixture.call("find", arguments) }
     }
 
     @Test(arguments: Engine.allCases)
@@ -114,18 +130,13 @@ import Testing
             do {
                 let result = try await fixture.call("find", arguments)
                 #expect(result.isError && result.text.contains("first"))
-            } catch let refusal as ToolCallRefusal {
+            } catch let refusal as ToolCallError {
                 #expect(refusal.description.contains("first"))
             }
         }
     }
 
-    static let hostile = [
-        "'", "''", "\"", "`", "; DROP TABLE project; --", "' OR '1'='1", "' UNION SELECT password_hash FROM account --",
-        "%' OR 1=1 --", "\\'", "\0'", ":text", "?1", "$1", "/*", "--", "a') --", "\u{2019} OR 1=1", "x'27'",
-    ]
-
-    @Test(arguments: Engine.allCases, hostile)
+    @Test(arguments: Engine.allCases, HostileTexts.sql)
     func valuesAreNeverPartOfTheStatement(engine: Engine, text: String) async throws {
         let type = engine == .sqlite ? "typeof(:text)" : "CAST(pg_typeof(:text) AS text)"
         let statement: JSONObject = [

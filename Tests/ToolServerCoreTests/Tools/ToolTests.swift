@@ -1,12 +1,12 @@
 import Foundation
-import GRDB
 import JSON
 import JSONSchema
-import MCP
 import MCPServer
 import NIOConcurrencyHelpers
 import Testing
+import ToolServerTestSupport
 
+@testable import Assistant
 @testable import ToolServerCore
 
 @Suite struct ToolTests {
@@ -88,7 +88,7 @@ import Testing
             do {
                 _ = try await fixture.call("search_any", arguments)
                 Issue.record("accepted \(arguments)")
-            } catch let refusal as ToolCallRefusal {
+            } catch let refusal as ToolCallError {
                 guard case .invalidArguments(let violations) = refusal else {
                     Issue.record("\(refusal)")
                     return
@@ -212,5 +212,14 @@ import Testing
         let text = try #require(result.structuredContent?["results"]?.string)
         #expect(text.contains("From the documents"))
         #expect(text.contains("“Everybody has 28 days of leave.”\n— Leave (/ai/document/1/)"))
+    }
+}
+
+/// Thinks before it repeats the prompt.
+struct ThinkingProvider: ResponseProvider {
+    func answer(_ question: Question, onDelta: ResponseDelta?) async throws -> String {
+        await onDelta?("")
+        await onDelta?(question.prompt)
+        return question.prompt
     }
 }
