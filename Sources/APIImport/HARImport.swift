@@ -86,7 +86,7 @@ package struct HARImport {
         if payload["type"] == nil { types[position].type.isDefault = true }
         let status = entry["response"]?["status"]?.int ?? 0
         guard (200...299).contains(status) else {
-            return notes.add(place, "a failed request of type \(name): its fields do not count")
+            return notes.add(place, "request of type \(name) failed; its fields are left out")
         }
         var fields: [(String, JSONValue)] = []
         for (field, value) in payload where field != "type" {
@@ -146,7 +146,7 @@ package struct HARImport {
         if let standard, standard != "chat" { section["defaultType"] = .string(standard) }
         if standard == nil, positions["chat"] == nil {
             section["defaultType"] = .string(types[0].name)
-            notes.add("defaultType", "no payload was without a type: the first is taken")
+            notes.add("defaultType", "every recorded payload has a type; the first one recorded is the default")
         }
         var configured: JSONObject = [:]
         for (name, type) in types {

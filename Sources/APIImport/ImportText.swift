@@ -2,6 +2,35 @@
 enum ImportText {
     /// Returns the text in one line, cut at the end of a word when it is longer than `count` characters.
     static func cut(_ text: String, _ count: Int) -> String {
+        var text = text
+        // A document has thousands of descriptions, nearly all of them in ASCII.
+        let ascii = text.withUTF8 { bytes -> String? in
+            let beginning = bytes.prefix(count * 4 + 1)
+            return beginning.allSatisfy { $0 < 0x80 } ? cutASCII(beginning, count) : nil
+        }
+        return ascii ?? cutScalars(text, count)
+    }
+
+    private static func cutASCII(_ bytes: Slice<UnsafeBufferPointer<UInt8>>, _ count: Int) -> String {
+        var words: [UInt8] = []
+        words.reserveCapacity(min(bytes.count, count) + 3)
+        var length = 0
+        for word in bytes.split(whereSeparator: { $0 == 0x20 || (0x09...0x0D).contains($0) }) {
+            let plain = word.count { $0 >= 0x20 && $0 != 0x7F }
+            guard length + plain + 1 <= count else { return String(decoding: words, as: UTF8.self) + "…" }
+            if length > 0 { words.append(0x20) }
+            if plain == word.count {
+                words.append(contentsOf: word)
+            } else {
+                words.append(contentsOf: word.filter { $0 >= 0x20 && $0 != 0x7F })
+            }
+            length += plain + 1
+        }
+        return String(decoding: words, as: UTF8.self)
+    }
+
+    /// Does the same for text of any script.
+    static func cutScalars(_ text: String, _ count: Int) -> String {
         var words = ""
         var length = 0
         for word in text.unicodeScalars.prefix(count * 4 + 1).split(whereSeparator: \.properties.isWhitespace) {

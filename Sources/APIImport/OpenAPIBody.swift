@@ -2,7 +2,7 @@ import JSON
 
 /// Translation of request bodies and responses into templates and schemas.
 struct OpenAPIBody {
-    typealias Refusal = OpenAPIParameters.Refusal
+    typealias ImportError = OpenAPIParameters.ImportError
 
     let schemas: OpenAPISchemas
     let isSwagger: Bool
@@ -14,7 +14,7 @@ struct OpenAPIBody {
     func add(
         _ operation: JSONObject, _ parameters: [OpenAPIParameters.Parameter], root: JSONValue, file: String,
         _ method: String, to request: inout ImportedRequest
-    ) throws(Refusal) {
+    ) throws(ImportError) {
         if isSwagger {
             try addSwagger(operation, parameters, root, to: &request)
         } else if let value = operation["requestBody"],
@@ -24,13 +24,13 @@ struct OpenAPIBody {
         }
         if request.body != nil, method == "get" || method == "head" {
             request.body = nil
-            throw Refusal(reason: "\(method.uppercased()) with a body")
+            throw ImportError(reason: "\(method.uppercased()) with a body")
         }
     }
 
     private func addContent(
         _ content: JSONObject, isRequired: Bool, _ file: String, to request: inout ImportedRequest
-    ) throws(Refusal) {
+    ) throws(ImportError) {
         guard !content.isEmpty else { return }
         for (type, media) in content where Self.isJSON(type) {
             let schema = media["schema"].map { schemas.schema($0, in: file, .request, "\(place) body") } ?? [:]
@@ -44,7 +44,7 @@ struct OpenAPIBody {
             return spread(schema, isRequired, to: &request)
         }
         let types = content.keys.prefix(3).map { ImportText.cut($0, 60) }.joined(separator: ", ")
-        guard !isRequired else { throw Refusal(reason: "its body is \(types), neither JSON nor a form") }
+        guard !isRequired else { throw ImportError(reason: "its body is \(types), neither JSON nor a form") }
         schemas.note(place, "the body is left out: it is \(types), neither JSON nor a form")
     }
 
@@ -56,13 +56,13 @@ struct OpenAPIBody {
     private func addSwagger(
         _ operation: JSONObject, _ parameters: [OpenAPIParameters.Parameter], _ root: JSONValue,
         to request: inout ImportedRequest
-    ) throws(Refusal) {
+    ) throws(ImportError) {
         let consumes = (operation["consumes"] ?? root["consumes"])?.array?.compactMap(\.string) ?? []
         if let body = parameters.first(where: { $0.location == "body" }) {
             let isRequired = body.object["required"] == true
             guard consumes.isEmpty || consumes.contains(where: Self.isJSON) else {
                 let types = consumes.prefix(3).map { ImportText.cut($0, 60) }.joined(separator: ", ")
-                guard !isRequired else { throw Refusal(reason: "its body is \(types), not JSON") }
+                guard !isRequired else { throw ImportError(reason: "its body is \(types), not JSON") }
                 return schemas.note(place, "the body is left out: it is \(types), not JSON")
             }
             let schema = body.object["schema"].map { schemas.schema($0, in: body.file, .request, "\(place) body") }
@@ -75,7 +75,7 @@ struct OpenAPIBody {
             guard fields.contains(where: { $0.object["required"] == true }) else {
                 return schemas.note(place, "the body is left out: a form with files")
             }
-            throw Refusal(reason: "its body is a form with files")
+            throw ImportError(reason: "its body is a form with files")
         }
         var body: JSONObject = [:]
         for field in fields {

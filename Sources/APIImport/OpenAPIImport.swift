@@ -129,7 +129,7 @@ package struct OpenAPIImport {
         if !identifier.isEmpty, !identifiers.insert(identifier).inserted {
             schemas.note(place, "the operationId \(ImportText.cut(identifier, 64)) comes twice")
         }
-        do throws(OpenAPIParameters.Refusal) {
+        do throws(OpenAPIParameters.ImportError) {
             try checkServers(item, operation)
             let tool = try make(method, path, item, operation, file, place)
             let name = names.unique(wanted.isEmpty ? "tool" : wanted)
@@ -143,7 +143,7 @@ package struct OpenAPIImport {
         }
     }
 
-    private func checkServers(_ item: JSONObject, _ operation: JSONObject) throws(OpenAPIParameters.Refusal) {
+    private func checkServers(_ item: JSONObject, _ operation: JSONObject) throws(OpenAPIParameters.ImportError) {
         guard let servers = operation["servers"] ?? item["servers"], servers.array?.isEmpty == false else { return }
         guard servers != files.root["servers"] else { return }
         throw .init(reason: "it has a server of its own: give it an upstream of its own")
@@ -151,7 +151,7 @@ package struct OpenAPIImport {
 
     private func make(
         _ method: String, _ path: String, _ item: JSONObject, _ operation: JSONObject, _ file: String, _ place: String
-    ) throws(OpenAPIParameters.Refusal) -> JSONObject {
+    ) throws(OpenAPIParameters.ImportError) -> JSONObject {
         let reading = OpenAPIParameters(schemas: schemas, isSwagger: isSwagger, place: place)
         let parameters = reading.parameters([item["parameters"], operation["parameters"]], in: file)
         let pathAndQuery = path.split(separator: "?", maxSplits: 1, omittingEmptySubsequences: false)

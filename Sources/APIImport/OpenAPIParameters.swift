@@ -55,7 +55,7 @@ struct OpenAPIParameters {
     let place: String
 
     /// Reason why an operation cannot be a tool.
-    struct Refusal: Error { let reason: String }
+    struct ImportError: Error { let reason: String }
 
     /// A parameter with its references resolved.
     struct Parameter {
@@ -87,28 +87,28 @@ struct OpenAPIParameters {
     }
 
     /// Adds one parameter of a path, query, header or cookie.
-    func add(_ parameter: Parameter, to request: inout ImportedRequest) throws(Refusal) {
+    func add(_ parameter: Parameter, to request: inout ImportedRequest) throws(ImportError) {
         let isRequired = parameter.location == "path" || parameter.object["required"] == true
-        do throws(Refusal) {
+        do throws(ImportError) {
             switch parameter.location {
             case "path": try addPath(parameter, to: &request)
             case "query": try addQuery(parameter, isRequired, to: &request)
             case "header": try addHeader(parameter, isRequired, to: &request)
             case "body", "formData": break
-            default: throw Refusal(reason: "in \(ImportText.cut(parameter.location, 30))")
+            default: throw ImportError(reason: "in \(ImportText.cut(parameter.location, 30))")
             }
         } catch {
             guard isRequired else {
                 schemas.note(place, "the parameter \(ImportText.cut(parameter.name, 60)) is left out: \(error.reason)")
                 return
             }
-            throw Refusal(
+            throw ImportError(
                 reason:
                     "the required parameter \(ImportText.cut(parameter.name, 60)) cannot be expressed: \(error.reason)")
         }
     }
 
-    private func addPath(_ parameter: Parameter, to request: inout ImportedRequest) throws(Refusal) {
+    private func addPath(_ parameter: Parameter, to request: inout ImportedRequest) throws(ImportError) {
         let marker = "{\(parameter.name)}"
         guard request.path.contains(marker) else {
             schemas.note(
@@ -126,7 +126,8 @@ struct OpenAPIParameters {
         request.path = request.path.replacing(marker, with: "\(prefix)\u{1}\(name)\u{2}")
     }
 
-    private func addQuery(_ parameter: Parameter, _ isRequired: Bool, to request: inout ImportedRequest) throws(Refusal)
+    private func addQuery(_ parameter: Parameter, _ isRequired: Bool, to request: inout ImportedRequest)
+        throws(ImportError)
     {
         let schema = self.schema(parameter)
         let kind = Self.kind(schema)
@@ -147,11 +148,11 @@ struct OpenAPIParameters {
     /// Adds an object in a query, spread over its members: `filter[state]=…` or `state=…`.
     private func addObject(
         _ parameter: Parameter, _ schema: JSONObject, _ isRequired: Bool, to request: inout ImportedRequest
-    ) throws(Refusal) {
+    ) throws(ImportError) {
         let isDeep = parameter.object["style"] == "deepObject"
         guard let members = schema["properties"]?.object, !members.isEmpty,
             isDeep || parameter.object["explode"] != false
-        else { throw Refusal(reason: "an object without known members") }
+        else { throw ImportError(reason: "an object without known members") }
         let needed = Set((schema["required"]?.array ?? []).compactMap(\.string))
         for (member, value) in members {
             let inner = value.object ?? [:]
@@ -172,9 +173,9 @@ struct OpenAPIParameters {
     }
 
     private func addHeader(_ parameter: Parameter, _ isRequired: Bool, to request: inout ImportedRequest)
-        throws(Refusal)
+        throws(ImportError)
     {
-        guard HTTPSyntax.isToken(parameter.name) else { throw Refusal(reason: "no header has such a name") }
+        guard HTTPSyntax.isToken(parameter.name) else { throw ImportError(reason: "no header has such a name") }
         guard !Self.ownHeaders.contains(parameter.name.lowercased()) else {
             schemas.note(place, "the header \(parameter.name) is left out: the gateway writes it")
             return
@@ -210,11 +211,11 @@ struct OpenAPIParameters {
     }
 
     /// Returns the schema of a value that becomes text; a list becomes text with separators.
-    private func scalar(_ parameter: Parameter, list: String) throws(Refusal) -> JSONObject {
+    private func scalar(_ parameter: Parameter, list: String) throws(ImportError) -> JSONObject {
         let schema = self.schema(parameter)
         switch Self.kind(schema) {
         case "array": return Self.listAsText(schema, list)
-        case "object": throw Refusal(reason: "an object as text")
+        case "object": throw ImportError(reason: "an object as text")
         default: return schema
         }
     }

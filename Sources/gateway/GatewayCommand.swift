@@ -106,12 +106,12 @@ struct CheckCommand: AsyncParsableCommand {
         let configuration: GatewayConfiguration
         do {
             configuration = try file.load()
-        } catch let failure as GatewayConfigurationFile.Failure {
+        } catch let failure as GatewayConfigurationFile.LoadError {
             // A person edits the file: print more than the single line of the other commands.
             for line in failure.explanation { GatewayCommand.write(line) }
             throw ExitCode.failure
         }
-        print("\(file.path): valid, \(configuration.chat.types.count) types")
+        print("\(file.path): valid, \(configuration.chat.types.count.of("type"))")
         let check = await GatewayReport.check(configuration)
         for line in check.lines { print(line) }
         if !check.isGood { throw ExitCode.failure }

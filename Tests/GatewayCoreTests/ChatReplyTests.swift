@@ -36,6 +36,18 @@ import Testing
         }
     }
 
+    @Test func contentOfMoreBlocksThanAreReadIsInvalid() throws {
+        let block = #"{"type":"text","text":"1"}"#
+        for (count, isRead) in [(10_000, true), (10_001, false)] {
+            let blocks = Array(repeating: block, count: count).joined(separator: ",")
+            for other in ["", #","structuredContent":{}"#, #","isError":true"#] where isRead == other.isEmpty || !isRead
+            {
+                let outcome = try outcome(type(Self.list), #"{"content":[\#(blocks)]\#(other)}"#)
+                #expect(outcome.hasPrefix("upstream_invalid") == !isRead, "\(count) \(other)")
+            }
+        }
+    }
+
     static let list: JSONValue = ["shape": "list"]
     static let wrapped: JSONValue = ["shape": "wrapped"]
     static let object: JSONValue = ["shape": "wrapped", "text": "json"]

@@ -3,6 +3,7 @@ import JSON
 import JSONConfiguration
 import JSONSchema
 import Logging
+import TestSupport
 import Testing
 
 @testable import GatewayCore
@@ -157,9 +158,24 @@ import Testing
         #expect(workers?["x-environment"]?.string == "GATEWAY_WORKERS")
     }
 
+    @Test(arguments: ["django", "first-day", "oauth", "old-api", "servers", "strangler", "tokens"])
+    func theSchemaDescribesTheExamples(_ name: String) throws {
+        let schema = try JSONSchema(GatewayConfiguration.schema())
+        let example = try JSONValue(parsing: Checkout.text("deploy/examples/\(name)/gateway.json"))
+        #expect(schema.validate(example) == [])
+    }
+
+    @Test func theSchemaHasTheToolKeysOfEveryKindOfUpstream() throws {
+        let upstream = GatewayConfiguration.schema()["properties"]?["upstreams"]?["additionalProperties"]
+        let tool = upstream?["properties"]?["tools"]?["additionalProperties"]?["properties"]?.object
+        for key in ["type", "fields", "reply", "method", "path", "query", "headers", "body", "result"] {
+            #expect(tool?[key] != nil, "\(key)")
+        }
+    }
+
     @Test func aFileThatCannotBeReadIsOneClearLine() throws {
         let file = GatewayConfigurationFile(path: "/nonexistent/gateway.json", environment: [:])
-        let error = #expect(throws: GatewayConfigurationFile.Failure.self) { try file.load() }
+        let error = #expect(throws: GatewayConfigurationFile.LoadError.self) { try file.load() }
         #expect(error?.description == "/nonexistent/gateway.json: cannot be read (No such file or directory)")
     }
 
@@ -168,7 +184,7 @@ import Testing
         try Data("{\n\"listen\": 1,\n}".utf8).write(to: url)
         defer { try? FileManager.default.removeItem(at: url) }
         let file = GatewayConfigurationFile(path: url.path, environment: [:])
-        let error = #expect(throws: GatewayConfigurationFile.Failure.self) { try file.load() }
+        let error = #expect(throws: GatewayConfigurationFile.LoadError.self) { try file.load() }
         #expect(error?.description.contains("not JSON at line 3, column 1") == true)
     }
 

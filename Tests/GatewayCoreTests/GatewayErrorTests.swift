@@ -26,6 +26,8 @@ import Testing
         Row(label: .unknownType, status: 400, body: "TEXT", type: text),
         Row(label: .missingField, status: 400, body: "TEXT", type: text),
         Row(label: .invalidArgument, status: 400, body: #"{"error":"TEXT"}"#),
+        Row(label: .unknownQuestion, status: 404, body: #"{"error":"Unknown question"}"#),
+        Row(label: .questionExpired, status: 410, body: #"{"error":"Question expired"}"#),
         Row(label: .bodyTooLarge, status: 413, body: #"{"error":"Request body too large"}"#),
         Row(label: .headersTooLarge, status: 431, body: #"{"error":"Request headers too large"}"#),
         Row(label: .requestTimeout, status: 408, body: #"{"error":"Request timeout"}"#),
@@ -34,6 +36,9 @@ import Testing
         Row(label: .overloaded, status: 503, body: #"{"error":"Overloaded"}"#),
         Row(label: .draining, status: 503, body: #"{"error":"Shutting down"}"#),
         Row(label: .toolError, status: 400, body: #"{"error":"TEXT"}"#),
+        Row(
+            label: .questionsOff, status: 400,
+            body: #"{"error":"The tool has a question for its user, and this chat passes no questions on"}"#),
         Row(label: .unauthorized, status: 401, body: #"{"error":"Unauthorized"}"#),
         Row(label: .forbidden, status: 403, body: #"{"error":"Forbidden"}"#),
         Row(label: .upstreamRateLimited, status: 429, body: #"{"error":"Too many requests"}"#),

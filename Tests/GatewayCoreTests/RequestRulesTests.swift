@@ -49,7 +49,7 @@ import Testing
         var cache = PartitionCache(capacity: 1)
         let rules = try rules()
         let partitions = [first, second].map {
-            RequestFacts(HTTPHeaders($0), rules).credentials(&cache).partition
+            RequestHeaders(HTTPHeaders($0), rules).credentials(&cache).partition
         }
         #expect((partitions[0] == partitions[1]) == isSame)
     }
@@ -59,11 +59,11 @@ import Testing
             "Origin": "https://a.example", "Sec-Fetch-Site": "same-origin", "Sec-Fetch-Mode": "cors", "X-A": "1",
         ]
         let rules = try rules(["headers": ["Origin", "Sec-Fetch-Site", "Sec-Fetch-Mode", "X-A"]])
-        #expect(RequestFacts(headers, rules).forwarded.map(\.name) == ["X-A"])
+        #expect(RequestHeaders(headers, rules).forwarded.map(\.name) == ["X-A"])
     }
 
     @Test func onlyNamedHeadersGoUpstream() throws {
-        let facts = RequestFacts(
+        let facts = RequestHeaders(
             [
                 "Authorization": "Bearer x", "accept-language": "pl", "X-Secret": "s", "Tracestate": "a=b",
                 "Cookie": "sessionid=1; csrftoken=2",
@@ -76,7 +76,7 @@ import Testing
     }
 
     @Test func aHeaderThatConnectionNamesStays() throws {
-        let facts = RequestFacts(
+        let facts = RequestHeaders(
             ["Connection": "close, Authorization, Accept-Language", "Authorization": "x", "Accept-Language": "pl"],
             try rules())
         #expect(facts.authorization == nil)
@@ -89,7 +89,7 @@ import Testing
         ])
         var cache = PartitionCache()
         func credentials(_ headers: HTTPHeaders, _ rules: ForwardRules) -> ForwardedCredentials {
-            RequestFacts(headers, rules).credentials(&cache)
+            RequestHeaders(headers, rules).credentials(&cache)
         }
         let one = credentials(["X-API-Key": "1", "Accept-Language": "pl"], named)
         #expect(one.credentials.map(\.value) == ["1"])
@@ -109,7 +109,7 @@ import Testing
     }
 
     @Test func whatIsNotNamedStays() throws {
-        let facts = RequestFacts(["Authorization": "x", "traceparent": "bad"], try rules(["headers": ["X-A"]]))
+        let facts = RequestHeaders(["Authorization": "x", "traceparent": "bad"], try rules(["headers": ["X-A"]]))
         #expect(facts.authorization == nil)
         #expect(facts.traceparent == nil)
     }
@@ -120,7 +120,7 @@ import Testing
         ("Application/Problem+JSON", true), ("application/problem+jsonx", false),
     ])
     func aProblemDocumentIsAskedForByName(_ accept: String, _ expected: Bool) throws {
-        #expect(RequestFacts(["Accept": accept], try rules()).wantsProblem == expected)
+        #expect(RequestHeaders(["Accept": accept], try rules()).wantsProblem == expected)
     }
 
     @Test func serverTimingIsInMilliseconds() {

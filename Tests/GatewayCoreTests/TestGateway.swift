@@ -22,14 +22,15 @@ struct TestGateway: Sendable {
     /// - Parameters:
     ///   - output: Where log lines go; nil: nowhere.
     ///   - load: The configuration, read at start and at every reload.
-    static func start(logTo output: LogOutput? = nil, _ load: @escaping @Sendable () throws -> GatewayConfiguration)
-        async throws -> TestGateway
-    {
+    static func start(
+        logTo output: LogOutput? = nil, now: @escaping @Sendable () -> Date = { Date() },
+        _ load: @escaping @Sendable () throws -> GatewayConfiguration
+    ) async throws -> TestGateway {
         let metrics = MetricsRegistry()
         let gateway = try await buildGateway(
             try load(),
             dependencies: GatewayDependencies(
-                log: output, metrics: metrics, load: load))
+                log: output, metrics: metrics, load: load, now: now))
         let addresses = try await gateway.start()
         return TestGateway(
             gateway: gateway, port: addresses.main.first?.port ?? 0, adminPort: addresses.admin.first?.port ?? 0,
@@ -41,16 +42,19 @@ struct TestGateway: Sendable {
         _ upstream: FakeToolServer, _ changes: JSONObject = [:], _ body: (TestGateway) async throws -> Void
     ) async throws {
         let document = try TestConfiguration.document(upstream: upstream.url, changes)
-        let test = try await start { try TestConfiguration.read(document) }
+        defer { upstream.stop() }
+        try await start { try TestConfiguration.read(document) }.stopped(after: body)
+    }
+
+    /// Runs the body, and stops the gateway whether or not it throws.
+    func stopped(after body: (TestGateway) async throws -> Void) async throws {
         do {
-            try await body(test)
+            try await body(self)
         } catch {
-            await test.stop()
-            upstream.stop()
+            await stop()
             throw error
         }
-        await test.stop()
-        upstream.stop()
+        await stop()
     }
 
     func stop() async {
@@ -63,8 +67,11 @@ struct TestGateway: Sendable {
     func send(
         _ method: String, _ path: String, headers: CurlHeaders = [], body: String? = nil
     ) async throws -> CurlResponse {
+        // The limits that are tested are the gateway's, also on a busy machine.
         try await engine.execute(
-            CurlRequest(method: method, url: url(path), headers: headers, body: body.map { ByteBuffer(string: $0) }))
+            CurlRequest(
+                method: method, url: url(path), headers: headers, body: body.map { ByteBuffer(string: $0) },
+                timeout: .seconds(120), connectTimeout: .seconds(60)))
     }
 
     func chat(_ body: String, headers: CurlHeaders = []) async throws -> CurlResponse {
@@ -109,10 +116,24 @@ enum TestConfiguration {
             "tools": [
                 "url": .string(upstream + "/mcp/"), "trusted": true, "era": "legacy", "retryWindow": "0s",
                 "probeInterval": "60s",
+                "connectTimeout": .string("\(Duration.seconds(2).underSanitizer.components.seconds)s"),
             ]
         ]
+        if Sanitizer.current != nil { document["chat"] = patient(document["chat"]) }
         for (key, value) in changes { document[key] = value }
         return .object(document)
+    }
+
+    /// The chat section with more time for each type.
+    private static func patient(_ chat: JSONValue?) -> JSONValue? {
+        guard var chat = chat?.object, var types = chat["types"]?.object else { return chat }
+        for (name, type) in types {
+            guard var type = type.object else { continue }
+            type["timeout"] = "300s"
+            types[name] = .object(type)
+        }
+        chat["types"] = .object(types)
+        return .object(chat)
     }
 
     static func read(_ document: JSONValue, environment: [String: String] = [:]) throws -> GatewayConfiguration {

@@ -42,6 +42,8 @@ package final class GatewayStatus: Sendable {
         var configurationVersion = 0
         var configurationProblem: String?
         var isDraining = false
+        /// Server of the limits that other gateways share; nil where there are none.
+        var sharedServer: SharedServer?
     }
 
     private let state = Mutex(State())
@@ -85,9 +87,12 @@ package final class GatewayStatus: Sendable {
         return (state.upstreams[upstream]?.drift ?? []) + shadowed
     }
 
-    /// - Parameter kept: Upstreams whose settings are unchanged. The status of all others is reset.
-    func configured(version: Int, upstreams: [String], kept: Set<String>) {
+    /// - Parameters:
+    ///   - kept: Upstreams whose settings are unchanged. The status of all others is reset.
+    ///   - sharedServer: Server of the limits that other gateways share; nil where there are none.
+    func configured(version: Int, upstreams: [String], kept: Set<String>, sharedServer: SharedServer? = nil) {
         state.withLock { state in
+            state.sharedServer = sharedServer
             state.configurationVersion = version
             state.configurationProblem = nil
             state.order = upstreams
@@ -128,6 +133,11 @@ package final class GatewayStatus: Sendable {
         document["config_version"] = .number(JSONNumber(state.configurationVersion))
         document["config_error"] = state.configurationProblem.map { .string($0) } ?? .null
         document["upstreams"] = .object(upstreams)
+        if let shared = state.sharedServer {
+            document["shared_limits"] = [
+                "server": .string("\(shared.configuration.address)"), "available": .bool(shared.isAvailable),
+            ]
+        }
         return (isReady, .object(document))
     }
 }

@@ -10,7 +10,7 @@ import Observability
 /// refreshes the schemas that arguments are checked against.
 final class UpstreamProber: Sendable {
     /// Asks one server of an upstream, given by its place, for its tools.
-    typealias Check = @Sendable (Upstream, Int) async -> Result<ToolCatalog, UpstreamFailure>
+    typealias Check = @Sendable (Upstream, Int) async -> Result<ToolCatalog, UpstreamError>
 
     private let upstreams: [Upstream]
     private let types: [ChatTypeConfiguration]
@@ -67,13 +67,13 @@ final class UpstreamProber: Sendable {
     }
 
     /// Probes all servers of an upstream at the same time. The first successful result counts for the upstream.
-    private func checkAll(_ upstream: Upstream) async -> Result<ToolCatalog, UpstreamFailure> {
+    private func checkAll(_ upstream: Upstream) async -> Result<ToolCatalog, UpstreamError> {
         guard upstream.servers.count > 1 else { return await checkServer(0, upstream) }
-        return await withTaskGroup(of: (Int, Result<ToolCatalog, UpstreamFailure>).self) { group in
+        return await withTaskGroup(of: (Int, Result<ToolCatalog, UpstreamError>).self) { group in
             for server in upstream.servers.indices {
                 group.addTask { (server, await self.checkServer(server, upstream)) }
             }
-            var results: [(Int, Result<ToolCatalog, UpstreamFailure>)] = []
+            var results: [(Int, Result<ToolCatalog, UpstreamError>)] = []
             for await result in group { results.append(result) }
             results.sort { $0.0 < $1.0 }
             let answered = results.first { if case .success = $0.1 { true } else { false } }
@@ -81,7 +81,7 @@ final class UpstreamProber: Sendable {
         }
     }
 
-    private func checkServer(_ server: Int, _ upstream: Upstream) async -> Result<ToolCatalog, UpstreamFailure> {
+    private func checkServer(_ server: Int, _ upstream: Upstream) async -> Result<ToolCatalog, UpstreamError> {
         let result = await check(upstream, server)
         if !Task.isCancelled {
             upstream.servers[server].note(isReachable: Self.isReachable(result), now: .now())
@@ -91,12 +91,12 @@ final class UpstreamProber: Sendable {
 
     /// Returns whether a check reached the server; one that refuses to list its tools to anonymous callers counts as
     /// reached.
-    private static func isReachable(_ result: Result<ToolCatalog, UpstreamFailure>) -> Bool {
+    private static func isReachable(_ result: Result<ToolCatalog, UpstreamError>) -> Bool {
         switch result {
         case .success: true
         case .failure(let failure):
             switch failure.kind {
-            case .unauthorized, .forbidden, .rateLimited, .rejected: true
+            case .unauthorized, .forbidden, .rateLimited, .rejected, .overloaded: true
             default: false
             }
         }
@@ -105,7 +105,7 @@ final class UpstreamProber: Sendable {
     /// Stores the result of a check in the status, and logs what changed.
     @discardableResult
     func note(
-        _ result: Result<ToolCatalog, UpstreamFailure>, _ upstream: Upstream
+        _ result: Result<ToolCatalog, UpstreamError>, _ upstream: Upstream
     ) -> GatewayStatus.UpstreamStatus {
         let before = status[upstream: upstream.name]
         var now = before ?? GatewayStatus.UpstreamStatus()

@@ -8,6 +8,7 @@ import JSONConfiguration
 /// | `defaultType` | string | `chat`, else the only type | type of a payload that names none |
 /// | `types` | map | empty | ``ChatTypeConfiguration`` |
 /// | `tools` | section | – | types that come from an upstream's own tools: ``ToolTypesConfiguration`` |
+/// | `questions`, `questionTimeout`, `questionLifetime`, `heldQuestions` | | | ``QuestionsConfiguration`` |
 /// | `unknownTypes` | section | – | upstream of other types: ``UnknownTypesConfiguration``; absent: they are refused |
 package struct ChatConfiguration: Hashable, Sendable {
     /// The type of a payload without `type`.
@@ -18,6 +19,8 @@ package struct ChatConfiguration: Hashable, Sendable {
     package let unknownTypes: UnknownTypesConfiguration?
     /// Rules by which the tools of an upstream become types; nil: only configured types exist.
     package let tools: ToolTypesConfiguration?
+    /// Questions of tools to their users; nil: they are declined.
+    package let questions: QuestionsConfiguration?
 
     /// - Parameter upstream: The upstream of types that name none.
     init(_ reader: ConfigurationReader, upstream: String) {
@@ -38,6 +41,13 @@ package struct ChatConfiguration: Hashable, Sendable {
         tools = reader.optionalSection("tools", "Types made from an upstream's tools: each tool is a type of its name.")
         {
             ToolTypesConfiguration($0, upstream: upstream)
+        }
+        questions = QuestionsConfiguration(reader)
+        if questions != nil, types.contains(where: { $0.name == QuestionsConfiguration.answerType }) {
+            reader.fail(
+                "types.\(QuestionsConfiguration.answerType)",
+                expected: "another name: with questions, the type that answers them has this one",
+                found: "\"\(QuestionsConfiguration.answerType)\"")
         }
         if unknownTypes == nil, tools == nil, !types.contains(where: { $0.name == defaultType }),
             !types.isEmpty || reader.isPresent("defaultType")

@@ -4,8 +4,8 @@ import MCPClient
 import NIOCore
 import NIOHTTP1
 
-/// Response to a chat request as server-sent events: `delta` and `progress` while the tool works, then one `reply` or
-/// one `error`. Comments in between keep the connection open.
+/// Response to a chat request as server-sent events: `delta` and `progress` while the tool works, then one `reply`, one
+/// `question` or one `error`. Comments in between keep the connection open.
 final class ChatEventStream {
     /// Largest number of bytes that may wait for a client that reads slower than the tool writes.
     static let waitingLimit = 1_048_576
@@ -24,7 +24,9 @@ final class ChatEventStream {
         self.keepAlive = TimeAmount(keepAlive)
     }
 
+    /// Sends the head of the response, once.
     func start(headers: HTTPHeaders) {
+        if isOpen { return }
         var headers = headers
         headers.add(name: "Content-Type", value: "text/event-stream")
         SecurityHeaders.addBasic(to: &headers)
@@ -51,9 +53,20 @@ final class ChatEventStream {
         }
     }
 
-    func finish(reply body: ByteBuffer) {
+    /// Returns the event of a reply.
+    static func event(reply body: ByteBuffer) -> ByteBuffer {
         // Line ends would end the event. Outside of strings they are white space, inside of strings they are escaped.
-        send("reply", body.readableBytesView.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
+        event("reply", body.readableBytesView.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 })
+    }
+
+    /// Sends the event of a reply, the last one.
+    func finish(_ event: ByteBuffer) {
+        if isOpen { write(event) }
+        end()
+    }
+
+    func finish(question body: ByteBuffer) {
+        send("question", Array(body.readableBytesView))
         end()
     }
 
@@ -77,7 +90,10 @@ final class ChatEventStream {
     }
 
     private func send(_ event: StaticString, _ data: [UInt8]) {
-        guard isOpen else { return }
+        if isOpen { write(Self.event(event, data)) }
+    }
+
+    private static func event(_ event: StaticString, _ data: [UInt8]) -> ByteBuffer {
         var buffer = ByteBuffer()
         buffer.reserveCapacity(data.count + 32)
         buffer.writeStaticString("event: ")
@@ -85,7 +101,7 @@ final class ChatEventStream {
         buffer.writeStaticString("\ndata: ")
         buffer.writeBytes(data)
         buffer.writeStaticString("\n\n")
-        write(buffer)
+        return buffer
     }
 
     private func write(_ buffer: ByteBuffer) {

@@ -16,12 +16,15 @@ package enum ChatReply {
             if parts.isError { return .failure(toolError(parts, type, in: bytes)) }
             guard let structured = parts.structured else { return fromText(type, parts, in: bytes) }
             // Some servers send `{}` beside the text that holds the result.
-            if isEmptyObject(structured, in: bytes), !parts.texts(in: bytes).isEmpty {
+            if isEmptyObject(structured, in: bytes), parts.texts(in: bytes)?.isEmpty != true {
                 return fromText(type, parts, in: bytes)
             }
             return reply(type, parts, document: structured, in: bytes, isText: false)
         }
     }
+
+    private static let tooManyBlocks = GatewayError(
+        .upstreamInvalid, executed: .yes, detail: "too many blocks of content")
 
     private static func isEmptyObject(_ value: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Bool {
         value.kind == .object && value.range.dropFirst().dropLast().allSatisfy { bytes[$0] <= 0x20 }
@@ -82,8 +85,8 @@ package enum ChatReply {
     private static func fromText(
         _ type: ChatType, _ parts: ToolResultParts, in bytes: UnsafeRawBufferPointer
     ) -> Result<ByteBuffer, GatewayError> {
+        guard let texts = parts.texts(in: bytes) else { return .failure(tooManyBlocks) }
         let rule = type.configuration.reply
-        let texts = parts.texts(in: bytes)
         if rule.text == .plain { return .success(plainText(type, texts, in: bytes)) }
         if texts.count == 1, let text = texts.first {
             let document = text.unescaped(in: bytes)
@@ -181,7 +184,8 @@ package enum ChatReply {
     private static func toolError(
         _ parts: ToolResultParts, _ type: ChatType, in bytes: UnsafeRawBufferPointer
     ) -> GatewayError {
-        if let text = parts.texts(in: bytes).first {
+        guard let texts = parts.texts(in: bytes) else { return tooManyBlocks }
+        if let text = texts.first {
             return toolError(String(decoding: text.unescaped(in: bytes), as: UTF8.self), parts, type)
         }
         let structured = parts.structured.flatMap { JSONScanner.member("error", of: $0, in: bytes) }

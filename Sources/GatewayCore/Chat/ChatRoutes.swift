@@ -16,6 +16,8 @@ final class ChatRoutes {
     let workers: Int
     let errors: GatewayErrorStyle
     let shadows: ShadowCalls
+    /// Questions of tools to their users; nil: they are declined.
+    let questions: ChatQuestions?
     private let configuredTypes: TypeMap
     private let metrics: GatewayMetrics
     /// The configured types, and those that the tools give.
@@ -25,6 +27,8 @@ final class ChatRoutes {
     let isRouted: Bool
     /// Tools in the order of the types.
     private var tools: [TypeTools] = []
+    /// Serial numbers of the tools that were read, by upstream; nil before the first time.
+    private var takenCatalogs: [String: Int]?
     private let limiter: RateLimiter?
     /// The tools whose calls count in the limit of a type.
     private(set) var limitedTools = LimitedTools()
@@ -37,8 +41,9 @@ final class ChatRoutes {
 
     init(
         _ configuration: ChatConfiguration, types: TypeMap, upstreams: [LoadBalancer], settings: RequestSettings,
-        workers: Int, worker: Worker, previous: ChatRoutes?
+        questions: ChatQuestions?, workers: Int, worker: Worker, previous: ChatRoutes?
     ) {
+        self.questions = questions
         self.configuration = configuration
         self.upstreams = upstreams
         self.workers = workers
@@ -64,9 +69,12 @@ final class ChatRoutes {
         ) { first, _ in first }
     }
 
-    /// Reads the tools that the upstreams last listed.
+    /// Reads the tools that the upstreams last listed, unless they are those that were read before.
     func takeCatalogs() {
         let catalogs = catalogs
+        let serials = catalogs.mapValues(\.serial)
+        guard serials != takenCatalogs else { return }
+        takenCatalogs = serials
         if configuration.tools != nil {
             types = TypeMap(
                 configuration, upstreams: upstreams.map(\.upstream.configuration),
@@ -120,9 +128,22 @@ final class ChatRoutes {
         }
     }
 
+    /// Returns the reply for a tool's result. A tool whose question was declined for want of a user has not done what it
+    /// was asked for.
+    static func reply(of type: ChatType, to result: MCPCallResult) -> Result<ByteBuffer, GatewayError> {
+        if result.hasDeclined { return .failure(GatewayError(.questionsOff, executed: .yes)) }
+        return ChatReply.make(type, message: result.message, result: result.result)
+    }
+
+    /// Returns the error for a call without a result.
+    func error(of failure: UpstreamError) -> GatewayError {
+        guard failure.asksInVain else { return failure.error }
+        return GatewayError(.questionsOff, executed: failure.error.executed, detail: failure.error.detail)
+    }
+
     /// Returns the response that the gateway would have sent for an error.
-    func response(to error: GatewayError) -> ComparedAnswer {
+    func response(to error: GatewayError) -> ComparedResponse {
         let response = GatewayErrorResponse(error, style: errors, wantsProblem: false, requestID: "")
-        return ComparedAnswer(status: Int(response.status.code), body: response.body)
+        return ComparedResponse(status: Int(response.status.code), body: response.body)
     }
 }

@@ -6,11 +6,11 @@ import NIOCore
 import NIOHTTP1
 
 /// Response to `GET /openapi.json`.
-final class OpenAPIExchange: GatewayExchange {
+final class OpenAPIRequest: GatewayRequest {
     private let chat: ChatRoutes
 
     init(
-        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestHeaders,
         chat: ChatRoutes
     ) {
         self.chat = chat
@@ -48,6 +48,12 @@ package enum OpenAPIDocument {
             ]
             alternatives.append(["$ref": "#/components/schemas/Request"])
         }
+        if chat.questions != nil {
+            schemas["Answer"] = QuestionSchemas.answer
+            schemas["Question"] = QuestionSchemas.question
+            alternatives.append(["$ref": "#/components/schemas/Answer"])
+            examples["answer"] = ["value": QuestionSchemas.exampleAnswer]
+        }
         let body: JSONValue = [
             "required": true,
             "content": [
@@ -61,7 +67,8 @@ package enum OpenAPIDocument {
                 "/api/chat/": [
                     "post": [
                         "operationId": "chat", "summary": "Asks for replies of one type.", "requestBody": body,
-                        "responses": responses(types, isOpen: chat.unknownTypes != nil),
+                        "responses": responses(
+                            types, isOpen: chat.unknownTypes != nil, asks: chat.questions != nil),
                     ]
                 ]
             ],
@@ -113,9 +120,11 @@ package enum OpenAPIDocument {
         }
     }
 
-    /// - Parameter isOpen: True if payloads of types that are not listed are served too.
-    private static func responses(_ types: [ChatTypeConfiguration], isOpen: Bool) -> JSONValue {
-        let reply: JSONValue = [
+    /// - Parameters:
+    ///   - isOpen: True if payloads of types that are not listed are served too.
+    ///   - asks: True if a tool's question to its user is passed on.
+    private static func responses(_ types: [ChatTypeConfiguration], isOpen: Bool, asks: Bool) -> JSONValue {
+        var reply: JSONValue = [
             "type": "object", "required": ["type", "replies"],
             "properties": [
                 "type": isOpen ? ["type": "string"] : ["enum": .array(types.map { .string($0.name) })],
@@ -129,12 +138,21 @@ package enum OpenAPIDocument {
                 ],
             ],
         ]
+        if asks { reply["properties"]?["question"] = ["$ref": "#/components/schemas/Question"] }
+        let events =
+            "Events delta and progress, then one "
+            + (asks
+                ? "reply, question or error; the data of reply and question is"
+                : "reply or error; the data of reply is")
+            + " the JSON answer."
         var responses: JSONObject = [
             "200": [
-                "description": "The replies.",
+                "description": .string(
+                    asks
+                        ? "The replies; or no replies and a question, after whose answer they come." : "The replies."),
                 "content": [
                     "application/json": ["schema": reply],
-                    "text/event-stream": ["schema": ["type": "string"]],
+                    "text/event-stream": ["schema": ["type": "string", "description": .string(events)]],
                 ],
             ]
         ]

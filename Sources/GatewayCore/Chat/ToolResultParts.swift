@@ -31,13 +31,19 @@ struct ToolResultParts {
         }
     }
 
-    /// Returns the text of each text block; where there is none, a description of each block of another kind. Called
-    /// only where needed: usually the text repeats the structured result.
-    func texts(in bytes: UnsafeRawBufferPointer) -> [ContentText] {
+    /// Largest number of blocks of content that are read.
+    private static let maximumBlocks = 10_000
+
+    /// Returns the text of each text block; where there is none, a description of each block of another kind. Nil where
+    /// there are more blocks than are read. Called only where needed: usually the text repeats the structured result.
+    func texts(in bytes: UnsafeRawBufferPointer) -> [ContentText]? {
         guard let content else { return [] }
         var texts: [ContentText] = []
         var others: [JSONSlice] = []
+        var blocks = 0
         JSONScanner.elements(of: content, in: bytes) { block in
+            blocks += 1
+            guard blocks <= Self.maximumBlocks else { return false }
             let kind = JSONScanner.member("type", of: block, in: bytes)
             if let kind, JSONText.equals(kind, "text", in: bytes) {
                 if let text = JSONScanner.member("text", of: block, in: bytes), text.kind == .string {
@@ -48,6 +54,7 @@ struct ToolResultParts {
             }
             return true
         }
+        guard blocks <= Self.maximumBlocks else { return nil }
         return texts.isEmpty ? others.compactMap { ContentText(block: $0, in: bytes) } : texts
     }
 }

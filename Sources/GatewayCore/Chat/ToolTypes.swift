@@ -12,6 +12,7 @@ package enum ToolTypes {
         let configured = Set(chat.types.map(\.name))
         let tools = catalog.entries.lazy.map(\.definition).filter {
             rules.includes($0.name) && !configured.contains($0.name) && !needsTypeField($0.inputSchema)
+                && (chat.questions == nil || $0.name != QuestionsConfiguration.answerType)
         }
         return tools.prefix(rules.limit).map { tool in
             ChatTypeConfiguration(tool: tool.name, arguments: arguments(tool.inputSchema), rules)

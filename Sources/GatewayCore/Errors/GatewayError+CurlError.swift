@@ -10,6 +10,7 @@ extension GatewayError {
             case .tooLarge, .invalidResponse: .upstreamInvalid
             case .invalidRequest: .malformedRequest
             case .shutdown: .draining
+            case .overloaded: .overloaded
             case .cancelled, .other: .upstreamFailed
             }
         self.init(label, executed: failure.requestSent ? .unknown : .no, detail: failure.description)

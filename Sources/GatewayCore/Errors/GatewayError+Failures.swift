@@ -3,20 +3,21 @@ import MCPClient
 
 extension GatewayError {
     /// Creates the error of a request that could not be read.
-    init(_ failure: HTTPFailure) {
+    init(_ failure: HTTPError) {
         let label: GatewayErrorLabel =
             switch failure {
             case .headersTooLarge: .headersTooLarge
             case .requestTimeout: .requestTimeout
             case .malformed, .disconnected: .malformedRequest
             case .bodyTooLarge: .bodyTooLarge
-            case .tooManyConnections: .overloaded
+            case .tooManyConnections, .overloaded: .overloaded
             }
-        self.init(label, detail: failure.description)
+        self.init(
+            label, detail: failure == .overloaded ? "no room in limits.memory for the body" : failure.description)
     }
 
     /// Creates the error of a call without a result.
-    init(_ failure: MCPCallFailure) {
+    init(_ failure: MCPCallError) {
         let label: GatewayErrorLabel =
             switch failure.kind {
             case .unauthorized: .unauthorized
@@ -27,6 +28,7 @@ extension GatewayError {
             case .invalid: .upstreamInvalid
             case .unreachable: .upstreamUnreachable
             case .timeout: .upstreamTimeout
+            case .overloaded: .overloaded
             case .cancelled: .internal
             }
         let executed: Executed =

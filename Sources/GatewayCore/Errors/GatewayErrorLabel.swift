@@ -8,6 +8,8 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
     case unknownType = "unknown_type"
     case missingField = "missing_field"
     case invalidArgument = "invalid_argument"
+    case unknownQuestion = "unknown_question"
+    case questionExpired = "question_expired"
     case bodyTooLarge = "body_too_large"
     case headersTooLarge = "headers_too_large"
     case requestTimeout = "request_timeout"
@@ -16,6 +18,7 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
     case overloaded
     case draining
     case toolError = "tool_error"
+    case questionsOff = "questions_off"
     case unauthorized
     case forbidden
     case upstreamRateLimited = "upstream_rate_limited"
@@ -74,6 +77,8 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         case .unknownType: Facts(400, .downstream, "Unknown type", body: .text)
         case .missingField: Facts(400, .downstream, "Missing field", body: .text)
         case .invalidArgument: Facts(400, .downstream, "Invalid argument")
+        case .unknownQuestion: Facts(404, .downstream, "Unknown question")
+        case .questionExpired: Facts(410, .downstream, "Question expired")
         case .bodyTooLarge: Facts(413, .downstream, "Request body too large")
         case .headersTooLarge: Facts(431, .downstream, "Request headers too large")
         case .requestTimeout: Facts(408, .downstream, "Request timeout")
@@ -82,6 +87,10 @@ package enum GatewayErrorLabel: String, CaseIterable, Sendable {
         case .overloaded: Facts(503, .gateway, "Overloaded", retryAfter: "1")
         case .draining: Facts(503, .gateway, "Shutting down", retryAfter: "1")
         case .toolError: Facts(400, .tool, "Tool error")
+        case .questionsOff:
+            Facts(
+                400, .gateway, "The tool has a question for its user, and this chat passes no questions on",
+                title: "Questions are off")
         case .unauthorized: Facts(401, .upstream, "Unauthorized")
         case .forbidden: Facts(403, .upstream, "Forbidden")
         case .upstreamRateLimited: Facts(429, .upstream, "Too many requests")

@@ -1,6 +1,7 @@
 import JSON
 import MCPAggregator
 import MCPServer
+import Observability
 import Synchronization
 
 /// Metrics of one MCP endpoint: labels are its path, the names of its upstreams, the methods that an endpoint forwards, and
@@ -8,6 +9,21 @@ import Synchronization
 struct EndpointMetrics: EndpointObserver {
     private let metrics: GatewayMetrics
     private let path: String
+    private let known = Known()
+
+    /// Instruments that were looked up before: comparing a few short texts costs less than hashing all labels.
+    private final class Known: Sendable {
+        struct Instruments {
+            let method: String
+            let upstream: String
+            let outcome: String
+            let requests: Counter
+            let durations: Histogram
+        }
+
+        let instruments = Mutex<[Instruments]>([])
+        static let capacity = 32
+    }
 
     init(_ metrics: GatewayMetrics, path: String) {
         self.metrics = metrics
@@ -15,8 +31,18 @@ struct EndpointMetrics: EndpointObserver {
     }
 
     func requestEnded(_ method: String, upstream: String, outcome: String, after duration: Duration) {
-        metrics.endpointRequests.with(path, upstream, method, outcome).increment()
-        metrics.endpointDurations.with(path, upstream, method).observe(duration)
+        let instruments = known.instruments.withLock { known -> Known.Instruments in
+            let found = known.first { $0.outcome == outcome && $0.upstream == upstream && $0.method == method }
+            if let found { return found }
+            let made = Known.Instruments(
+                method: method, upstream: upstream, outcome: outcome,
+                requests: metrics.endpointRequests.with(path, upstream, method, outcome),
+                durations: metrics.endpointDurations.with(path, upstream, method))
+            if known.count < Known.capacity { known.append(made) }
+            return made
+        }
+        instruments.requests.increment()
+        instruments.durations.observe(duration)
     }
 }
 

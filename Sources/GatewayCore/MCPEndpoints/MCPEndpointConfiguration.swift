@@ -74,6 +74,8 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
 
     /// Path with its slashes, such as `/mcp/`; it is served with and without the last one.
     package let path: String
+    /// The path without its last slash.
+    package let base: String
     /// Members in the order in which their entries are listed.
     package let members: [Member]
     /// Time for which the entries of an upstream that is away are shown.
@@ -86,6 +88,7 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
     /// Describes an endpoint over one upstream, with the defaults.
     init(path: String, upstream: String, allow: [String], deny: [String]) {
         self.path = path
+        base = Self.base(of: path)
         members = [Member(upstream: upstream, allow: allow, deny: deny)]
         stale = .seconds(300)
         timeout = .seconds(300)
@@ -94,6 +97,7 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
 
     init(path: String, _ reader: ConfigurationReader) {
         self.path = path
+        base = Self.base(of: path)
         members = reader.map("upstreams", "Upstreams of the endpoint, in the order of their entries.", of: "upstream") {
             name, reader in
             Member(upstream: name, reader)
@@ -111,8 +115,7 @@ package struct MCPEndpointConfiguration: Hashable, Sendable {
         if let problem = Self.problem(path) { reader.fail(nil, expected: problem, found: "\"\(path.prefix(80))\"") }
     }
 
-    /// The path without its last slash.
-    package var base: String { path.hasSuffix("/") ? String(path.dropLast()) : path }
+    private static func base(of path: String) -> String { path.hasSuffix("/") ? String(path.dropLast()) : path }
 
     /// Returns whether a request's path is the endpoint's, or one below it.
     func serves(_ path: Substring) -> Bool {

@@ -8,6 +8,7 @@ import MCPClient
 import MCPServer
 import MCPServerHTTP
 import NIOCore
+import ProcessMemory
 import Synchronization
 
 /// One MCP endpoint of the gateway: the merged server, its sessions, and the task that follows the upstreams' changes.
@@ -18,45 +19,62 @@ final class MCPEndpointService: Sendable {
     let streamable: StreamableHTTP
     let dialect: CommandDialect
     let server: MCPServer
-    /// Key of the hashes that identify callers; the same for every gateway with the same session key.
-    private let callerKey: SymmetricKey
+    private let principals: EndpointPrincipals
     private let upstreams: [Upstream]
     /// All upstreams of the configuration.
     private let all: [Upstream]
-    private let following: Task<Void, Never>
+    /// True if all upstreams are sent the same credentials, those of the top level.
+    private let isUniform: Bool
+    private let following = Mutex<Task<Void, Never>?>(nil)
     private let isSurveying = Atomic<Bool>(false)
 
     init(
         _ configuration: MCPEndpointConfiguration, upstreams: [Upstream], workers: any UpstreamWorkers,
-        keys: SessionKeysConfiguration, metrics: EndpointMetrics, logger: Logger
+        keys: SessionKeysConfiguration, memory: MemoryBudget = .unlimited, metrics: EndpointMetrics, logger: Logger
     ) {
         self.configuration = configuration
         self.upstreams = configuration.members.compactMap { member in upstreams.first { $0.name == member.upstream } }
         all = upstreams
+        isUniform = upstreams.allSatisfy { $0.rules == nil }
         let router = EndpointRouter(
-            configuration, upstreams: upstreams, workers: workers, observer: metrics, logger: logger)
+            configuration, upstreams: upstreams, workers: workers, memory: memory, observer: metrics, logger: logger)
         self.router = router
         var serverConfiguration = MCPServerConfiguration()
         var transport = StreamableHTTPConfiguration()
         serverConfiguration.stateKey = keys.stateKey
+        serverConfiguration.memory = memory
         transport.identifiers = keys.identifiers()
-        callerKey = SymmetricKey(
-            data: keys.key.map { Array(SHA256.hash(data: Array("mcp-caller/\($0.value)".utf8))) }
-                ?? SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) })
+        // The same for every gateway with the same session key.
+        principals = EndpointPrincipals(
+            key: SymmetricKey(
+                data: keys.key.map { Array(SHA256.hash(data: Array("mcp-caller/\($0.value)".utf8))) }
+                    ?? SymmetricKey(size: .bits256).withUnsafeBytes { Array($0) }))
         let server = MCPServer(
             info: Implementation(name: GatewayVersion.name, version: GatewayVersion.number),
             configuration: serverConfiguration, forwarder: router, logger: logger)
         self.server = server
         dialect = CommandDialect(server: server)
         streamable = StreamableHTTP(server: server, configuration: transport)
-        following = Task { [weak server] in
-            await router.followChanges { [weak server] change in server?.announce(change) }
+    }
+
+    /// Listens to the upstreams' changes from now on, once the workers have the upstreams. Later calls change nothing.
+    func followChanges() {
+        following.withLock { task in
+            guard task == nil else { return }
+            task = Task { [router, weak server] in
+                await router.followChanges { [weak server] change in server?.announce(change) }
+            }
         }
     }
 
     /// Returns whether the endpoint was made with these very upstreams, not with equal ones.
     func isServed(by upstreams: [Upstream]) -> Bool {
         all.count == upstreams.count && zip(all, upstreams).allSatisfy { $0 === $1 }
+    }
+
+    /// Returns the tools that a call by a name of the endpoint may reach.
+    func tools(named name: String) -> [LimitedTools.Tool] {
+        router.upstreams(ofTool: name).map { .init(upstream: $0.upstream, name: $0.tool) }
     }
 
     /// Returns whether an upstream is behind the endpoint.
@@ -90,33 +108,66 @@ final class MCPEndpointService: Sendable {
 
     /// Ends sessions and subscriptions, and stops listening to the upstreams.
     func close() {
-        following.cancel()
+        following.withLock { $0?.cancel() }
         streamable.shutdown()
     }
 
     /// Returns the caller of a request, and the principal to whom its sessions belong. Must be called on the worker's
     /// event loop.
-    func caller(of exchange: GatewayExchange) -> (caller: EndpointCaller, principal: Principal?) {
-        // Other upstreams may be asked who the caller is.
-        var credentials: [String: ForwardedCredentials] = [:]
-        for upstream in all where !upstreams.contains(where: { $0 === upstream }) {
-            credentials[upstream.name] = exchange.credentials(for: upstream)
+    func caller(of exchange: GatewayRequest) -> (caller: EndpointCaller, principal: Principal?) {
+        if isUniform {
+            // All upstreams are sent the same.
+            let common = exchange.facts.credentials(&exchange.worker.partitions)
+            return (
+                EndpointCaller { _ in common },
+                common.credentials.isEmpty
+                    ? nil : principals.principal(of: [common.partition], upstreams.map { ($0.name, common) })
+            )
         }
-        var identity = HMAC<SHA256>(key: callerKey)
-        var isAnonymous = true
-        for upstream in upstreams {
-            let forwarded = exchange.credentials(for: upstream)
-            credentials[upstream.name] = forwarded
-            // The name and each part's length keep the parts apart.
-            for text in [upstream.name] + forwarded.credentials.flatMap({ [$0.name.lowercased(), $0.value] }) {
-                withUnsafeBytes(of: UInt64(text.utf8.count).littleEndian) { identity.update(data: $0) }
-                identity.update(data: Array(text.utf8))
-            }
-            isAnonymous = isAnonymous && forwarded.credentials.isEmpty
+        // Other upstreams than the endpoint's may be asked who the caller is.
+        let credentials = all.map { (name: $0.name, forwarded: exchange.credentials(for: $0)) }
+        let caller = EndpointCaller { name in credentials.first { $0.name == name }?.forwarded ?? .anonymous }
+        let own = upstreams.map { ($0.name, caller.credentials($0.name)) }
+        guard own.contains(where: { !$0.1.credentials.isEmpty }) else { return (caller, nil) }
+        return (caller, principals.principal(of: own.map(\.1.partition), own))
+    }
+}
+
+/// Principals of recent callers, since a keyed hash costs more than all other work on their credentials. Bounded.
+///
+/// Two callers are one principal when the endpoint's upstreams are sent the same credentials.
+final class EndpointPrincipals: Sendable {
+    private let key: SymmetricKey
+    private let known = Mutex<[[CredentialPartition]: Principal]>([:])
+    /// Largest number of callers that are kept.
+    private static let capacity = 4096
+
+    /// - Parameter key: Key of the hashes that identify callers.
+    init(key: SymmetricKey) {
+        self.key = key
+    }
+
+    /// Returns the principal of a caller.
+    ///
+    /// - Parameters:
+    ///   - partitions: Partitions of the credentials, which tell them apart.
+    ///   - credentials: Names of the upstreams and the credentials that they are sent.
+    func principal(
+        of partitions: [CredentialPartition], _ credentials: [(upstream: String, forwarded: ForwardedCredentials)]
+    ) -> Principal {
+        if let principal = known.withLock({ $0[partitions] }) { return principal }
+        var identity = HMAC<SHA256>(key: key)
+        for (upstream, forwarded) in credentials {
+            let texts = [upstream] + forwarded.credentials.flatMap { [$0.name.lowercased(), $0.value] }
+            HashedTexts.feed(texts) { identity.update(data: $0) }
         }
         let id = identity.finalize().map { String(format: "%02x", $0) }.joined()
-        let principal = isAnonymous ? nil : Principal(id: id, name: id)
-        return (EndpointCaller { [credentials] in credentials[$0] ?? .anonymous }, principal)
+        let principal = Principal(id: id, name: id)
+        known.withLock { known in
+            if known.count >= Self.capacity { known.removeAll(keepingCapacity: true) }
+            known[partitions] = principal
+        }
+        return principal
     }
 }
 
@@ -126,12 +177,15 @@ extension EndpointRouter {
     /// - Parameters:
     ///   - upstreams: All upstreams of the configuration.
     ///   - patience: Longest wait of a list for a silent upstream; nil: the default.
+    ///   - memory: Budget of the process, from which lists draw.
     ///   - observer: Takes note of the requests to the upstreams.
     convenience init(
         _ configuration: MCPEndpointConfiguration, upstreams: [Upstream], workers: any UpstreamWorkers,
-        patience: Duration? = nil, observer: (any EndpointObserver)? = nil, logger: Logger
+        patience: Duration? = nil, memory: MemoryBudget = .unlimited, observer: (any EndpointObserver)? = nil,
+        logger: Logger
     ) {
         var limits = EndpointLimits()
+        limits.memory = memory
         limits.stale = configuration.stale
         limits.questionTimeout = configuration.questionTimeout
         if let patience { limits.patience = patience }
@@ -153,6 +207,6 @@ extension Upstream {
     ///
     /// - Parameter timeout: Longest silence of the upstream during a request.
     func member(for workers: any UpstreamWorkers, timeout: Duration) -> any EndpointUpstream {
-        stdio ?? BalancedUpstream(self, workers: workers, timeout: timeout)
+        BalancedUpstream(self, workers: workers, timeout: timeout)
     }
 }

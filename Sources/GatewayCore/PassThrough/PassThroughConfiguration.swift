@@ -21,7 +21,7 @@ package struct PassThroughConfiguration: Hashable, Sendable {
         isEnabled = isWanted && (upstream != nil || reader.isPresent("upstream") || reader.isPresent("enabled"))
         self.upstream = reader.string(
             "upstream", default: upstream ?? "tools",
-            "MCP server that serves them. Default: the one named tools, else the only one.")
+            "Name of the MCP server that receives them. Default: tools, else the only one.")
         timeout = reader.duration(
             "timeout", default: .seconds(300), in: .milliseconds(10)...(.seconds(86400)),
             "Longest silence of a request or its response; then it fails. An event stream that GET opened has no such "

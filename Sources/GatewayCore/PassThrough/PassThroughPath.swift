@@ -1,3 +1,5 @@
+import JSON
+
 /// Paths that are passed through, and the upstream's paths for them.
 enum PassThroughPath {
     /// The prefixes that are passed through.
@@ -44,7 +46,9 @@ enum PassThroughPath {
         guard !name.isEmpty else { return [] }
         // Some servers cut off path parameters.
         let short = name.prefix { $0 != UInt8(ascii: ";") }
-        return (short.count == name.count ? [name] : [name, short]).map { String(decoding: $0, as: UTF8.self) }
+        return (short.count == name.count ? [name] : [name, short]).map {
+            CombiningMarks.bounded(String(decoding: $0, as: UTF8.self))
+        }
     }
 
     /// Returns the decoded path; nil when a character or an escape is not allowed in a path, or would be taken for a

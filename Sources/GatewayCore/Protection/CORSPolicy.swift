@@ -56,7 +56,7 @@ struct CORSPolicy: Sendable {
     }
 }
 
-extension GatewayExchange {
+extension GatewayRequest {
     /// Answers a preflight request of an origin that may read answers; false for every other request.
     func answersPreflight(_ methods: String) -> Bool {
         let request = exchange.head.headers

@@ -11,10 +11,11 @@ import JSONConfiguration
 /// | `types` | map of ``RateConfiguration`` | none | rate of each credential's (or address's) calls of a type's tool |
 /// | `addressHeader` | `X-Forwarded-For`, `Forwarded`, `none` | `X-Forwarded-For` | header with the client's address |
 /// | `entries` | integer | 65536 | callers counted for each limit, 16 bytes each |
+/// | `shared` | section | none | ``SharedLimitsConfiguration`` |
 ///
 /// The limits cover `/api/chat/`, `/mcp` and `/auth/`. They count calls: each message of a batch; and a type's limit counts
 /// its tool by every way in. They are shared by all workers and kept over a reload that does
-/// not change them; each gateway process counts by itself. A request that a later limit refuses still counts in the
+/// not change them; each gateway process counts by itself, or all together where `shared` says so. A request that a later limit refuses still counts in the
 /// earlier ones (address, login, credential, type).
 package struct RateLimitConfiguration: Hashable, Sendable {
     /// Rate of one client address.
@@ -29,6 +30,8 @@ package struct RateLimitConfiguration: Hashable, Sendable {
     package let addressHeader: ClientAddressField
     /// Largest number of remembered clients.
     package let entries: Int
+    /// Server that counts for all gateways; nil: each counts by itself.
+    package let shared: SharedLimitsConfiguration?
 
     init(_ reader: ConfigurationReader) {
         address = reader.optionalSection("address", "Limit of the calls from one client address.") {
@@ -52,11 +55,14 @@ package struct RateLimitConfiguration: Hashable, Sendable {
         self.types = Dictionary(types.map { ($0.name, $0.value) }) { _, last in last }
         addressHeader = reader.choice(
             "addressHeader", default: ClientAddressField.forwardedFor,
-            "Name of the header in which trusted proxies send the client's address. Not set: the address of the "
-                + "connection counts.")
+            "Header in which trusted proxies send the client's address. none: the address of the connection counts.")
         entries = reader.integer(
             "entries", default: 65_536, in: 512...16_777_216,
             "Largest number of callers that are counted for each limit, 16 bytes each.")
+        shared =
+            reader.optionalSection(
+                "shared", "Counts in a Redis or Valkey server, so that the limits are those of all gateways together."
+            ) { SharedLimitsConfiguration($0) } ?? nil
     }
 }
 

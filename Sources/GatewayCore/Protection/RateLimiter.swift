@@ -1,3 +1,5 @@
+import Crypto
+import Foundation
 import MCPClient
 import NIOCore
 import Observability
@@ -15,144 +17,202 @@ final class RateLimiter: Sendable {
         case credential(CredentialPartition)
     }
 
-    let configuration: RateLimitConfiguration
-    private let address: RateTable?
-    private let login: RateTable?
-    private let credential: RateTable?
-    private let types: [String: RateTable]
+    /// A limit that is set, and its callers' use of it in this process.
+    private struct Rule: Sendable {
+        let limit: Limit
+        /// Name in the shared counts.
+        let name: String
+        let policy: RateTable.Policy
+        let table: RateTable
+    }
 
-    init(_ configuration: RateLimitConfiguration) {
+    let configuration: RateLimitConfiguration
+    private let address: Rule?
+    private let login: Rule?
+    private let credential: Rule?
+    private let types: [String: Rule]
+
+    /// Counts for all gateways; nil: each gateway counts by itself.
+    let shared: SharedRateLimits?
+    /// Key of callers' names in the shared counts: the same for all gateways with the same `sessionKey`.
+    let sharedKey: SymmetricKey
+
+    init(_ configuration: RateLimitConfiguration, shared: SharedRateLimits? = nil, sessionKey: String? = nil) {
         self.configuration = configuration
-        func table(_ rate: RateConfiguration?) -> RateTable? {
-            rate?.policy.map { RateTable($0, entries: configuration.entries) }
+        self.shared = shared
+        sharedKey = SymmetricKey(data: SHA256.hash(data: Array("rateLimits.shared \(sessionKey ?? "")".utf8)))
+        func rule(_ limit: Limit, _ name: String, _ rate: RateConfiguration?) -> Rule? {
+            rate?.policy.map {
+                Rule(limit: limit, name: name, policy: $0, table: RateTable($0, entries: configuration.entries))
+            }
         }
-        address = table(configuration.address)
-        login = table(configuration.login)
-        credential = table(configuration.credential)
-        types = configuration.types.compactMapValues { table($0) }
+        address = rule(.address, "address", configuration.address)
+        login = rule(.login, "login", configuration.login)
+        credential = rule(.credential, "credential", configuration.credential)
+        types = Dictionary(
+            uniqueKeysWithValues: configuration.types.compactMap { type, rate in
+                rule(.type, "type/" + type, rate).map { (type, $0) }
+            })
     }
 
     /// Returns, by limit, the number of callers that were evicted before their debt was paid.
     func replacements(_ limit: Limit) -> Int {
         switch limit {
-        case .address: address?.replacements ?? 0
-        case .login: login?.replacements ?? 0
-        case .credential: credential?.replacements ?? 0
-        case .type: types.values.reduce(0) { $0 + $1.replacements }
+        case .address: address?.table.replacements ?? 0
+        case .login: login?.table.replacements ?? 0
+        case .credential: credential?.table.replacements ?? 0
+        case .type: types.values.reduce(0) { $0 + $1.table.replacements }
         }
     }
 
     /// A refusal: the limit that caused it, and the seconds (at least 1) until a request is allowed again.
-    struct Refusal: Error, Hashable {
+    struct LimitExceeded: Error, Hashable {
         let limit: Limit
         let seconds: UInt64
     }
 
-    /// Counts a request as it arrives.
-    ///
-    /// - Parameters:
-    ///   - callers: The callers that the request's credentials name; empty: only its address is known.
-    ///   - isLogin: True if the request may be a login attempt.
-    func admit(
-        _ client: CallerAddress, callers: [CredentialPartition], isLogin: Bool, now: NIODeadline
-    ) throws(Refusal) {
-        if let address { try Self.check(.address, address.take(client, now: now)) }
-        if isLogin, let login { try Self.check(.login, login.take(client, now: now)) }
-        try takeCredential(1, client, callers, now)
-    }
+    /// Calls of a request that are counted at once.
+    enum Calls: Hashable, Sendable {
+        /// A request as it arrives; perhaps a login attempt.
+        case request(isLogin: Bool)
+        /// A call of the tool of each type.
+        case types([String])
+        /// The messages of a body, of which one has been counted, and the calls of types' tools among them.
+        case messages(Int, types: [String])
 
-    /// Counts the calls of a request beyond the first, once its body has been read.
-    func admit(
-        further count: Int, _ client: CallerAddress, callers: [CredentialPartition], now: NIODeadline
-    ) throws(Refusal) {
-        guard count > 0 else { return }
-        if let address { try Self.check(.address, address.take(client, count: count, now: now)) }
-        try takeCredential(count, client, callers, now)
-    }
-
-    /// Counts calls of a type's tool.
-    func admit(
-        type: String, calls count: Int, _ client: CallerAddress, callers: [CredentialPartition], now: NIODeadline
-    ) throws(Refusal) {
-        guard let table = types[type] else { return }
-        for caller in Self.keys(client, callers) { try Self.check(.type, table.take(caller, count: count, now: now)) }
-    }
-
-    /// Returns whether a type has a limit of its own.
-    func limits(type: String) -> Bool { types[type] != nil }
-
-    private func takeCredential(
-        _ count: Int, _ client: CallerAddress, _ callers: [CredentialPartition], _ now: NIODeadline
-    ) throws(Refusal) {
-        guard let credential else { return }
-        for caller in Self.keys(client, callers) {
-            try Self.check(.credential, credential.take(caller, count: count, now: now))
-        }
-    }
-
-    /// Returns the keys that are counted. Callers without a credential share one partition, so that they are
-    /// distinguished by their addresses.
-    private static func keys(_ client: CallerAddress, _ callers: [CredentialPartition]) -> [Caller] {
-        callers.isEmpty ? [.address(client)] : callers.map { .credential($0) }
-    }
-
-    private static func check(_ limit: Limit, _ verdict: RateTable.Verdict) throws(Refusal) {
-        guard case .refused(let nanoseconds) = verdict else { return }
-        throw Refusal(limit: limit, seconds: max(1, (nanoseconds + 999_999_999) / 1_000_000_000))
-    }
-}
-
-extension GatewayError {
-    /// Creates the error of a request over a limit.
-    init(_ refusal: RateLimiter.Refusal) {
-        self.init(.rateLimited, retryAfter: "\(refusal.seconds)", detail: "limit: \(refusal.limit.rawValue)")
-    }
-}
-
-extension GatewayExchange {
-    /// Counts this request against the limits of its caller; nil when it may go on. Costs one comparison where no
-    /// limits are set.
-    func rateRefusal(isLogin: Bool = false) -> GatewayError? {
-        guard let limiter = settings.limiter else { return nil }
-        return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
-            try limiter.admit(client, callers: callers, isLogin: isLogin, now: now)
-        }
-    }
-
-    /// Counts a call against the limits of types; nil when it may go on.
-    func rateRefusal(of types: [String]) -> GatewayError? {
-        guard let limiter = settings.limiter, !types.isEmpty else { return nil }
-        return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
-            for type in types { try limiter.admit(type: type, calls: 1, client, callers: callers, now: now) }
-        }
-    }
-
-    /// Counts the calls in a body of the pass-through: each message of a batch, and those of a type's tool against the
-    /// limit of the type; nil when they may go on.
-    ///
-    /// - Parameters:
-    ///   - messages: Number of messages in the body, of which one has been counted.
-    ///   - types: Types whose limits the calls count against, once for each call.
-    func rateRefusal(messages: Int, types: [String]) -> GatewayError? {
-        guard let limiter = settings.limiter, messages > 1 || !types.isEmpty else { return nil }
-        let calls = Dictionary(types.map { ($0, 1) }, uniquingKeysWith: +)
-        return refusal { (client, callers, now) throws(RateLimiter.Refusal) in
-            try limiter.admit(further: messages - 1, client, callers: callers, now: now)
-            for (type, count) in calls {
-                try limiter.admit(type: type, calls: count, client, callers: callers, now: now)
+        /// False for calls that no limit counts.
+        var areCounted: Bool {
+            switch self {
+            case .request: true
+            case .types(let types): !types.isEmpty
+            case .messages(let count, let types): count > 1 || !types.isEmpty
             }
         }
     }
 
-    private func refusal(
-        _ admit: (CallerAddress, [CredentialPartition], NIODeadline) throws(RateLimiter.Refusal) -> Void
-    ) -> GatewayError? {
-        do throws(RateLimiter.Refusal) {
-            try admit(CallerAddress(clientAddress), facts.limited(&worker.partitions), .now())
+    /// Counts calls in this process.
+    /// - Parameter callers: Callers that the request's credentials name; empty: only its address is known.
+    /// - Throws: The refusal of the first limit that they are over; those before it have counted them.
+    func admit(
+        _ calls: Calls, _ client: CallerAddress, callers: [CredentialPartition], now: NIODeadline
+    ) throws(LimitExceeded) {
+        try visit(calls, client, callers) { (rule, caller, count) throws(LimitExceeded) in
+            guard case .refused(let nanoseconds) = rule.table.take(caller, count: count, now: now) else { return }
+            throw LimitExceeded(limit: rule.limit, seconds: max(1, (nanoseconds + 999_999_999) / 1_000_000_000))
+        }
+    }
+
+    /// Returns what the calls count against in the shared counts, in the order of ``admit(_:_:callers:now:)``.
+    /// - Parameter callers: Partitions under ``sharedKey``.
+    func charges(
+        of calls: Calls, _ client: CallerAddress, callers: [CredentialPartition]
+    ) -> [(limit: Limit, charge: SharedRateLimits.Charge)] {
+        var charges: [(limit: Limit, charge: SharedRateLimits.Charge)] = []
+        visit(calls, client, callers) { rule, caller, count in
+            let charge = SharedRateLimits.Charge(key: key(rule.name, caller), policy: rule.policy, count: count)
+            charges.append((rule.limit, charge))
+        }
+        return charges
+    }
+
+    /// Visits the rules that calls count against, with the caller and the number of calls for each.
+    private func visit<Failure>(
+        _ calls: Calls, _ client: CallerAddress, _ callers: [CredentialPartition],
+        _ body: (Rule, Caller, Int) throws(Failure) -> Void
+    ) throws(Failure) {
+        func count(_ count: Int, _ rule: Rule?, byAddress: Bool = false) throws(Failure) {
+            guard count > 0, let rule else { return }
+            // Callers without a credential share one partition, so that they are distinguished by their addresses.
+            if byAddress || callers.isEmpty { return try body(rule, .address(client), count) }
+            for caller in callers { try body(rule, .credential(caller), count) }
+        }
+        let called: [String]
+        switch calls {
+        case .request(let isLogin):
+            try count(1, address, byAddress: true)
+            if isLogin { try count(1, login, byAddress: true) }
+            try count(1, credential)
+            return
+        case .types(let types): called = types
+        case .messages(let messages, let types):
+            try count(messages - 1, address, byAddress: true)
+            try count(messages - 1, credential)
+            called = types
+        }
+        let counts = Dictionary(called.map { ($0, 1) }, uniquingKeysWith: +)
+        for (type, calls) in counts.sorted(by: { $0.key < $1.key }) { try count(calls, types[type]) }
+    }
+
+    /// Name of a caller's use of a limit, from which neither address nor credential can be read.
+    private func key(_ limit: String, _ caller: Caller) -> [UInt8] {
+        var hash = HMAC<SHA256>(key: sharedKey)
+        hash.update(data: Array(limit.utf8) + [0])
+        switch caller {
+        case .address(let address): hash.update(data: [0] + address.bytes)
+        case .credential(let partition): hash.update(data: [1] + partition.bytes)
+        }
+        return Array("chat-gateway:rate:\(Data(hash.finalize().prefix(16)).base64EncodedString())".utf8)
+    }
+
+    /// Returns whether a type has a limit of its own.
+    func limits(type: String) -> Bool { types[type] != nil }
+}
+
+extension GatewayError {
+    /// Creates the error of a request over a limit.
+    init(_ refusal: RateLimiter.LimitExceeded) {
+        self.init(.rateLimited, retryAfter: "\(refusal.seconds)", detail: "limit: \(refusal.limit.rawValue)")
+    }
+}
+
+extension GatewayRequest {
+    /// Counts calls against the limits of their caller, then continues; answers the request where they are over one.
+    ///
+    /// Continues before it returns unless the limits are shared by several gateways. Costs one comparison where no limits are
+    /// set.
+    func withinLimits(_ calls: RateLimiter.Calls, _ goOn: @escaping () -> Void) {
+        guard let limiter = settings.limiter, calls.areCounted else { return goOn() }
+        guard let shared = limiter.shared else {
+            if let refusal = localRefusal(calls, limiter) { return respond(refusal) }
+            return goOn()
+        }
+        let callers = facts.limited { cookies, authorization, further in
+            CredentialPartition(
+                cookies: cookies, authorization: authorization, further: further, under: limiter.sharedKey)
+        }
+        let charges = limiter.charges(of: calls, CallerAddress(clientAddress), callers: callers)
+        guard !charges.isEmpty else { return goOn() }
+        shared.take(charges.map { $0.charge }, on: worker.eventLoop) { [self] outcome in
+            // The client may have left meanwhile.
+            guard !exchange.responseStarted else { return }
+            switch outcome {
+            case .allowed: goOn()
+            case .refused(let place, let wait):
+                let limit = charges.indices.contains(place) ? charges[place].limit : .address
+                let seconds = UInt64(clamping: (max(0, min(wait, 1 << 50)) + 999_999) / 1_000_000)
+                respond(refusal(RateLimiter.LimitExceeded(limit: limit, seconds: max(1, seconds))))
+            case .unavailable where shared.server.configuration.onFailure == .local:
+                if let refusal = localRefusal(calls, limiter) { return respond(refusal) }
+                goOn()
+            case .unavailable:
+                respond(GatewayError(.overloaded, retryAfter: "1", detail: "rateLimits.shared is away"))
+            }
+        }
+    }
+
+    /// Counts calls in this process; nil when they may go on.
+    private func localRefusal(_ calls: RateLimiter.Calls, _ limiter: RateLimiter) -> GatewayError? {
+        do throws(RateLimiter.LimitExceeded) {
+            try limiter.admit(
+                calls, CallerAddress(clientAddress), callers: facts.limited(&worker.partitions), now: .now())
             return nil
         } catch {
-            worker.metrics.rateLimited.with(error.limit.rawValue).increment()
-            return GatewayError(error)
+            return refusal(error)
         }
+    }
+
+    private func refusal(_ refusal: RateLimiter.LimitExceeded) -> GatewayError {
+        worker.metrics.rateLimited.with(refusal.limit.rawValue).increment()
+        return GatewayError(refusal)
     }
 }

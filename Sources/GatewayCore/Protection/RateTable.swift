@@ -31,7 +31,7 @@ final class RateTable: Sendable {
         }
     }
 
-    enum Verdict: Hashable {
+    enum Decision: Hashable {
         case allowed
         /// Over the limit; the caller's next call is allowed after this many nanoseconds.
         case refused(retryAfter: UInt64)
@@ -73,13 +73,13 @@ final class RateTable: Sendable {
     /// Counts calls of `key`, all of them or none. Refused calls cost nothing.
     ///
     /// - Parameter count: Number of calls, at least 1. More than the burst are always refused.
-    func take(_ key: some Hashable, count: Int = 1, now: NIODeadline) -> Verdict {
+    func take(_ key: some Hashable, count: Int = 1, now: NIODeadline) -> Decision {
         var hasher = Hasher()
         hasher.combine(key)
         return take(hash: UInt64(bitPattern: Int64(hasher.finalize())), count: count, now: now.uptimeNanoseconds)
     }
 
-    private func take(hash: UInt64, count: Int, now: UInt64) -> Verdict {
+    private func take(hash: UInt64, count: Int, now: UInt64) -> Decision {
         // Time that all calls but the first cost; beyond the tolerance the exact number does not matter.
         let (product, overflow) = policy.interval.multipliedReportingOverflow(by: UInt64(max(count, 1) - 1))
         let further = overflow ? .max / 4 : min(product, .max / 4)

@@ -1,5 +1,5 @@
 import JSONConfiguration
-package import MCPAggregator
+import MCPAggregator
 
 /// Tools that may be called through the pass-through: `allow` (default `["*"]`) and `deny` (default none), names with
 /// `*` for any run of characters. `deny` wins. The types of `/api/chat/` are not affected.

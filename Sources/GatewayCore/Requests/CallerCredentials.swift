@@ -1,8 +1,9 @@
+import AuthorizationClient
 import HTTPSyntax
 import MCPClient
 import NIOHTTP1
 
-extension RequestFacts {
+extension RequestHeaders {
     /// Returns the parts of a caller's request that are sent to an upstream.
     ///
     /// - Parameter headers: The headers of the caller's request.
@@ -11,7 +12,7 @@ extension RequestFacts {
     ) -> ForwardedCredentials {
         guard let rules = upstream.rules else { return credentials(&partitions) }
         // The caller chooses the request identifier, so it is not sent to servers that are not trusted.
-        return RequestFacts(headers, rules, forwardsRequestID: upstream.configuration.isTrusted)
+        return RequestHeaders(headers, rules, forwardsRequestID: upstream.configuration.isTrusted)
             .credentials(&partitions, subject: upstream.exchangesTokens ? Self.bearer(headers) : nil)
     }
 
@@ -19,13 +20,13 @@ extension RequestFacts {
     private static func bearer(_ headers: HTTPHeaders) -> String? {
         let values = headers["Authorization"]
         guard values.count == 1, let field = AuthorizationField(values[0]), field.isBearer,
-            TokenEndpoint.isToken(field.credentials)
+            TokenRequest.isToken(field.credentials)
         else { return nil }
         return field.credentials
     }
 }
 
-extension GatewayExchange: Caller {
+extension GatewayRequest: Caller {
     /// Returns the parts of this request that are sent to an upstream.
     func credentials(for upstream: Upstream) -> ForwardedCredentials {
         facts.credentials(for: upstream, exchange.head.headers, &worker.partitions)
@@ -41,11 +42,11 @@ extension GatewayExchange: Caller {
 
 /// Caller of a request that is over, for a call that follows it.
 final class PastCaller: Caller {
-    private let facts: RequestFacts
+    private let facts: RequestHeaders
     private let headers: HTTPHeaders
     private let worker: Worker
 
-    init(_ exchange: GatewayExchange) {
+    init(_ exchange: GatewayRequest) {
         facts = exchange.facts
         headers = exchange.exchange.head.headers
         worker = exchange.worker

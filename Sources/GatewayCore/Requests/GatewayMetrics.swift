@@ -21,6 +21,8 @@ package final class GatewayMetrics: Sendable {
     let refusedCredentials: MetricFamily<Counter>
     /// Refused requests by limit.
     let rateLimited: MetricFamily<Counter>
+    /// Checks of shared limits by outcome: counted by the server (`shared`), by this gateway (`local`), or `refused`.
+    let sharedLimitChecks: MetricFamily<Counter>
     let reloads: ReloadMetrics
     let configurationVersion: MetricFamily<Gauge>
     /// Requests that several upstreams may serve, by type, side (the kind of the upstream that served it) and outcome.
@@ -31,6 +33,8 @@ package final class GatewayMetrics: Sendable {
     let shadows: MetricFamily<Counter>
     /// Compared responses that differ, by type and kind of difference.
     let shadowDifferences: MetricFamily<Counter>
+    /// Questions of tools to their users by type and step.
+    let questions: MetricFamily<Counter>
     let loopLag: MetricFamily<Histogram>
     /// By endpoint, upstream, method and outcome.
     let endpointRequests: MetricFamily<Counter>
@@ -64,6 +68,10 @@ package final class GatewayMetrics: Sendable {
             labels: ["route", "reason"])
         rateLimited = registry.counter(
             "gateway_rate_limited_total", help: "Requests refused by a rate limit.", labels: ["limit"])
+        sharedLimitChecks = registry.counter(
+            "gateway_shared_limit_checks_total",
+            help: "Checks of shared rate limits: counted by the server (shared), by this gateway (local), or refused.",
+            labels: ["outcome"])
         reloads = ReloadMetrics(registry, prefix: "gateway")
         routed = registry.counter(
             "gateway_routed_requests_total",
@@ -87,6 +95,10 @@ package final class GatewayMetrics: Sendable {
         endpointDurations = registry.histogram(
             "gateway_endpoint_request_duration_seconds", help: "Their time, from the sending to the whole result.",
             labels: ["endpoint", "upstream", "method"])
+        questions = registry.counter(
+            "gateway_chat_questions_total",
+            help: "Questions of tools to their users: asked, accepted, declined, cancelled, expired (held in vain).",
+            labels: ["type", "step"])
         loopLag = registry.histogram(
             "gateway_event_loop_lag_seconds", help: "How late the event loops carry out what is due.")
     }

@@ -8,6 +8,7 @@ package import ServiceRuntime
 /// | `body` | size | 2.5 MiB | largest request body |
 /// | `headerBytes`, `headerCount` | size, integer | 32 KiB, 128 | largest request head |
 /// | `upstreamResponse` | size | 16 MiB | largest answer of an upstream to a call |
+/// | `memory` | size | a quarter of the memory | bodies, answers, buffers and lists beyond 64 KiB each; more are 503 |
 /// | `connections` | integer | 10 000 | connections of clients; 0: no limit |
 /// | `concurrentRequests` | integer | 4096 | requests in progress in all workers, after their bodies; more are 503 |
 /// | `uploads` | integer | 256 | bodies that the pass-through streams, in all workers; more are 503 |
@@ -21,6 +22,8 @@ package struct LimitsConfiguration: Hashable, Sendable {
     package let headerCount: Int
     /// Largest response of an upstream, in bytes.
     package let upstreamResponse: Int
+    /// Memory for what clients and upstreams send, in bytes; nil: a share of what there is.
+    package let memory: Int?
     /// Limits of connections.
     package let clients: ConnectionLimits
     /// Largest number of client connections.
@@ -48,6 +51,7 @@ package struct LimitsConfiguration: Hashable, Sendable {
         upstreamResponse = reader.bytes(
             "upstreamResponse", default: 16 * mebibyte, in: 1024...(1024 * mebibyte),
             "Largest answer of an upstream to a call, in bytes; a larger one is upstream_invalid (502).")
+        memory = reader.memoryBudget()
         clients = ConnectionLimits(reader)
         connections = reader.integer(
             "connections", default: 10_000, in: 0...10_000_000,
@@ -79,6 +83,7 @@ extension LimitsConfiguration {
         let fixed: [(key: String, isSame: (LimitsConfiguration, LimitsConfiguration) -> Bool)] = [
             ("headerBytes", { $0.headerBytes == $1.headerBytes }),
             ("headerCount", { $0.headerCount == $1.headerCount }),
+            ("memory", { $0.memory == $1.memory }),
             ("connections", { $0.connections == $1.connections }),
             ("upstreamConnections", { $0.upstreamConnections == $1.upstreamConnections }),
         ]

@@ -9,7 +9,7 @@ import NIOHTTP1
 enum RelayedHeaders {
     /// Returns the headers for an MCP upstream: MCP's own, those that describe the body and the accepted response,
     /// those that the configuration names, and the caller's credentials.
-    static func upstream(_ exchange: GatewayExchange, _ upstream: Upstream) -> CurlHeaders {
+    static func upstream(_ exchange: GatewayRequest, _ upstream: Upstream) -> CurlHeaders {
         var headers = CurlHeaders()
         let facts = exchange.facts
         for (name, value) in exchange.exchange.head.headers
@@ -21,7 +21,7 @@ enum RelayedHeaders {
     }
 
     private static func append(
-        _ credentials: ForwardedCredentials, _ exchange: GatewayExchange, _ upstream: Upstream,
+        _ credentials: ForwardedCredentials, _ exchange: GatewayRequest, _ upstream: Upstream,
         to headers: inout CurlHeaders
     ) {
         for header in credentials.credentials { headers.append(header) }
@@ -38,7 +38,7 @@ enum RelayedHeaders {
     /// Returns the headers for the old backend: those that describe the body and the accepted response, those that the
     /// configuration names, and the caller's credentials.
     static func chat(
-        _ exchange: GatewayExchange, _ upstream: Upstream, _ credentials: ForwardedCredentials
+        _ exchange: GatewayRequest, _ upstream: Upstream, _ credentials: ForwardedCredentials
     ) -> CurlHeaders {
         var headers = CurlHeaders()
         let facts = exchange.facts
@@ -60,7 +60,7 @@ enum RelayedHeaders {
 
     /// Adds `X-Forwarded-For`, `-Proto` and `-Host`. Their values from a trusted proxy are kept; from any other peer
     /// they are replaced by what the gateway sees itself.
-    private static func appendForwarded(_ exchange: GatewayExchange, to headers: inout CurlHeaders) {
+    private static func appendForwarded(_ exchange: GatewayRequest, to headers: inout CurlHeaders) {
         let request = exchange.exchange.head.headers
         let isTrusted = exchange.isFromTrustedProxy
         let earlier = isTrusted ? request["X-Forwarded-For"] : []

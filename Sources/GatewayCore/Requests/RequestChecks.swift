@@ -5,7 +5,7 @@ import NIOHTTP1
 /// A check that a request passes before its route serves it.
 ///
 /// ``order`` lists all of them, and every route uses it; a route defines the details of some. The body is received
-/// afterwards (``GatewayExchange/receiveBody(upTo:_:)``), then the request is counted among those in flight, and only
+/// afterwards (``GatewayRequest/receiveBody(upTo:_:)``), then the request is counted among those in flight, and only
 /// then is it read: type, limits of the type, access, arguments.
 enum RequestCheck {
     /// `Host` is one under which this listener may be addressed.
@@ -25,11 +25,11 @@ enum RequestCheck {
     static let order: [RequestCheck] = [.host, .origin, .target, .preflight, .method, .rate]
 
     /// Result of a check.
-    enum Verdict {
+    enum Decision {
         case passed
         case refused(GatewayError)
-        /// The request has been answered.
-        case answered
+        /// The request has been answered, or is served when it has passed.
+        case taken
     }
 }
 
@@ -43,21 +43,25 @@ struct RoutePolicy {
     var isLimited = false
 }
 
-extension GatewayExchange {
+extension GatewayRequest {
     /// Serves the request if it passes every check, and answers it otherwise.
-    func start() {
-        let policy = policy
-        for check in RequestCheck.order {
-            switch verdict(of: check, policy) {
+    func start() { pass(RequestCheck.order[...], policy) }
+
+    private func pass(_ checks: ArraySlice<RequestCheck>, _ policy: RoutePolicy) {
+        for (place, check) in zip(checks.indices, checks) {
+            switch verdict(of: check, policy, then: checks[(place + 1)...]) {
             case .passed: continue
             case .refused(let error): return respond(error)
-            case .answered: return
+            case .taken: return
             }
         }
         serve()
     }
 
-    private func verdict(of check: RequestCheck, _ policy: RoutePolicy) -> RequestCheck.Verdict {
+    /// - Parameter rest: Checks that follow, for one that takes time.
+    private func verdict(
+        of check: RequestCheck, _ policy: RoutePolicy, then rest: ArraySlice<RequestCheck>
+    ) -> RequestCheck.Decision {
         switch check {
         case .host:
             let refusal = settings.site.hostRefusal(of: facts.site, from: Peer(exchange.remoteAddress))
@@ -72,13 +76,14 @@ extension GatewayExchange {
             return targetRefusal.map { .refused($0) } ?? .passed
         case .preflight:
             guard let methods = policy.sharedMethods, answersPreflight(methods) else { return .passed }
-            return .answered
+            return .taken
         case .method:
             guard let methods = policy.methods, !methods.contains(exchange.head.method) else { return .passed }
             return .refused(GatewayError(.methodNotAllowed))
         case .rate:
-            guard policy.isLimited else { return .passed }
-            return rateRefusal(isLogin: isLogin).map { .refused($0) } ?? .passed
+            guard policy.isLimited, settings.limiter != nil else { return .passed }
+            withinLimits(.request(isLogin: isLogin)) { [self] in pass(rest, policy) }
+            return .taken
         }
     }
 

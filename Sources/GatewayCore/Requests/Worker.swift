@@ -1,4 +1,5 @@
 import CurlTransport
+import HTTPServer
 import Logging
 import NIOCore
 import Observability
@@ -9,6 +10,8 @@ import ServiceRuntime
 final class Worker {
     let eventLoop: any EventLoop
     let engine: CurlEngine
+    /// Executor of tasks that serve requests on the event loop.
+    let executor: EventLoopExecutor
     let metrics: GatewayMetrics
     let logger: Logger
     /// Access log of this event loop; nil where the process logs nothing.
@@ -17,6 +20,8 @@ final class Worker {
     let tracer: SpanExporter?
     /// Partitions of callers seen recently.
     var partitions = PartitionCache()
+    /// Instruments of routes without types.
+    var routes = RouteInstruments()
     /// Number of requests in flight, without listening streams.
     var active = 0
     /// Number of requests whose body is streamed to the upstream while it arrives.
@@ -30,6 +35,7 @@ final class Worker {
     ) {
         self.eventLoop = eventLoop
         self.engine = engine
+        executor = EventLoopExecutor(eventLoop)
         self.metrics = metrics
         self.tracer = tracer
         self.logger = logger

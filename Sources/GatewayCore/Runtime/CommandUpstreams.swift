@@ -56,7 +56,7 @@ final class CommandUpstreams: UpstreamWorkers {
     func engine(ofWorker worker: Int) async throws -> CurlEngine { engine }
 
     /// Asks the first server of an upstream for its tools.
-    func tools(of upstream: Upstream) async -> Result<ToolCatalog, UpstreamFailure> {
+    func tools(of upstream: Upstream) async -> Result<ToolCatalog, UpstreamError> {
         await withCheckedContinuation { continuation in
             eventLoop.execute { [engine, eventLoop] in
                 let endpoint = upstream.makeEndpoint(server: 0, engine: engine, eventLoop: eventLoop)

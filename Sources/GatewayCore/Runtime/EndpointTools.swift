@@ -71,7 +71,7 @@ package struct EndpointTools: Sendable {
 
     /// The table for people: endpoint, tool, upstream, the upstream's own name, and the beginning of the description.
     package var table: [String] {
-        var rows = [["ENDPOINT", "TOOL", "UPSTREAM", "ITS NAME THERE", "DESCRIPTION"]]
+        var rows = [["ENDPOINT", "TOOL", "UPSTREAM", "ORIGINAL NAME", "DESCRIPTION"]]
         for endpoint in endpoints {
             rows += endpoint.listing.tools.map { tool in
                 let text = tool.definition["description"]?.string ?? ""

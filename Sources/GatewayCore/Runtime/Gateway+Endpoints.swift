@@ -15,8 +15,11 @@ extension Gateway {
         }
     }
 
-    /// Serves the endpoints of a configuration. Those whose configuration and upstreams are the same go on as they are.
-    func installEndpoints(_ snapshot: GatewaySnapshot, previous: GatewaySnapshot?) async {
+    /// Puts a configuration with its MCP endpoints in force. Endpoints whose configuration and upstreams are the same go
+    /// on as they are.
+    ///
+    /// Both come to a worker at once: a path of an endpoint is never passed through, where no list of tools applies.
+    func install(_ snapshot: GatewaySnapshot, previous: GatewaySnapshot?) async {
         let configuration = snapshot.configuration
         let known = self.endpoints.all
         let keepsKeys = previous?.configuration.sessionKeys == configuration.sessionKeys
@@ -25,14 +28,14 @@ extension Gateway {
             return same
                 ?? MCPEndpointService(
                     endpoint, upstreams: snapshot.upstreams, workers: workers, keys: configuration.sessionKeys,
+                    memory: memory,
                     metrics: EndpointMetrics(metrics, path: endpoint.path),
                     logger: dependencies.logger("gateway.mcp"))
         }
         self.endpoints.replace(with: endpoints)
         status.keep(endpoints: endpoints.map(\.configuration.path))
-        for handler in workers.all {
-            try? await handler.eventLoop.submit { handler.value.install(endpoints) }.get()
-        }
+        await workers.install(snapshot, endpoints)
+        for endpoint in endpoints { endpoint.followChanges() }
         for old in known where !endpoints.contains(where: { $0 === old }) { old.close() }
     }
 

@@ -10,6 +10,7 @@ extension Gateway {
         let registry = metrics.registry
         let main = main
         registry.addProcessMetrics()
+        registry.addMemoryMetrics(memory, prefix: "gateway")
         registry.addBuildInfo("gateway", dependencies.build)
         registry.addLogMetrics(dependencies.log, prefix: "gateway")
         registry.sampled("gateway_connections", help: "Open connections of clients.") {
@@ -33,6 +34,18 @@ extension Gateway {
             return RateLimiter.Limit.allCases.map {
                 MetricSample(Double(limiter.replacements($0)), labels: [$0.rawValue])
             }
+        }
+        registry.sampled(
+            "gateway_chat_held_questions", help: "Calls of legacy servers that are held for an answer of their user."
+        ) { [weak self] in
+            (self?.snapshot.questionMemory.held.count).map { [MetricSample(Double($0))] } ?? []
+        }
+        registry.sampled(
+            "gateway_shared_limits_available",
+            help: "1 while the server of rateLimits.shared counts, 0 while it is away."
+        ) { [weak self] in
+            guard let shared = self?.snapshot.settings.limiter?.shared else { return [] }
+            return [MetricSample(shared.server.isAvailable ? 1 : 0)]
         }
         let engines = engines
         registry.sampled("gateway_upstream_connections", help: "Open connections to upstreams.") {

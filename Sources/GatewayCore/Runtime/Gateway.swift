@@ -4,6 +4,7 @@ import Logging
 package import NIOCore
 import NIOPosix
 import Observability
+import ProcessMemory
 import ServiceRuntime
 import Synchronization
 
@@ -15,9 +16,11 @@ package func buildGateway(
     let logger = dependencies.logger("gateway")
     let metrics = GatewayMetrics(dependencies.metrics)
     let status = GatewayStatus()
+    let memory = MemoryBudget(limit: configuration.limits.memory ?? AvailableMemory.standardBudget())
     let snapshot = GatewaySnapshot(
-        configuration, version: 1, listeners: GatewayListeners(configuration, dependencies.sockets), previous: nil,
-        metrics: metrics, logger: dependencies.logger("gateway.mcp"), redact: dependencies.redact)
+        configuration, version: 1, listeners: GatewayListeners(configuration, dependencies.sockets), memory: memory,
+        previous: nil, metrics: metrics, logger: dependencies.logger("gateway.mcp"), redact: dependencies.redact,
+        now: dependencies.now)
     let tracer = configuration.tracing.map {
         SpanExporter(
             $0, name: GatewayVersion.name, prefix: "gateway", build: dependencies.build, metrics: dependencies.metrics,
@@ -29,7 +32,8 @@ package func buildGateway(
     for (index, eventLoop) in group.makeIterator().enumerated() {
         let engine = CurlEngine(
             label: "curl-\(index)",
-            configuration: CurlEngineConfiguration(maxConnectionsPerHost: configuration.limits.upstreamConnections),
+            configuration: CurlEngineConfiguration(
+                maxConnectionsPerHost: configuration.limits.upstreamConnections, memory: memory),
             eventLoop: eventLoop, logger: dependencies.logger("gateway.curl"))
         engines.append(engine)
         let accessLog = dependencies.log.map { AccessLog(label: "gateway.access", output: $0) }
@@ -42,8 +46,8 @@ package func buildGateway(
         workers.append((eventLoop, handler))
     }
     return Gateway(
-        snapshot: snapshot, dependencies: dependencies, group: group, engines: engines, workers: Workers(workers),
-        metrics: metrics, status: status, tracer: tracer, logger: logger)
+        snapshot: snapshot, dependencies: dependencies, memory: memory, group: group, engines: engines,
+        workers: Workers(workers), metrics: metrics, status: status, tracer: tracer, logger: logger)
 }
 
 /// A gateway: two listeners, the workers behind them, and the checks of the upstreams.
@@ -61,6 +65,8 @@ package final class Gateway: Sendable {
     /// State that the health checks report.
     package let status: GatewayStatus
     let dependencies: GatewayDependencies
+    /// Budget of the process.
+    let memory: MemoryBudget
     private let group: MultiThreadedEventLoopGroup
     let engines: [CurlEngine]
     let workers: Workers
@@ -77,12 +83,13 @@ package final class Gateway: Sendable {
     let state: Mutex<State>
 
     init(
-        snapshot: GatewaySnapshot, dependencies: GatewayDependencies, group: MultiThreadedEventLoopGroup,
-        engines: [CurlEngine], workers: Workers, metrics: GatewayMetrics, status: GatewayStatus,
-        tracer: SpanExporter?, logger: Logger
+        snapshot: GatewaySnapshot, dependencies: GatewayDependencies, memory: MemoryBudget,
+        group: MultiThreadedEventLoopGroup, engines: [CurlEngine], workers: Workers, metrics: GatewayMetrics,
+        status: GatewayStatus, tracer: SpanExporter?, logger: Logger
     ) {
         self.tracer = tracer
         self.dependencies = dependencies
+        self.memory = memory
         self.group = group
         self.engines = engines
         self.workers = workers
@@ -92,7 +99,7 @@ package final class Gateway: Sendable {
         state = Mutex(State(snapshot: snapshot))
         loops = LoopWatch(group: group, lag: metrics.loopLag.with())
         main = HTTPServer(
-            configuration: Self.mainServer(snapshot, dependencies), group: group, logger: logger
+            configuration: Self.mainServer(snapshot, dependencies, memory), group: group, logger: logger
         ) { eventLoop in
             workers.handler(on: eventLoop)
         }
@@ -102,7 +109,7 @@ package final class Gateway: Sendable {
             admin = nil
         } else {
             let site = AdminEndpoints(
-                name: GatewayVersion.name, build: dependencies.build, metrics: metrics.registry,
+                name: GatewayVersion.name, build: dependencies.build, metrics: metrics.registry, memory: memory,
                 logLevel: AdminLogLevel(dependencies.log, logger: logger),
                 site: { adminSite.current }, readiness: { status.readiness },
                 further: { [history, endpoints] head in
@@ -132,9 +139,13 @@ package final class Gateway: Sendable {
     package func start() async throws -> GatewayAddresses {
         let snapshot = snapshot
         dependencies.log?.level = snapshot.configuration.logLevel
-        status.configured(version: snapshot.version, upstreams: snapshot.configuration.upstreams.map(\.name), kept: [])
+        status.configured(
+            version: snapshot.version, upstreams: snapshot.configuration.upstreams.map(\.name), kept: [],
+            sharedServer: snapshot.settings.limiter?.shared?.server)
         metrics.configurationVersion.with().set(Double(snapshot.version))
         metrics.reloads.inForce()
+        _ = pinTools(of: snapshot)
+        await install(snapshot, previous: nil)
         let mainAddresses: [SocketAddress]
         let adminAddresses: [SocketAddress]
         do {
@@ -142,13 +153,12 @@ package final class Gateway: Sendable {
             adminAddresses = try await admin?.start() ?? []
         } catch {
             await main.drain(within: .zero)
+            for endpoint in endpoints.all { endpoint.close() }
             await stopThreads()
             throw error
         }
         snapshot.listeners.warn(snapshot.configuration.site, logger)
         loops.start()
-        _ = pinTools(of: snapshot)
-        await installEndpoints(snapshot, previous: nil)
         if let tracer { state.withLock { $0.exporting = Task { await tracer.run() } } }
         if admin != nil {
             state.withLock { state in
@@ -181,8 +191,9 @@ package final class Gateway: Sendable {
             // Workers are created once; a change of their number waits for a restart.
             configuration.workers = old.configuration.workers
             state.snapshot = GatewaySnapshot(
-                configuration, version: old.version + 1, listeners: old.listeners, previous: old, metrics: metrics,
-                logger: dependencies.logger("gateway.mcp"), redact: dependencies.redact)
+                configuration, version: old.version + 1, listeners: old.listeners, memory: memory, previous: old,
+                metrics: metrics, logger: dependencies.logger("gateway.mcp"), redact: dependencies.redact,
+                now: dependencies.now)
             return (old, state.snapshot)
         }
         guard let (old, new) = change else { return false }
@@ -191,10 +202,10 @@ package final class Gateway: Sendable {
         adminSite.replace(with: new.adminSite)
         let kept = new.upstreams.filter { upstream in old.upstreams.contains { $0 === upstream } }.map(\.name)
         status.configured(
-            version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept))
+            version: new.version, upstreams: new.configuration.upstreams.map(\.name), kept: Set(kept),
+            sharedServer: new.settings.limiter?.shared?.server)
         let pinned = pinTools(of: new)
-        await workers.install(new)
-        await installEndpoints(new, previous: old)
+        await install(new, previous: old)
         announce(pinned)
         watch(new)
         closeUpstreams(old.upstreams.filter { upstream in !new.upstreams.contains { $0 === upstream } })
@@ -286,7 +297,7 @@ package final class Gateway: Sendable {
     // MARK: Parts
 
     private static func mainServer(
-        _ snapshot: GatewaySnapshot, _ dependencies: GatewayDependencies
+        _ snapshot: GatewaySnapshot, _ dependencies: GatewayDependencies, _ memory: MemoryBudget
     ) -> HTTPServerConfiguration {
         let configuration = snapshot.configuration
         var server = HTTPServerConfiguration(addresses: snapshot.listeners.main, name: "main")
@@ -294,6 +305,7 @@ package final class Gateway: Sendable {
         server.maximumHeaderBytes = limits.headerBytes
         server.maximumHeaderCount = limits.headerCount
         server.apply(limits.clients)
+        server.memory = memory
         server.maximumConnections = dependencies.connections ?? limits.connections
         server.drainIdleGrace = configuration.drain.idleGrace
         return server

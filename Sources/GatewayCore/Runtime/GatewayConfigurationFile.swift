@@ -10,7 +10,7 @@ package struct GatewayConfigurationFile: Sendable {
     private let overrides: [String: JSONValue]
 
     /// An invalid configuration; its description is one line that names the file.
-    package struct Failure: Error, CustomStringConvertible {
+    package struct LoadError: Error, CustomStringConvertible {
         /// Path of the file.
         package let path: String
         /// Problems, at least one.
@@ -18,7 +18,7 @@ package struct GatewayConfigurationFile: Sendable {
 
         package var description: String { "\(path): \(problems.map(\.text).joined(separator: "; "))" }
 
-        /// Lines for whoever mends the file: every problem with its place, an example and what the key means.
+        /// Lines that help to mend the file: every problem with its place, an example and what the key means.
         package var explanation: [String] {
             let count = problems.count == 1 ? "1 problem" : "\(problems.count) problems"
             return problems.flatMap { $0.lines(path: path) }
@@ -48,7 +48,7 @@ package struct GatewayConfigurationFile: Sendable {
 
     /// Reads and checks the file, and the lock file that it names.
     ///
-    /// - Throws: ``Failure``.
+    /// - Throws: ``LoadError``.
     @Sendable
     package func load() throws -> GatewayConfiguration {
         var configuration = try loadWithoutLock()
@@ -59,7 +59,7 @@ package struct GatewayConfigurationFile: Sendable {
             let problem = ConfigurationProblem(
                 text: "lock: expected a file that `gateway pin` has written, found \(error)",
                 advice: ["Write it with `gateway pin`, or get it back from version control."])
-            throw Failure(path: path, problems: [problem])
+            throw LoadError(path: path, problems: [problem])
         }
         return configuration
     }
@@ -83,7 +83,7 @@ package struct GatewayConfigurationFile: Sendable {
 
     /// Reads and checks the file alone: for the command that writes the lock file.
     ///
-    /// - Throws: ``Failure``.
+    /// - Throws: ``LoadError``.
     package func loadWithoutLock() throws -> GatewayConfiguration {
         let document: ConfigurationDocument
         do {
@@ -95,12 +95,12 @@ package struct GatewayConfigurationFile: Sendable {
                     "Without --config, \(other) is read where this one does not exist; it does not either.", at: 1)
             }
             let problem = ConfigurationProblem(text: error.description, advice: advice)
-            throw Failure(path: path, problems: [problem])
+            throw LoadError(path: path, problems: [problem])
         }
         do {
             return try GatewayConfiguration.read(document.value, environment: environment, overrides: overrides)
         } catch let errors as ConfigurationErrors {
-            throw Failure(path: path, problems: errors.problems(in: document, schema: GatewayConfiguration.schema()))
+            throw LoadError(path: path, problems: errors.problems(in: document, schema: GatewayConfiguration.schema()))
         }
     }
 }

@@ -1,3 +1,4 @@
+package import Foundation
 package import HTTPServer
 import Logging
 package import NIOCore
@@ -19,12 +20,15 @@ package struct GatewayDependencies: Sendable {
     /// Largest number of client connections, in place of the configured one where the process's descriptor limit is
     /// lower.
     package var connections: Int?
+    /// Time of day.
+    package var now: @Sendable () -> Date
 
     /// Creates dependencies.
     package init(
         log: LogOutput? = nil, metrics: MetricsRegistry = MetricsRegistry(),
         load: @escaping @Sendable () throws -> GatewayConfiguration,
-        sockets: InheritedSockets = InheritedSockets(), build: BuildVersion = BuildVersion(), connections: Int? = nil
+        sockets: InheritedSockets = InheritedSockets(), build: BuildVersion = BuildVersion(), connections: Int? = nil,
+        now: @escaping @Sendable () -> Date = { Date() }
     ) {
         self.log = log
         self.metrics = metrics
@@ -32,6 +36,7 @@ package struct GatewayDependencies: Sendable {
         self.sockets = sockets
         self.build = build
         self.connections = connections
+        self.now = now
     }
 
     /// Returns a logger of the process.

@@ -41,7 +41,8 @@ final class GatewayHandler: HTTPRequestHandler {
             }
             chat = ChatRoutes(
                 snapshot.configuration.chat, types: snapshot.types, upstreams: upstreams, settings: snapshot.settings,
-                workers: snapshot.configuration.workers, worker: worker, previous: previous?.chat)
+                questions: snapshot.questions, workers: snapshot.configuration.workers, worker: worker,
+                previous: previous?.chat)
         }
     }
 
@@ -50,13 +51,11 @@ final class GatewayHandler: HTTPRequestHandler {
         routes = Routes(snapshot, previous: nil, worker: worker)
     }
 
-    /// Puts a configuration in force for the requests that come from now on.
-    func install(_ snapshot: GatewaySnapshot) {
-        routes = Routes(snapshot, previous: routes, worker: worker)
+    /// Puts a configuration with its MCP endpoints in force for the requests that come from now on.
+    func install(_ snapshot: GatewaySnapshot, _ endpoints: [MCPEndpointService]) {
+        if snapshot !== routes.snapshot { routes = Routes(snapshot, previous: routes, worker: worker) }
+        self.endpoints = endpoints
     }
-
-    /// Serves these MCP endpoints from now on.
-    func install(_ endpoints: [MCPEndpointService]) { self.endpoints = endpoints }
 
     /// Returns the load balancer of an upstream; a new one when a reload has removed the upstream.
     func balancer(of upstream: Upstream) -> LoadBalancer {
@@ -82,29 +81,31 @@ final class GatewayHandler: HTTPRequestHandler {
     func handle(_ exchange: HTTPExchange) {
         let snapshot = routes.snapshot
         let settings = snapshot.settings
-        let facts = RequestFacts(exchange.head.headers, settings.rules)
+        let facts = RequestHeaders(exchange.head.headers, settings.rules)
         let path = exchange.path
         if path == "/api/chat/" || path == "/api/chat" {
-            ChatExchange(exchange, worker, settings, facts, chat: routes.chat).start()
+            ChatRequest(exchange, worker, settings, facts, chat: routes.chat).start()
         } else if let endpoint = endpoints.first(where: { $0.configuration.serves(path) }) {
-            MCPEndpointExchange(exchange, worker, settings, facts, service: endpoint).start()
+            MCPEndpointRequest(
+                exchange, worker, settings, facts, service: endpoint, limitedTools: routes.chat.limitedTools
+            ).start()
         } else if let prefix = PassThroughPath.prefix(of: path) {
-            PassThroughExchange(
+            PassThroughRequest(
                 exchange, worker, settings, facts, prefix: prefix, target: snapshot.passThrough,
                 limitedTools: routes.chat.limitedTools
             ).start()
         } else if path == "/openapi.json", exchange.head.method == .GET || exchange.head.method == .HEAD {
-            OpenAPIExchange(exchange, worker, settings, facts, chat: routes.chat).start()
-        } else if snapshot.configuration.page, PageExchange.owns(path) {
-            PageExchange(exchange, worker, settings, facts, document: snapshot.pageDocument).start()
+            OpenAPIRequest(exchange, worker, settings, facts, chat: routes.chat).start()
+        } else if snapshot.configuration.page, PageRequest.owns(path) {
+            PageRequest(exchange, worker, settings, facts, document: snapshot.pageDocument).start()
         } else {
-            GatewayExchange(exchange, worker, settings, facts).start()
+            GatewayRequest(exchange, worker, settings, facts).start()
         }
     }
 
-    func reject(_ failure: HTTPFailure, _ exchange: HTTPExchange) {
+    func reject(_ failure: HTTPError, _ exchange: HTTPExchange) {
         let settings = routes.snapshot.settings
-        let facts = RequestFacts(exchange.head.headers, settings.rules)
-        GatewayExchange(exchange, worker, settings, facts).respond(GatewayError(failure))
+        let facts = RequestHeaders(exchange.head.headers, settings.rules)
+        GatewayRequest(exchange, worker, settings, facts).respond(GatewayError(failure))
     }
 }

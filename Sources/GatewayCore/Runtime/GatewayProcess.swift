@@ -13,7 +13,7 @@ package enum GatewayProcess {
     /// SIGTERM and SIGINT drain; a second one ends the process at once. SIGHUP reloads. Where systemd runs the process,
     /// it is notified of each, and its watchdog is served while the event loops run.
     ///
-    /// - Throws: `GatewayConfigurationFile.Failure`, `HTTPListenError`.
+    /// - Throws: `GatewayConfigurationFile.LoadError`, `HTTPListenError`.
     package static func serve(_ file: GatewayConfigurationFile, build: BuildVersion = BuildVersion()) async throws {
         let configuration = try file.load()
         let sockets = SystemdSockets()

@@ -53,7 +53,12 @@ package enum GatewayReport {
             findings = Drift.findings(types, catalog) + upstream.pinning.hidden.map { DriftFinding($0) }
             lines += report(findings, upstream.configuration)
             if findings.isEmpty {
-                lines.append(line("\(types.count) types fit its \(catalog.entries.count) tools"))
+                lines.append(
+                    line(
+                        types.isEmpty
+                            ? "has \(catalog.entries.count.of("tool"))"
+                            : "\(types.count.of("type")) \(types.count == 1 ? "fits" : "fit") its "
+                                + catalog.entries.count.of("tool")))
             }
             if configuration.chat.tools?.upstream == upstream.name, let catalog = upstream.catalog {
                 let names = ToolTypes.make(configuration.chat, [upstream.name: catalog]).map(\.name)
@@ -71,7 +76,7 @@ package enum GatewayReport {
         let router = upstreams.router(endpoint)
         await router.survey()
         let listing = router.lastListing
-        var lines = ["endpoint \(endpoint.path): lists \(listing.tools.count) tools"]
+        var lines = ["endpoint \(endpoint.path): lists \(listing.tools.count.of("tool"))"]
         lines += listing.missing.map { "endpoint \(endpoint.path): without those of \($0.upstream), \($0.problem)" }
         let shadowed = router.shadowedNames
         lines += shadowed.map { "upstream \($0.upstream): \(DriftFinding(shadowed: $0, ofEndpoint: endpoint.path))" }
@@ -95,7 +100,7 @@ package enum GatewayReport {
         if findings.contains(where: { $0.type != nil }) {
             lines.append(
                 "    Change chat.types.TYPE (tool, arguments) to fit the tools of \(upstream.name), or deploy the version of "
-                    + "\(upstream.name) that has them.")
+                    + "\(upstream.name) that has them. A tool that only signed-in callers see is reported here, too.")
         }
         if findings.contains(where: { $0.type == nil }) {
             lines.append("    `gateway pin --diff` shows what differs, `gateway pin` pins it.")
@@ -112,15 +117,16 @@ package enum GatewayReport {
     private static func forwarding(_ upstream: UpstreamConfiguration, _ configuration: GatewayConfiguration) -> String {
         if upstream.command != nil {
             guard let bounds = upstream.perCaller else {
-                return "of a caller go there nothing: one process serves all callers"
+                return "receives nothing of a caller: one process serves all callers"
             }
-            return "of a caller go there nothing: each has a process of its own, \(bounds.processes) at most"
+            return "receives nothing of a caller: each has a process of its own, \(bounds.processes) at most"
         }
         let rules = upstream.forward(from: configuration.forward) ?? configuration.forward
         var parts: [String] = []
-        if !rules.cookies.isEmpty { parts.append("the cookies " + rules.cookies.joined(separator: ", ")) }
-        if !rules.headers.isEmpty { parts.append("the headers " + rules.headers.joined(separator: ", ")) }
-        var text = "of a caller go there " + (parts.isEmpty ? "nothing" : parts.joined(separator: " and "))
+        if !rules.cookies.isEmpty { parts.append("cookies " + rules.cookies.joined(separator: ", ")) }
+        if !rules.headers.isEmpty { parts.append("headers " + rules.headers.joined(separator: ", ")) }
+        var text =
+            parts.isEmpty ? "receives nothing of a caller" : "receives the caller's " + parts.joined(separator: " and ")
         var own = upstream.headers.map(\.name)
         switch upstream.token?.grant {
         case .clientCredentials: own.append("Authorization with the gateway's own token")

@@ -1,8 +1,10 @@
 import CurlTransport
+import Foundation
 import HTTPSyntax
 import Logging
 package import MCPClient
 import NIOCore
+import ProcessMemory
 
 /// Everything that follows from one reading of the configuration: immutable, shared by all workers. A request keeps the
 /// snapshot with which it began.
@@ -23,6 +25,10 @@ package final class GatewaySnapshot: Sendable {
     package let settings: RequestSettings
     /// The target of `/mcp` and `/auth`; nil when they are not passed through.
     let passThrough: PassThroughTarget?
+    /// Questions of tools to their users; nil: they are declined.
+    let questions: ChatQuestions?
+    /// Memory of the process about questions.
+    let questionMemory: QuestionMemory
     /// The page at `/` with the configuration's texts; nil: the page is disabled.
     let pageDocument: PageFile?
 
@@ -33,10 +39,13 @@ package final class GatewaySnapshot: Sendable {
 
     /// - Parameters:
     ///   - listeners: Addresses of the listeners, which a reload does not change.
+    ///   - memory: Budget of the process.
     ///   - previous: Upstreams before the reload; those with unchanged settings keep their sessions.
+    ///   - now: Time of day.
     init(
-        _ configuration: GatewayConfiguration, version: Int, listeners: GatewayListeners, previous: GatewaySnapshot?,
-        metrics: GatewayMetrics, logger: Logger, redact: @escaping @Sendable (String) -> Void
+        _ configuration: GatewayConfiguration, version: Int, listeners: GatewayListeners, memory: MemoryBudget,
+        previous: GatewaySnapshot?, metrics: GatewayMetrics, logger: Logger,
+        redact: @escaping @Sendable (String) -> Void, now: @escaping @Sendable () -> Date
     ) {
         self.version = version
         self.configuration = configuration
@@ -47,10 +56,12 @@ package final class GatewaySnapshot: Sendable {
             let forward = upstream.forward(from: configuration.forward)
             let known = previous?.upstreams.first {
                 $0.configuration == upstream && $0.responseLimit == limit && $0.forward == forward
+                    && $0.asksUsers == (configuration.chat.questions != nil)
             }
             return known
                 ?? Upstream(
-                    upstream, responseLimit: limit, forward: configuration.forward, logger: logger, redact: redact)
+                    upstream, responseLimit: limit, forward: configuration.forward,
+                    asksUsers: configuration.chat.questions != nil, memory: memory, logger: logger, redact: redact)
         }
         self.upstreams = upstreams
         types = TypeMap(configuration.chat, upstreams: configuration.upstreams, metrics: metrics)
@@ -59,12 +70,27 @@ package final class GatewaySnapshot: Sendable {
             metrics.replays.with(upstream.name).increment(by: 0)
         }
         let known = previous?.settings.limiter.flatMap { $0.configuration == configuration.rateLimits ? $0 : nil }
+        let limiter =
+            known
+            ?? configuration.rateLimits.map { limits in
+                RateLimiter(
+                    limits,
+                    shared: limits.shared.map { SharedRateLimits(SharedServer($0, logger: logger), metrics: metrics) },
+                    sessionKey: configuration.sessionKeys.key?.value)
+            }
+        let questionMemory = previous?.questionMemory ?? QuestionMemory(ProcessQuestionUses(now: now))
+        self.questionMemory = questionMemory
+        questions = configuration.chat.questions.map {
+            ChatQuestions(
+                $0, keys: configuration.sessionKeys, memory: questionMemory, shared: limiter?.shared?.server,
+                bodyLimit: configuration.limits.body, metrics: metrics, now: now)
+        }
         let shared = configuration.cors.flatMap { $0.origins.isEmpty ? nil : $0 }
         settings = RequestSettings(
             errors: configuration.errors, serverTiming: configuration.serverTiming,
             accessLog: configuration.accessLog, limits: configuration.limits, workers: configuration.workers,
             rules: ForwardRules(configuration.forward),
-            limiter: known ?? configuration.rateLimits.map { RateLimiter($0) },
+            limiter: limiter,
             clientAddress: configuration.clientAddress,
             trustedProxies: configuration.trustedProxies,
             site: configuration.site.rule(

@@ -32,7 +32,7 @@ package struct ToolPinner: Sendable {
         configuration.lock = nil
         let upstreams = CommandUpstreams(configuration, for: "pin")
         var partitions = PartitionCache()
-        let facts = RequestFacts(headers, ForwardRules(configuration.forward), forwardsRequestID: false)
+        let facts = RequestHeaders(headers, ForwardRules(configuration.forward), forwardsRequestID: false)
         var present = ToolLock()
         var problems: [String] = []
         for upstream in upstreams.all where upstream.configuration.isPinnable {

@@ -8,17 +8,20 @@ import Synchronization
 /// Workers of a process with their routes, found by their event loops.
 final class Workers: Sendable {
     let all: [NIOLoopBound<GatewayHandler>]
+    /// Event loops in the order of the workers.
+    let eventLoops: [any EventLoop]
     private let byLoop: [ObjectIdentifier: NIOLoopBound<GatewayHandler>]
 
     init(_ workers: [(eventLoop: any EventLoop, handler: NIOLoopBound<GatewayHandler>)]) {
         all = workers.map(\.handler)
+        eventLoops = workers.map(\.eventLoop)
         byLoop = Dictionary(workers.map { (ObjectIdentifier($0.eventLoop), $0.handler) }) { first, _ in first }
     }
 
-    /// Puts a configuration in force on every worker; returns when all have it.
-    func install(_ snapshot: GatewaySnapshot) async {
+    /// Puts a configuration with its MCP endpoints in force on every worker; returns when all have it.
+    func install(_ snapshot: GatewaySnapshot, _ endpoints: [MCPEndpointService]) async {
         let futures = all.map { handler in
-            handler.eventLoop.submit { handler.value.install(snapshot) }
+            handler.eventLoop.submit { handler.value.install(snapshot, endpoints) }
         }
         for future in futures { try? await future.get() }
     }
@@ -36,8 +39,8 @@ final class Workers: Sendable {
     /// Asks one server of an upstream for its tools, on the first worker.
     ///
     /// Returns at once when the task is cancelled: while the process stops, the answer may never come.
-    func check(_ upstream: Upstream, server: Int) async -> Result<ToolCatalog, UpstreamFailure> {
-        let answer = CatalogAnswer()
+    func check(_ upstream: Upstream, server: Int) async -> Result<ToolCatalog, UpstreamError> {
+        let answer = CatalogWaiter()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
                 answer.wait(continuation)
@@ -57,10 +60,11 @@ final class Workers: Sendable {
 }
 
 extension Workers: UpstreamWorkers {
-    var eventLoops: [any EventLoop] { all.map(\.eventLoop) }
+    var currentWorker: Int? { eventLoops.firstIndex { $0.inEventLoop } }
 
     func withBalancer(of upstream: Upstream, onWorker worker: Int, _ body: @escaping @Sendable (LoadBalancer) -> Void) {
         let handler = all[worker]
+        if handler.eventLoop.inEventLoop { return body(handler.value.balancer(of: upstream)) }
         handler.eventLoop.execute { body(handler.value.balancer(of: upstream)) }
     }
 
@@ -71,8 +75,8 @@ extension Workers: UpstreamWorkers {
 }
 
 /// First of an answer and a cancellation, for one waiter.
-private final class CatalogAnswer: Sendable {
-    typealias Answer = Result<ToolCatalog, UpstreamFailure>
+private final class CatalogWaiter: Sendable {
+    typealias Answer = Result<ToolCatalog, UpstreamError>
 
     private enum State {
         case open
@@ -113,7 +117,7 @@ private final class CatalogAnswer: Sendable {
     }
 
     func cancel() {
-        give(.failure(UpstreamFailure(MCPCallFailure(kind: .cancelled, executed: .no, detail: "stopped"))))
+        give(.failure(UpstreamError(MCPCallError(kind: .cancelled, executed: .no, detail: "stopped"))))
     }
 }
 

@@ -1,3 +1,4 @@
+import AuthorizationClient
 import CurlTransport
 import JSON
 import MCPClient
@@ -35,14 +36,14 @@ final class HTTPEndpoint: Endpoint {
     /// Sends a GET, which changes nothing; the status of the response does not matter.
     func check(
         _ credentials: ForwardedCredentials, deadline: NIODeadline,
-        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+        completion: @escaping (Result<ToolCatalog, UpstreamError>) -> Void
     ) {
         let request = request(
             "GET", address.url, CurlHeaders(credentials.credentials), nil, until: deadline, isIdempotent: true)
         let catalog = upstream.catalog ?? ToolCatalog(tools: [], era: .legacy)
         _ = engine.start(
             request, on: eventLoop,
-            receiver: TransferReceiver { completion($0.map { _ in catalog }.mapError { UpstreamFailure($0) }) })
+            receiver: TransferReceiver { completion($0.map { _ in catalog }.mapError { UpstreamError($0) }) })
     }
 
     private func request(
@@ -65,7 +66,7 @@ final class HTTPEndpoint: Endpoint {
             receiver: TransferReceiver { result in
                 switch result {
                 case .success(let response): attempt.ended(.response(response))
-                case .failure(let failure): attempt.ended(.failure(UpstreamFailure(failure)))
+                case .failure(let failure): attempt.ended(.failure(UpstreamError(failure)))
                 }
             })
     }
@@ -78,7 +79,7 @@ final class HTTPEndpoint: Endpoint {
             return EndedCall()
         }
         let filled: RequestTemplate.Filled
-        do throws(TemplateArguments.Refusal) {
+        do throws(TemplateArguments.ArgumentError) {
             filled = try tool.fill(call.arguments)
         } catch {
             attempt.ended(.result(MCPCallResult(ToolResultWriter.text(error.message, isError: true))))
@@ -98,11 +99,20 @@ final class HTTPEndpoint: Endpoint {
         return engine.start(
             request(filled.method, base + filled.target, headers, filled.body, until: deadline),
             on: eventLoop,
-            receiver: TransferReceiver { [hasOwn = upstream.credentials != nil] result in
+            receiver: TransferReceiver {
+                [eventLoop, hasOwn = upstream.credentials != nil, hasToken = upstream.configuration.token != nil]
+                result in
                 switch result {
-                case .success(let response): attempt.ended(tool.outcome(response, hasOwnCredentials: hasOwn))
+                case .success(let response) where response.body.readableBytes >= ParsingQueue.longAnswer:
+                    ParsingQueue.answers.run(on: eventLoop) {
+                        tool.outcome(response, hasOwnCredentials: hasOwn, hasToken: hasToken)
+                    } then: { outcome in
+                        attempt.ended(outcome)
+                    }
+                case .success(let response):
+                    attempt.ended(tool.outcome(response, hasOwnCredentials: hasOwn, hasToken: hasToken))
                 case .failure(let failure):
-                    attempt.ended(.failure(UpstreamFailure(failure, isIdempotent: maySendAgain)))
+                    attempt.ended(.failure(UpstreamError(failure, isIdempotent: maySendAgain)))
                 }
             })
     }
@@ -110,8 +120,8 @@ final class HTTPEndpoint: Endpoint {
 
 extension ToolConfiguration {
     /// Returns the request for a call.
-    fileprivate func fill(_ arguments: ByteBuffer) throws(TemplateArguments.Refusal) -> RequestTemplate.Filled {
-        try arguments.withUnsafeReadableBytes { (bytes) throws(TemplateArguments.Refusal) in
+    fileprivate func fill(_ arguments: ByteBuffer) throws(TemplateArguments.ArgumentError) -> RequestTemplate.Filled {
+        try arguments.withUnsafeReadableBytes { (bytes) throws(TemplateArguments.ArgumentError) in
             let arguments = try TemplateArguments(bytes)
             switch binding {
             case .http(let template): return try template.fill(arguments)
@@ -121,13 +131,15 @@ extension ToolConfiguration {
     }
 
     /// Returns the outcome for a response.
-    fileprivate func outcome(_ response: CurlResponse, hasOwnCredentials: Bool) -> UpstreamOutcome {
+    fileprivate func outcome(_ response: CurlResponse, hasOwnCredentials: Bool, hasToken: Bool) -> UpstreamOutcome {
         let isChat = if case .chat = binding { true } else { false }
         let outcome: UpstreamOutcome
         switch response.status {
         case 200..<300: outcome = success(response, isChat: isChat)
         case 401 where hasOwnCredentials:
             outcome = failure(.unauthorized, response, executed: .no)
+        case 403 where hasToken && BearerRefusal(response.challenge)?.isInsufficientScope == true:
+            outcome = failure(.forbidden, response, executed: .no)
         case 400..<500 where isChat: outcome = .result(MCPCallResult(ToolResultWriter.error(response)))
         case 429: outcome = failure(.rateLimited, response, executed: .no)
         // 401 and 403 refer to the gateway's own credentials, so that they are not passed on to the caller.
@@ -144,37 +156,46 @@ extension ToolConfiguration {
 
     private func success(_ response: CurlResponse, isChat: Bool) -> UpstreamOutcome {
         do throws(ToolResultWriter.Invalid) {
-            return .result(
-                MCPCallResult(
-                    try ToolResultWriter.result(response, path: path, limit: limit, alwaysWraps: isChat)))
+            var result = MCPCallResult(
+                try ToolResultWriter.result(response, path: path, limit: limit, alwaysWraps: isChat))
+            result.reservation = response.reservation
+            return .result(result)
         } catch {
             return .failure(
-                UpstreamFailure(MCPCallFailure(kind: .invalid, executed: .yes, detail: error.detail)))
+                UpstreamError(MCPCallError(kind: .invalid, executed: .yes, detail: error.detail)))
         }
     }
 
     private func failure(
-        _ kind: MCPCallFailure.Kind, _ response: CurlResponse, executed: MCPExecuted
+        _ kind: MCPCallError.Kind, _ response: CurlResponse, executed: MCPExecuted
     ) -> UpstreamOutcome {
         .failure(
-            UpstreamFailure(
-                MCPCallFailure(
+            UpstreamError(
+                MCPCallError(
                     kind: kind, status: response.status,
+                    wwwAuthenticate: kind == .unauthorized || kind == .forbidden ? response.challenge : [],
                     retryAfter: kind == .rateLimited ? response.headers.first(name: "Retry-After") : nil,
                     executed: executed, detail: "status \(response.status)")))
     }
 }
 
+extension CurlResponse {
+    /// Values of `WWW-Authenticate`.
+    fileprivate var challenge: [String] { headers.all(name: "WWW-Authenticate") }
+}
+
 extension ToolConfiguration.ChatBinding {
     /// Returns the payload of a call. No argument can set the field `type`.
-    fileprivate func fill(_ arguments: TemplateArguments) throws(TemplateArguments.Refusal) -> RequestTemplate.Filled {
+    fileprivate func fill(_ arguments: TemplateArguments) throws(TemplateArguments.ArgumentError)
+        -> RequestTemplate.Filled
+    {
         var body = Array(#"{"type":"#.utf8) + JSONText.quoted(type)
         var written: Set<String> = ["type"]
         for name in arguments.names {
             guard let value = arguments[name] else { continue }
             let field = fields[name] ?? name
             guard written.insert(field).inserted else {
-                throw TemplateArguments.Refusal(message: "\(name): not an argument of this tool")
+                throw TemplateArguments.ArgumentError(message: "\(name): not an argument of this tool")
             }
             body.append(UInt8(ascii: ","))
             body += JSONText.quoted(field)

@@ -100,7 +100,7 @@ final class LoadBalancer {
             show(server)
             receiver.callAccepted()
             if endpointRetries {
-                return endpoints[server].send(call, CallAttempt(balancer: self, server: server, receiver: receiver))
+                return send(call, to: server, for: receiver)
             }
             let balanced = BalancedCall(call, balancer: self, receiver)
             run(balanced, on: server)
@@ -131,9 +131,38 @@ final class LoadBalancer {
         balanced.isQueued = false
         balanced.tries += 1
         let number = balanced.tries
-        let running = endpoints[server].send(call, CallAttempt(balancer: self, server: server, receiver: balanced))
+        let running = send(call, to: server, for: balanced)
         // The call may already be over, pause, or be with another server.
         if balanced.call != nil, balanced.tries == number { balanced.running = running }
+    }
+
+    /// Sends a call; while its user is asked, others have its place.
+    private func send(_ call: UpstreamCall, to server: Int, for receiver: any CallReceiver) -> any RunningCall {
+        var attempt = CallAttempt(balancer: self, server: server, receiver: receiver)
+        guard case .tool(var tool) = call, let onQuestion = tool.onQuestion else {
+            return endpoints[server].send(call, attempt)
+        }
+        let place = CallPlace(self, server: server)
+        attempt.place = place
+        tool.onQuestion = { question in
+            question.onAnswer = { place.answered() }
+            place.asked()
+            onQuestion(question)
+        }
+        return endpoints[server].send(.tool(tool), attempt)
+    }
+
+    /// Gives the place of a call to others while its user is asked.
+    func rest(_ server: Int) {
+        state.rest(server: server)
+        publish()
+        startWaiting()
+    }
+
+    /// Takes the place of a call back.
+    func goOn(_ server: Int) {
+        state.goOn(server: server)
+        publish()
     }
 
     /// Sends a call to another server, or to any of them after a pause once all were tried.

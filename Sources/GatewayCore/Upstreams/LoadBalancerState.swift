@@ -68,6 +68,19 @@ struct LoadBalancerState {
     /// Releases a reserved place at the end of the pause; `retry` may take it at once.
     mutating func release() { outstanding -= 1 }
 
+    /// Gives the place of a call in progress to others while its user is asked.
+    mutating func rest(server: Int) {
+        servers[server].outstanding -= 1
+        outstanding -= 1
+    }
+
+    /// Takes the place of a call back whose user has answered. It runs at its server, so that it does not wait, even where
+    /// the bound is exceeded for a while.
+    mutating func goOn(server: Int) {
+        servers[server].outstanding += 1
+        outstanding += 1
+    }
+
     /// Admits a call that has just ended without having reached its server.
     mutating func retry(now: NIODeadline, health: (Int) -> Health) -> Admission { run(now, health) }
 

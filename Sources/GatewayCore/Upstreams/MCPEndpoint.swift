@@ -27,18 +27,18 @@ final class MCPEndpoint: Endpoint {
     private static func end(_ attempt: CallAttempt, _ outcome: MCPCallOutcome) {
         switch outcome {
         case .result(let result): attempt.ended(.result(result))
-        case .failure(let failure): attempt.ended(.failure(UpstreamFailure(failure)))
+        case .failure(let failure): attempt.ended(.failure(UpstreamError(failure)))
         }
     }
 
     func check(
         _ credentials: ForwardedCredentials, deadline: NIODeadline,
-        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+        completion: @escaping (Result<ToolCatalog, UpstreamError>) -> Void
     ) {
         // Idle sessions are ended here too: calls end them only when a call is made.
         caller.sweep()
         caller.refreshCatalog(credentials: credentials, deadline: deadline) { result in
-            completion(result.mapError { UpstreamFailure($0) })
+            completion(result.mapError { UpstreamError($0) })
         }
     }
 }

@@ -1,3 +1,4 @@
+import Glibc
 import MCPClient
 
 /// Cache of the partitions of recent callers, since a keyed hash costs more than all other work on a request's headers.
@@ -47,9 +48,15 @@ struct PartitionCache {
 
     private static func equal(_ left: String?, _ right: String?) -> Bool {
         switch (left, right) {
-        case (let left?, let right?): left.utf8.elementsEqual(right.utf8)
+        case (var left?, var right?): left.withUTF8 { left in right.withUTF8 { equal(left, $0) } }
         case (nil, nil): true
         default: false
         }
+    }
+
+    private static func equal(_ left: UnsafeBufferPointer<UInt8>, _ right: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard left.count == right.count else { return false }
+        guard let first = left.baseAddress, let second = right.baseAddress else { return true }
+        return memcmp(first, second, left.count) == 0
     }
 }

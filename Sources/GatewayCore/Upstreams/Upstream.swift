@@ -5,6 +5,7 @@ import MCP
 import MCPAggregator
 package import MCPClient
 import NIOCore
+package import ProcessMemory
 import Synchronization
 
 /// A set of tools that run elsewhere: an MCP server, the old chat backend, an HTTP API. Shared by all workers; each of
@@ -14,6 +15,8 @@ package final class Upstream: Sendable {
     package let configuration: UpstreamConfiguration
     /// Largest response, in bytes.
     let responseLimit: Int
+    /// Budget of the process.
+    let memory: MemoryBudget
     let tls: CurlTLS?
     /// Servers in the order of the configuration's addresses, at least one.
     let servers: [UpstreamServer]
@@ -28,6 +31,8 @@ package final class Upstream: Sendable {
     let credentials: UpstreamCredentials?
     /// Configured tools of an upstream that does not speak MCP.
     let tools: [String: ToolConfiguration]
+    /// True if a tool may ask the user of a chat.
+    let asksUsers: Bool
     /// The tools that are hidden until they are pinned.
     package let pinning: ToolPinning
     private let listed: Mutex<ToolCatalog?>
@@ -39,13 +44,18 @@ package final class Upstream: Sendable {
 
     /// - Parameters:
     ///   - forward: The top-level rules for the parts of a request that are forwarded.
+    ///   - asksUsers: True if a tool may ask the user of a chat: declared to MCP servers.
+    ///   - memory: Budget of the process, from which answers and lists of tools draw.
     ///   - logger: Logger of the MCP client.
     ///   - redact: Called with every secret that is fetched or read again, so that it does not appear in logs.
     package init(
-        _ configuration: UpstreamConfiguration, responseLimit: Int, forward: ForwardConfiguration, logger: Logger,
+        _ configuration: UpstreamConfiguration, responseLimit: Int, forward: ForwardConfiguration,
+        asksUsers: Bool = false, memory: MemoryBudget = .unlimited, logger: Logger,
         redact: @escaping @Sendable (String) -> Void = { _ in }
     ) {
         self.configuration = configuration
+        self.memory = memory
+        self.asksUsers = asksUsers
         pinning = ToolPinning(upstream: configuration.name, logger: logger)
         self.forward = configuration.forward(from: forward)
         tools = Dictionary(configuration.tools.map { ($0.name, $0) }) { first, _ in first }
@@ -71,14 +81,18 @@ package final class Upstream: Sendable {
             return UpstreamServer(
                 address,
                 client: MCPUpstream(
-                    configuration: Self.client(configuration, address, responseLimit: responseLimit, tls: tls),
+                    configuration: Self.client(
+                        configuration, address, responseLimit: responseLimit, memory: memory, tls: tls),
                     clientInfo: Implementation(name: GatewayVersion.name, version: GatewayVersion.number),
+                    capabilities: ClientCapabilities(
+                        sampling: false, elicitation: asksUsers, elicitationURL: asksUsers),
                     logger: logger))
         }
     }
 
     private static func client(
-        _ configuration: UpstreamConfiguration, _ address: UpstreamAddress, responseLimit: Int, tls: CurlTLS?
+        _ configuration: UpstreamConfiguration, _ address: UpstreamAddress, responseLimit: Int, memory: MemoryBudget,
+        tls: CurlTLS?
     ) -> MCPUpstreamConfiguration {
         let version = configuration.protocolVersion
         let era: MCPUpstreamConfiguration.Era =
@@ -96,6 +110,7 @@ package final class Upstream: Sendable {
             maximumResponseBytes: responseLimit, sessionLimit: configuration.sessionLimit,
             sessionIdle: configuration.sessionIdle, retryWindow: retryWindow, tls: tls)
         client.replays = configuration.replays
+        client.memory = memory
         client.hasAlternatives = hasAlternatives
         if let version, version.era == .legacy {
             client.legacyVersion = version
@@ -131,7 +146,7 @@ package final class Upstream: Sendable {
 
     /// Creates a worker's endpoint of one of the servers.
     func makeEndpoint(server: Int, engine: CurlEngine, eventLoop: any EventLoop) -> any Endpoint {
-        if let stdio { return StdioEndpoint(stdio, eventLoop: eventLoop) }
+        if let stdio { return StdioEndpoint(stdio, eventLoop: eventLoop, memory: memory) }
         let server = servers[server]
         guard let client = server.client else {
             return HTTPEndpoint(self, server.address, engine: engine, eventLoop: eventLoop)
@@ -145,7 +160,7 @@ package final class Upstream: Sendable {
     /// Checks one server with the gateway's own credentials: whether it answers, and which tools it has.
     func check(
         _ endpoint: any Endpoint, engine: CurlEngine, eventLoop: any EventLoop, deadline: NIODeadline,
-        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+        completion: @escaping (Result<ToolCatalog, UpstreamError>) -> Void
     ) {
         guard let credentials else { return endpoint.check(.anonymous, deadline: deadline, completion: completion) }
         // A check has no caller whose token could be exchanged.
@@ -154,13 +169,11 @@ package final class Upstream: Sendable {
         }
         credentials.obtain(bearer: nil, engine: engine, on: eventLoop) { result in
             switch result {
-            case .failure(let error): completion(.failure(UpstreamFailure(refusal: error)))
+            case .failure(let error): completion(.failure(UpstreamError(refusal: error)))
             case .success(let own):
                 endpoint.check(.anonymous.with(own), deadline: deadline) { result in
                     // The next check uses the new credentials.
-                    if case .failure(let failure) = result, failure.error.label == .unauthorized {
-                        credentials.renew(after: own, bearer: nil)
-                    }
+                    if case .failure(let failure) = result { credentials.note(failure.error, of: own) }
                     completion(result)
                 }
             }

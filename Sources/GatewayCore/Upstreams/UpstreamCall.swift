@@ -67,15 +67,15 @@ enum UpstreamOutcome {
     case result(MCPCallResult)
     /// The old backend's response to a payload, whatever its status.
     case response(CurlResponse)
-    case failure(UpstreamFailure)
+    case failure(UpstreamError)
 
     /// Outcome of a call that was cancelled before it was sent.
     static var cancelled: UpstreamOutcome {
-        .failure(UpstreamFailure(MCPCallFailure(kind: .cancelled, executed: .no, detail: "cancelled by the caller")))
+        .failure(UpstreamError(MCPCallError(kind: .cancelled, executed: .no, detail: "cancelled by the caller")))
     }
 
     /// Returns the outcome of a call that the gateway refuses itself: nothing was sent.
-    static func refused(_ error: GatewayError) -> UpstreamOutcome { .failure(UpstreamFailure(refusal: error)) }
+    static func refused(_ error: GatewayError) -> UpstreamOutcome { .failure(UpstreamError(refusal: error)) }
 
     /// Evidence that the outcome gives about the server.
     var verdict: CircuitBreaker.Verdict {
@@ -100,16 +100,18 @@ enum UpstreamOutcome {
 }
 
 /// Failure of a call: the error for its caller, and the details that the load balancer needs.
-struct UpstreamFailure: Error {
+struct UpstreamError: Error {
     /// The error as the client, the metrics and the access log see it.
     var error: GatewayError
     /// Kind of failure; nil when the gateway refused the call itself.
-    let kind: MCPCallFailure.Kind?
+    let kind: MCPCallError.Kind?
     /// True if the call may be retried at another server.
     let allowsFailover: Bool
     var timings = MCPCallTimings()
     /// JSON-RPC error that the server returned, if that is the failure.
     var rpcError: JSONRPCError?
+    /// True if the tool failed because it could not ask its user.
+    var asksInVain = false
     /// Number of attempts after which the tool may have run.
     var runs = 0
     /// Number of times that the call was repeated.
@@ -123,8 +125,9 @@ struct UpstreamFailure: Error {
         allowsFailover = false
     }
 
-    init(_ failure: MCPCallFailure) {
+    init(_ failure: MCPCallError) {
         rpcError = failure.rpcError
+        asksInVain = failure.kind == .rejected && (failure.hasDeclined || failure.rpcError?.asksUser == true)
         error = GatewayError(failure)
         kind = failure.kind
         allowsFailover = failure.mayGoElsewhere
@@ -153,6 +156,9 @@ struct UpstreamFailure: Error {
         case .tooLarge, .invalidResponse:
             kind = .invalid
             allowsFailover = false
+        case .overloaded:
+            kind = .overloaded
+            allowsFailover = false
         case .cancelled:
             kind = .cancelled
             allowsFailover = false
@@ -172,10 +178,21 @@ struct UpstreamFailure: Error {
         case .unreachable: .unreachable
         case .timeout: error.executed == .no ? .unreachable : .unknown
         case .cancelled, nil: .unknown
-        case .unauthorized, .forbidden, .rateLimited, .rejected, .failed, .invalid: .reached
+        case .unauthorized, .forbidden, .rateLimited, .rejected, .failed, .invalid, .overloaded: .reached
         }
     }
 
     /// One line for operators.
     var summary: String { "\(kind?.rawValue ?? error.label.rawValue): \(error.detail ?? error.message)" }
+}
+
+extension JSONRPCError {
+    /// True if a server needs a client that can ask its user (2026-07-28, -32021; 2025-11-25, -32042).
+    fileprivate var asksUser: Bool {
+        switch knownCode {
+        case .missingClientCapability: data?["requiredCapabilities"]?["elicitation"] != nil
+        case .urlElicitationRequired: true
+        default: false
+        }
+    }
 }

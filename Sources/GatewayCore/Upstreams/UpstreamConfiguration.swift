@@ -158,9 +158,17 @@ package struct UpstreamConfiguration: Hashable, Sendable {
             reader.fail("headers.\(header.name)", expected: "text without control characters", found: "one")
         }
         token =
-            reader.optionalSection("token", "A token that the gateway gets for this upstream.") {
+            reader.optionalSection(
+                "token", "Access token that the gateway fetches for this upstream: clientCredentials or exchange."
+            ) {
                 TokenConfiguration.read($0)
             } ?? nil
+        if let token, token.grant == .exchange, token.issuer == nil, token.tokenURL == nil, !isTrusted {
+            // The upstream would choose who gets its callers' tokens.
+            reader.fail(
+                "token.exchange.issuer", expected: "an issuer or a tokenURL for an upstream that is not trusted",
+                found: "neither")
+        }
         era = reader.choice(
             "era", default: Era.auto,
             "Era of MCP that the server speaks: legacy (to 2025-11-25), modern (from 2026-07-28), or auto, which asks "
@@ -215,7 +223,8 @@ package struct FixedHeader: Hashable, Sendable {
 extension UpstreamConfiguration {
     private static func url(_ reader: ConfigurationReader, isOptional: Bool, _ documentation: String) -> String {
         guard isOptional else {
-            return reader.requiredString("url", documentation, example: "http://127.0.0.1:8001/mcp/")
+            return reader.requiredString(
+                "url", documentation, example: "http://127.0.0.1:8001/mcp/", isAlternative: true)
         }
         if reader.optionalString("url", documentation, example: "http://127.0.0.1:8001/mcp/") != nil {
             reader.fail("url", expected: "either a url or a command", found: "both")
@@ -251,8 +260,8 @@ extension UpstreamConfiguration {
     private static func perCaller(_ reader: ConfigurationReader, hasCommand: Bool) -> StdioUpstream.PerCaller? {
         let isOn = reader.bool(
             "perCaller", default: false,
-            "Whether each caller with credentials has a process of the server of its own, so that nothing that the server "
-                + "remembers of one caller reaches another. Callers without credentials share one.")
+            "true: each caller with credentials has a process of its own, so that what the server remembers of one caller "
+                + "does not reach another. Callers without credentials share one.")
         let processes = reader.integer(
             "processes", default: 16, in: 1...10_000,
             "Processes of callers at a time, with perCaller. For one more, the unused one that was used longest ago is "

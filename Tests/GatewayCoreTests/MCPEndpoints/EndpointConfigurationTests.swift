@@ -64,7 +64,7 @@ import Testing
             func partition(_ cookie: String) -> CredentialPartition {
                 var partitions = PartitionCache()
                 let headers: HTTPHeaders = ["Cookie": "sessionid=\(cookie)"]
-                let facts = RequestFacts(headers, ForwardRules(configuration.forward))
+                let facts = RequestHeaders(headers, ForwardRules(configuration.forward))
                 return facts.credentials(for: upstream, headers, &partitions).partition
             }
             #expect((partition("ann") != partition("bob")) == differs)

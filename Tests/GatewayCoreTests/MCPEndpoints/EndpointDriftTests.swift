@@ -59,7 +59,7 @@ import Testing
         ])
         let check = await GatewayReport.check(configuration)
         #expect(check.isGood)
-        #expect(check.lines.contains("endpoint /mcp/: lists 1 tools"))
+        #expect(check.lines.contains("endpoint /mcp/: lists 1 tool"))
         #expect(check.lines.contains { $0.hasPrefix("endpoint /mcp/: without those of away, upstream_unreachable") })
         first.stop()
     }

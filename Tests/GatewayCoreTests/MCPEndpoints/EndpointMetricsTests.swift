@@ -23,14 +23,9 @@ import Testing
         document["chat"] = ["types": [:]]
         document["mcp"] = ["endpoints": ["/mcp/": ["upstreams": ["crm": ["prefix": "crm_"], "away": [:]]]]]
         let read = JSONValue.object(document)
-        let test = try await TestGateway.start { try TestConfiguration.read(read) }
-        do { try await body(test, server) } catch {
-            await test.stop()
-            server.stop()
-            throw error
+        defer { server.stop() }
+        try await TestGateway.start { try TestConfiguration.read(read) }.stopped { test in try await body(test, server)
         }
-        await test.stop()
-        server.stop()
     }
 
     private func requests(_ method: String, _ outcome: String, upstream: String = "crm") -> String {
@@ -106,9 +101,9 @@ import Testing
         document["chat"] = ["types": [:]]
         document["mcp"] = ["endpoints": ["/mcp/": ["upstreams": ["brief": [:]]]]]
         let read = JSONValue.object(document)
-        let test = try await TestGateway.start { try TestConfiguration.read(read) }
-        #expect(await eventually { (test.sample(#"gateway_stdio_restarts_total{upstream="brief"}"#) ?? 0) >= 1 })
-        #expect(await eventually { test.sample(#"gateway_stdio_processes{upstream="brief"}"#) == 0 })
-        await test.stop()
+        try await TestGateway.start { try TestConfiguration.read(read) }.stopped { test in
+            #expect(await eventually { (test.sample(#"gateway_stdio_restarts_total{upstream="brief"}"#) ?? 0) >= 1 })
+            #expect(await eventually { test.sample(#"gateway_stdio_processes{upstream="brief"}"#) == 0 })
+        }
     }
 }

@@ -51,22 +51,15 @@ import Testing
         if endpoints { document["mcp"] = ["endpoints": ["/mcp/": ["upstreams": ["crm": [:]]]]] }
         for (key, value) in changes { document[key] = value }
         let read = JSONValue.object(document)
-        let test = try await TestGateway.start(logTo: log.output) {
+        defer { server.stop() }
+        try await TestGateway.start(logTo: log.output) {
             var configuration = try TestConfiguration.read(read)
             configuration.lock = lock.value.withLock { $0 }
             return configuration
-        }
-        let stage = Stage(test: test, tools: tools, server: server, lock: lock, log: log)
-        do {
+        }.stopped { test in
             try await server.waitForTools()
-            try await body(stage)
-        } catch {
-            await test.stop()
-            server.stop()
-            throw error
+            try await body(Stage(test: test, tools: tools, server: server, lock: lock, log: log))
         }
-        await test.stop()
-        server.stop()
     }
 
     @Test func withoutALockNothingIsHidden() async throws {

@@ -137,6 +137,50 @@ import Testing
         }
     }
 
+    @Test func aTypesLimitCountsItsToolThroughAnEndpoint() async throws {
+        let call = #"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t_ai_prompt","arguments":{}}}"#
+        let ways: [(path: String, body: String)] = [
+            ("/api/chat/", #"{"type": "ai_prompt", "message": "x"}"#), ("/mcp/", call), ("/mcp/", "[\(call)]"),
+            ("/mcp/t_ai_prompt", #"{"prompt":"x"}"#), ("/mcp/t%5Fai_prompt/", #"{"prompt":"x"}"#),
+            ("/mcp/", #"{"command":"t_ai_prompt","arguments":{"prompt":"x"}}"#),
+        ]
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        let changes: JSONObject = [
+            "rateLimits": ["types": ["ai_prompt": ["requests": 1, "per": "1h"]]],
+            "mcp": ["endpoints": ["/mcp/": ["upstreams": ["tools": ["prefix": "t_"]]]]],
+        ]
+        for (number, first) in ways.enumerated() {
+            try await TestGateway.with(upstream, changes) { (test) async throws in
+                #expect(try await test.send("POST", first.path, body: first.body).status != 429)
+                for way in ways {
+                    let response = try await test.send("POST", way.path, body: way.body)
+                    #expect(response.status == 429, "\(number) \(way)")
+                    #expect(response.headers.first(name: "Retry-After") != nil)
+                }
+                // The upstream's own name is another tool of the endpoint, which it does not have.
+                let other = #"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"ai_prompt"}}"#
+                #expect(try await test.send("POST", "/mcp/", body: other).status != 429)
+            }
+        }
+    }
+
+    @Test func anEndpointsLimitCountsTheCallsOfABatch() async throws {
+        let upstream = try await FakeToolServer { _ in .results([]) }
+        let changes: JSONObject = [
+            "rateLimits": ["credential": ["requests": 5, "per": "1h"]],
+            "mcp": ["endpoints": ["/mcp/": ["upstreams": ["tools": [:]]]]],
+        ]
+        try await TestGateway.with(upstream, changes) { (test) async throws in
+            func batch(_ count: Int) -> String {
+                "[" + (1...count).map { #"{"jsonrpc":"2.0","id":\#($0),"method":"ping"}"# }.joined(separator: ",") + "]"
+            }
+            let headers: CurlHeaders = [("Cookie", "sessionid=a")]
+            #expect(try await test.send("POST", "/mcp/", headers: headers, body: batch(6)).status == 429)
+            #expect(try await test.send("POST", "/mcp/", headers: headers, body: batch(4)).status != 429)
+            #expect(try await test.send("POST", "/mcp/", headers: headers, body: batch(1)).status == 429)
+        }
+    }
+
     @Test func aKeyIsACredentialToo() async throws {
         let upstream = try await FakeToolServer { _ in .results([]) }
         let changes: JSONObject = [

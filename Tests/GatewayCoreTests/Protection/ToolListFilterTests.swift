@@ -1,4 +1,5 @@
 import NIOCore
+import ProcessMemory
 import Testing
 
 @testable import GatewayCore
@@ -13,7 +14,8 @@ import Testing
             guard let bytes = filter.feed(ByteBuffer(string: piece)) else { return nil }
             output += String(buffer: bytes)
         }
-        return output + String(buffer: filter.finish())
+        guard let rest = filter.rest() else { return nil }
+        return output + String(buffer: rest)
     }
 
     @Test(
@@ -39,6 +41,63 @@ import Testing
     func hiddenToolsAreTakenOut(_ document: String, _ expected: String) {
         #expect(filter([document], isEventStream: false) == expected)
         #expect(filter(document.map { String($0) }, isEventStream: false) == expected)
+    }
+
+    private static let list = #"{"result":{"tools":[{"name":"hidden"}]}}"#
+
+    /// Some clients read what is no JSON here, and would find a list in it.
+    @Test(
+        arguments: [
+            "\u{FEFF}" + list, list + "x", #"{"result":{"tools":[{"name":"hidden"}],"x":NaN}}"#, " [" + list,
+            String(list.dropLast()), "\0" + list,
+            #"{"x":"# + String(repeating: "[", count: 600) + String(repeating: "]", count: 600) + ","
+                + list.dropFirst(),
+        ])
+    func whatBeginsLikeJSONAndCannotBeReadIsWithheld(_ document: String) {
+        #expect(filter([document], isEventStream: false, limit: 10_000) == nil)
+        #expect(filter(["data: \(document)\n\n"], isEventStream: true, limit: 10_000) == nil)
+        #expect(filter(["data: \(document)\n"], isEventStream: true, limit: 10_000) == nil)
+    }
+
+    @Test func whatWasAnnouncedAsSomethingElseIsFilteredToo() {
+        let filtered = #"{"result":{"tools":[]}}"#
+        #expect(filter(["data: \(Self.list)\n\n"], isEventStream: false) == "data: \(filtered)\n\n")
+        #expect(filter(["id: 1\ndata: \(Self.list)"], isEventStream: false) == "id: 1\ndata: \(filtered)\n\n")
+        #expect(filter([Self.list], isEventStream: true) == filtered)
+        #expect(filter([Self.list, "\n\n"], isEventStream: true) == filtered + "\n\n")
+        #expect(filter(["[[\(Self.list)]]"], isEventStream: false) == "[[\(filtered)]]")
+        let plain = "retry: 1\n\ndata: plain\n\n"
+        #expect(filter([plain], isEventStream: false) == plain)
+    }
+
+    @Test func aDeepDocumentIsFilteredToo() {
+        let deep = #"{"x":"# + String(repeating: "[", count: 200) + String(repeating: "]", count: 200) + ","
+        let expected = deep + #""result":{"tools":[]}}"#
+        #expect(filter([deep + Self.list.dropFirst()], isEventStream: false) == expected)
+    }
+
+    @Test func theFirstLineAndTheLastEventOfAStreamCount() {
+        let filtered = #"data: {"result":{"tools":[]}}"# + "\n\n"
+        #expect(filter(["\u{FEFF}data: \(Self.list)\n\n"], isEventStream: true) == "\u{FEFF}" + filtered)
+        #expect(filter(["data: \(Self.list)\n"], isEventStream: true) == filtered)
+        #expect(filter(["data: \(Self.list)"], isEventStream: true) == filtered)
+    }
+
+    @Test(arguments: [false, true]) func whatIsHeldBackDrawsFromTheBudget(_ isEventStream: Bool) {
+        let budget = MemoryBudget(limit: 256 << 10)
+        do {
+            var filter = ToolListFilter(
+                PassThroughTools(allowlist: ToolAllowlist(allow: ["a"], deny: []), pinning: nil),
+                isEventStream: isEventStream, limit: 16 << 20, memory: budget)
+            let piece = ByteBuffer(string: String(repeating: "x", count: 100 << 10))
+            #expect(filter.feed(piece) != nil)
+            #expect(filter.feed(piece) != nil)
+            #expect(budget.statistics.used > 0)
+            #expect(!filter.isStarved)
+            #expect(filter.feed(piece) == nil)
+            #expect(filter.isStarved)
+        }
+        #expect(budget.statistics.used == 0)
     }
 
     @Test(arguments: ["\n", "\r\n", "\r"])

@@ -40,14 +40,9 @@ import Testing
         all["chat"] = ["defaultType": "find", "types": ["find": .object(find)]]
         if all["passthrough"] == nil { all["passthrough"] = ["enabled": false] }
         let document = try TestConfiguration.document(upstream: "", all)
-        let test = try await TestGateway.start { try TestConfiguration.read(document) }
-        do {
+        try await TestGateway.start { try TestConfiguration.read(document) }.stopped { test in
             try await body(test, server)
-        } catch {
-            await test.stop()
-            throw error
         }
-        await test.stop()
     }
 
     private static let problem: CurlHeaders = [(name: "Accept", value: "application/problem+json")]

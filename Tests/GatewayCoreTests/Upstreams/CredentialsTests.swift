@@ -1,4 +1,3 @@
-import Crypto
 import CurlTransport
 import Foundation
 import JSON
@@ -229,80 +228,6 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", "-issuer"]) func theTokenEndpointIsDiscovered(_ kind: String) async throws {
-        let issuer = Issuer()
-        let url = Mutex("")
-        let server = try await ScriptedHTTPServer { request in
-            let own = url.withLock { $0 }
-            switch request.path {
-            case "/.well-known/oauth-protected-resource/mcp": return .json(#"{"authorization_servers":["\#(own)/as"]}"#)
-            case "/.well-known/oauth-authorization-server/as":
-                return .json(#"{"issuer":"\#(own)/as","token_endpoint":"\#(own)/token"}"#)
-            case "/token": return issuer.answer(request)
-            default: return .empty(404)
-            }
-        }
-        defer { server.stop() }
-        url.withLock { $0 = server.url }
-        let upstream = try #require(UpstreamAddress(server.url + "/mcp/"))
-        var section: JSONObject = ["clientID": "g", "secret": "s"]
-        if kind == "-issuer" { section["issuer"] = .string(server.url + "/as") }
-        let configuration = try TestConfiguration.read([
-            "upstreams": ["tools": ["url": "http://127.0.0.1:1/", "token": ["clientCredentials": .object(section)]]]
-        ])
-        let token = try #require(configuration.upstreams[0].token)
-        let engine = CurlEngine(label: "test")
-        let endpoint = TokenEndpoint(configuration: token, upstream: upstream, timeout: .seconds(10))
-        let found = try await endpoint.fetch(subject: nil, secret: token.secret?.value, engine: engine)
-        #expect(found.value == "for-own-1")
-        await engine.shutdown()
-    }
-
-    @Test func metadataOfAnotherIssuerDoesNotGetTheSecret() async throws {
-        let server = try await ScriptedHTTPServer { request in
-            request.path.hasPrefix("/.well-known/")
-                ? .json(#"{"issuer":"https://evil.example","token_endpoint":"https://evil.example/token"}"#)
-                : .empty(404)
-        }
-        defer { server.stop() }
-        let section: JSONValue = ["issuer": .string(server.url), "clientID": "g", "secret": "s"]
-        let configuration = try TestConfiguration.read([
-            "upstreams": ["tools": ["url": "http://127.0.0.1:1/", "token": ["clientCredentials": section]]]
-        ])
-        let token = try #require(configuration.upstreams[0].token)
-        let engine = CurlEngine(label: "test")
-        let endpoint = TokenEndpoint(
-            configuration: token, upstream: configuration.upstreams[0].address, timeout: .seconds(10))
-        await #expect(throws: TokenEndpoint.Failure.self) {
-            _ = try await endpoint.fetch(subject: nil, secret: nil, engine: engine)
-        }
-        #expect(server.requests.allSatisfy { $0.method == "GET" })
-        await engine.shutdown()
-    }
-
-    @Test func anAssertionIsSignedWithTheKey() throws {
-        let key = P256.Signing.PrivateKey()
-        let signing = try #require(ClientAssertion.Key(pem: key.pemRepresentation))
-        let text = try ClientAssertion.make(
-            clientID: "g", audience: "https://as/token", key: signing, keyID: "k1",
-            now: Date(timeIntervalSince1970: 1000))
-        let parts = text.split(separator: ".").map(String.init)
-        func decoded(_ part: String) throws -> Data {
-            var base64 = part.replacingOccurrences(of: "-", with: "+").replacingOccurrences(of: "_", with: "/")
-            base64 += String(repeating: "=", count: (4 - base64.count % 4) % 4)
-            return try #require(Data(base64Encoded: base64))
-        }
-        let header = try JSONValue(parsing: Array(decoded(parts[0])))
-        let claims = try JSONValue(parsing: Array(decoded(parts[1])))
-        #expect(header["alg"] == "ES256")
-        #expect(header["kid"] == "k1")
-        #expect(claims["sub"] == "g")
-        #expect(claims["aud"] == "https://as/token")
-        #expect(claims["exp"] == 1060)
-        let signature = try P256.Signing.ECDSASignature(rawRepresentation: decoded(parts[2]))
-        #expect(key.publicKey.isValidSignature(signature, for: Data((parts[0] + "." + parts[1]).utf8)))
-    }
-
     @Test func aTokenIsNotUsedToItsVeryEnd() {
         #expect(TokenSource.usable(.seconds(3600)) == .seconds(3570))
         #expect(TokenSource.usable(.seconds(10)) == .seconds(9))
@@ -338,6 +263,7 @@ import Testing
             (["token": [:]], "upstreams.a.token"),
             (["token": ["clientCredentials": ["clientID": "g", "tokenURL": "http://far.example/"]]], "tokenURL"),
             (["token": ["exchange": ["clientID": "g", "secret": "s", "privateKey": "p"]]], "privateKey"),
+            (["token": ["exchange": ["clientID": "g", "secret": "s"]]], "upstreams.a.token.exchange.issuer"),
             (["forward": ["headers": ["Host"]]], "upstreams.a.forward.headers"),
         ] as [(JSONObject, String)])
     func aMistakeIsNamed(_ settings: JSONObject, _ path: String) throws {
@@ -375,10 +301,10 @@ import Testing
         ])
         let lines = await GatewayReport.check(configuration).lines
         let ours =
-            "of a caller go there the cookies sessionid and the headers Authorization, Accept-Language, "
+            "receives the caller's cookies sessionid and headers Authorization, Accept-Language, "
             + "traceparent, tracestate, baggage"
         #expect(lines.contains("upstream ours: " + ours))
-        let theirs = "of a caller go there the headers Accept-Language, traceparent, tracestate, baggage"
+        let theirs = "receives the caller's headers Accept-Language, traceparent, tracestate, baggage"
         #expect(lines.contains("upstream theirs: " + theirs + "; the gateway adds X-Key"))
     }
 

@@ -28,6 +28,22 @@ import Testing
         #expect(balancer.outstandingByServer == [2, 2, 2])
     }
 
+    @Test func aCallWhoseUserIsAskedLeavesItsPlaceAndTakesItBack() {
+        var balancer = balancer(concurrency: 1, queue: 1)
+        #expect(balancer.admit(now: now, health: healthy) == .run(server: 0))
+        balancer.rest(server: 0)
+        #expect(balancer.outstanding == 0)
+        #expect(balancer.admit(now: now, health: healthy) == .run(server: 0))
+        // It does not wait: it runs already.
+        balancer.goOn(server: 0)
+        #expect(balancer.outstanding == 2 && balancer.outstandingByServer == [2])
+        #expect(balancer.admit(now: now, health: healthy) == .wait)
+        balancer.end(server: 0, .reached, now: now)
+        #expect(balancer.resume(now: now, health: healthy) == nil)
+        balancer.end(server: 0, .reached, now: now)
+        #expect(balancer.resume(now: now, health: healthy) == .run(server: 0))
+    }
+
     @Test func aServerThatItsCheckFoundDownIsLeftOutWhileAnotherIsUp() {
         var balancer = balancer(servers: 2)
         let health: (Int) -> LoadBalancerState.Health = { .init(isDown: $0 == 0) }

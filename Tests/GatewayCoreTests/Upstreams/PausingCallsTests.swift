@@ -349,7 +349,7 @@ private final class ScriptedEndpoint: Endpoint {
 
     func check(
         _ credentials: ForwardedCredentials, deadline: NIODeadline,
-        completion: @escaping (Result<ToolCatalog, UpstreamFailure>) -> Void
+        completion: @escaping (Result<ToolCatalog, UpstreamError>) -> Void
     ) {}
 }
 
@@ -360,7 +360,7 @@ extension ScriptedEndpoint.Answer {
         case .cancelled: .cancelled
         case .refused:
             .failure(
-                UpstreamFailure(CurlError(kind: .couldNotConnect, message: "refused", requestSent: false)))
+                UpstreamError(CurlError(kind: .couldNotConnect, message: "refused", requestSent: false)))
         }
     }
 }

@@ -168,16 +168,16 @@ import Testing
         let full = try fill(template, ["id": [1, "b c", true], "q": 1.50, "h": "v", "b": ["x": nil]])
         #expect(full.target == "/x?id=1&id=b%20c&id=true&text=v1.5&brace=%7Bx%7D")
         #expect(full.body.map { String(buffer: $0) } == #"{"a":{"x":null},"b":"t1.5"}"#)
-        #expect(throws: TemplateArguments.Refusal.self) { try fill(template, ["id": ["x": 1]]) }
-        #expect(throws: TemplateArguments.Refusal.self) { try fill(template, ["h": [1]]) }
+        #expect(throws: TemplateArguments.ArgumentError.self) { try fill(template, ["id": ["x": 1]]) }
+        #expect(throws: TemplateArguments.ArgumentError.self) { try fill(template, ["h": [1]]) }
     }
 
     @Test(arguments: ["", ".", "..", "a\r\nb", "a\0"]) func aPathTakesNoSuchValue(_ value: String) throws {
         let template = try template([
             "path": "/x/{id}", "inputSchema": ["type": "object", "properties": ["id": [:]]],
         ])
-        #expect(throws: TemplateArguments.Refusal.self) { try fill(template, ["id": .string(value)]) }
-        #expect(throws: TemplateArguments.Refusal.self) { try fill(template, [:]) }
+        #expect(throws: TemplateArguments.ArgumentError.self) { try fill(template, ["id": .string(value)]) }
+        #expect(throws: TemplateArguments.ArgumentError.self) { try fill(template, [:]) }
     }
 
     @Test func aFormIsAForm() throws {

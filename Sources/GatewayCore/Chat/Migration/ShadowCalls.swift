@@ -16,7 +16,7 @@ final class ShadowCalls {
         let rule: ShadowRule
         /// The client's payload.
         let payload: ByteBuffer
-        let answer: ComparedAnswer
+        let answer: ComparedResponse
         /// Headers that are sent with the payload where the main target is an old backend too.
         let headers: CurlHeaders
         let caller: PastCaller
@@ -40,14 +40,25 @@ final class ShadowCalls {
 
         func callEnded(_ outcome: UpstreamOutcome) {
             switch outcome {
-            case .failure(let failure): calls.fail(original, failure.error)
+            case .failure(let failure): calls.fail(original, chat.error(of: failure))
             case .response(let response):
-                calls.compare(original, ComparedAnswer(status: response.status, body: response.body))
+                calls.compare(original, ComparedResponse(status: response.status, body: response.body))
             case .result(let result):
-                switch ChatReply.make(original.type, message: result.message, result: result.result) {
-                case .success(let body): calls.compare(original, ComparedAnswer(status: 200, body: body))
-                case .failure(let error): calls.compare(original, chat.response(to: error))
+                guard result.message.readableBytes >= ParsingQueue.longAnswer else {
+                    return replied(ChatRoutes.reply(of: original.type, to: result))
                 }
+                ParsingQueue.answers.run(on: calls.worker.eventLoop) { [type = original.type] in
+                    ChatRoutes.reply(of: type, to: result)
+                } then: { [self] reply in
+                    replied(reply)
+                }
+            }
+        }
+
+        private func replied(_ reply: Result<ByteBuffer, GatewayError>) {
+            switch reply {
+            case .success(let body): calls.compare(original, ComparedResponse(status: 200, body: body))
+            case .failure(let error): calls.compare(original, chat.response(to: error))
             }
         }
     }
@@ -107,12 +118,12 @@ final class ShadowCalls {
         }
     }
 
-    private func compare(_ original: Original, _ new: ComparedAnswer) {
+    private func compare(_ original: Original, _ new: ComparedResponse) {
         guard new.body.readableBytes <= original.rule.maximumBody else { return end(original, .skipped) }
         let old = original.answer
         let (eventLoop, place) = (worker.eventLoop, NIOLoopBound((self, original), eventLoop: worker.eventLoop))
         Task {
-            let differences = AnswerComparison.differences(old: old, new: new)
+            let differences = ResponseComparison.differences(old: old, new: new)
             eventLoop.execute {
                 let (calls, original) = place.value
                 calls.finish(original, new, differences)
@@ -120,7 +131,7 @@ final class ShadowCalls {
         }
     }
 
-    private func finish(_ original: Original, _ new: ComparedAnswer, _ differences: [AnswerDifference]) {
+    private func finish(_ original: Original, _ new: ComparedResponse, _ differences: [ResponseDifference]) {
         guard !differences.isEmpty else { return end(original, .agree) }
         let name = original.type.name
         for kind in Set(differences.map(\.kind)) {

@@ -18,6 +18,7 @@ final class AuthorizedCall: RunningCall, CallReceiver {
     private var expiry: Scheduled<Void>?
     private var isAccepted = false
     private var isRenewed = false
+    private var isSteppedUp = false
     /// True while the call waits for the credentials.
     private var isWaiting = false
 
@@ -75,42 +76,58 @@ final class AuthorizedCall: RunningCall, CallReceiver {
 
     func callEnded(_ outcome: UpstreamOutcome) {
         running = nil
+        let refusal = outcome.refusal
+        if refusal?.status == 403, let challenge = refusal?.challenge,
+            let error = credentials.insufficientScope(challenge)
+        {
+            if !isSteppedUp, NIODeadline.now() < call.deadline,
+                credentials.stepUp(after: own, bearer: call.bearer, challenge: challenge)
+            {
+                isSteppedUp = true
+                return start()
+            }
+            return finish(.failure(.rejected(outcome, error)))
+        }
         let isAnswerable =
             balancer.upstream.kind != .mcp || credentials.isAnswerable(forwarded: forwardsCredentials)
-        guard isRefusal(outcome), isAnswerable else {
-            return finish(outcome)
-        }
+        guard let refusal, refusal.status == 401, isAnswerable else { return finish(outcome) }
         if !isRenewed, NIODeadline.now() < call.deadline {
             isRenewed = true
-            credentials.renew(after: own, bearer: call.bearer)
+            credentials.renew(after: own, bearer: call.bearer, challenge: refusal.challenge)
             return start()
         }
         // The gateway's own credentials are refused, so that the caller must not be asked for others.
-        finish(.failure(.rejected(outcome)))
-    }
-
-    private func isRefusal(_ outcome: UpstreamOutcome) -> Bool {
-        switch outcome {
-        case .failure(let failure): failure.error.label == .unauthorized
-        case .response(let response): response.status == 401
-        case .result: false
-        }
+        let detail = "the upstream refuses the gateway's own credentials"
+        finish(.failure(.rejected(outcome, GatewayError(.upstreamRejected, detail: detail))))
     }
 
     private func finish(_ outcome: UpstreamOutcome) { receiver.take()?.callEnded(outcome) }
 }
 
-extension UpstreamFailure {
+extension UpstreamError {
     /// Returns the failure of a call whose credentials, the gateway's own, were refused.
-    fileprivate static func rejected(_ outcome: UpstreamOutcome) -> UpstreamFailure {
-        let detail = "the upstream refuses the gateway's own credentials"
-        var failure = UpstreamFailure(MCPCallFailure(kind: .rejected, executed: .no, detail: detail))
+    fileprivate static func rejected(_ outcome: UpstreamOutcome, _ error: GatewayError) -> UpstreamError {
+        var failure = UpstreamError(MCPCallError(kind: .rejected, executed: .no, detail: error.detail ?? ""))
+        failure.error = error
         if case .failure(let refused) = outcome {
             failure.timings = refused.timings
             failure.replays = refused.replays
             failure.sessionReused = refused.sessionReused
         }
         return failure
+    }
+}
+
+extension UpstreamOutcome {
+    /// The status of a 401 or 403 and its values of `WWW-Authenticate`; nil for any other outcome.
+    fileprivate var refusal: (status: Int, challenge: [String])? {
+        switch self {
+        case .failure(let failure) where failure.error.label == .unauthorized: (401, failure.error.challenges)
+        case .failure(let failure) where failure.error.label == .forbidden: (403, failure.error.challenges)
+        case .response(let response) where response.status == 401 || response.status == 403:
+            (response.status, response.headers.all(name: "WWW-Authenticate"))
+        default: nil
+        }
     }
 }
 

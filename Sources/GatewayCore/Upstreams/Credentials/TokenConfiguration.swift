@@ -1,3 +1,4 @@
+import AuthorizationClient
 package import JSONConfiguration
 
 /// A token of the gateway's own for one upstream: `clientCredentials` or `exchange`, each a section.
@@ -7,12 +8,15 @@ package import JSONConfiguration
 /// | `issuer` | URL | – | authorization server; its metadata names the token endpoint (RFC 8414) |
 /// | `tokenURL` | URL | – | token endpoint, instead of an issuer |
 /// | `clientID` | string | – | client id of the gateway at the authorization server |
-/// | `secret` | secret | – | sent as HTTP Basic, or in the form with `"authentication": "post"` |
+/// | `secret` | secret | – | sent as HTTP Basic or in the form |
+/// | `authentication` | `auto`, `basic`, `post` | `auto` | the way in which the secret is sent |
 /// | `privateKey` | secret | – | a PEM key that signs an assertion (private_key_jwt) instead of a secret |
 /// | `keyID` | string | – | the `kid` of the assertion |
-/// | `scope`, `resource`, `audience` | string | – | parameters of the token request; `audience` for `exchange` only |
+/// | `scope` | string | – | scopes of the token; not set: those that the upstream asks for |
+/// | `resource`, `audience` | string | – | parameters of the token request; `audience` for `exchange` only |
 ///
-/// With neither `issuer` nor `tokenURL` the upstream is asked for its authorization server (RFC 9728).
+/// With neither `issuer` nor `tokenURL` the upstream is asked for its authorization server (RFC 9728); an upstream that is
+/// not trusted does not choose in this way who gets its callers' tokens, so that `exchange` needs one of them there.
 package struct TokenConfiguration: Hashable, Sendable {
     /// The grant that gives the token.
     package enum Grant: Hashable, Sendable {
@@ -22,8 +26,8 @@ package struct TokenConfiguration: Hashable, Sendable {
         case exchange
     }
 
-    /// Way in which a client secret is sent: HTTP Basic, or in the form.
-    package enum Authentication: String, CaseIterable, Sendable { case basic, post }
+    /// Way in which a client secret is sent: as the authorization server's metadata says, by HTTP Basic, or in the form.
+    package enum Authentication: String, CaseIterable, Sendable { case auto, basic, post }
 
     /// Grant that gives the token.
     package let grant: Grant
@@ -41,7 +45,7 @@ package struct TokenConfiguration: Hashable, Sendable {
     package let privateKey: SecretSource?
     /// `kid` of the assertion.
     package let keyID: String?
-    /// Scopes that the token is asked for.
+    /// Scopes that the token is asked for; nil: those that the upstream asks for.
     package let scope: String?
     /// Resource that the token is asked for (RFC 8707).
     package let resource: String?
@@ -51,20 +55,28 @@ package struct TokenConfiguration: Hashable, Sendable {
     init(_ grant: Grant, _ reader: ConfigurationReader) {
         self.grant = grant
         issuer = reader.optionalString(
-            "issuer", "URL of the authorization server, whose metadata names the token endpoint.",
+            "issuer",
+            "URL of the authorization server, whose metadata names the token endpoint. With neither issuer nor tokenURL the "
+                + "upstream is asked for its authorization server; the first that gives a token is kept, and another one "
+                + "that the upstream names later is refused until the gateway is restarted.",
             example: "https://id.example")
         tokenURL = reader.optionalString(
             "tokenURL", "URL of the token endpoint, instead of an issuer.", example: "https://id.example/token")
         clientID = reader.requiredString(
             "clientID", "The gateway's client identifier at the authorization server.", example: "gateway")
         authentication = reader.choice(
-            "authentication", default: Authentication.basic,
-            "How the secret is sent. basic: HTTP Basic; post: in the request's form.")
+            "authentication", default: Authentication.auto,
+            "How the secret is sent. auto: as the authorization server's metadata says, by HTTP Basic where it says "
+                + "nothing; basic: HTTP Basic; post: in the request's form.")
         secret = reader.secretSource("secret", "The client's secret.")
         privateKey = reader.secretSource(
             "privateKey", "PEM private key (P-256, P-384 or RSA) that signs a client assertion, instead of a secret.")
         keyID = reader.optionalString("keyID", "Identifier of the private key, sent as kid.", example: "2026-01")
-        scope = reader.optionalString("scope", "Scope that is asked for.", example: "orders:read")
+        scope = reader.optionalString(
+            "scope",
+            "Scopes that are asked for, separated by spaces. Not set: those of the upstream's challenge, else those of "
+                + "its metadata; a call that needs a further one is repeated with a token for it. Set: a call that needs "
+                + "a further one fails.", example: "orders:read")
         resource = reader.optionalString(
             "resource", "Resource that the token is for (RFC 8707).", example: "https://crm.example/mcp")
         audience =
@@ -89,21 +101,18 @@ package struct TokenConfiguration: Hashable, Sendable {
 
     /// Returns whether credentials may be sent to a URL: only over TLS, or to a loopback address.
     static func isAcceptable(_ url: String) -> Bool {
-        guard let address = UpstreamAddress(url) else { return false }
-        let host = address.origin.lowercased()
-        return host.hasPrefix("https://")
-            || ["http://127.0.0.1", "http://localhost", "http://[::1]"].contains {
-                host == $0 || host.hasPrefix($0 + ":")
-            }
+        ServerURL(url)?.isConfidential ?? false
     }
 
     /// Reads the section `token`, which has one of two sections.
     static func read(_ reader: ConfigurationReader) -> TokenConfiguration? {
-        let own = reader.optionalSection("clientCredentials", "A token with the gateway's own rights.") {
+        let own = reader.optionalSection(
+            "clientCredentials", "Token with the gateway's own rights (client credentials grant, RFC 6749)."
+        ) {
             TokenConfiguration(.clientCredentials, $0)
         }
         let exchanged = reader.optionalSection(
-            "exchange", "A token with the caller's rights, for the caller's own token."
+            "exchange", "Token with the caller's rights, in exchange for the caller's bearer token (RFC 8693)."
         ) {
             TokenConfiguration(.exchange, $0)
         }

@@ -1,194 +1,233 @@
+import AuthorizationClient
 import CurlTransport
-import Foundation
-import JSON
 import JSONConfiguration
-import MCP
 import NIOCore
+import Synchronization
 
-/// An access token with its remaining lifetime.
-struct AccessToken: Sendable {
-    let value: String
-    let lifetime: Duration
-}
-
-/// Client of an authorization server: finds the token endpoint, authenticates itself, reads the response.
-struct TokenEndpoint: Sendable {
-    /// Reason why no token was issued.
-    enum Failure: Error {
-        /// The authorization server refuses the gateway, or its request.
-        case refused(String)
-        /// The authorization server refuses the caller's token.
-        case callerRefused(String)
-        case unreachable(String)
-        case invalid(String)
+/// Client of the authorization server of one upstream: finds the server, selects the scopes, fetches tokens.
+///
+/// What was found is used for ``discoveryLifetime``, and found again after a 401 of the upstream or a refusal of the
+/// server.
+final class TokenEndpoint: Sendable {
+    /// A token with the scopes that were asked for.
+    struct Issued: Sendable {
+        let token: AccessToken
+        let scope: ScopeSet
     }
 
-    let configuration: TokenConfiguration
-    /// The upstream that the token is for.
-    let upstream: UpstreamAddress
-    let timeout: Duration
+    /// The authorization server and what the upstream says of itself.
+    fileprivate struct Found {
+        let tokenURL: String
+        /// Issuer; nil where only the token endpoint is configured.
+        let issuer: String?
+        let authenticationMethods: [String]?
+        /// Identifier of the protected resource, if it has metadata.
+        let resource: String?
+        /// Scopes that the upstream asks for, or that its metadata names.
+        let scope: ScopeSet
+    }
 
-    /// Largest response of an authorization server, in bytes.
-    private static let responseLimit = 65_536
-    /// Lifetime of a token whose response does not state one.
-    private static let defaultLifetime = Duration.seconds(300)
+    private struct State {
+        /// The upstream's last challenge; nil where it was not asked, or has none.
+        var challenge: BearerRefusal?
+        var isAsked = false
+        var found: (Found, until: NIODeadline)?
+        /// Issuer of the first token. The client's secret is not sent to another server that the upstream names later.
+        var issuer: String?
+    }
+
+    private let configuration: TokenConfiguration
+    private let reach: UpstreamReach
+    private let kind: UpstreamConfiguration.Kind
+    private let timeout: Duration
+    private let state = Mutex(State())
+
+    /// Time for which a discovered authorization server is used.
+    static let discoveryLifetime = TimeAmount.minutes(10)
+
+    /// - Parameter timeout: Time limit of the discovery and the request together.
+    init(
+        _ configuration: TokenConfiguration, _ reach: UpstreamReach, kind: UpstreamConfiguration.Kind, timeout: Duration
+    ) {
+        self.configuration = configuration
+        self.reach = reach
+        self.kind = kind
+        self.timeout = timeout
+    }
+
+    /// Takes over the challenge of a 401, which may name another authorization server and other scopes than before. One
+    /// that says nothing replaces none.
+    func note(challenge fields: [String]) {
+        let challenge = BearerRefusal(fields).flatMap { $0.metadataURL != nil || !$0.scope.names.isEmpty ? $0 : nil }
+        state.withLock { state in
+            state.found = nil
+            if let challenge { (state.challenge, state.isAsked) = (challenge, true) }
+        }
+    }
 
     /// Fetches a token.
     ///
     /// - Parameters:
     ///   - subject: The caller's bearer token, for an exchange.
     ///   - secret: The client's current secret or private key.
-    /// - Throws: ``Failure``
-    func fetch(subject: String?, secret: Secret?, engine: CurlEngine) async throws -> AccessToken {
-        let url = try await tokenURL(engine)
-        let response = try await send(
-            CurlRequest(
-                method: "POST", url: url, headers: headers(secret),
-                body: ByteBuffer(string: PercentEncoding.form(try fields(subject: subject, secret: secret, url: url)))),
-            engine)
-        guard response.status == 200 else { throw Self.refusal(response, isExchange: subject != nil) }
-        guard let document = Self.document(response), let token = document["access_token"]?.string, Self.isToken(token)
-        else { throw Failure.invalid("the token endpoint's answer has no access_token") }
-        if let type = document["token_type"]?.string, type.lowercased() != "bearer" {
-            throw Failure.invalid("the token is of another type than Bearer")
+    ///   - added: Scopes beside those that are selected anyway.
+    /// - Throws: ``AuthorizationError``
+    func fetch(
+        subject: String?, secret: Secret?, adding added: ScopeSet = ScopeSet(), engine: CurlEngine
+    ) async throws(AuthorizationError) -> Issued {
+        do {
+            return try await request(subject, secret, added, engine)
+        } catch {
+            state.withLock { $0.found = nil }
+            throw error
         }
-        // A number beyond a day counts as a day, so that the arithmetic cannot overflow.
-        let seconds = document["expires_in"]?.double ?? document["expires_in"]?.string.flatMap(Double.init)
-        let lifetime = seconds.map { Duration.seconds($0.isFinite ? min(max($0, 0), 86_400) : 0) }
-        return AccessToken(value: token, lifetime: lifetime ?? Self.defaultLifetime)
     }
 
-    // MARK: The request
-
-    private func headers(_ secret: Secret?) -> CurlHeaders {
-        var headers: CurlHeaders = [
-            (name: "Content-Type", value: "application/x-www-form-urlencoded"),
-            (name: "Accept", value: "application/json"),
-        ]
-        if configuration.secret != nil, configuration.authentication == .basic, let secret {
-            // Both parts are form-encoded first (RFC 6749, section 2.3.1).
-            let pair =
-                PercentEncoding.encode(configuration.clientID.utf8) + ":" + PercentEncoding.encode(secret.value.utf8)
-            headers.append(name: "Authorization", value: "Basic " + Base64.encode(pair.utf8))
-        }
-        return headers
+    private func request(
+        _ subject: String?, _ secret: Secret?, _ added: ScopeSet, _ engine: CurlEngine
+    ) async throws(AuthorizationError) -> Issued {
+        let isConfigured = configuration.tokenURL != nil || configuration.issuer != nil
+        let send = await reach.sender(isConfigured: isConfigured, timeout: timeout, engine: engine)
+        let found = try await find(send, engine)
+        let client = ClientIdentity(id: configuration.clientID, proof: configuration.proof(secret))
+        let authentication: ClientAuthentication =
+            switch configuration.authentication {
+            case .basic where configuration.secret != nil: .basic
+            case .post where configuration.secret != nil: .post
+            default: try ClientAuthentication.choose(for: client.proof, supported: found.authenticationMethods)
+            }
+        let scope = (configuration.scope.map { ScopeSet($0) } ?? found.scope).union(added)
+        let request = TokenRequest(
+            endpoint: found.tokenURL, audience: found.issuer ?? found.tokenURL, client: client,
+            authentication: authentication, fields: fields(subject, found, scope))
+        let token = try await request.send(send)
+        state.withLock { if $0.issuer == nil { $0.issuer = found.issuer } }
+        return Issued(token: token, scope: scope)
     }
 
-    private func fields(subject: String?, secret: Secret?, url: String) throws -> [(name: String, value: String)] {
-        var fields: [(name: String, value: String)] = []
+    private func fields(_ subject: String?, _ found: Found, _ scope: ScopeSet) -> [(name: String, value: String)] {
+        var fields: [(name: String, value: String)] = [("grant_type", configuration.grant.name)]
         if let subject {
-            fields = [
-                ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange"), ("subject_token", subject),
+            fields += [
+                ("subject_token", subject),
                 ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token"),
             ]
-        } else {
-            fields = [("grant_type", "client_credentials")]
         }
-        for (name, value) in [
-            ("scope", configuration.scope), ("resource", configuration.resource), ("audience", configuration.audience),
-        ] {
-            if let value { fields.append((name, value)) }
-        }
-        if configuration.privateKey != nil {
-            guard let secret, let key = ClientAssertion.Key(pem: secret.value) else {
-                throw Failure.refused("the private key cannot be used")
-            }
-            let assertion = try ClientAssertion.make(
-                clientID: configuration.clientID, audience: configuration.issuer ?? url, key: key,
-                keyID: configuration.keyID, now: Date())
-            fields += [
-                ("client_id", configuration.clientID),
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                ("client_assertion", assertion),
-            ]
-        } else if configuration.secret == nil || configuration.authentication == .post {
-            fields.append(("client_id", configuration.clientID))
-            if configuration.secret != nil, let secret { fields.append(("client_secret", secret.value)) }
-        }
+        let parameters = [
+            ("scope", scope.parameter), ("resource", configuration.resource ?? found.resource),
+            ("audience", configuration.audience),
+        ]
+        for (name, value) in parameters { if let value { fields.append((name, value)) } }
         return fields
-    }
-
-    private func send(_ request: CurlRequest, _ engine: CurlEngine) async throws -> CurlResponse {
-        var request = request
-        request.timeout = timeout
-        request.maximumResponseBytes = Self.responseLimit
-        do {
-            return try await engine.execute(request)
-        } catch {
-            throw Failure.unreachable("the authorization server: \(error)")
-        }
-    }
-
-    private static func refusal(_ response: CurlResponse, isExchange: Bool) -> Failure {
-        let code = document(response)?["error"]?.string ?? ""
-        let detail = "the token endpoint answered \(response.status) \(code.prefix(64))"
-        if response.status >= 500 || response.status == 429 { return .unreachable(detail) }
-        // For an invalid subject token RFC 8693, section 2.2.2, defines invalid_request; servers also send
-        // invalid_grant.
-        if isExchange, code == "invalid_grant" || code == "invalid_request" { return .callerRefused(detail) }
-        return .refused(detail)
-    }
-
-    private static func document(_ response: CurlResponse) -> JSONValue? {
-        try? JSONValue(parsing: Array(response.body.readableBytesView))
-    }
-
-    /// Returns whether a text can be sent as a token in a header (RFC 6750, section 2.1, and further characters that
-    /// servers use).
-    static func isToken(_ text: String) -> Bool {
-        !text.isEmpty && text.utf8.count <= 16_384 && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
     }
 
     // MARK: Discovery
 
-    private func tokenURL(_ engine: CurlEngine) async throws -> String {
-        if let url = configuration.tokenURL { return url }
-        var issuer = configuration.issuer
-        if issuer == nil { issuer = try await authorizationServer(engine) }
-        guard let issuer else { throw Failure.invalid("no authorization server is known") }
-        for url in Self.wellKnown(issuer, ["oauth-authorization-server", "openid-configuration"]) {
-            let response = try await send(CurlRequest(url: url, headers: Self.accept), engine)
-            guard response.status == 200, let document = Self.document(response) else { continue }
-            // A document of another issuer must not redirect the gateway's secret (RFC 8414, section 3.3).
-            guard document["issuer"]?.string == issuer else {
-                throw Failure.invalid("the metadata of \(issuer) is another issuer's")
-            }
-            guard let token = document["token_endpoint"]?.string, TokenConfiguration.isAcceptable(token) else {
-                throw Failure.invalid("the metadata of \(issuer) has no usable token_endpoint")
-            }
-            return token
+    private func find(
+        _ send: @escaping AuthorizationDiscovery.Send, _ engine: CurlEngine
+    ) async throws(AuthorizationError) -> Found {
+        let challenge = state.withLock { $0.challenge }
+        if let url = configuration.tokenURL {
+            return Found(
+                tokenURL: url, issuer: nil, authenticationMethods: nil, resource: nil,
+                scope: challenge?.scope ?? ScopeSet())
         }
-        throw Failure.unreachable("no metadata of \(issuer)")
+        if let (found, until) = state.withLock({ $0.found }), NIODeadline.now() < until { return found }
+        let discovery = AuthorizationDiscovery(send: send)
+        let found: Found
+        if let issuer = configuration.issuer {
+            guard let server = try await discovery.server(issuer) else {
+                throw .unreachable("no metadata of \(issuer)")
+            }
+            found = Found(server, resource: nil, scope: challenge?.scope ?? ScopeSet())
+        } else {
+            found = try await discover(discovery, engine)
+        }
+        state.withLock { $0.found = (found, .now() + Self.discoveryLifetime) }
+        return found
     }
 
-    /// Asks the upstream which authorization server protects it (RFC 9728).
-    private func authorizationServer(_ engine: CurlEngine) async throws -> String? {
-        for url in Self.wellKnown(upstream.url, ["oauth-protected-resource"]) {
-            let response = try await send(
-                CurlRequest(url: url, unixSocketPath: upstream.socketPath, headers: Self.accept), engine)
-            guard response.status == 200, let document = Self.document(response) else { continue }
-            let servers = document["authorization_servers"]?.array?.compactMap(\.string) ?? []
-            guard let server = servers.first(where: { TokenConfiguration.isAcceptable($0) }) else { continue }
-            return server
-        }
-        return nil
-    }
-
-    private static let accept: CurlHeaders = [(name: "Accept", value: "application/json")]
-
-    /// Returns the well-known URLs of an address: with its path behind the name (RFC 8414), before it (OpenID Connect),
-    /// and without it.
-    static func wellKnown(_ url: String, _ names: [String]) -> [String] {
-        guard let address = UpstreamAddress(url) else { return [] }
-        let path = address.endpoint.hasSuffix("/") ? String(address.endpoint.dropLast()) : address.endpoint
-        var urls: [String] = []
-        for name in names {
-            for url in ["\(address.origin)/.well-known/\(name)\(path)", "\(address.origin)\(path)/.well-known/\(name)"]
-            where !urls.contains(url) {
-                urls.append(url)
+    /// Asks the upstream which authorization server protects it.
+    private func discover(
+        _ discovery: AuthorizationDiscovery, _ engine: CurlEngine
+    ) async throws(AuthorizationError) -> Found {
+        guard let url = ServerURL(reach.url) else { throw .invalid("the upstream's address has no metadata") }
+        let challenge = try await challenge(engine)
+        guard
+            let resource = try await discovery.protectedResource(
+                url, identifier: configuration.resource, challenged: challenge?.metadataURL)
+        else { throw .invalid("the upstream names no authorization server") }
+        let scope = challenge.flatMap { $0.scope.names.isEmpty ? nil : $0.scope } ?? resource.scopes ?? ScopeSet()
+        let pinned = state.withLock { $0.issuer }
+        var failure = AuthorizationError.invalid("the upstream names no authorization server")
+        for issuer in resource.authorizationServers {
+            if let pinned, !pinned.utf8.elementsEqual(issuer.utf8) {
+                failure = .invalid("the upstream names another authorization server than before, \(issuer.prefix(200))")
+                continue
+            }
+            do throws(AuthorizationError) {
+                guard let server = try await discovery.server(issuer) else {
+                    throw .unreachable("no metadata of \(issuer.prefix(200))")
+                }
+                guard server.grantTypes?.contains(configuration.grant.name) ?? true else {
+                    throw .invalid("\(issuer.prefix(200)) does not support the grant \(configuration.grant.name)")
+                }
+                return Found(server, resource: resource.resource, scope: scope)
+            } catch {
+                failure = error
             }
         }
-        let root = names.map { "\(address.origin)/.well-known/\($0)" }.filter { !urls.contains($0) }
-        return urls + root
+        throw failure
+    }
+
+    /// Returns the upstream's challenge: that of its last 401, or of a request without a token.
+    private func challenge(_ engine: CurlEngine) async throws(AuthorizationError) -> BearerRefusal? {
+        let (known, isAsked) = state.withLock { ($0.challenge, $0.isAsked) }
+        if isAsked { return known }
+        let challenge = BearerRefusal(
+            try await reach.challenge(Self.question(to: kind, reach.url), timeout: timeout, engine: engine))
+        state.withLock { state in
+            if !state.isAsked { (state.challenge, state.isAsked) = (challenge, true) }
+        }
+        return challenge
+    }
+
+    /// Returns a request that changes nothing and that a protected upstream refuses. An MCP server may answer
+    /// `initialize` and `server/discover` without credentials, so that its tools are asked for.
+    private static func question(to kind: UpstreamConfiguration.Kind, _ url: String) -> CurlRequest {
+        guard kind == .mcp else { return CurlRequest(url: url) }
+        return CurlRequest(
+            method: "POST", url: url,
+            headers: [
+                (name: "Content-Type", value: "application/json"),
+                (name: "Accept", value: "application/json, text/event-stream"),
+            ], body: ByteBuffer(string: #"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#))
+    }
+}
+
+extension TokenEndpoint.Found {
+    fileprivate init(_ server: AuthorizationServerMetadata, resource: String?, scope: ScopeSet) {
+        self.init(
+            tokenURL: server.tokenEndpoint, issuer: server.issuer, authenticationMethods: server.authenticationMethods,
+            resource: resource, scope: scope)
+    }
+}
+
+extension TokenConfiguration.Grant {
+    /// Value of `grant_type`.
+    fileprivate var name: String {
+        switch self {
+        case .clientCredentials: "client_credentials"
+        case .exchange: "urn:ietf:params:oauth:grant-type:token-exchange"
+        }
+    }
+}
+
+extension TokenConfiguration {
+    /// Returns the client's proof of its identity with the current secret.
+    fileprivate func proof(_ current: Secret?) -> ClientIdentity.Proof {
+        guard let current else { return .none }
+        if privateKey != nil { return .key(pem: current.value, keyID: keyID) }
+        return secret != nil ? .secret(current.value) : .none
     }
 }

@@ -1,3 +1,4 @@
+import AuthorizationClient
 import CurlTransport
 import JSONConfiguration
 import MCPClient
@@ -13,7 +14,7 @@ final class UpstreamCredentials: Sendable {
     private let redact: @Sendable (String) -> Void
 
     /// Headers that a call carries in place of the caller's own.
-    struct Own {
+    struct Own: Sendable {
         var headers: [(name: String, value: String)]
         /// The token among them.
         var token: String?
@@ -25,7 +26,7 @@ final class UpstreamCredentials: Sendable {
         headers = configuration.headers.map { ($0.name, $0.value) }
         current = Mutex(configuration.headers.map { ($0.name, $0.value.value.value) })
         grant = configuration.token?.grant
-        tokens = configuration.token.map { TokenSource($0, configuration.address, redact: redact) }
+        tokens = configuration.token.map { TokenSource($0, configuration, redact: redact) }
         self.redact = redact
     }
 
@@ -63,13 +64,46 @@ final class UpstreamCredentials: Sendable {
     }
 
     /// Prepares another attempt after the upstream has refused these credentials.
-    func renew(after refused: Own, bearer: String?) {
-        if let tokens, let token = refused.token { tokens.forget(token, for: grant == .exchange ? bearer ?? "" : "") }
+    ///
+    /// - Parameter challenge: Values of `WWW-Authenticate` of the 401.
+    func renew(after refused: Own, bearer: String?, challenge: [String]) {
+        if let tokens, let token = refused.token {
+            tokens.forget(token, for: grant == .exchange ? bearer ?? "" : "", challenge: challenge)
+        }
         let fresh = headers.map { header in
             (header.name, (try? header.source.read())?.value ?? header.source.value.value)
         }
         for (_, value) in fresh { redact(value) }
         current.withLock { $0 = fresh }
+    }
+
+    /// Prepares another attempt with a token for more scopes, after a 403 that says that the token lacks one.
+    ///
+    /// - Parameter challenge: Values of `WWW-Authenticate` of the 403.
+    /// - Returns: False where another attempt would be refused as well.
+    func stepUp(after refused: Own, bearer: String?, challenge: [String]) -> Bool {
+        guard let tokens, let token = refused.token, let refusal = BearerRefusal(challenge),
+            refusal.isInsufficientScope
+        else { return false }
+        return tokens.stepUp(
+            from: token, for: grant == .exchange ? bearer ?? "" : "", to: refusal.scope, now: .now())
+    }
+
+    /// Prepares the next attempt after a failure, where it is a refusal of these credentials.
+    func note(_ failure: GatewayError, of own: Own) {
+        switch failure.label {
+        case .unauthorized: renew(after: own, bearer: nil, challenge: failure.challenges)
+        case .forbidden: _ = stepUp(after: own, bearer: nil, challenge: failure.challenges)
+        default: break
+        }
+    }
+
+    /// Returns the error of a 403 which says that a token of the gateway lacks a scope; nil for any other one, which is
+    /// the caller's. No caller can get another token for the gateway, so that the challenge is not passed on.
+    func insufficientScope(_ challenge: [String]) -> GatewayError? {
+        guard let grant, BearerRefusal(challenge)?.isInsufficientScope == true else { return nil }
+        let detail = "the upstream wants a scope that the gateway's token lacks"
+        return GatewayError(grant == .exchange ? .forbidden : .upstreamRejected, detail: detail)
     }
 
     /// The fixed headers alone.
@@ -101,7 +135,7 @@ extension ForwardedCredentials {
 
 extension GatewayError {
     /// Creates the error of a call for which no token was issued.
-    init(_ failure: TokenEndpoint.Failure) {
+    init(_ failure: AuthorizationError) {
         switch failure {
         case .callerRefused(let detail):
             self.init(.unauthorized, detail: detail)

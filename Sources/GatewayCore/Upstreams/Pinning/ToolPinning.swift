@@ -26,6 +26,8 @@ package final class ToolPinning: ToolReview {
         var hidden: [MCPVersion?: (tools: [HiddenTool], at: ContinuousClock.Instant)] = [:]
         /// Tools that calls of the chat API may not use: what the last check of the upstream hid.
         var refused: Set<ExactString> = []
+        /// Outcome of the last check, with the serial number of the catalog that it listed.
+        var checked: (serial: Int, admitted: ToolCatalog, hidden: [HiddenTool])?
         /// Findings that are in the log already.
         var logged: Set<HiddenTool> = []
     }
@@ -97,7 +99,12 @@ package final class ToolPinning: ToolReview {
 
     /// Returns the catalog that a check has read without the tools that are hidden.
     func admitted(_ catalog: ToolCatalog) -> ToolCatalog {
-        guard let pins = state.withLock({ $0.pins }) else { return catalog }
+        let (known, checked) = state.withLock { ($0.pins, $0.checked) }
+        guard let pins = known else { return catalog }
+        if let checked, checked.serial == catalog.serial {
+            note(checked.hidden, from: nil, true)
+            return checked.admitted
+        }
         var hidden: [HiddenTool] = []
         let admitted = catalog.filter { entry in
             guard let found = Self.hiddenTool(entry.source, pins) else { return true }
@@ -105,7 +112,11 @@ package final class ToolPinning: ToolReview {
             return false
         }
         note(hidden, from: nil, true)
-        state.withLock { $0.refused = Set(hidden.map(\.tool)) }
+        state.withLock { state in
+            state.refused = Set(hidden.map(\.tool))
+            // Other pins may have come into force meanwhile.
+            if state.pins == pins { state.checked = (catalog.serial, admitted, hidden) }
+        }
         return admitted
     }
 

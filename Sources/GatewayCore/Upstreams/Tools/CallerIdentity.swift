@@ -180,7 +180,7 @@ final class CallerDirectory {
             return failure.error.label == .unauthorized || failure.error.label == .forbidden ? .anonymous : .unavailable
         case .response: return .unavailable
         case .result(let result):
-            let tree = result.message.withUnsafeReadableBytes { JSONValue(result.result, in: $0) }
+            guard let tree = MessageScanner.tree(result.result, in: result.message) else { return .unavailable }
             if tree["isError"]?.bool == true { return .anonymous }
             let document = tree["structuredContent"] ?? Self.document(inText: tree)
             let results = document?["results"] ?? document?["result"] ?? document

@@ -1,4 +1,5 @@
 import CurlTransport
+import HTTPSyntax
 import JSON
 import NIOCore
 
@@ -45,7 +46,7 @@ struct RequestTemplate: Hashable, Sendable {
     let isForm: Bool
 
     /// Fills in the arguments of a call.
-    func fill(_ arguments: TemplateArguments) throws(TemplateArguments.Refusal) -> Filled {
+    func fill(_ arguments: TemplateArguments) throws(TemplateArguments.ArgumentError) -> Filled {
         var target = try path(arguments)
         var separator = "?"
         for field in query {
@@ -63,18 +64,20 @@ struct RequestTemplate: Hashable, Sendable {
             .with(lines)
     }
 
-    private func path(_ arguments: TemplateArguments) throws(TemplateArguments.Refusal) -> String {
+    private func path(_ arguments: TemplateArguments) throws(TemplateArguments.ArgumentError) -> String {
         var path = ""
         for segment in segments {
             let isPlain = segment.arguments.isEmpty
-            let text = try arguments.text(segment) { (value, name) throws(TemplateArguments.Refusal) in
-                guard !value.isEmpty else { throw TemplateArguments.Refusal(message: "\(name): expected some text") }
+            let text = try arguments.text(segment) { (value, name) throws(TemplateArguments.ArgumentError) in
+                guard !value.isEmpty else {
+                    throw TemplateArguments.ArgumentError(message: "\(name): expected some text")
+                }
                 return PercentEncoding.encode(try TemplateArguments.checked(value, name).utf8)
             }
             let names = segment.arguments.joined(separator: ", ")
-            guard let text else { throw TemplateArguments.Refusal(message: "\(names): missing") }
+            guard let text else { throw TemplateArguments.ArgumentError(message: "\(names): missing") }
             guard isPlain || (text != "." && text != "..") else {
-                throw TemplateArguments.Refusal(message: "\(names): not allowed here")
+                throw TemplateArguments.ArgumentError(message: "\(names): not allowed here")
             }
             path += "/" + text
         }
@@ -84,7 +87,7 @@ struct RequestTemplate: Hashable, Sendable {
     /// Returns the values of a parameter; a list repeats the parameter. Nil when an argument is absent.
     private func values(
         _ template: Template, _ arguments: TemplateArguments
-    ) throws(TemplateArguments.Refusal) -> [String]? {
+    ) throws(TemplateArguments.ArgumentError) -> [String]? {
         guard let name = template.whole else {
             return try arguments.text(template, TemplateArguments.checked).map { [$0] }
         }
@@ -98,7 +101,7 @@ struct RequestTemplate: Hashable, Sendable {
 
     private func content(
         _ arguments: TemplateArguments, _ headers: inout CurlHeaders
-    ) throws(TemplateArguments.Refusal) -> ByteBuffer? {
+    ) throws(TemplateArguments.ArgumentError) -> ByteBuffer? {
         guard let body else { return nil }
         if isForm { return ByteBuffer(string: PercentEncoding.form(try fields(body, arguments))) }
         if !headers.contains(name: "Content-Type") { headers.append(name: "Content-Type", value: "application/json") }
@@ -109,7 +112,7 @@ struct RequestTemplate: Hashable, Sendable {
 
     private func fields(
         _ body: Body, _ arguments: TemplateArguments
-    ) throws(TemplateArguments.Refusal) -> [(name: String, value: String)] {
+    ) throws(TemplateArguments.ArgumentError) -> [(name: String, value: String)] {
         guard case .object(let members) = body else { return [] }
         var fields: [(name: String, value: String)] = []
         for member in members {
@@ -132,7 +135,7 @@ struct RequestTemplate: Hashable, Sendable {
     /// Writes a part; false when it refers to an absent argument, so that its member is omitted.
     private func write(
         _ body: Body, _ arguments: TemplateArguments, to out: inout [UInt8]
-    ) throws(TemplateArguments.Refusal) -> Bool {
+    ) throws(TemplateArguments.ArgumentError) -> Bool {
         switch body {
         case .constant(let json):
             out += json
@@ -158,7 +161,7 @@ struct RequestTemplate: Hashable, Sendable {
 
     private func list(
         _ entries: [(key: [UInt8], value: Body)], _ arguments: TemplateArguments, to out: inout [UInt8]
-    ) throws(TemplateArguments.Refusal) {
+    ) throws(TemplateArguments.ArgumentError) {
         var isFirst = true
         for (key, value) in entries {
             let start = out.count

@@ -10,14 +10,14 @@ struct Template: Hashable, Sendable {
     }
 
     /// Error in the text of a template.
-    struct Problem: Error, CustomStringConvertible {
+    struct SyntaxError: Error, CustomStringConvertible {
         let description: String
     }
 
     let parts: [Part]
 
     /// Reads a template.
-    init(_ text: String) throws(Problem) {
+    init(_ text: String) throws(SyntaxError) {
         var parts: [Part] = []
         var literal = ""
         var rest = text[...]
@@ -29,9 +29,11 @@ struct Template: Hashable, Sendable {
                 rest = rest.dropFirst()
                 continue
             }
-            guard let end = rest.firstIndex(of: "}") else { throw Problem(description: "a brace that is not closed") }
+            guard let end = rest.firstIndex(of: "}") else {
+                throw SyntaxError(description: "a brace that is not closed")
+            }
             let name = String(rest[..<end])
-            guard !name.isEmpty, !name.contains("{") else { throw Problem(description: "a brace without a name") }
+            guard !name.isEmpty, !name.contains("{") else { throw SyntaxError(description: "a brace without a name") }
             if !literal.isEmpty { parts.append(.text(literal)) }
             literal = ""
             parts.append(.argument(name))
@@ -57,7 +59,7 @@ struct Template: Hashable, Sendable {
 /// Arguments of one call, as slices of their JSON text.
 struct TemplateArguments {
     /// Error of a call that cannot be made with these arguments; the caller gets its message.
-    struct Refusal: Error {
+    struct ArgumentError: Error {
         let message: String
     }
 
@@ -65,7 +67,7 @@ struct TemplateArguments {
     private var values: [(name: String, value: JSONSlice)] = []
 
     /// - Parameter bytes: The JSON text of an object; of duplicate members the last counts.
-    init(_ bytes: UnsafeRawBufferPointer) throws(Refusal) {
+    init(_ bytes: UnsafeRawBufferPointer) throws(ArgumentError) {
         self.bytes = bytes
         var values: [(name: String, value: JSONSlice)] = []
         var scanner = JSONScanner(bytes)
@@ -79,7 +81,7 @@ struct TemplateArguments {
                 }
             }
         } catch {
-            throw Refusal(message: "The arguments are not a JSON object")
+            throw ArgumentError(message: "The arguments are not a JSON object")
         }
         self.values = values
     }
@@ -94,7 +96,7 @@ struct TemplateArguments {
     func json(_ slice: JSONSlice) -> UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: bytes[slice.range]) }
 
     /// Returns the texts of an argument: one, or those of a list; nil when it is absent or null.
-    func texts(_ name: String) throws(Refusal) -> [String]? {
+    func texts(_ name: String) throws(ArgumentError) -> [String]? {
         guard let slice = self[name], slice.kind != .null else { return nil }
         guard slice.kind == .array else { return [try text(slice, name)] }
         var elements: [JSONSlice] = []
@@ -111,8 +113,8 @@ struct TemplateArguments {
     ///
     /// - Parameter transform: Applied to the text of each argument.
     func text(
-        _ template: Template, _ transform: (String, String) throws(Refusal) -> String
-    ) throws(Refusal) -> String? {
+        _ template: Template, _ transform: (String, String) throws(ArgumentError) -> String
+    ) throws(ArgumentError) -> String? {
         var text = ""
         for part in template.parts {
             switch part {
@@ -125,18 +127,18 @@ struct TemplateArguments {
         return text
     }
 
-    private func text(_ slice: JSONSlice, _ name: String) throws(Refusal) -> String {
+    private func text(_ slice: JSONSlice, _ name: String) throws(ArgumentError) -> String {
         switch slice.kind {
         case .string, .number, .bool: return JSONText.string(slice, in: bytes)
         case .null, .array, .object:
-            throw Refusal(message: "\(name): expected a string, a number or a boolean, found \(slice.kind)")
+            throw ArgumentError(message: "\(name): expected a string, a number or a boolean, found \(slice.kind)")
         }
     }
 
     /// Returns the text; throws if it could end a header or a line of a request.
-    static func checked(_ text: String, _ name: String) throws(Refusal) -> String {
+    static func checked(_ text: String, _ name: String) throws(ArgumentError) -> String {
         guard text.unicodeScalars.allSatisfy({ $0.properties.generalCategory != .control }) else {
-            throw Refusal(message: "\(name): control characters are not allowed")
+            throw ArgumentError(message: "\(name): control characters are not allowed")
         }
         return text
     }

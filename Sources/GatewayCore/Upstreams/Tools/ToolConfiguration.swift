@@ -67,18 +67,20 @@ package struct ToolConfiguration: Hashable, Sendable {
                 + "upstream_timeout.")
         self.timeout = timeout > .zero ? timeout : nil
         let properties = definition.inputSchema["properties"]?.object ?? [:]
+        // The schema has the keys of both kinds.
+        if reader.isDescribing {
+            _ = (Self.replyPath(reader), Self.chatBinding(name, properties, reader))
+        }
         if kind == .chat {
-            let result = reader.section("reply", "Place of the result in the backend's answer.") {
-                $0.string("path", default: "replies", "Names from the answer's top down, divided by dots.")
-            }
-            (path, limit) = (Self.path(result), 0)
+            (path, limit) = (Self.path(Self.replyPath(reader)), 0)
             binding = .chat(Self.chatBinding(name, properties, reader))
             callerFacts = []
         } else {
-            (path, limit) = reader.section("result", "Place of the result in the API's answer.") { reader in
+            (path, limit) = reader.section("result", "Kind http: place of the result in the API's answer.") { reader in
                 (
                     Self.path(
-                        reader.string("path", default: "", "Names from the answer's top down, divided by dots.")),
+                        reader.string(
+                            "path", default: "", "Path of the value in the answer: member names divided by dots.")),
                     reader.integer(
                         "limit", default: 0, in: 0...1_000_000, "Elements of a list that are kept; 0: all of them.")
                 )
@@ -90,6 +92,12 @@ package struct ToolConfiguration: Hashable, Sendable {
         check(properties, schema: schema, reader)
     }
 
+    private static func replyPath(_ reader: ConfigurationReader) -> String {
+        reader.section("reply", "Kind chat: place of the result in the backend's answer.") {
+            $0.string("path", default: "replies", "Path of the value in the answer: member names divided by dots.")
+        }
+    }
+
     private static func path(_ text: String) -> [String] { text.split(separator: ".").map(String.init) }
 
     private static func annotations(_ reader: ConfigurationReader) -> ToolAnnotations {
@@ -99,19 +107,22 @@ package struct ToolConfiguration: Hashable, Sendable {
         }
         return ToolAnnotations(
             title: reader.optionalString("title", "Title of the tool, for people.", example: "Order"),
-            readOnlyHint: hint("readOnlyHint", "Whether the tool changes nothing, so that a call may be sent again."),
-            destructiveHint: hint("destructiveHint", "Whether the tool may destroy something."),
+            readOnlyHint: hint("readOnlyHint", "true: the tool changes nothing; a call may be sent again."),
+            destructiveHint: hint("destructiveHint", "true: the tool may delete or overwrite data."),
             idempotentHint: hint(
-                "idempotentHint", "Whether two calls are the same as one, so that a call may be sent again."),
-            openWorldHint: hint("openWorldHint", "Whether the tool reaches beyond the company's systems."))
+                "idempotentHint", "true: a repeated call has no further effect; a call may be sent again."),
+            openWorldHint: hint("openWorldHint", "true: the tool reaches beyond the company's systems."))
     }
 
     private static func chatBinding(
         _ name: String, _ properties: JSONObject, _ reader: ConfigurationReader
     ) -> ChatBinding {
-        let type = reader.string("type", default: name, "Type of the payload. Default: the tool's name.")
+        let type =
+            reader.optionalString(
+                "type", "Kind chat: type of the payload. Not set: the tool's name.", example: "ai_prompt") ?? name
         let json = reader.json(
-            "fields", "Fields of the payload by argument, where their names differ.", example: ["prompt": "message"])
+            "fields", "Kind chat: fields of the payload by argument, where their names differ.",
+            example: ["prompt": "message"])
         var fields: [String: String] = [:]
         for (argument, field) in json?.object ?? [:] { fields[argument] = field.string ?? "" }
         if json != nil, json?.object == nil || fields.values.contains("") {
@@ -166,17 +177,19 @@ extension RequestTemplate {
 
     /// - Parameter properties: Properties of the tool's input schema.
     init(_ properties: JSONObject, _ reader: ConfigurationReader) {
-        method = reader.string("method", default: "GET", "HTTP method: \(Self.methods.joined(separator: ", ")).")
+        method = reader.string(
+            "method", default: "GET", "Kind http: HTTP method, one of \(Self.methods.joined(separator: ", ")).")
         if !Self.methods.contains(method) {
             reader.fail(
                 "method", expected: "one of " + Self.methods.joined(separator: ", "), found: "\"\(method)\"")
         }
         let path = reader.requiredString(
-            "path", "Path behind that of the URL; {argument} stands for one segment or a part.", example: "/orders/{id}"
-        )
+            "path", "Kind http: path behind that of the URL; {argument} stands for one segment or a part of it.",
+            example: "/orders/{id}", isAlternative: true)
         segments = Self.segments(path, reader)
-        query = Self.fields("query", "Parameters of the query by name; {argument} stands for an argument.", reader)
-        headers = Self.fields("headers", "Headers by name; {argument} stands for an argument.", reader)
+        query = Self.fields(
+            "query", "Kind http: parameters of the query by name; {argument} stands for an argument.", reader)
+        headers = Self.fields("headers", "Kind http: headers by name; {argument} stands for an argument.", reader)
         for field in headers
         where ForwardConfiguration.isRefused(field.name)
             && !["content-type", "accept"].contains(field.name.lowercased())
@@ -189,10 +202,11 @@ extension RequestTemplate {
                 false
             }
         let json = reader.json(
-            "body", "JSON body; \"{argument}\" stands for the argument's value.", example: ["lines": "{lines}"])
-        var problem: Template.Problem?
+            "body", "Kind http: JSON body; \"{argument}\" stands for the argument's value.",
+            example: ["lines": "{lines}"])
+        var problem: Template.SyntaxError?
         body = json.flatMap { json in
-            do throws(Template.Problem) {
+            do throws(Template.SyntaxError) {
                 return try Self.body(json)
             } catch {
                 problem = error
@@ -270,7 +284,7 @@ extension RequestTemplate {
     }
 
     private static func template(_ text: String, _ key: String, _ reader: ConfigurationReader) -> Template? {
-        do throws(Template.Problem) {
+        do throws(Template.SyntaxError) {
             let template = try Template(text)
             for case .text(let text) in template.parts
             where text.unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) {
@@ -283,7 +297,7 @@ extension RequestTemplate {
         }
     }
 
-    private static func body(_ json: JSONValue) throws(Template.Problem) -> Body {
+    private static func body(_ json: JSONValue) throws(Template.SyntaxError) -> Body {
         switch json {
         case .string(let text):
             let template = try Template(text)

@@ -45,17 +45,19 @@ enum ToolResultWriter {
     static func error(_ response: CurlResponse) -> ByteBuffer {
         let body = response.body
         let message = body.withUnsafeReadableBytes { bytes -> String? in
-            guard let tree = try? JSONValue(parsing: bytes) else { return nil }
+            guard bytes.count <= errorLimit, let tree = try? JSONValue(parsing: bytes) else { return nil }
             let candidates = [
                 tree["message"], tree["error"]?["message"], tree["error"], tree["detail"], tree["title"],
             ]
             return candidates.lazy.compactMap { $0?.string }.first { !$0.isEmpty }
         }
         let plain = String(decoding: body.readableBytesView.prefix(messageLimit), as: UTF8.self)
-        let text = message.map { String($0.prefix(messageLimit)) } ?? plain
+        let text = message.map { String(decoding: $0.utf8.prefix(messageLimit), as: UTF8.self) } ?? plain
         return self.text(text.isEmpty ? "The server answered \(response.status)" : text, isError: true)
     }
 
+    /// Largest body, in bytes, of which a message is read; of a larger one the beginning is the text.
+    private static let errorLimit = 256 << 10
     /// Largest length of an error's text, in bytes.
     private static let messageLimit = 4096
 

@@ -4,7 +4,7 @@ import NIOHTTP1
 import ServiceRuntime
 
 /// Response to a request for a file, computed without I/O, for both listeners.
-struct PageAnswer {
+struct PageResponse {
     let status: HTTPResponseStatus
     let headers: HTTPHeaders
     let body: ByteBuffer?
@@ -81,7 +81,7 @@ struct PageAnswer {
     }
 }
 
-extension PageAnswer {
+extension PageResponse {
     /// Creates the response of a listener that ignores the query of the target.
     init(_ file: PageFile?, _ head: HTTPRequestHead) {
         let query = head.uri.firstIndex(of: "?").map { head.uri[head.uri.index(after: $0)...] }
@@ -93,7 +93,7 @@ extension PageFiles {
     /// Answers a request for the status page and its files; nil for every other path.
     static func statusPage(_ head: HTTPRequestHead) -> AdminEndpoints.Answer? {
         guard let file = embedded.status[String(head.uri.prefix { $0 != "?" })] else { return nil }
-        let answer = PageAnswer(file, head)
+        let answer = PageResponse(file, head)
         return AdminEndpoints.Answer(
             status: answer.status, headers: answer.headers, body: answer.body ?? ByteBuffer())
     }

@@ -2,14 +2,14 @@ import HTTPServer
 import NIOHTTP1
 
 /// Response to `GET /` and `/assets/…`: the chat page.
-final class PageExchange: GatewayExchange {
+final class PageRequest: GatewayRequest {
     override var route: String { "page" }
 
     /// The page with the configuration's texts; nil: the page is disabled.
     private let document: PageFile?
 
     init(
-        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestHeaders,
         document: PageFile?
     ) {
         self.document = document
@@ -24,7 +24,7 @@ final class PageExchange: GatewayExchange {
     override func serve() {
         let path = String(exchange.path)
         let file = path == "/" ? document : PageFiles.embedded.page[path]
-        let answer = PageAnswer(
+        let answer = PageResponse(
             file, method: exchange.head.method, query: exchange.query,
             request: exchange.head.headers)
         switch answer.status {

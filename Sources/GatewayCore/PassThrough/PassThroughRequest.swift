@@ -7,7 +7,7 @@ import NIOHTTP1
 
 /// A request that is sent to the upstream unchanged, and whose response is returned unchanged; both are streamed with
 /// backpressure.
-final class PassThroughExchange: GatewayExchange {
+final class PassThroughRequest: GatewayRequest {
     /// Largest body, in bytes, that is read before it is sent: one write instead of a stream.
     static let wholeBodyLimit = 65_536
 
@@ -19,30 +19,35 @@ final class PassThroughExchange: GatewayExchange {
     /// True if the request asks for a list of tools.
     var listsTools = false
     /// Filter that removes hidden tools from the lists in the response; nil where no tool is hidden.
-    private var listFilter: ToolListFilter?
-    private var transfer: CurlTransfer?
+    var listFilter: ToolListFilter?
+    /// Head of a document, until the filter has decided whether it may pass: an error can still have its own.
+    var heldHead: (status: HTTPResponseStatus, headers: HTTPHeaders)?
+    /// Pieces that arrive while a long event is filtered beside the event loop.
+    var pieces = HeldPieces()
+    var transfer: CurlTransfer?
     private var source: CurlBodySource?
     /// True once the transfer with the upstream is over, with or without success.
-    private var isDone = false
-    private var headArrived = false
-    private var sentAt = NIODeadline.now()
+    var isDone = false
+    var sentAt = NIODeadline.now()
     /// Position of the server that is asked, in the upstream's order.
-    private var server = 0
-    private var request: CurlRequest?
+    var server = 0
+    var request: CurlRequest?
     /// The gateway's own credentials that were sent.
     private var own: UpstreamCredentials.Own?
-    /// True if the upstream refused the gateway's own credentials, so that the response is not sent to the client.
-    private var isRefused = false
+    /// Refusal of the gateway's own credentials by the upstream, whose response is not sent to the client.
+    var refusal: Refusal?
     /// True once the request has been sent again with new credentials.
     private var isRenewed = false
+    /// True once the request has been sent again with a token for more scopes.
+    private var isSteppedUp = false
     private var backoff: Backoff?
     /// True once a redirect of the endpoint has been followed; only one is.
-    private var isRedirected = false
+    var isRedirected = false
     /// URL that is asked when the redirected transfer has ended.
-    private var redirect: String?
+    var redirect: String?
 
     init(
-        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestHeaders,
         prefix: PassThroughPath.Prefix, target: PassThroughTarget?, limitedTools: LimitedTools
     ) {
         self.prefix = prefix
@@ -139,7 +144,7 @@ final class PassThroughExchange: GatewayExchange {
     }
 
     /// Returns the URL to which the endpoint redirects, the first time: the client would come back to the same path.
-    private func redirectTarget(_ status: Int, _ headers: CurlHeaders) -> String? {
+    func redirectTarget(_ status: Int, _ headers: CurlHeaders) -> String? {
         guard status == 307 || status == 308, !isRedirected, source == nil, prefix == .mcp,
             PassThroughPath.isEndpoint(exchange.path), let request, let location = headers.first(name: "Location")
         else { return nil }
@@ -163,27 +168,53 @@ final class PassThroughExchange: GatewayExchange {
         }
     }
 
-    /// Returns whether a response refuses the gateway's own credentials. Such a 401 must not tell the client to log in.
-    private func refusesGateway(_ status: Int) -> Bool {
-        guard status == 401, own != nil, let upstream = target?.upstream else { return false }
-        let isForwarded = !credentials(for: upstream).credentials.isEmpty
-        return upstream.credentials?.isAnswerable(forwarded: isForwarded) ?? false
+    /// A refusal of the gateway's own credentials: the challenge of a 401, or of a 403 for want of a scope, and the error
+    /// for the client, which must not be told to log in.
+    struct Refusal {
+        let status: Int
+        let challenge: [String]
+        let error: GatewayError
     }
 
-    /// Sends the request once more with new credentials after such a response, unless the body was streamed.
-    private func goOnRefused() {
-        isRefused = false
-        transfer = nil
-        guard let upstream = target?.upstream, let own, let request, source == nil, !isRenewed else {
-            return refuse(
-                GatewayError(.upstreamRejected, detail: "the upstream refuses the gateway's own credentials"))
+    /// Returns the refusal of the gateway's own credentials that a response is, if it is one.
+    func refusal(_ status: Int, _ headers: CurlHeaders) -> Refusal? {
+        guard status == 401 || status == 403, own != nil, let upstream = target?.upstream,
+            let credentials = upstream.credentials
+        else { return nil }
+        let challenge = headers.all(name: "WWW-Authenticate")
+        if status == 403 {
+            return credentials.insufficientScope(challenge).map {
+                Refusal(status: status, challenge: challenge, error: $0)
+            }
         }
-        isRenewed = true
-        upstream.credentials?.renew(after: own, bearer: credentials(for: upstream).subjectToken)
+        guard credentials.isAnswerable(forwarded: !self.credentials(for: upstream).credentials.isEmpty) else {
+            return nil
+        }
+        let error = GatewayError(.upstreamRejected, detail: "the upstream refuses the gateway's own credentials")
+        return Refusal(status: status, challenge: challenge, error: error)
+    }
+
+    /// Sends the request once more with new credentials after a refusal, unless the body was streamed.
+    func `continue`(after refusal: Refusal) {
+        transfer = nil
+        guard let upstream = target?.upstream, let credentials = upstream.credentials, let own, let request,
+            source == nil
+        else { return refuse(refusal.error) }
+        let bearer = self.credentials(for: upstream).subjectToken
+        if refusal.status == 401, !isRenewed {
+            isRenewed = true
+            credentials.renew(after: own, bearer: bearer, challenge: refusal.challenge)
+        } else if refusal.status == 403, !isSteppedUp,
+            credentials.stepUp(after: own, bearer: bearer, challenge: refusal.challenge)
+        {
+            isSteppedUp = true
+        } else {
+            return refuse(refusal.error)
+        }
         authorize(request)
     }
 
-    private func start(_ request: CurlRequest) {
+    func start(_ request: CurlRequest) {
         self.request = request
         transfer = worker.engine.start(request, on: exchange.eventLoop, receiver: self)
     }
@@ -191,7 +222,7 @@ final class PassThroughExchange: GatewayExchange {
     /// Sends the request again after a refused connection, to the same server or the next one, after a pause: a server
     /// that refused the connection has not seen the request. False when the body was streamed or the retry window is
     /// over.
-    private func startsAgain(after failure: CurlError) -> Bool {
+    func startsAgain(after failure: CurlError) -> Bool {
         guard let upstream = target?.upstream, var request, source == nil, failure.kind == .couldNotConnect,
             !failure.requestSent
         else { return false }
@@ -231,7 +262,7 @@ final class PassThroughExchange: GatewayExchange {
     }
 
     /// Ends a request that turned out to be invalid while it was being sent.
-    private func refuse(_ error: GatewayError) {
+    func refuse(_ error: GatewayError) {
         stop()
         if exchange.responseStarted {
             note(error)
@@ -254,87 +285,5 @@ final class PassThroughExchange: GatewayExchange {
         transfer = nil
         source = nil
         request = nil
-    }
-}
-
-extension PassThroughExchange: CurlTransferReceiver {
-    func transferHead(status: Int, headers: CurlHeaders) {
-        guard !isDone else { return }
-        if refusesGateway(status) {
-            isRefused = true
-            return
-        }
-        if let target = redirectTarget(status, headers) {
-            (isRedirected, redirect) = (true, target)
-            transfer?.cancel()
-            return
-        }
-        headArrived = true
-        upstream?.duration = .nanoseconds((NIODeadline.now() - sentAt).nanoseconds)
-        let endpoint = prefix == .mcp ? target?.upstream.servers[server].address.endpoint : nil
-        exchange.onWritable = { [weak self] in self?.transfer?.resume() }
-        var down = RelayedHeaders.downstream(
-            headers, own: self.headers(), url: request?.url ?? "", isPrivate: prefix == .auth,
-            sharesByItself: settings.cors != nil
-        ) { path in
-            endpoint.flatMap { PassThroughPath.gatewayPath(path, endpoint: $0) } ?? String(path)
-        }
-        listFilter = filter(for: down)
-        if listFilter != nil { down.remove(name: "Content-Length") }
-        exchange.startResponse(status: HTTPResponseStatus(statusCode: status), headers: down)
-        // An event stream may be silent for long: its head must not wait for the first event.
-        exchange.flush()
-    }
-
-    func transferBody(_ bytes: ByteBuffer) {
-        guard !isDone, !isRefused, redirect == nil else { return }
-        guard let bytes = filtered(bytes) else {
-            return refuse(GatewayError(.upstreamInvalid, executed: .unknown, detail: "a list that is too large"))
-        }
-        exchange.write(bytes)
-        exchange.flush()
-        // A slow client slows down the upstream: the bytes already on their way are bounded by the engine's window.
-        if !exchange.isWritable { transfer?.pause() }
-    }
-
-    /// Returns the filter for a response. Event streams may carry a list at any time, other responses only where one
-    /// was requested.
-    private func filter(for headers: HTTPHeaders) -> ToolListFilter? {
-        guard prefix == .mcp, let tools = target?.tools else { return nil }
-        let isStream = headers["Content-Type"].contains { HTTPSyntax.hasPrefix($0, "text/event-stream") }
-        guard isStream || listsTools else { return nil }
-        return ToolListFilter(
-            tools, isEventStream: isStream, limit: settings.limits.upstreamResponse)
-    }
-
-    /// Returns the filtered bytes; nil when more would have to be held than the limit allows.
-    private func filtered(_ bytes: ByteBuffer) -> ByteBuffer? {
-        guard listFilter != nil else { return bytes }
-        return listFilter?.feed(bytes)
-    }
-
-    func transferDone(_ result: Result<CurlResponse, CurlError>) {
-        guard !isDone else { return }
-        if isRefused { return goOnRefused() }
-        transfer = nil
-        if let target = redirect.take(), var request {
-            request.url = target
-            return start(request)
-        }
-        if case .failure(let failure) = result, startsAgain(after: failure) { return }
-        isDone = true
-        switch result {
-        case .success:
-            if let rest = listFilter?.finish() { exchange.write(rest) }
-            exchange.endResponse()
-        case .failure(let failure):
-            let error = GatewayError(failure)
-            if headArrived {
-                note(error)
-                exchange.abort()
-            } else {
-                respond(error)
-            }
-        }
     }
 }

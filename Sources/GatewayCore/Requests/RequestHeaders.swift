@@ -4,7 +4,7 @@ import NIOHTTP1
 import Observability
 
 /// Metadata of a request that the gateway needs from its headers, collected in one pass.
-struct RequestFacts {
+struct RequestHeaders {
     /// The caller's identifier if it is valid, else a new one.
     private(set) var requestID = ""
     /// True if the client accepts RFC 9457 problem documents.
@@ -79,18 +79,39 @@ struct RequestFacts {
     /// True if nothing that is forwarded identifies the caller.
     var isAnonymous: Bool { cookies == nil && authorization == nil && identifying.isEmpty }
 
+    /// Everything that is forwarded and identifies the caller.
+    var identity: [(name: String, value: String)] {
+        let own = [
+            cookies.map { (name: "Cookie", value: $0) }, authorization.map { (name: "Authorization", value: $0) },
+        ]
+        return own.compactMap(\.self) + identifying
+    }
+
     /// Returns the callers whose limits the request counts against: the cookies (with an `Authorization` other than a
     /// bearer token), the bearer token, and each key, every one by itself. Adding made-up credentials to a real one
     /// therefore gains nothing, whichever of them the upstream reads.
     func limited(_ partitions: inout PartitionCache) -> [CredentialPartition] {
+        limited { cookies, authorization, further in
+            further.isEmpty
+                ? partitions.partition(cookies: cookies, authorization: authorization)
+                : CredentialPartition(cookies: cookies, authorization: authorization, further: further)
+        }
+    }
+
+    /// Returns the same callers.
+    /// - Parameter partition: Makes the partition of cookies, an `Authorization` and further headers.
+    func limited(
+        _ partition: (_ cookies: String?, _ authorization: String?, _ further: [(name: String, value: String)])
+            -> CredentialPartition
+    ) -> [CredentialPartition] {
         let token = authorization.flatMap { AuthorizationField($0)?.isBearer == true ? $0 : nil }
         let others = token == nil ? authorization : nil
         var callers: [CredentialPartition] = []
         if cookies != nil || others != nil {
-            callers.append(partitions.partition(cookies: cookies, authorization: others))
+            callers.append(partition(cookies, others, []))
         }
-        if let token { callers.append(partitions.partition(cookies: nil, authorization: token)) }
-        callers += identifying.map { CredentialPartition(cookies: nil, authorization: nil, further: [$0]) }
+        if let token { callers.append(partition(nil, token, [])) }
+        callers += identifying.map { partition(nil, nil, [$0]) }
         return callers
     }
 
@@ -119,6 +140,10 @@ struct RequestFacts {
     private mutating func noteAccepted(_ value: String) {
         // The usual values are short and name neither media type.
         guard value.utf8.count >= "text/event-stream".utf8.count else { return }
+        if value == AcceptField.both {
+            wantsEventStream = true
+            return
+        }
         wantsProblem = wantsProblem || AcceptField.names("application/problem+json", in: value)
         wantsEventStream = wantsEventStream || AcceptField.names("text/event-stream", in: value)
     }

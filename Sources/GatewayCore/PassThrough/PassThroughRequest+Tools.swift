@@ -6,7 +6,7 @@ import NIOHTTP1
 
 /// Inspection of the bodies sent to the MCP endpoint: the tools that may be called, and the calls that limits count.
 /// The whole body is inspected before anything is sent.
-extension PassThroughExchange {
+extension PassThroughRequest {
     /// True if the body must be read before it is sent on.
     var inspectsBody: Bool {
         prefix == .mcp && (target?.tools != nil || settings.limiter != nil)
@@ -24,10 +24,7 @@ extension PassThroughExchange {
         if exchange.path == "/mcp/session/new", method == .GET || method == .HEAD { inPath = [] }
         if let tool = inPath.first(where: isHidden) { return respond(Self.unknown("tool", tool)) }
         guard hasBody else {
-            if let refusal = rateRefusal(messages: 1, types: limitedTypes(inPath.isEmpty ? [] : [inPath])) {
-                return respond(refusal)
-            }
-            return goOn(nil)
+            return withinLimits(.messages(1, types: limitedTypes(inPath.isEmpty ? [] : [inPath]))) { goOn(nil) }
         }
         exchange.collectBody(upTo: limit) { [self] result in
             switch result {
@@ -36,11 +33,10 @@ extension PassThroughExchange {
             case .success(let body):
                 guard let finding = readable(body, inPath) else { return }
                 let calls = inPath.isEmpty ? finding.requests.map(\.tools).filter { !$0.isEmpty } : [inPath]
-                if let refusal = rateRefusal(messages: finding.requests.count, types: limitedTypes(calls)) {
-                    return respond(refusal)
+                withinLimits(.messages(finding.requests.count, types: limitedTypes(calls))) { [self] in
+                    listsTools = finding.requests.contains(where: \.listsTools)
+                    goOn(body)
                 }
-                listsTools = finding.requests.contains(where: \.listsTools)
-                goOn(body)
             }
         }
     }
@@ -81,10 +77,8 @@ extension PassThroughExchange {
     ///
     /// - Parameter calls: For each call, the names under which a reader may see its tool.
     private func limitedTypes(_ calls: [[String]]) -> [String] {
-        guard let upstream = target?.upstream.name, !limitedTools.isEmpty else { return [] }
-        return calls.flatMap { names in
-            Set(names.flatMap { limitedTools.types(of: $0, at: upstream) })
-        }
+        guard let upstream = target?.upstream.name else { return [] }
+        return limitedTools.types(ofCalls: calls.map { $0.map { .init(upstream: upstream, name: $0) } })
     }
 
     private func isHidden(_ tool: String) -> Bool {

@@ -7,11 +7,15 @@ import NIOCore
 import NIOHTTP1
 
 /// One `POST /api/chat/`: the payload is read, the tool is called, the reply is written.
-final class ChatExchange: GatewayExchange {
+final class ChatRequest: GatewayRequest {
     let chat: ChatRoutes
     var chatType: ChatType?
     private var running: (any RunningCall)?
     private var isAnswered = false
+    /// Name of the question whose answer the call carries, until the outcome is known.
+    var claimed: String?
+    /// The call of a tool that is under way, where it may ask.
+    private var inProgress: CallInProgress?
     /// True if the payload was sent to the backend unchanged, so that no tool call is reported.
     private var isPayload = false
     /// True if the response is the old backend's own.
@@ -21,10 +25,20 @@ final class ChatExchange: GatewayExchange {
     /// Position of the upstream that is asked, in the configuration's order.
     private var upstreamPlace = 0
     /// Payload that is sent to the main target too, after the response.
-    private var shadowed: (rule: ShadowRule, payload: ByteBuffer)?
+    var shadowed: (rule: ShadowRule, payload: ByteBuffer)?
+
+    /// A call of a tool that may ask its user.
+    struct CallInProgress {
+        let type: ChatType
+        /// JSON text of the arguments.
+        let arguments: ByteBuffer
+        let target: ChatTarget
+        /// The question that the call answers; nil for the first call.
+        let previous: PendingQuestion?
+    }
 
     init(
-        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts,
+        _ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestHeaders,
         chat: ChatRoutes
     ) {
         self.chat = chat
@@ -48,11 +62,21 @@ final class ChatExchange: GatewayExchange {
         switch chat.translator.translate(body) {
         case .success(let call):
             chatType = call.type
-            if let refusal = refusal(of: call.type) { return respond(refusal) }
-            check(call, at: call.type.target)
+            whenAllowed(call.type) { [self] in check(call, at: call.type.target) }
         case .failure(let error):
-            refuseBody(error)
+            if !answers(body, after: error) { refuseBody(error) }
         }
+    }
+
+    /// Serves a payload of the built-in type `answer`; false for any other.
+    ///
+    /// - Parameter error: The error of a payload of no configured type.
+    func answers(_ body: ByteBuffer, after error: GatewayError) -> Bool {
+        guard error.label == .unknownType, let questions = chat.questions, let answer = QuestionAnswer(body) else {
+            return false
+        }
+        serve(answer, questions)
+        return true
     }
 
     /// Responds to a body that cannot be read. Where `Content-Encoding` is the cause, the error says so (RFC 9110
@@ -65,12 +89,16 @@ final class ChatExchange: GatewayExchange {
 
     private func check(_ call: ChatTranslator.Call, at target: ChatTarget) {
         if let error = chat.violation(of: call, at: target) { return respond(error) }
-        self.call(call, at: target)
+        callTool(call.type, call.arguments, at: target)
     }
 
-    /// Returns the error for a request whose type is over its rate limit or needs a credential; nil when it may go on.
-    func refusal(of type: ChatType) -> GatewayError? {
-        rateRefusal(of: chat.limitedTypes(with: type)) ?? accessRefusal(to: type)
+    /// Continues with a request whose type is within its rate limit, and has the credential that it needs; answers any
+    /// other.
+    func whenAllowed(_ type: ChatType, _ goOn: @escaping () -> Void) {
+        withinLimits(.types(chat.limitedTypes(with: type))) { [self] in
+            if let refusal = accessRefusal(to: type) { return respond(refusal) }
+            goOn()
+        }
     }
 
     /// Requires a credential where the type does. The gateway can only check its presence; the tool-server checks its
@@ -97,23 +125,52 @@ final class ChatExchange: GatewayExchange {
         }
     }
 
-    private func call(_ call: ChatTranslator.Call, at target: ChatTarget) {
-        let type = call.type
-        beginUpstream(chat.upstreams[target.upstream].upstream.name)
+    /// Calls a type's tool.
+    ///
+    /// - Parameters:
+    ///   - arguments: JSON text of the arguments.
+    ///   - previous: Question with whose answers the call is repeated; nil for the first call.
+    func callTool(
+        _ type: ChatType, _ arguments: ByteBuffer, at target: ChatTarget, continuing previous: PendingQuestion? = nil
+    ) {
+        let upstream = chat.upstreams[target.upstream].upstream
+        beginUpstream(upstream.name)
         var request = MCPToolCall(
-            tool: target.tool ?? type.tool, arguments: call.arguments, credentials: .anonymous,
-            deadline: exchange.start + type.timeout,
-            traceparent: traceparent(for: chat.upstreams[target.upstream].upstream))
-        if facts.wantsEventStream {
-            let events = ChatEventStream(exchange, keepAlive: chat.keepAlive)
-            events.onOverflow = { [self] in cancel() }
-            self.events = events
+            tool: target.tool ?? type.tool, arguments: arguments, credentials: .anonymous,
+            deadline: exchange.start + type.timeout, traceparent: traceparent(for: upstream))
+        if let events = beginEvents() {
             request.onProgress = { events.send($0) }
             // For a streamed reply, the time limit starts again with each event.
             request.deadline = exchange.start + type.streamTimeout
             request.idleTimeout = type.timeout
         }
-        send(.tool(request), to: target.upstream)
+        guard let questions = chat.questions, upstream.kind == .mcp else {
+            return send(.tool(request), to: target.upstream)
+        }
+        inProgress = CallInProgress(type: type, arguments: arguments, target: target, previous: previous)
+        if let previous {
+            request.input = CallInput(responses: previous.responses, state: previous.state)
+            if upstream.configuration.isTrusted { request.idempotencyKey = previous.call }
+        }
+        let call = AskingCall(questions, type, for: ChatListener(self)) { [self] in
+            var question = previous ?? question(of: type, at: upstream)
+            question.tool = target.tool ?? type.tool
+            if previous != nil { question.number += 1 }
+            return question
+        }
+        if request.onProgress != nil { request.onProgress = { call.progressed($0) } }
+        request.onQuestion = { call.asked($0) }
+        request.questionTime = questions.time(of: type)
+        send(.tool(request), to: target.upstream, asking: call)
+    }
+
+    /// Returns the event stream of the response, where the client accepts one.
+    func beginEvents() -> ChatEventStream? {
+        guard facts.wantsEventStream, events == nil else { return events }
+        let events = ChatEventStream(exchange, keepAlive: chat.keepAlive)
+        events.onOverflow = { [self] in cancel() }
+        self.events = events
+        return events
     }
 
     /// Sends the client's own bytes to the old backend.
@@ -132,15 +189,30 @@ final class ChatExchange: GatewayExchange {
         send(.payload(payload), to: upstream)
     }
 
-    private func send(_ call: UpstreamCall, to upstream: Int) {
+    /// - Parameter asking: Receiver of the outcome, for a call that may ask; nil: this request.
+    private func send(_ call: UpstreamCall, to upstream: Int, asking: AskingCall? = nil) {
+        wait(for: nil, at: upstream)
+        let running = chat.upstreams[upstream].call(call, of: self, for: asking ?? self)
+        asking?.started(running)
+        // A call that has already been answered cannot be cancelled any more.
+        if !isAnswered { self.running = asking ?? running }
+    }
+
+    /// Waits for a call, which is cancelled when the client leaves.
+    func wait(for call: (any RunningCall)?, at upstream: Int) {
         upstreamPlace = upstream
+        isAnswered = false
+        running = call
         exchange.onDisconnect = { [self] in
             cancel()
             events?.stop()
         }
-        let running = chat.upstreams[upstream].call(call, of: self, for: self)
-        // A call that has already been answered cannot be cancelled any more.
-        if !isAnswered { self.running = running }
+    }
+
+    /// Stops waiting for a call, which goes on.
+    func callLeft() {
+        isAnswered = true
+        running = nil
     }
 
     private func cancel() { running?.cancel() }
@@ -154,10 +226,44 @@ final class ChatExchange: GatewayExchange {
             upstream?.sessionReused = result.sessionReused
         }
         upstream?.replays = result.replays
-        switch ChatReply.make(type, message: result.message, result: result.result) {
-        case .success(let body):
-            if let events { events.finish(reply: body) } else { respond(json: body, setCookies: result.setCookies) }
-            compare(ComparedAnswer(status: 200, body: body))
+        if result.asks, let inProgress {
+            do throws(GatewayError) {
+                return try ask(RequiredInput(result), in: inProgress, setCookies: result.setCookies)
+            } catch {
+                return fail(error)
+            }
+        }
+        guard result.message.readableBytes >= ParsingQueue.longAnswer else {
+            return complete(result, ChatRoutes.reply(of: type, to: result).map { Reply($0, isEvent: events != nil) })
+        }
+        ParsingQueue.answers.run(on: exchange.eventLoop) { [isEvent = events != nil] in
+            ChatRoutes.reply(of: type, to: result).map { Reply($0, isEvent: isEvent) }
+        } then: { [self] reply in
+            complete(result, reply)
+        }
+    }
+
+    /// A reply as it is sent.
+    private struct Reply {
+        let body: ByteBuffer
+        /// The event of a streamed response.
+        let event: ByteBuffer?
+
+        init(_ body: ByteBuffer, isEvent: Bool) {
+            self.body = body
+            event = isEvent ? ChatEventStream.event(reply: body) : nil
+        }
+    }
+
+    private func complete(_ result: MCPCallResult, _ reply: Result<Reply, GatewayError>) {
+        switch reply {
+        case .success(let reply):
+            if let event = reply.event {
+                events?.finish(event)
+            } else {
+                respond(json: reply.body, setCookies: result.setCookies)
+            }
+            compare(ComparedResponse(status: 200, body: reply.body))
         case .failure(var error):
             error.setCookies = result.setCookies
             fail(error)
@@ -165,15 +271,22 @@ final class ChatExchange: GatewayExchange {
         }
     }
 
-    private func fail(_ failure: UpstreamFailure) {
+    private func fail(_ failure: UpstreamError) {
         if failure.kind != nil, !isPayload {
             upstream?.timings = failure.timings
             upstream?.era = chat.upstreams[upstreamPlace].upstream.era
             upstream?.sessionReused = failure.sessionReused
             upstream?.replays = failure.replays
         }
+        if let inProgress, let required = RequiredInput(failure.rpcError) {
+            do throws(GatewayError) {
+                return try ask(required, in: inProgress, setCookies: failure.error.setCookies)
+            } catch {
+                return fail(error)
+            }
+        }
         // A cancelled call means that the client has left: no response is sent.
-        if !failure.isCancelled { fail(failure.error) }
+        if !failure.isCancelled { fail(chat.error(of: failure)) }
     }
 
     private func fail(_ error: GatewayError) {
@@ -200,11 +313,11 @@ final class ChatExchange: GatewayExchange {
         }
         exchange.respond(
             status: HTTPResponseStatus(statusCode: response.status), headers: headers, body: response.body)
-        compare(ComparedAnswer(status: response.status, body: response.body))
+        compare(ComparedResponse(status: response.status, body: response.body))
     }
 
     /// Asks the main target too where the type is shadowed.
-    private func compare(_ answer: ComparedAnswer) {
+    private func compare(_ answer: ComparedResponse) {
         guard let (rule, payload) = shadowed.take(), let type = chatType else { return }
         let main = chat.upstreams[type.target.upstream].upstream
         chat.shadows.ask(
@@ -218,17 +331,20 @@ final class ChatExchange: GatewayExchange {
         events?.stop()
         events = nil
         running = nil
+        inProgress = nil
     }
 }
 
-extension ChatExchange: CallReceiver {
+extension ChatRequest: CallReceiver {
     /// Starts the event stream. Its head is sent only now, when the call is under way, so that earlier errors keep
     /// their HTTP status.
     func callAccepted() { events?.start(headers: headers()) }
 
+    func callProgressed(_ progress: MCPProgress) { events?.send(progress) }
+
     func callEnded(_ outcome: UpstreamOutcome) {
-        isAnswered = true
-        running = nil
+        callLeft()
+        releaseClaim(after: outcome)
         if trace != nil { upstream?.end = .now() }
         switch outcome {
         case .result(let result):

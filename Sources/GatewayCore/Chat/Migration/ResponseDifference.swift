@@ -2,7 +2,7 @@ import JSON
 package import NIOCore
 
 /// A difference between two responses: its path and kind, never a value.
-package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
+package struct ResponseDifference: Hashable, Sendable, CustomStringConvertible {
     /// Kind of difference.
     package enum Kind: String, CaseIterable, Sendable {
         /// The HTTP statuses.
@@ -26,7 +26,7 @@ package struct AnswerDifference: Hashable, Sendable, CustomStringConvertible {
 }
 
 /// A response to be compared.
-package struct ComparedAnswer: Sendable {
+package struct ComparedResponse: Sendable {
     /// HTTP status.
     package let status: Int
     package let body: ByteBuffer
@@ -39,20 +39,20 @@ package struct ComparedAnswer: Sendable {
 }
 
 /// Comparison of two answers to one message.
-package enum AnswerComparison {
+package enum ResponseComparison {
     /// Largest number of differences that are reported; the comparison ends there.
     package static let limit = 32
 
     /// Compares statuses, and bodies as JSON values (numbers by value, members in any order), or byte for byte where
     /// neither is JSON.
-    package static func differences(old: ComparedAnswer, new: ComparedAnswer) -> [AnswerDifference] {
-        var found: [AnswerDifference] = []
-        if old.status != new.status { found.append(AnswerDifference(kind: .status, path: "")) }
+    package static func differences(old: ComparedResponse, new: ComparedResponse) -> [ResponseDifference] {
+        var found: [ResponseDifference] = []
+        if old.status != new.status { found.append(ResponseDifference(kind: .status, path: "")) }
         switch (json(old.body), json(new.body)) {
         case (let old?, let new?): compare(old, new, at: "", &found)
         case (nil, nil):
-            if old.body != new.body { found.append(AnswerDifference(kind: .value, path: "")) }
-        default: found.append(AnswerDifference(kind: .type, path: ""))
+            if old.body != new.body { found.append(ResponseDifference(kind: .value, path: "")) }
+        default: found.append(ResponseDifference(kind: .type, path: ""))
         }
         return found
     }
@@ -62,7 +62,7 @@ package enum AnswerComparison {
     }
 
     private static func compare(
-        _ old: JSONValue, _ new: JSONValue, at path: String, _ found: inout [AnswerDifference]
+        _ old: JSONValue, _ new: JSONValue, at path: String, _ found: inout [ResponseDifference]
     ) {
         guard found.count < limit else { return }
         switch (old, new) {
@@ -85,8 +85,8 @@ package enum AnswerComparison {
         }
     }
 
-    private static func add(_ kind: AnswerDifference.Kind, _ path: String, _ found: inout [AnswerDifference]) {
-        if found.count < limit { found.append(AnswerDifference(kind: kind, path: path)) }
+    private static func add(_ kind: ResponseDifference.Kind, _ path: String, _ found: inout [ResponseDifference]) {
+        if found.count < limit { found.append(ResponseDifference(kind: kind, path: path)) }
     }
 
     /// Returns a member's name if it looks like a program's identifier; `*` for any other, which may be personal data.

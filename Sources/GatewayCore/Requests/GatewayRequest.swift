@@ -10,12 +10,12 @@ import Observability
 /// its event loop.
 ///
 /// A class hierarchy, so that a request costs one object; the routes are the subclasses.
-class GatewayExchange {
+class GatewayRequest {
     let exchange: HTTPExchange
     let worker: Worker
     /// The configuration as it was when the request came; a reload does not change it.
     let settings: RequestSettings
-    let facts: RequestFacts
+    let facts: RequestHeaders
     private(set) var label: GatewayErrorLabel?
     /// Details of the error for the log; never sent to the client.
     private(set) var errorDetail: String?
@@ -53,7 +53,7 @@ class GatewayExchange {
         var end: NIODeadline?
     }
 
-    init(_ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestFacts) {
+    init(_ exchange: HTTPExchange, _ worker: Worker, _ settings: RequestSettings, _ facts: RequestHeaders) {
         self.exchange = exchange
         self.worker = worker
         self.settings = settings
@@ -227,8 +227,9 @@ class GatewayExchange {
             type.duration.observe(nanoseconds: nanoseconds)
             if let timings = upstream?.timings { type.phases.observe(timings) }
         } else {
-            worker.metrics.requests.with(route, "", "\(summary.status)", outcome).increment()
-            worker.metrics.durations.with(route, "").observe(nanoseconds: nanoseconds)
+            let instruments = worker.routes.instruments(route, summary.status, outcome, worker.metrics)
+            instruments.requests.increment()
+            instruments.durations.observe(nanoseconds: nanoseconds)
         }
         if summary.status == 401 || summary.status == 403 {
             let reason = label ?? (summary.status == 401 ? .unauthorized : .forbidden)

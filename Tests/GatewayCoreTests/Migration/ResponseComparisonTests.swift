@@ -3,11 +3,11 @@ import Testing
 
 @testable import GatewayCore
 
-@Suite struct AnswerComparisonTests {
+@Suite struct ResponseComparisonTests {
     private func differences(_ old: String, _ new: String, _ oldStatus: Int = 200, _ newStatus: Int = 200) -> [String] {
-        AnswerComparison.differences(
-            old: ComparedAnswer(status: oldStatus, body: ByteBuffer(string: old)),
-            new: ComparedAnswer(status: newStatus, body: ByteBuffer(string: new))
+        ResponseComparison.differences(
+            old: ComparedResponse(status: oldStatus, body: ByteBuffer(string: old)),
+            new: ComparedResponse(status: newStatus, body: ByteBuffer(string: new))
         ).map(\.description)
     }
 
@@ -38,7 +38,7 @@ import Testing
     @Test func theNumberOfDifferencesIsBounded() {
         let old = "[" + (0..<1000).map { "\($0)" }.joined(separator: ",") + "]"
         let new = "[" + (0..<1000).map { "\($0 + 1)" }.joined(separator: ",") + "]"
-        #expect(differences(old, new).count == AnswerComparison.limit)
+        #expect(differences(old, new).count == ResponseComparison.limit)
     }
 
     @Test func noValueIsEverShown() {

@@ -3,7 +3,7 @@ import HTTPSyntax
 import MCP
 import Observability
 
-extension GatewayExchange {
+extension GatewayRequest {
     /// Writes what is known of the request, once it is over, to its line of the access log.
     func write(_ summary: HTTPExchangeSummary, to line: inout LogLine) {
         let timings = upstream?.timings

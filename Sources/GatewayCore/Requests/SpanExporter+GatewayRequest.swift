@@ -6,7 +6,7 @@ import ServiceRuntime
 
 extension SpanExporter {
     /// Records a finished request: the server's span, and one for the call of the upstream.
-    func record(_ exchange: GatewayExchange, _ trace: TraceContext, _ summary: HTTPExchangeSummary) {
+    func record(_ exchange: GatewayRequest, _ trace: TraceContext, _ summary: HTTPExchangeSummary) {
         let start = exchange.exchange.start
         let end = start + .nanoseconds(summary.duration.nanoseconds)
         let method = Self.bounded(exchange.exchange.head.method.rawValue)
@@ -33,7 +33,7 @@ extension SpanExporter {
     }
 
     private func client(
-        _ exchange: GatewayExchange, _ upstream: GatewayExchange.UpstreamRecord, _ span: TraceContext,
+        _ exchange: GatewayRequest, _ upstream: GatewayRequest.UpstreamRecord, _ span: TraceContext,
         parent: TraceContext, end: NIODeadline
     ) -> Span {
         var attributes: [(String, Span.Value)] = [("peer.service", .string(upstream.name))]

@@ -1,0 +1,4 @@
+extension Int {
+    /// Returns the number with a noun: `1 tool`, `2 tools`.
+    package func of(_ noun: String) -> String { "\(self) \(noun)\(self == 1 ? "" : "s")" }
+}
