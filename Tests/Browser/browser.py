@@ -3,7 +3,9 @@
 import json
 import time
 
+import services
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
@@ -24,6 +26,17 @@ const find = (selector) => chat.shadowRoot.querySelector(selector);
 const all = (selector) => [...chat.shadowRoot.querySelectorAll(selector)];
 const last = () => all('.turn').at(-1);
 """
+
+
+def eventually(probe, complaint, log=(), within=60.0):
+    """As that of the services, for a probe that looks at a page, which may be drawn anew meanwhile."""
+    def look():
+        try:
+            return probe()
+        except StaleElementReferenceException:
+            return None
+
+    return services.eventually(look, complaint, log, within)
 
 
 def start_chromium():
@@ -64,7 +77,7 @@ class ChatPage:
     def js(self, script, *arguments):
         return self.driver.execute_script(HELPERS + script, *arguments)
 
-    def eventually(self, script, *arguments, within=10.0):
+    def eventually(self, script, *arguments, within=60.0):
         """Waits until the script returns something true, and returns it."""
         end = time.monotonic() + within
         while True:
@@ -100,7 +113,7 @@ class ChatPage:
         self.submit()
         self.idle()
 
-    def idle(self, within=10.0):
+    def idle(self, within=60.0):
         self.eventually("return all('.turn').length > 0 && !chat.isBusy", within=within)
 
     def text(self):

@@ -1,9 +1,15 @@
+import json
+
 import pytest
 
 import hostile
 from browser import ChatPage, start_chromium
 from services import ROOT, Stack, ToolServer
-from upstreams import Provider, ScriptedMCP
+from upstreams import AskingMCP, Provider, ScriptedMCP
+
+
+def pytest_addoption(parser):
+    parser.addoption("--write-pictures", action="store_true", help="write docs/pictures/*.png, which takes five minutes")
 
 
 @pytest.fixture(scope="session")
@@ -43,6 +49,24 @@ def scripted():
     stack.stop()
 
 
+@pytest.fixture(scope="session", params=["modern", "legacy"])
+def asking(request):
+    """The gateway in front of a server whose chat asks its user, with the example of an old page beside it."""
+    static = {
+        "/old/vue.js": "/usr/share/javascript/vue/vue.js",
+        "/old/": f"{ROOT}/deploy/examples/vue/",
+    }
+    chat = json.loads((ROOT / "gateway.json").read_text())["chat"]
+    stack = Stack(
+        AskingMCP(request.param == "modern"),
+        {"chat": {**chat, "questions": True},
+         "upstreams": {"tools": {"url": "http://127.0.0.1:1/mcp/", "trusted": True, "retryWindow": "0s"}}},
+        static=static,
+    )
+    yield stack
+    stack.stop()
+
+
 def _page(driver, stack):
     page = ChatPage(driver, stack.url)
     page.reset()
@@ -61,3 +85,8 @@ def page(driver, stack):
 @pytest.fixture
 def scripted_page(driver, scripted):
     yield from _page(driver, scripted)
+
+
+@pytest.fixture
+def asking_page(driver, asking):
+    yield from _page(driver, asking)

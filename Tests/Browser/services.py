@@ -64,8 +64,7 @@ class Service:
 def eventually(probe, complaint, log=(), within=20.0):
     end = time.monotonic() + within
     while time.monotonic() < end:
-        result = probe()
-        if result:
+        if result := probe():
             return result
         time.sleep(0.02)
     raise AssertionError("\n".join([complaint, *log]))

@@ -8,7 +8,8 @@ import pytest
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.keys import Keys
 
-from services import BIN, ROOT, Gateway, eventually
+from browser import eventually
+from services import BIN, ROOT, Gateway
 
 PICTURES = ROOT / ".build/screenshots"
 SIZES = {"phone": (360, 740), "tablet": (820, 1180), "desktop": (1440, 900)}

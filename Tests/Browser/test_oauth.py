@@ -16,6 +16,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from django_site import DjangoSite
 from services import BIN, ROOT, Nginx, Service, free_port
+from test_access import axe
 
 VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
 CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
@@ -118,12 +119,14 @@ def title(driver, text):
 
 
 def check(driver):
-    """A page of ours: nothing refused by its policy, no script, no wider than a phone, every field labelled."""
+    """A page of ours: nothing refused by its policy, no script, no wider than a phone, every field labelled, no barrier
+    that axe-core finds."""
     assert driver.execute_script("return window.violations") == []
     assert driver.execute_script("return document.scripts.length") == 0
     assert driver.execute_script("return document.documentElement.scrollWidth <= innerWidth")
     assert driver.execute_script(
         "return [...document.querySelectorAll('input:not([type=hidden])')].every((field) => field.labels.length)")
+    assert axe(driver) == []
 
 
 def test_a_person_signs_in_allows_and_withdraws(driver, site):

@@ -103,13 +103,16 @@ def test_the_curl_line_works(page, tmp_path):
     assert "Urgent Q2" in output
 
 
-def test_the_page_can_be_used_at_once(page):
-    times = []
-    for _ in range(5):
-        page.open()
-        times.append(page.driver.execute_script("return window.interactiveAt"))
-    print("interactive after", sorted(round(time) for time in times), "ms")
-    assert min(times) < 200
+def test_the_page_can_be_used_after_few_requests(page):
+    page.open()
+    # How long that takes is the machine's: what the page asks for before it can be used, and what it then asks, is not.
+    before = page.driver.execute_script(
+        "return performance.getEntriesByType('resource').filter(({ responseEnd }) => responseEnd <= window.interactiveAt)"
+        ".map(({ name }) => new URL(name).pathname)")
+    print(before)
+    assert before.count("/openapi.json") == 1
+    assert all(path.startswith("/assets/") for path in before if path != "/openapi.json")
+    assert len(before) <= 12
 
 
 def test_the_files_are_small_and_cached(stack):

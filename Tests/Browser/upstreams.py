@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class _Server:
-    def __init__(self, handler):
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    def __init__(self, handler, port=0):
+        self._server = ThreadingHTTPServer(("127.0.0.1", port), handler)
         self._server.daemon_threads = True
         self._server.owner = self
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -54,9 +54,9 @@ class Provider(_Server):
     """Chat completions: answers `Echo: <prompt>` word by word; `slowly` in the prompt makes it take its time, and
     `with tools` makes it look two things up first."""
 
-    def __init__(self):
+    def __init__(self, port=0):
         self.aborted = 0
-        super().__init__(_ProviderHandler)
+        super().__init__(_ProviderHandler, port)
         self.url = f"http://127.0.0.1:{self.port}/v1"
 
 
@@ -160,4 +160,91 @@ class _MCPHandler(_Handler):
 
     def finish_call(self, message, value):
         result = {"structuredContent": {"results": value}, "content": []}
+        self.event(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}))
+
+
+#: What `AskingMCP` asks, by the message; several questions are asked at once.
+QUESTIONS = {
+    "seats": [{"message": "How many seats, and where?", "requestedSchema": {
+        "type": "object",
+        "properties": {
+            "seats": {"type": "integer", "title": "Seats", "minimum": 1, "maximum": 9, "description": "At most nine."},
+            "row": {"type": "string", "title": "Row", "oneOf": [{"const": "f", "title": "Front"}, {"const": "b", "title": "Back"}]},
+            "extras": {"type": "array", "title": "Extras", "items": {"enum": ["coat", "drink"]}},
+            "day": {"type": "string", "title": "Day", "format": "date"},
+            "name": {"type": "string", "title": "Name", "pattern": "^[A-Z]"},
+            "insured": {"type": "boolean", "title": "Insured"},
+        },
+        "required": ["seats", "row", "name"]}}],
+    "page": [{"mode": "url", "message": "Pay <b>here</b>.", "url": "https://pay.example/invoice/7"}],
+    "two": [
+        {"message": "First?", "requestedSchema": {"type": "object", "properties": {"a": {"type": "string"}}}},
+        {"message": "Second?", "requestedSchema": {"type": "object", "properties": {"b": {"type": "boolean"}}}},
+    ],
+}
+
+
+class AskingMCP(_Server):
+    """An MCP server whose `chat` asks its user: in a result (2026-07-28), or on the stream of the call (before)."""
+
+    def __init__(self, is_modern):
+        self.is_modern = is_modern
+        #: The answers of every call that has asked and come to its end.
+        self.runs = []
+        self.answers = {}
+        self.arrived = threading.Condition()
+        super().__init__(_AskingHandler)
+        self.url = f"http://127.0.0.1:{self.port}/mcp/"
+
+
+class _AskingHandler(_MCPHandler):
+    def do_POST(self):
+        owner = self.server.owner
+        message = self.body()
+        method = message.get("method")
+        if method is None:
+            with owner.arrived:
+                owner.answers[message["id"]] = message.get("result")
+                owner.arrived.notify_all()
+            return self.whole(None, 202)
+        if "id" not in message:
+            return self.whole(None, 202)
+        modern = {"resultType": "complete", "ttlMs": 1000, "cacheScope": "public"} if owner.is_modern else {}
+        if method == "server/discover" and owner.is_modern:
+            return self.answer(message, {"supportedVersions": ["2026-07-28"], "capabilities": {"tools": {}}, **modern})
+        if method == "initialize" and not owner.is_modern:
+            return self.answer(message, {"protocolVersion": "2025-11-25", "capabilities": {"tools": {}},
+                                         "serverInfo": {"name": "asking", "version": "1"}}, [("Mcp-Session-Id", "one")])
+        if method == "tools/list":
+            return self.answer(message, {"tools": TOOLS, **modern})
+        if method != "tools/call":
+            error = {"jsonrpc": "2.0", "id": message["id"], "error": {"code": -32601, "message": "unknown"}}
+            return self.whole(error, 404 if owner.is_modern else 200)
+        questions = QUESTIONS.get(message["params"].get("arguments", {}).get("message"), [])
+        if owner.is_modern:
+            return self.by_result(message, questions)
+        return self.by_stream(message, questions)
+
+    def by_result(self, message, questions):
+        responses = message["params"].get("inputResponses")
+        if questions and responses is None:
+            requests = {str(n): {"method": "elicitation/create", "params": q} for n, q in enumerate(questions)}
+            return self.answer(message, {"resultType": "input_required", "inputRequests": requests, "requestState": "s"})
+        if questions:
+            self.server.owner.runs.append([responses[str(n)] for n in range(len(questions))])
+        self.answer(message, {"resultType": "complete", "content": [{"type": "text", "text": "It is done."}]})
+
+    def by_stream(self, message, questions):
+        owner = self.server.owner
+        self.begin_events()
+        given = []
+        for number, question in enumerate(questions):
+            name = f"{message['id']}-{number}"
+            self.event(json.dumps({"jsonrpc": "2.0", "id": name, "method": "elicitation/create", "params": question}))
+            with owner.arrived:
+                owner.arrived.wait_for(lambda: name in owner.answers, 30)
+            given.append(owner.answers[name])
+        if questions:
+            owner.runs.append(given)
+        result = {"content": [{"type": "text", "text": "It is done."}]}
         self.event(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}))

@@ -40,7 +40,7 @@ def test_the_commit_reaches_the_compiler(tmp_path, commit, wanted):
     subprocess.run(["sh", "-ec", command], check=True, cwd=ROOT, env={
         "PATH": f"{tmp_path}:/usr/bin:/bin", "LOG": str(tmp_path / "log"), "BUILD_COMMIT": commit})
     calls = (tmp_path / "log").read_text().splitlines()
-    assert calls == [" ".join([f"build -c release --static-swift-stdlib --product {name}", *wanted]) for name in ("gateway", "tool-server")]
+    assert calls == [" ".join(["build -c release --static-swift-stdlib -Xswiftc -enforce-exclusivity=unchecked", *wanted])]
     for service in ("gateway", "tool-server"):
         assert COMPOSE["services"][service]["build"]["args"] == {"BUILD_COMMIT": "${BUILD_COMMIT:-}"}
 

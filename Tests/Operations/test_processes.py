@@ -3,6 +3,7 @@ import base64
 import json
 import re
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -65,12 +66,34 @@ def test_inherited_sockets_are_served_and_left_open(start, running):
         assert request(address, "GET", "/nothing")[0] == 404
         assert service.stop() == 0
     # Nobody serves, but nobody is refused either: the next process would answer.
-    import socket
     waiting = socket.create_connection(main.getsockname())
     waiting.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     running(start(sockets={"main": main, "admin": admin})).listening()
     waiting.settimeout(20)
     assert waiting.recv(4096).startswith(b"HTTP/1.1 404")
+
+
+def test_an_endpoint_answers_from_the_first_request_on(running, tmp_path):
+    settings = json.loads((ROOT / "gateway.json").read_text())
+    settings["mcp"] = {"endpoints": {"/mcp/": {"upstreams": {"tools": {}}}}}
+    config = tmp_path / "gateway.json"
+    config.write_text(json.dumps(settings))
+    main = listening_socket()
+    body = {"jsonrpc": "2.0", "id": 1, "method": "server/discover", "params": {"_meta": {
+        "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}}}}
+    text = json.dumps(body)
+    waiting = [socket.create_connection(main.getsockname()) for _ in range(64)]
+    for connection in waiting:
+        connection.sendall(
+            b"POST /mcp/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nConnection: close\r\n"
+            b"Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: 2026-07-28\r\n"
+            b"Mcp-Method: server/discover\r\nContent-Length: %d\r\n\r\n%s" % (len(text), text.encode()))
+    # Passed through, the requests would fail: nobody listens there.
+    running(services.gateway(f"127.0.0.1:{services.free_port()}", config=config, sockets={"main": main})).listening()
+    for connection in waiting:
+        connection.settimeout(60)
+        assert connection.recv(4096).startswith(b"HTTP/1.1 200")
+        connection.close()
 
 
 def test_a_second_signal_ends_the_process_at_once(start, running, database):
@@ -198,7 +221,7 @@ def test_a_reload_reads_the_keys_of_tokens_again(database, running, tmp_path):
     eventually(lambda: len(service.messages("keys read")) > before, what="the keys read")
     keys.write_text("{")
     service.signal(signal.SIGHUP)
-    eventually(lambda: service.messages("keys not read; the ones read before are kept"), what="the warning")
+    eventually(lambda: service.messages("verification keys could not be read; those read before are still used"), what="the warning")
     assert service.stop() == 0
 
 

@@ -1,14 +1,14 @@
 // Requests to the gateway: one POST, answered by JSON or by server-sent events. Nothing here touches the document.
 
-/** The reason why an exchange has no reply. */
+/** The error of an exchange without a reply. */
 export class ChatError extends Error {
     /** A label of the gateway, or `offline`, `unreachable`, `interrupted`, `stopped`. */
     label;
     status;
     requestId;
-    /** Seconds to wait, when the server names them. */
+    /** Seconds to wait, if the server names them. */
     retryAfter;
-    /** `yes` if the tool ran, `no` if it did not, else `unknown`. */
+    /** `yes` if the tool ran, `no` if it did not, otherwise `unknown`. */
     executed;
 
     constructor(label, detail, facts = {}) {
@@ -27,10 +27,10 @@ export class ChatError extends Error {
     }
 }
 
-/** Largest part of a response that an exchange's record keeps, in characters. */
+/** Number of characters of a response that a record keeps. */
 const RECORD_LIMIT = 20_000;
 
-/** Accepts a stream, a problem document with its label, and plain JSON. */
+/** `Accept` of a response that is not streamed: a problem document, which has the label, or plain JSON. */
 const ACCEPT = 'application/problem+json, application/json;q=0.9';
 
 /**
@@ -109,7 +109,7 @@ async function readEvents(response, record, { onDelta, onProgress }) {
         }
         if (name === 'delta') onDelta?.(String(value.text ?? ''));
         else if (name === 'progress') onProgress?.(value);
-        else if (name === 'reply') return checked(value);
+        else if (name === 'reply' || name === 'question') return checked(value);
         else if (name === 'error') {
             throw new ChatError(value.label ?? 'other', String(value.error ?? ''), { status: value.status });
         }
@@ -117,7 +117,7 @@ async function readEvents(response, record, { onDelta, onProgress }) {
     throw new ChatError('interrupted', '');
 }
 
-/** The events of a response body; data may be megabytes long and arrive in any pieces. */
+/** Yields the events of a response body; data may be megabytes long and arrive in any pieces. */
 export async function* serverSentEvents(body) {
     const reader = body.pipeThrough(new TextDecoderStream()).getReader();
     let pieces = [];
@@ -184,7 +184,7 @@ function networkError(error, signal, record) {
     return new ChatError(navigator.onLine ? 'unreachable' : 'offline', String(error));
 }
 
-/** `session;dur=0.4, total;dur=3.9` as `[{ name, ms }]`. */
+/** Returns the phases of `session;dur=0.4, total;dur=3.9` as `[{ name, ms }]`. */
 export function parseServerTiming(header) {
     return (header ?? '').split(',').flatMap((entry) => {
         const [name, ...parameters] = entry.split(';').map((part) => part.trim());
@@ -194,17 +194,19 @@ export function parseServerTiming(header) {
     });
 }
 
-// The client chooses the request id, so that users can quote it even when no response arrived.
+// Makes a request id; chosen here, so that users can quote it even when no response arrives.
 function newRequestId() {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** The configured types, from the gateway's OpenAPI document. */
+/** Returns the configured types, from the gateway's OpenAPI document. */
 export function typesFrom(document) {
     const schemas = document?.components?.schemas ?? {};
     const body = document?.paths?.['/api/chat/']?.post?.requestBody?.content?.['application/json']?.schema;
     return (body?.anyOf ?? []).flatMap(({ $ref }) => {
+        // Users do not choose the type that answers a question.
+        if ($ref?.endsWith('/Answer')) return [];
         const schema = schemas[$ref?.split('/').pop()];
         const name = schema?.properties?.type?.const;
         if (typeof name !== 'string') return [];

@@ -98,6 +98,19 @@ label { font-size: .9em; font-weight: 600; }
 .hint { margin: 0; font-size: .85em; color: var(--_muted); }
 .wrong { margin: 0; font-size: .9em; color: var(--_error); }
 .wrong:empty { display: none; }
+.question {
+    border: 1px solid var(--_border); border-inline-start: 3px solid var(--_accent); border-radius: 8px; max-inline-size: 40rem;
+    padding: var(--_gap); display: grid; gap: .6rem;
+}
+.question.answered { border-inline-start-color: var(--_border); }
+.question form { border: 0; padding: 0; }
+.question p { margin: 0; }
+.question .message { white-space: pre-wrap; }
+.question .buttons { display: flex; flex-wrap: wrap; gap: .5rem; }
+fieldset { border: 1px solid var(--_border); border-radius: 8px; margin: 0; }
+legend { font-size: .9em; font-weight: 600; }
+.choice { display: flex; align-items: center; gap: .6rem; }
+.choice label { font-weight: 400; }
 input, select, textarea, button { font: inherit; color: inherit; }
 input:not([type=checkbox]), select, textarea {
     inline-size: 100%; min-block-size: 2.75rem; padding: .5rem .7rem; background: var(--_background);

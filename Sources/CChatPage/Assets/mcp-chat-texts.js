@@ -36,6 +36,20 @@ export const english = {
     requestId: 'Request id',
     again: 'Try again',
     online: 'You are online again.',
+    notNumber: '“{field}” is not a number.',
+
+    // Questions of a tool to its user.
+    'question.asked': 'A question: {message}',
+    'question.accept': 'Accept',
+    'question.visited': 'I have done this',
+    'question.decline': 'Decline',
+    'question.cancel': 'Cancel',
+    'question.choose': 'Please choose',
+    'question.open': 'Open the page',
+    'question.until': 'Can be answered until {time}.',
+    'question.accept.done': 'Accepted.',
+    'question.decline.done': 'Declined.',
+    'question.cancel.done': 'Cancelled.',
 
     // Names of types and fields. Without an entry, a name is shown as words: search_any becomes “Search any”.
     'type.chat': 'Chat',
@@ -57,6 +71,7 @@ export const english = {
     'error.not_found': 'The address of the chat is wrong: the server does not know it.',
     'error.invalid_argument': 'The server did not accept a field: {detail}',
     'error.missing_field': 'Something is missing: {detail}',
+    'error.question_expired': 'This question is no longer open. Please ask again.',
     'error.body_too_large': 'The message is too long.',
     'error.headers_too_large': 'The request is too large. Deleting this site’s cookies may help.',
     'error.request_timeout': 'Sending took too long. Please try again.',

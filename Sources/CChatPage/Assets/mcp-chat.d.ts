@@ -33,9 +33,28 @@ export interface PastExchange {
     at: string;
 }
 
+/** A question of the tool to its user: a form with fields, or a page to visit. */
+export interface ChatQuestion {
+    id: string;
+    message: string;
+    fields?: ({
+        name: string;
+        label: string;
+        kind: 'text' | 'number' | 'integer' | 'boolean' | 'choice' | 'choices';
+        required: boolean;
+        options?: { value: unknown; label: string }[];
+    } & Record<string, unknown>)[];
+    url?: string;
+    /** RFC 3339, UTC. */
+    expires: string;
+}
+
+/** A reply, or a question in its place. */
 export interface ChatReply {
     type: string;
     replies: (string | SearchResult | PastExchange | Record<string, unknown>)[];
+    /** The question to answer; `replies` is empty then. */
+    question?: ChatQuestion;
 }
 
 /** One exchange as it went over the wire. */
@@ -43,36 +62,42 @@ export interface ExchangeRecord {
     sent: { method: 'POST'; url: string; headers: Record<string, string>; body: string };
     payload: ChatPayload;
     requestId: string;
-    /** 0 without a response. */
+    /** 0 if there was no response. */
     status: number;
     headers: [string, string][];
-    /** The first 20 000 characters, event streams included. */
+    /** The first 20,000 characters, also of an event stream. */
     body: string;
     /** Number of server-sent events. */
     events: number;
     timing: { name: string; ms: number }[];
-    /** Milliseconds from sending, as the browser saw them. */
+    /** Milliseconds from sending to the response's head, as the browser measured them. */
     firstByte: number | null;
+    /** Milliseconds from sending to the end. */
     duration: number | null;
 }
 
+/** The error of an exchange without a reply. */
 export class ChatError extends Error {
     /** A label of the gateway, or `offline`, `unreachable`, `interrupted`, `stopped`. */
     readonly label: string;
     readonly status?: number;
     readonly requestId?: string;
-    /** Seconds. */
+    /** Seconds to wait, if the server names them. */
     readonly retryAfter?: number;
+    /** `yes` if the tool ran, `no` if it did not, otherwise `unknown`. */
     readonly executed?: 'no' | 'yes' | 'unknown';
+    /** True if the same request may succeed later. */
     readonly isRetryable: boolean;
     readonly record?: ExchangeRecord;
 }
 
 export interface MCPChatEventMap {
-    /** The types are known. */
+    /** Sent when the types are known. */
     'mcp-chat-types': CustomEvent<{ types: ChatType[] }>;
     'mcp-chat-request': CustomEvent<{ payload: ChatPayload }>;
     'mcp-chat-response': CustomEvent<{ payload: ChatPayload; reply: ChatReply; record: ExchangeRecord }>;
+    /** Sent when a question is shown; it is answered in the component. */
+    'mcp-chat-question': CustomEvent<{ question: ChatQuestion }>;
     'mcp-chat-error': CustomEvent<{ payload: ChatPayload; error: ChatError; record?: ExchangeRecord }>;
     'mcp-chat-history': CustomEvent<{ authenticated: boolean; count: number; record?: ExchangeRecord }>;
 }
@@ -95,7 +120,7 @@ export class MCPChat extends HTMLElement {
     readonly ready: Promise<void>;
     readonly isBusy: boolean;
     choose(type: string): void;
-    /** Shows the payload and its answer; null when there is no answer. */
+    /** Shows the payload and its answer; null when there is no answer. Waits while the user answers questions. */
     send(payload: ChatPayload): Promise<ChatReply | null>;
     stop(): void;
     clear(): void;
@@ -127,6 +152,20 @@ export class TypeFields {
     readonly first: HTMLElement | null;
     payload(): ChatPayload | null;
     clear(): void;
+}
+
+/** The form of a question, without a conversation around it. */
+export class QuestionForm {
+    constructor(
+        question: ChatQuestion, context: { texts: Texts; base: string; locale?: string },
+        answer: (payload: ChatPayload) => void,
+    );
+    readonly node: HTMLElement;
+    focus(): void;
+    /** Says why an answer was refused, and lets the user answer again. */
+    failed(text: string): void;
+    /** Puts the decision in the place of the form. */
+    settled(action: 'accept' | 'decline' | 'cancel'): void;
 }
 
 declare global {

@@ -8,7 +8,7 @@
 // Properties, methods and events are in mcp-chat.d.ts.
 
 import { ask, ChatError, typesFrom } from './mcp-chat-client.js?v=dev';
-import { TypeFields } from './mcp-chat-forms.js?v=dev';
+import { QuestionForm, TypeFields } from './mcp-chat-forms.js?v=dev';
 import { clean, codeBlock, copyButton, element, renderMarkdown } from './mcp-chat-markdown.js?v=dev';
 import { renderReplies, spoken } from './mcp-chat-replies.js?v=dev';
 import { sheet } from './mcp-chat-style.js?v=dev';
@@ -37,6 +37,8 @@ export class MCPChat extends HTMLElement {
     #allTypes = null;
     #fields = null;
     #running = new Set();
+    /** Ends of the exchanges whose question is open. */
+    #questions = new Set();
     #ready;
     #isBuilt = false;
     /** True until the reader scrolls away from the end. */
@@ -123,6 +125,7 @@ export class MCPChat extends HTMLElement {
     /** Empties the conversation; what the server keeps is not touched. */
     clear() {
         this.stop();
+        for (const end of this.#questions) end(null);
         this.#parts.log.replaceChildren(this.#parts.empty);
     }
 
@@ -166,7 +169,11 @@ export class MCPChat extends HTMLElement {
 
     // MARK: One exchange
 
-    async #exchange(type, payload, body, answer) {
+    /**
+     * @param question The form whose answer the payload is; it takes the errors that name a field.
+     * @returns The reply; null without one; undefined when the question is still open.
+     */
+    async #exchange(type, payload, body, answer, question = null) {
         const controller = new AbortController();
         this.#running.add(controller);
         this.#setBusy();
@@ -181,6 +188,11 @@ export class MCPChat extends HTMLElement {
                 onProgress: (progress) => growing.progress(progress),
             });
             growing.finish();
+            question?.settled(payload.action);
+            if (reply.question) {
+                this.#tell('mcp-chat-response', { payload, reply, record });
+                return this.#put(reply.question, type, body, answer);
+            }
             renderReplies(body, this.#type(reply.type) ?? type, reply.replies, this.#context());
             answer.append(this.#footer(type, record, growing.tools));
             this.#say(spoken(reply.replies, this.#texts));
@@ -189,6 +201,14 @@ export class MCPChat extends HTMLElement {
         } catch (error) {
             growing.finish();
             if (!(error instanceof ChatError)) throw error;
+            // As long as the answer has not been taken, the user may give another one.
+            if (question && (error.label === 'invalid_argument' || (error.executed === 'no' && error.isRetryable) || error.label === 'offline')) {
+                body.remove();
+                question.failed(error.label === 'invalid_argument' ? error.message : errorSentence(error, this.#texts));
+                this.#tell('mcp-chat-error', { payload, error, record: error.record });
+                return undefined;
+            }
+            question?.settled(payload.action);
             this.#fail(error, growing, { type, payload, body, answer });
             this.#tell('mcp-chat-error', { payload, error, record: error.record });
             return null;
@@ -197,6 +217,36 @@ export class MCPChat extends HTMLElement {
             this.#setBusy();
             this.#follow();
         }
+    }
+
+    /** Shows a question of the tool. Resolves with the reply once it is answered; null when it is taken away before. */
+    #put(question, type, body, answer) {
+        if (body.textContent.trim() === '') body.textContent = '';
+        this.#tell('mcp-chat-question', { question });
+        return new Promise((resolve) => {
+            const end = (reply) => {
+                this.#questions.delete(end);
+                resolve(reply);
+            };
+            this.#questions.add(end);
+            const form = new QuestionForm(question, this.#context(), async (payload) => {
+                const hadFocus = form.node.matches(':focus-within');
+                const next = element('div', { className: 'body', dir: 'auto' });
+                answer.append(next);
+                const reply = await this.#exchange(type, payload, next, answer, form);
+                if (reply === undefined) return;
+                if (hadFocus && !this.shadowRoot.activeElement) this.focus();
+                end(reply);
+            });
+            answer.append(form.node);
+            this.#say(this.#texts.get('question.asked', { message: form.message }));
+            // Once the exchange is over and its end is in sight: the focus then brings the first field into view.
+            queueMicrotask(() => {
+                const { activeElement } = this.shadowRoot;
+                // What the user has begun to write is not interrupted.
+                if (activeElement && (activeElement.value ?? '') === '') form.focus();
+            });
+        });
     }
 
     /** Returns whether a type's answer is streamed. Lists and look-ups are not: their status carries the error. */
@@ -543,4 +593,4 @@ function sentence(text) {
 
 if (!customElements.get('mcp-chat')) customElements.define('mcp-chat', MCPChat);
 
-export { ChatError, codeBlock, element, Texts, TypeFields };
+export { ChatError, codeBlock, element, QuestionForm, Texts, TypeFields };

@@ -133,6 +133,7 @@ function chart(title, lines, show) {
 
 const number = new Intl.NumberFormat();
 const rate = new Intl.NumberFormat(undefined, { maximumFractionDigits: 1 });
+const megabytes = (bytes) => `${number.format(Math.round(bytes / 1048576))}\u00a0MiB`;
 const milliseconds = (seconds) => (seconds === null ? '–' : `${rate.format(seconds * 1000)}\u00a0ms`);
 
 /** Values by name as `[time, value]`, oldest first, of the time that is shown. */
@@ -235,8 +236,13 @@ function show(readiness, endpoints, now) {
         card('Errors per second', rate.format(errors), { state: errors > 0 ? 'bad' : '', spark: valuesOf('errors') }),
         card('Latency p99', milliseconds(latest('p99')), { spark: valuesOf('p99') }),
         card('Connections', number.format(now.sum('gateway_connections')), { note: `${number.format(now.sum('gateway_requests_in_flight'))} requests in flight`, spark: valuesOf('connections') }),
+        card('Memory', megabytes(now.sum('gateway_memory_used_bytes')), { state: since('gateway_memory_refusals_total') > 0 ? 'bad' : '', note: `of ${megabytes(now.sum('gateway_memory_limit_bytes'))}, ${number.format(now.sum('gateway_memory_refusals_total'))} refusals` }),
         card('Sessions', number.format(now.sum('gateway_sessions')), { note: `${number.format(now.sum('gateway_upstream_connections'))} upstream connections`, spark: valuesOf('sessions') }),
     );
+    if (readiness.shared_limits) {
+        const { server, available } = readiness.shared_limits;
+        byId('cards').append(card('Shared limits', available ? 'available' : 'away', { state: available ? 'good' : 'bad', note: server }));
+    }
     fill('upstreams', Object.entries(readiness.upstreams ?? {}).map(([name, upstream]) => showUpstream(name, upstream, now)), 7, 'None.');
     const perSecondText = (value) => `${rate.format(value)}/s`;
     byId('charts').replaceChildren(
