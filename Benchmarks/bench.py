@@ -170,7 +170,7 @@ error_log stderr warn;
 {modules}
 events {{ worker_connections 4096; }}
 http {{
-    access_log off;
+    access_log {log};
     client_body_temp_path {directory}/body-{port};
     proxy_temp_path {directory}/proxy-{port};
     fastcgi_temp_path {directory}/fastcgi-{port};
@@ -257,12 +257,12 @@ static_resources:
 """
 
 
-def nginx(name, directory, upstream, path, body, modules="", http="", server=PROXY_PASS):
+def nginx(name, options, directory, upstream, path, body, modules="", http="", server=PROXY_PASS):
     port = free_port()
     configuration = os.path.join(directory, f"nginx-{port}.conf")
     with open(configuration, "w") as file:
         file.write(NGINX.format(directory=directory, port=port, upstream=upstream, modules=modules, http=http,
-                                server=server))
+                                server=server, log=f"{directory}/access-{port}.log" if options.log else "off"))
     return Proxy(name, ["nginx", "-p", directory, "-c", configuration], port, path, body)
 
 
@@ -271,7 +271,7 @@ def gateway(options, directory, upstream, environment=None):
     configuration = os.path.join(directory, "gateway.json")
     with open(os.path.join(HERE, "..", "gateway.json")) as file:
         settings = json.load(file)
-    settings["accessLog"] = False
+    settings["accessLog"] = options.log
     settings["upstreams"]["tools"]["url"] = f"http://127.0.0.1:{upstream}/mcp"
     with open(configuration, "w") as file:
         json.dump(settings, file)
@@ -284,11 +284,11 @@ def gateway(options, directory, upstream, environment=None):
 def proxies(options, directory, upstream):
     yield gateway(options, directory, upstream)
     if shutil.which("nginx"):
-        yield nginx("nginx proxy_pass", directory, upstream, "/mcp", CALL)
+        yield nginx("nginx proxy_pass", options, directory, upstream, "/mcp", CALL)
         if os.path.exists("/usr/lib/nginx/modules/ngx_http_js_module.so"):
             with open(os.path.join(directory, "translate.js"), "w") as file:
                 file.write(NJS)
-            yield nginx("nginx + njs (translating)", directory, upstream, "/api/chat/", PAYLOAD,
+            yield nginx("nginx + njs (translating)", options, directory, upstream, "/api/chat/", PAYLOAD,
                         "load_module /usr/lib/nginx/modules/ngx_http_js_module.so;",
                         f"js_path {directory}; js_import translate from translate.js;", NJS_SERVER)
     if options.envoy:
@@ -312,6 +312,7 @@ def main():
     parser.add_argument("--upstream", required=True)
     parser.add_argument("--envoy")
     parser.add_argument("--mcpo")
+    parser.add_argument("--log", action="store_true", help="with access logs, of the gateway and of nginx")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=int, default=3, help="length of each run")
     parser.add_argument("--soak", type=int, default=1_000_000, help="requests for the gateway's memory; 0: none")

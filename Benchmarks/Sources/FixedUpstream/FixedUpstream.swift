@@ -3,15 +3,19 @@ import NIOPosix
 
 /// A fixed, fast MCP upstream: it answers every request with the same result and the request's own id.
 ///
-/// `FixedUpstream PORT`. It reads only as much of HTTP and JSON as that needs, so that what is measured beside it is the
+/// `FixedUpstream PORT [TOOLS BYTES]`. It lists `search_any` and as many further tools as given, whose descriptions have
+/// that size. To a path below `/api/` it answers as an HTTP API does, with what the tool finds. It reads only as much of HTTP and JSON as that needs, so that what is measured beside it is the
 /// proxy and not the upstream. It speaks the era of `initialize`: `server/discover` is an unknown method.
 @main
 enum FixedUpstream {
     static func main() throws {
-        guard CommandLine.arguments.count == 2, let port = Int(CommandLine.arguments[1]) else {
-            print("usage: FixedUpstream PORT")
+        let numbers = CommandLine.arguments.dropFirst().compactMap { Int($0) }
+        guard numbers.count == CommandLine.arguments.count - 1, numbers.count == 1 || numbers.count == 3 else {
+            print("usage: FixedUpstream PORT [TOOLS BYTES]")
             return
         }
+        let port = numbers[0]
+        let list = numbers.count == 3 ? FixedAnswer.list(tools: numbers[1], bytes: numbers[2]) : FixedAnswer.list()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let channel = try ServerBootstrap(group: group)
             .serverChannelOption(.backlog, value: 4096)
@@ -19,7 +23,7 @@ enum FixedUpstream {
             .childChannelOption(.tcpOption(.tcp_nodelay), value: 1)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(FixedAnswer())
+                    try channel.pipeline.syncOperations.addHandler(FixedAnswer(list: list))
                 }
             }
             .bind(host: "127.0.0.1", port: port).wait()
@@ -33,6 +37,12 @@ private final class FixedAnswer: ChannelInboundHandler {
     typealias OutboundOut = ByteBuffer
 
     private var received = ByteBuffer()
+    /// Result of `tools/list`.
+    private let list: String
+
+    init(list: String) {
+        self.list = list
+    }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         var bytes = unwrapInboundIn(data)
@@ -53,6 +63,7 @@ private final class FixedAnswer: ChannelInboundHandler {
 
     private struct Request {
         let isPost: Bool
+        let isAPI: Bool
         let body: ByteBufferView
     }
 
@@ -68,18 +79,35 @@ private final class FixedAnswer: ChannelInboundHandler {
         guard view.endIndex - bodyStart >= length else { return nil }
         let body = view[bodyStart..<bodyStart + length]
         let isPost = head.first == UInt8(ascii: "P")
+        let isAPI = head.prefix(16).position(of: " /api/") != nil
         received.moveReaderIndex(forwardBy: bodyStart + length - view.startIndex)
-        return Request(isPost: isPost, body: body)
+        return Request(isPost: isPost, isAPI: isAPI, body: body)
     }
 
     private static let searchResult =
         #"{"content":[{"type":"text","text":"{\"results\":[{\"name\":\"Urgent Migration Q2\",\"url\":\"/psm/project/1/\"},{\"name\":\"Urgent Audit Q2\",\"url\":\"/psm/project/2/\"},{\"name\":\"Urgent Rollout Q2\",\"url\":\"/psm/project/3/\"},{\"name\":\"Urgent Portal Q2\",\"url\":\"/psm/project/4/\"},{\"name\":\"Urgent Forecast Q2\",\"url\":\"/psm/project/5/\"}]}"}],"structuredContent":{"results":[{"name":"Urgent Migration Q2","url":"/psm/project/1/"},{"name":"Urgent Audit Q2","url":"/psm/project/2/"},{"name":"Urgent Rollout Q2","url":"/psm/project/3/"},{"name":"Urgent Portal Q2","url":"/psm/project/4/"},{"name":"Urgent Forecast Q2","url":"/psm/project/5/"}]},"isError":false}"#
     private static let initializeResult =
         #"{"protocolVersion":"2025-06-18","capabilities":{"tools":{}},"serverInfo":{"name":"fixed","version":"1"}}"#
-    private static let listResult =
-        #"{"tools":[{"name":"search_any","description":"Search","inputSchema":{"type":"object","properties":{"model":{"type":"string"},"query":{"type":"string"}},"required":["model","query"]},"annotations":{"readOnlyHint":true}}]}"#
+    private static let apiResult =
+        #"{"results":[{"name":"Urgent Migration Q2","url":"/psm/project/1/"},{"name":"Urgent Audit Q2","url":"/psm/project/2/"},{"name":"Urgent Rollout Q2","url":"/psm/project/3/"},{"name":"Urgent Portal Q2","url":"/psm/project/4/"},{"name":"Urgent Forecast Q2","url":"/psm/project/5/"}]}"#
+
+    /// Returns the result of `tools/list`: the tool that is called, and further ones.
+    static func list(tools: Int = 0, bytes: Int = 0) -> String {
+        let schema =
+            #"{"type":"object","properties":{"model":{"type":"string"},"query":{"type":"string"}},"required":["model","query"]}"#
+        let names = ["search_any"] + (0..<tools).map { "tool_\($0)" }
+        let entries = names.map { name in
+            let isCalled = name == "search_any"
+            let text = isCalled ? "Search" : String(repeating: "Finds. ", count: bytes / 7)
+            let input = isCalled ? schema : #"{"type":"object"}"#
+            return
+                #"{"name":"\#(name)","description":"\#(text)","inputSchema":\#(input),"annotations":{"readOnlyHint":true}}"#
+        }
+        return #"{"tools":[\#(entries.joined(separator: ","))]}"#
+    }
 
     private func answer(to request: Request, allocator: ByteBufferAllocator) -> ByteBuffer {
+        if request.isAPI { return response("200 OK", "", Self.apiResult) }
         guard request.isPost else {
             return response("405 Method Not Allowed", "Allow: POST\r\n", "")
         }
@@ -89,7 +117,7 @@ private final class FixedAnswer: ChannelInboundHandler {
             return response("200 OK", "Mcp-Session-Id: fixed-session\r\n", envelope(id, Self.initializeResult))
         }
         if body.position(of: "\"notifications/") != nil { return response("202 Accepted", "", "") }
-        if body.position(of: "\"tools/list\"") != nil { return response("200 OK", "", envelope(id, Self.listResult)) }
+        if body.position(of: "\"tools/list\"") != nil { return response("200 OK", "", envelope(id, list)) }
         if body.position(of: "\"server/discover\"") != nil {
             let error =
                 "{\"jsonrpc\":\"2.0\",\"id\":\(id),\"error\":{\"code\":-32601,\"message\":\"Method not found\"}}"
