@@ -6,9 +6,8 @@ import PackageDescription
 let settings: [SwiftSetting] = [
     .enableUpcomingFeature("ExistentialAny"),
     .enableUpcomingFeature("InternalImportsByDefault"),
-    // A request crosses most modules. Overlapping accesses that only show at run time are found by the debug build, which
-    // is what the tests run.
-    .unsafeFlags(["-cross-module-optimization", "-enforce-exclusivity=unchecked"], .when(configuration: .release)),
+    // A request crosses most modules.
+    .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
 ]
 
 func nio(_ name: String) -> Target.Dependency { .product(name: name, package: "swift-nio") }
@@ -56,6 +55,7 @@ let package = Package(
         library("JSON", [.product(name: "OrderedCollections", package: "swift-collections")]),
         library("JSONSchema", ["JSON"]),
         library("HTTPSyntax", []),
+        library("ProcessMemory", []),
         library("MCP", ["JSON", "HTTPSyntax"]),
         library("JSONConfiguration", ["JSON"]),
         library("Observability", ["JSON", logging]),
@@ -67,19 +67,27 @@ let package = Package(
         // Transports.
         .systemLibrary(name: "CCurl", pkgConfig: "libcurl", providers: [.apt(["libcurl4-openssl-dev"])]),
         .systemLibrary(name: "CPostgres", pkgConfig: "libpq", providers: [.apt(["libpq-dev"])]),
+        .systemLibrary(name: "CHiredis", pkgConfig: "hiredis", providers: [.apt(["libhiredis-dev"])]),
         .systemLibrary(name: "CZlib", providers: [.apt(["zlib1g-dev"])]),
         library(
+            "Redis",
+            ["CHiredis", nio("NIOCore"), nio("NIOPosix"), .product(name: "DequeModule", package: "swift-collections")]),
+        library(
             "CurlTransport",
-            ["CCurl", "HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers")]),
+            [
+                "CCurl", "CZlib", "HTTPSyntax", "ProcessMemory", logging, nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOConcurrencyHelpers"),
+            ]),
         library(
             "HTTPServer",
-            ["HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
+            ["HTTPSyntax", "ProcessMemory", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
 
         // What a process of ours owes the machine that it runs on.
         library(
             "ServiceRuntime",
             [
-                "JSON", "JSONConfiguration", "HTTPSyntax", "Observability", "CurlTransport", "HTTPServer", logging,
+                "JSON", "JSONConfiguration", "HTTPSyntax", "ProcessMemory", "Observability", "CurlTransport",
+                "HTTPServer", logging,
                 nio("NIOCore"), nio("NIOHTTP1"),
                 .product(name: "SwiftASN1", package: "swift-asn1"),
                 .product(name: "X509", package: "swift-certificates"),
@@ -87,23 +95,32 @@ let package = Package(
 
         // MCP, both sides.
         library(
-            "MCPClient", ["JSON", "JSONSchema", "MCP", "CurlTransport", logging, crypto, nio("NIOCore")]),
+            "MCPClient",
+            ["JSON", "JSONSchema", "MCP", "ProcessMemory", "CurlTransport", logging, crypto, nio("NIOCore")]),
         library(
             "MCPServer",
             [
-                "JSON", "JSONSchema", "HTTPSyntax", "MCP", logging, crypto,
+                "JSON", "JSONSchema", "HTTPSyntax", "MCP", "ProcessMemory", logging, crypto,
                 .product(name: "DequeModule", package: "swift-collections"),
             ]),
         library(
             "MCPServerHTTP",
             [
-                "JSONConfiguration", "MCP", "MCPServer", "JSON", "HTTPServer", "HTTPSyntax", logging, nio("NIOCore"),
-                nio("NIOHTTP1"),
+                "JSONConfiguration", "MCP", "MCPServer", "JSON", "HTTPServer", "HTTPSyntax", "ProcessMemory", logging,
+                nio("NIOCore"), nio("NIOHTTP1"),
+            ]),
+
+        // Tokens of the servers that other companies run.
+        library(
+            "AuthorizationClient",
+            [
+                "JSON", "HTTPSyntax", "MCP", "CurlTransport", crypto, nio("NIOCore"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
             ]),
 
         // One MCP server in front of several.
         library(
-            "MCPAggregator", ["JSON", "MCP", "MCPServer", "MCPClient", logging]),
+            "MCPAggregator", ["JSON", "MCP", "MCPServer", "MCPClient", "ProcessMemory", logging]),
 
         // Configuration from documents of others. Of Yams only its parser's events (CYaml) are used.
         library("APIImport", ["JSON", "JSONSchema", "HTTPSyntax", .product(name: "Yams", package: "Yams")]),
@@ -114,9 +131,9 @@ let package = Package(
             "GatewayCore",
             [
                 "CChatPage", "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPAggregator", "MCPClient", "MCPServer",
-                "MCPServerHTTP", "CurlTransport", "HTTPServer", "JSONConfiguration",
+                "MCPServerHTTP", "AuthorizationClient", "CurlTransport", "HTTPServer", "JSONConfiguration",
+                "ProcessMemory", "Redis",
                 "Observability", "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
-                .product(name: "CryptoExtras", package: "swift-crypto"),
             ] + lifecycle),
         // What the tool-server keeps, and on which database.
         library("Store", ["JSON", "JSONConfiguration", "Observability"]),
@@ -142,7 +159,7 @@ let package = Package(
         library(
             "OAuthServer",
             [
-                "Store", "Identity", "JSON", "HTTPSyntax", "JSONConfiguration", "MCPServer", logging, crypto,
+                "Store", "Identity", "JSON", "HTTPSyntax", "JSONConfiguration", "MCP", "MCPServer", logging, crypto,
                 nio("NIOHTTP1"),
             ]),
         // Answers of a language model.
@@ -157,8 +174,8 @@ let package = Package(
             [
                 "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON", "JSONSchema",
                 "JSONConfiguration",
-                "HTTPSyntax", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "Observability",
-                "ServiceRuntime", logging,
+                "HTTPSyntax", "MCP", "MCPServer", "MCPServerHTTP", "CurlTransport", "HTTPServer", "ProcessMemory",
+                "Observability", "ServiceRuntime", logging, crypto,
                 nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
             ] + lifecycle),
         .executableTarget(
@@ -175,12 +192,30 @@ let package = Package(
                 "HTTPServer", "JSON", "JSONConfiguration", "MCP", "MCPServer", "Observability", logging, arguments,
             ],
             swiftSettings: settings),
+    ],
+    cxxLanguageStandard: .cxx20
+)
 
-        // Tests.
+// Tests and benchmarks. deploy/build leaves them out, so that one call of `swift build` makes what is shipped and nothing
+// else.
+if Context.environment["SHIPPED_ONLY"] == nil {
+    package.targets += [
         .target(
             name: "TestSupport",
             dependencies: ["JSON", "CurlTransport", nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")],
             path: "Tests/TestSupport", swiftSettings: settings),
+        // Stores, sites, accounts and providers for the tests of the tool-server's targets. Empty in release builds.
+        .target(
+            name: "ToolServerTestSupport",
+            dependencies: [
+                "TestSupport", "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant",
+                "ToolServerCore", "JSON", "JSONConfiguration", "HTTPSyntax", "MCP", "MCPServer", "CurlTransport",
+                "Observability", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                nio("NIOConcurrencyHelpers"),
+                .product(name: "CryptoExtras", package: "swift-crypto"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            path: "Tests/ToolServerTestSupport", swiftSettings: settings),
         .executableTarget(
             name: "ConformanceServer",
             dependencies: [
@@ -189,7 +224,10 @@ let package = Package(
             path: "Tests/ConformanceServer", swiftSettings: settings),
         .executableTarget(
             name: "ConformanceClient",
-            dependencies: ["MCPClient", "MCP", "JSON", "CurlTransport", logging, nio("NIOPosix")],
+            dependencies: [
+                "AuthorizationClient", "MCPClient", "MCP", "JSON", "HTTPSyntax", "CurlTransport", logging, crypto,
+                nio("NIOCore"), nio("NIOPosix"),
+            ],
             path: "Tests/ConformanceClient", swiftSettings: settings),
         .executableTarget(
             name: "ConfirmingServer",
@@ -212,20 +250,30 @@ let package = Package(
         tests("JSON", []),
         tests("JSONSchema", ["JSON"]),
         tests("HTTPSyntax", []),
+        tests("ProcessMemory", []),
         tests("APIImport", ["JSON", "JSONSchema"]),
         tests("MCP", ["JSON", "JSONSchema"]),
         tests("JSONConfiguration", ["JSON", "JSONSchema"]),
         tests("Observability", ["JSON", logging]),
-        tests("CurlTransport", [logging, nio("NIOCore"), nio("NIOPosix")]),
+        tests("Redis", [nio("NIOCore"), nio("NIOPosix"), nio("NIOConcurrencyHelpers")]),
+        tests("CurlTransport", ["ProcessMemory", logging, nio("NIOCore"), nio("NIOPosix")]),
         tests(
             "ServiceRuntime",
             ["JSON", "JSONConfiguration", "Observability", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix")]),
         tests(
-            "HTTPServer", ["HTTPSyntax", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOEmbedded")]),
+            "HTTPServer",
+            [
+                "HTTPSyntax", "ProcessMemory", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
+                nio("NIOEmbedded"),
+            ]),
         tests(
             "MCPClient",
-            ["JSON", "JSONSchema", "MCP", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1")]),
-        tests("MCPServer", ["JSON", "JSONSchema", "MCP", logging, crypto], exclude: ["Transcripts"]),
+            [
+                "JSON", "JSONSchema", "MCP", "ProcessMemory", "CurlTransport", logging, nio("NIOCore"), nio("NIOPosix"),
+                nio("NIOHTTP1"),
+            ]),
+        tests("MCPServer", ["JSON", "JSONSchema", "MCP", "ProcessMemory", logging, crypto], exclude: ["Transcripts"]),
+        tests("AuthorizationClient", ["JSON", "HTTPSyntax", "CurlTransport", crypto, nio("NIOCore")]),
         tests(
             "MCPServerHTTP",
             [
@@ -235,38 +283,79 @@ let package = Package(
             "MCPAggregator",
             [
                 "JSON", "MCP", "MCPServer", "MCPServerHTTP", "MCPClient", "HTTPServer", "CurlTransport",
-                "ConformanceServer", logging, nio("NIOCore"), nio("NIOPosix"),
+                "ProcessMemory", "ConformanceServer", logging, nio("NIOCore"), nio("NIOPosix"),
             ]),
         tests(
             "GatewayCore",
             [
                 "JSON", "JSONSchema", "HTTPSyntax", "MCP", "MCPAggregator", "MCPClient", "JSONConfiguration",
-                "CurlTransport", "HTTPServer", "Observability",
+                "AuthorizationClient", "CurlTransport", "HTTPServer", "ProcessMemory", "Observability",
                 "ServiceRuntime", logging, crypto, nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"),
                 nio("NIOEmbedded"),
             ]),
         tests(
+            "Store",
+            [
+                "SQLiteStore", "PostgreSQLStore", "ToolServerTestSupport", "JSON", "JSONConfiguration",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        tests(
+            "SQLiteStore",
+            [
+                "Store", "ToolServerTestSupport", "JSON", "JSONConfiguration",
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        tests(
+            "PostgreSQLStore",
+            [
+                "Store", "Identity", "ToolServerTestSupport", "JSON", "JSONConfiguration", "MCPServer", "Observability",
+            ]),
+        tests(
+            "Identity",
+            [
+                "Store", "SQLiteStore", "ToolServerTestSupport", "JSON", "JSONConfiguration", "HTTPSyntax", "MCPServer",
+                logging, crypto, nio("NIOConcurrencyHelpers"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ]),
+        tests(
+            "OAuthServer",
+            [
+                "Store", "Identity", "ToolServerTestSupport", "JSON", "MCP", "MCPServer", crypto, nio("NIOHTTP1"),
+                .product(name: "JWTKit", package: "jwt-kit"),
+            ]),
+        tests(
+            "Assistant",
+            [
+                "Store", "SQLiteStore", "ToolServerTestSupport", "JSON", "JSONConfiguration", "MCP", "MCPServer",
+                "CurlTransport", "Observability", logging, nio("NIOCore"), nio("NIOConcurrencyHelpers"),
+            ]),
+        tests(
             "ToolServerCore",
             [
-                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant", "JSON", "JSONSchema",
-                "JSONConfiguration",
-                "HTTPSyntax", "MCP", "MCPServer", "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime",
-                logging, crypto,
-                nio("NIOCore"), nio("NIOPosix"), nio("NIOHTTP1"), nio("NIOConcurrencyHelpers"),
-                .product(name: "CryptoExtras", package: "swift-crypto"),
+                "Store", "SQLiteStore", "PostgreSQLStore", "Identity", "OAuthServer", "Assistant",
+                "ToolServerTestSupport", "JSON", "JSONSchema", "JSONConfiguration", "MCP", "MCPClient", "MCPServer",
+                "CurlTransport", "HTTPServer", "Observability", "ServiceRuntime", logging, nio("NIOPosix"),
+                nio("NIOConcurrencyHelpers"),
                 .product(name: "GRDB", package: "GRDB.swift"),
             ]),
         .testTarget(
+            name: "HostilePeerTests",
+            dependencies: [
+                "TestSupport", "JSON", "gateway", "tool-server", nio("NIOCore"),
+                .product(name: "GRDB", package: "GRDB.swift"),
+            ],
+            swiftSettings: settings),
+        .testTarget(
             name: "EndToEndTests",
             dependencies: [
-                "TestSupport", "JSON", "JSONSchema", "CurlTransport", "gateway", "tool-server", nio("NIOCore"),
+                "TestSupport", "JSON", "JSONSchema", "CurlTransport", "gateway", "tool-server", "ConfirmingServer",
+                nio("NIOCore"),
                 nio("NIOHTTP1"), crypto,
                 .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: settings),
-    ],
-    cxxLanguageStandard: .cxx20
-)
+    ]
+}
 
 // `make fuzz` alone builds it: libFuzzer is in the runtime that -sanitize=fuzzer links.
 if Context.environment["FUZZ"] != nil {

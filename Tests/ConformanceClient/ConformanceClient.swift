@@ -1,3 +1,4 @@
+import AuthorizationClient
 import CurlTransport
 import Foundation
 import JSON
@@ -20,13 +21,20 @@ enum ConformanceClient {
         do {
             let scenario = environment["MCP_CONFORMANCE_SCENARIO"] ?? "initialize"
             let context = try environment["MCP_CONFORMANCE_CONTEXT"].map { try JSONValue(parsing: $0) } ?? [:]
-            let notifications = NotificationLog()
-            let client = try conversation(
-                Array(CommandLine.arguments.dropFirst()),
-                version: environment["MCP_CONFORMANCE_PROTOCOL_VERSION"].flatMap(MCPVersion.init(rawValue:)),
-                handlers: Answers.handlers(notifications), engine: engine, logger: logger)
-            try await Scenario(client: client, context: context, notifications: notifications).run(scenario)
-            await client.close()
+            let arguments = Array(CommandLine.arguments.dropFirst())
+            let version = environment["MCP_CONFORMANCE_PROTOCOL_VERSION"].flatMap(MCPVersion.init(rawValue:))
+            if scenario.hasPrefix("auth/") {
+                try await protectedServer(
+                    arguments, version: version, context: context, engine: engine, logger: logger
+                ).run(context)
+            } else {
+                let notifications = NotificationLog()
+                let client = try conversation(
+                    arguments, version: version, handlers: Answers.handlers(notifications), engine: engine,
+                    logger: logger)
+                try await Scenario(client: client, context: context, notifications: notifications).run(scenario)
+                await client.close()
+            }
         } catch {
             FileHandle.standardError.write(Data("failed: \(error)\n".utf8))
             status = 1
@@ -35,32 +43,57 @@ enum ConformanceClient {
         exit(status)
     }
 
+    private static func protectedServer(
+        _ arguments: [String], version: MCPVersion?, context: JSONValue, engine: CurlEngine, logger: Logger
+    ) throws -> ProtectedServer {
+        guard let text = arguments.last, let url = ServerURL(text) else { throw Failed("usage: ConformanceClient URL") }
+        let proofKey = ProofKey()
+        var configuration = configuration(text, version)
+        configuration.signing = { proofKey.sign(&$0, now: Date()) }
+        return ProtectedServer(
+            upstream: MCPUpstream(
+                configuration: configuration, clientInfo: info, capabilities: ClientCapabilities(), logger: logger),
+            proofKey: proofKey,
+            flow: AuthorizationFlow(server: url, context: context, proofKey: proofKey, engine: engine), engine: engine,
+            eventLoop: MultiThreadedEventLoopGroup.singleton.next())
+    }
+
+    private static let info = Implementation(name: "conformance-client", version: "1.0.0")
+
     /// A legacy revision in the environment opens with `initialize`; a modern one never does; without one the client
     /// finds out.
+    private static func era(_ version: MCPVersion?) -> MCPUpstreamConfiguration.Era {
+        switch version?.era {
+        case .legacy: .legacy
+        case .modern: .modern
+        case nil: .auto
+        }
+    }
+
+    private static func legacyVersion(_ version: MCPVersion?) -> MCPVersion {
+        version.flatMap { $0.era == .legacy ? $0 : nil } ?? .latestLegacy
+    }
+
+    private static func configuration(_ url: String, _ version: MCPVersion?) -> MCPUpstreamConfiguration {
+        MCPUpstreamConfiguration(
+            name: "server", url: url, era: era(version), legacyVersion: legacyVersion(version))
+    }
+
     private static func conversation(
         _ arguments: [String], version: MCPVersion?, handlers: MCPClientHandlers, engine: CurlEngine, logger: Logger
     ) throws -> any MCPConversation {
-        let era: MCPUpstreamConfiguration.Era =
-            switch version?.era {
-            case .legacy: .legacy
-            case .modern: .modern
-            case nil: .auto
-            }
-        let legacyVersion = version.flatMap { $0.era == .legacy ? $0 : nil } ?? .latestLegacy
-        let info = Implementation(name: "conformance-client", version: "1.0.0")
         if arguments.first == "--stdio", arguments.count > 1 {
             return try StdioMCPClient(
                 command: arguments[1], arguments: Array(arguments.dropFirst(2)), clientInfo: info, handlers: handlers,
-                configuration: StdioMCPClient.Configuration(era: era, legacyVersion: legacyVersion), logger: logger)
+                configuration: StdioMCPClient.Configuration(era: era(version), legacyVersion: legacyVersion(version)),
+                logger: logger)
         }
         guard let url = arguments.last else { throw Failed("usage: ConformanceClient URL") }
-        let upstream = MCPUpstream(
-            configuration: MCPUpstreamConfiguration(
-                name: "server", url: url, era: era, legacyVersion: legacyVersion),
-            clientInfo: info, capabilities: handlers.capabilities, logger: logger)
         return MCPClient(
-            upstream: upstream, engine: engine, eventLoop: MultiThreadedEventLoopGroup.singleton.next(),
-            handlers: handlers)
+            upstream: MCPUpstream(
+                configuration: configuration(url, version), clientInfo: info, capabilities: handlers.capabilities,
+                logger: logger), engine: engine,
+            eventLoop: MultiThreadedEventLoopGroup.singleton.next(), handlers: handlers)
     }
 }
 

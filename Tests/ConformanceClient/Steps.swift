@@ -71,7 +71,7 @@ struct Steps {
         switch outcome {
         case .success(let result):
             return ["result": .object(result)]
-        case .failure(let failure as MCPCallFailure):
+        case .failure(let failure as MCPCallError):
             var answer: JSONObject = ["failure": .string("\(failure.kind)"), "detail": .string(failure.detail)]
             if let error = failure.rpcError { answer["error"] = error.json }
             return answer

@@ -143,7 +143,7 @@ extension EndToEnd {
             #expect(try await isAlice(first) != isAlice(second))
             #expect(try await pair.fails("session", "revoke", "alice", ids[1]).contains(ids[1]))
             #expect(try await pair.fails("session", "list", "nobody-at-all").contains("nobody-at-all"))
-            #expect(try await pair.run("session", "revoke", "alice", "--all") == "revoked 1 sessions of alice")
+            #expect(try await pair.run("session", "revoke", "alice", "--all") == "revoked 1 session of alice")
             #expect(try await (isAlice(first), isAlice(second)) == (false, false))
 
             let third = try await pair.run("session", "new", "alice")

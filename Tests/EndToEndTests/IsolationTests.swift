@@ -1,6 +1,7 @@
 import Foundation
 import GRDB
 import JSON
+import Synchronization
 import TestSupport
 import Testing
 
@@ -20,6 +21,13 @@ extension EndToEnd {
             var answered: [String] = []
         }
 
+        /// Number of calls that have ended.
+        private final class CallCount: Sendable {
+            private let count = Atomic<Int>(0)
+            var value: Int { count.load(ordering: .relaxed) }
+            func add() { count.wrappingAdd(1, ordering: .relaxed) }
+        }
+
         @Test func everybodySeesOnlyThemselvesAndNoWriteRunsTwice() async throws {
             try await RunningStack.with(
                 gatewayEnvironment: [
@@ -30,16 +38,23 @@ extension EndToEnd {
             ) { stack in
                 let users = try await Self.makeUsers(200, in: stack)
                 let client = stack.gateway.client
+                let ended = CallCount()
                 let reports = try await withThrowingTaskGroup(of: Report?.self) { group in
                     group.addTask {
-                        for _ in 1...2 {
+                        for restart in 1...2 {
+                            // Each user has one call under way. A call that meets both restarts may lose two sessions,
+                            // of which it renews one.
+                            let before = ended.value
+                            while restart > 1, ended.value < min(before + 2 * users.count, 10 * users.count) {
+                                try await Task.sleep(for: .milliseconds(20))
+                            }
                             try await Task.sleep(for: .milliseconds(700))
                             try await stack.toolServer.stop()
                             try await stack.startToolServer()
                         }
                         return nil
                     }
-                    for user in users { group.addTask { try await Self.use(client, as: user) } }
+                    for user in users { group.addTask { try await Self.use(client, as: user, ended) } }
                     return try await group.reduce(into: [Report]()) { if let report = $1 { $0.append(report) } }
                 }
                 let wrong = reports.flatMap(\.wrong)
@@ -59,15 +74,17 @@ extension EndToEnd {
         }
 
         /// Reads and writes as one user. A read must succeed and be the user's own; a write may fail, but not silently.
-        private static func use(_ client: HTTPTestClient, as user: User) async throws -> Report {
+        private static func use(_ client: HTTPTestClient, as user: User, _ ended: CallCount) async throws -> Report {
             var report = Report()
             for call in 1...5 {
                 let info = try await client.chat(["type": "get_user_info"], cookie: user.token)
+                ended.add()
                 if info.status != 200 || info.replies?.first?["username"]?.string != user.name {
                     report.wrong.append("\(user.name): \(info.status) \(info.text)")
                 }
                 let message = "from \(user.name) number \(call)"
                 let said = try await client.chat(["message": .string(message)], cookie: user.token)
+                ended.add()
                 switch said.status {
                 case 200: report.answered.append(message)
                 case 502, 504: break

@@ -25,7 +25,7 @@ extension FuzzEntry {
             guard let template = try? Template(String(decoding: source, as: UTF8.self)) else { return }
             arguments.withUnsafeBytes { bytes in
                 guard let arguments = try? TemplateArguments(bytes) else { return }
-                _ = try? arguments.text(template) { text, name throws(TemplateArguments.Refusal) in
+                _ = try? arguments.text(template) { text, name throws(TemplateArguments.ArgumentError) in
                     try TemplateArguments.checked(text, name)
                 }
                 for name in template.arguments { _ = try? arguments.texts(name) }

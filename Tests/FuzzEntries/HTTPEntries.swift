@@ -14,6 +14,12 @@ extension FuzzEntry {
             inPieces(bytes) { pieces.append($0) }
             try require(requests(pieces) == whole, "pieces of a connection give other requests than the whole")
         },
+        FuzzEntry("http-response") { bytes in
+            let whole = responses([bytes])
+            var pieces: [UnsafeRawBufferPointer] = []
+            inPieces(bytes) { pieces.append($0) }
+            try require(responses(pieces) == whole, "pieces of a connection give other responses than the whole")
+        },
         FuzzEntry("status-line") { bytes in
             guard let status = HTTPStatusLine.status(bytes) else { return }
             try require((100...999).contains(status), "status \(status)")
@@ -26,6 +32,9 @@ extension FuzzEntry {
             }
             _ = AcceptField.accepts("application/json", in: [text])
             _ = AcceptField.acceptsCoding(["gzip", "br"], in: [text])
+            let challenges = AuthenticationChallenge.read([text, text])
+            try require(challenges.count <= AuthenticationChallenge.limit, "more challenges than the limit")
+            try require(challenges.allSatisfy { HTTPSyntax.isToken($0.scheme) }, "a scheme that is not a token")
             _ = FieldNames.nominated(byConnection: text)
             _ = IPAddressRange(text)
             if let authority = Authority(text) {
@@ -38,6 +47,36 @@ extension FuzzEntry {
         },
     ]
 
+    /// Heads, body bytes and failures of a connection's responses, as text.
+    private static func responses(_ pieces: [UnsafeRawBufferPointer]) -> [String] {
+        var parser = ResponseParser()
+        var seen: [String] = []
+        var body: [UInt8] = []
+        parser.reset(isHead: false)
+        for piece in pieces {
+            var position = 0
+            do throws(ResponseError) {
+                while let event = try parser.next(piece, &position, limit: 5) {
+                    switch event {
+                    case .head:
+                        let headers = parser.headers.map { "\($0.name): \($0.value)" }
+                        seen.append("\(parser.status) \(headers) \(parser.isPersistent)")
+                    case .body(let range): body += piece[range]
+                    case .end:
+                        seen.append("body \(body)")
+                        body = []
+                        guard parser.isPersistent else { return seen }
+                        parser.reset(isHead: false)
+                    }
+                }
+            } catch {
+                // Of several faults the one that is met first is told; the pieces decide which.
+                return seen + ["refused"]
+            }
+        }
+        return seen + ["open \(body) \(parser.endOfInput())"]
+    }
+
     /// Requests, body bytes and failures of a connection, as text.
     private static func requests(_ pieces: [UnsafeRawBufferPointer]) -> [String] {
         var parser = HTTPRequestParser(maximumHeaderBytes: 2048, maximumHeaderCount: 32)
@@ -47,7 +86,7 @@ extension FuzzEntry {
         var isInBody = false
         for piece in pieces {
             buffer.writeBytes(piece)
-            do throws(HTTPFailure) {
+            do throws(HTTPError) {
                 while true {
                     if !isInBody {
                         guard let request = try parser.nextHead(&buffer) else { break }

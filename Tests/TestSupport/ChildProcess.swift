@@ -277,7 +277,8 @@ package final class ChildProcess: Sendable {
     }
 
     private static func environment(adding own: [String: String]) -> [String: String] {
-        let inherited = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TERM"]
+        let inherited =
+            ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH", "TERM"] + Sanitizer.environment
         return ProcessInfo.processInfo.environment.filter { inherited.contains($0.key) }
             .merging(own) { _, mine in mine }
     }

@@ -129,6 +129,12 @@ package final class PostgreSQLServer: Sendable {
         try await running.exit(within: .seconds(30))
     }
 
+    /// Stops the process that accepts connections; those that are open go on. ``thaw()`` lets it go on.
+    package func freeze() { process.withLock { $0?.signal(SIGSTOP) } }
+
+    /// Ends ``freeze()``.
+    package func thaw() { process.withLock { $0?.signal(SIGCONT) } }
+
     /// Ends the server as a power failure does.
     package func kill() async throws {
         guard let running = process.withLock({ $0 }) else { return }

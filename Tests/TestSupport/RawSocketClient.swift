@@ -23,8 +23,8 @@ package final class RawSocketClient: Sendable {
             }
         }
         guard result == 0 else {
+            // The object is whole, so that its end closes the descriptor; closed twice, it may be another one's.
             let reason = String(cString: strerror(errno))
-            close(descriptor)
             throw ProcessError("connect to port \(port): \(reason)")
         }
     }
@@ -32,8 +32,10 @@ package final class RawSocketClient: Sendable {
     deinit { close(descriptor) }
 
     /// Sends bytes; what the peer no longer takes is dropped.
-    package func send(_ text: String) async {
-        let bytes = Array(text.utf8)
+    package func send(_ text: String) async { await send(bytes: Array(text.utf8)) }
+
+    /// The same with bytes that need not be text.
+    package func send(bytes: [UInt8]) async {
         await onQueue { [descriptor] in
             var sent = 0
             while sent < bytes.count {

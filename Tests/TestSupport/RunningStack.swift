@@ -93,8 +93,7 @@ package final class RunningStack: Sendable {
     /// - Returns: the value of the cookie `sessionid`.
     package func session(of user: String) async throws -> String {
         if let known = sessions.withLock({ $0[user] }) { return known }
-        let cookie = try await toolServerCommand(["session", "new", user, "--database", database])
-            .trimmingCharacters(in: .whitespacesAndNewlines)
+        let cookie = try await DemoDatabase.session(of: user, in: database)
         sessions.withLock { $0[user] = cookie }
         return cookie
     }
@@ -103,16 +102,8 @@ package final class RunningStack: Sendable {
     package func addUser(_ name: String, alias: String? = nil, password: String) async throws {
         let file = try directory.write(password + "\n", to: "password-\(name)")
         let alias = alias.map { ["--alias", $0] } ?? []
-        _ = try await toolServerCommand(
+        _ = try await DemoDatabase.command(
             ["user", "add", name] + alias + ["--password-file", file, "--database", database])
-    }
-
-    private func toolServerCommand(_ arguments: [String]) async throws -> String {
-        let finished = try await ChildProcess.run(.init(BuiltProduct.toolServer.path, arguments))
-        guard finished.succeeded else {
-            throw ProcessError("tool-server \(arguments.joined(separator: " ")): \(finished.exit)\n\(finished.error)")
-        }
-        return finished.output
     }
 }
 
@@ -135,17 +126,34 @@ package actor DemoDatabase {
         }
     }
 
-    /// What to remove when the tests end: nobody lets go of a static value.
+    /// Logs a user in.
+    ///
+    /// - Parameter database: The path of a copy.
+    /// - Returns: the value of the cookie `sessionid`.
+    package static func session(of user: String, in database: String) async throws -> String {
+        try await command(["session", "new", user, "--database", database])
+            .trimmingCharacters(in: .whitespacesAndNewlines)
+    }
+
+    /// Runs a command of the tool-server; returns what it printed.
+    fileprivate static func command(
+        _ arguments: [String], within limit: Duration = .seconds(30)
+    ) async throws -> String {
+        let finished = try await ChildProcess.run(.init(BuiltProduct.toolServer.path, arguments), within: limit)
+        guard finished.succeeded else {
+            throw ProcessError("tool-server \(arguments.joined(separator: " ")): \(finished.exit)\n\(finished.error)")
+        }
+        return finished.output
+    }
+
+    /// What to remove when the tests end: a static value is never released.
     private static let leftover = Mutex<String?>(nil)
 
     private static func seed() async throws -> TemporaryDirectory {
         let directory = try TemporaryDirectory("demo")
         leftover.withLock { $0 = directory.url.path }
         atexit { DemoDatabase.leftover.withLock { $0.map { try? FileManager.default.removeItem(atPath: $0) } } }
-        let finished = try await ChildProcess.run(
-            .init(BuiltProduct.toolServer.path, ["seed", "--database", directory.path("demo.sqlite")]),
-            within: .seconds(60))
-        guard finished.succeeded else { throw ProcessError("seed: \(finished.exit)\n\(finished.error)") }
+        _ = try await command(["seed", "--database", directory.path("demo.sqlite")], within: .seconds(60))
         return directory
     }
 }

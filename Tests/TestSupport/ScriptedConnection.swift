@@ -128,8 +128,9 @@ private struct ScriptedAnswer {
         case .produce(let status, let headers, let body):
             try await chunked(status, headers, body)
         case .raw(let bytes, let close):
-            try await write(ByteBuffer(string: bytes))
-            if close { return try await end() }
+            return try await finish(with: ByteBuffer(string: bytes), close: close)
+        case .rawBytes(let bytes, let close):
+            return try await finish(with: ByteBuffer(bytes: bytes), close: close)
         case .delayed(let delay, let then):
             try await Task.sleep(for: delay)
             return try await perform(then)
@@ -142,8 +143,7 @@ private struct ScriptedAnswer {
         case .closeMidBody(let status, let headers, let contentLength, let body):
             var out = head(status, headers + [("Content-Length", String(contentLength))])
             out.writeString(body)
-            try await write(out)
-            return try await end()
+            return try await finish(with: out, close: true)
         case .hang:
             break
         }
@@ -169,6 +169,21 @@ private struct ScriptedAnswer {
     private func write(_ bytes: ByteBuffer) async throws {
         try await channel.writeAndFlush(bytes).get()
         server.sent(bytes.readableBytes)
+    }
+
+    /// Writes, and closes in the same turn of the loop: a client that has the bytes must not find the connection still open.
+    private func finish(with bytes: ByteBuffer, close: Bool) async throws -> Bool {
+        guard close else {
+            try await write(bytes)
+            return true
+        }
+        let channel = channel
+        try await channel.eventLoop.flatSubmit {
+            let written = channel.writeAndFlush(bytes)
+            return written.flatMap { channel.close() }
+        }.get()
+        server.sent(bytes.readableBytes)
+        return false
     }
 
     private func end() async throws -> Bool {

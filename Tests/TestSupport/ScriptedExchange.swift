@@ -53,6 +53,8 @@ package enum ScriptedResponse: Sendable {
         status: Int, headers: [(String, String)], body: @Sendable (ScriptedBodyWriter) async throws -> Void)
     /// These bytes exactly, head included; the connection stays open (or is closed after them).
     case raw(String, close: Bool)
+    /// The same with bytes that need not be text.
+    case rawBytes([UInt8], close: Bool)
     /// Waits, then does the other.
     indirect case delayed(Duration, then: ScriptedResponse)
     /// Closes (or resets: RST instead of FIN) without a byte.

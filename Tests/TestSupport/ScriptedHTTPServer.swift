@@ -59,7 +59,7 @@ package final class ScriptedHTTPServer: Sendable {
     package func waitUntil(
         within limit: Duration = .seconds(10), _ condition: @Sendable (ScriptedServerRecord) -> Bool
     ) async throws {
-        let end = ContinuousClock.now + limit
+        let end = ContinuousClock.now + limit.underSanitizer
         while true {
             let log = self.log
             if condition(log) { return }

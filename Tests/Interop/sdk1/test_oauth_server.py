@@ -72,14 +72,41 @@ def test_signs_in_and_renews(stack, known):
     asyncio.run(main())
 
 
-def test_a_person_clicks_through_in_chromium(stack):
+@pytest.mark.parametrize("known", [False, True], ids=["registered", "configured"])
+def test_a_person_clicks_through_in_chromium(stack, known):
+    client = OAuthClientInformationFull(client_id="known", redirect_uris=[CALLBACK]) if known else None
     browser = Chromium(stack)
     try:
-        who = asyncio.run(call(stack, provider(stack, Storage(), browser), "get_user_info", {}))
+        who = asyncio.run(call(stack, provider(stack, Storage(client), browser), "get_user_info", {}))
     finally:
         browser.close()
     assert who.structuredContent["results"]["username"] == "alice"
-    assert browser.titles == ["Sign in", "Allow Official SDK?"]
+    assert browser.titles == ["Sign in", "Allow Known?" if known else "Allow Official SDK?"]
+
+
+def test_another_replica_renews_and_verifies(stack):
+    storage, browser = Storage(), Browser(stack)
+    asyncio.run(call(stack, provider(stack, storage, browser), "get_user_info", {}))
+    replica = stack.start()
+    try:
+        address = f"http://{replica.addresses['main']}"
+        refreshed = urllib.parse.urlencode({
+            "grant_type": "refresh_token", "refresh_token": storage.tokens.refresh_token,
+            "client_id": storage.client.client_id}).encode()
+        with urllib.request.urlopen(f"{address}/oauth/token", refreshed) as response:
+            renewed = json.load(response)
+        for token in (storage.tokens.access_token, renewed["access_token"]):
+            for server in (address, stack.origin):
+                request = urllib.request.Request(
+                    f"{server}/mcp/get_user_info", b"{}", {"Authorization": f"Bearer {token}"})
+                with urllib.request.urlopen(request) as response:
+                    assert json.load(response)["results"]["username"] == "alice"
+        # The first replica knows that the old refresh token was used.
+        with pytest.raises(urllib.error.HTTPError) as reused:
+            urllib.request.urlopen(f"{stack.origin}/oauth/token", refreshed)
+        assert json.load(reused.value)["error"] == "invalid_grant"
+    finally:
+        assert replica.stop() == 0
 
 
 def test_steps_up(stack):

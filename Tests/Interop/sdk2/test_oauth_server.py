@@ -1,10 +1,12 @@
 """The official SDK 2.x signs in at our authorization server, through the gateway, in both eras."""
 import asyncio
+import json
 import os
 import pathlib
 import subprocess
 import sys
 import urllib.parse
+import urllib.request
 
 import httpx2
 import pytest
@@ -55,11 +57,13 @@ def test_signs_in(stack, known, mode):
     assert urllib.parse.urlsplit(stack.url).path == "/mcp"
 
 
-def test_a_person_clicks_through_in_chromium(stack):
+@pytest.mark.parametrize("known", [False, True], ids=["registered", "configured"])
+def test_a_person_clicks_through_in_chromium(stack, known):
+    client = OAuthClientInformationFull(client_id="known", redirect_uris=[CALLBACK]) if known else None
     browser = Chromium(stack)
 
     async def main():
-        async with httpx2.AsyncClient(auth=provider(stack, Storage(), browser)) as http:
+        async with httpx2.AsyncClient(auth=provider(stack, Storage(client), browser)) as http:
             async with Client(streamable_http_client(stack.url, http_client=http)) as session:
                 return await session.call_tool("get_user_info", {})
 
@@ -68,7 +72,29 @@ def test_a_person_clicks_through_in_chromium(stack):
     finally:
         browser.close()
     assert who.structured_content["results"]["username"] == "alice"
-    assert browser.titles == ["Sign in", "Allow Official SDK?"]
+    assert browser.titles == ["Sign in", "Allow Known?" if known else "Allow Official SDK?"]
+
+
+def test_steps_up(stack):
+    """A token with less than the tool needs: the challenge leads through a second consent."""
+    storage, browser = Storage(), Browser(stack)
+
+    async def call(tool, arguments):
+        async with httpx2.AsyncClient(auth=provider(stack, storage, browser)) as http:
+            async with Client(streamable_http_client(stack.url, http_client=http)) as session:
+                return await session.call_tool(tool, arguments)
+
+    asyncio.run(call("get_user_info", {}))
+    refreshed = urllib.parse.urlencode({
+        "grant_type": "refresh_token", "refresh_token": storage.tokens.refresh_token,
+        "client_id": storage.client.client_id, "scope": "records:read"}).encode()
+    with urllib.request.urlopen(f"{stack.origin}/oauth/token", refreshed) as response:
+        narrow = json.load(response)
+    storage.tokens = storage.tokens.model_copy(update={
+        "access_token": narrow["access_token"], "refresh_token": narrow["refresh_token"], "scope": "records:read"})
+    shown = len(browser.titles)
+    assert not asyncio.run(call("chat", {"message": "hello"})).is_error
+    assert len(browser.titles) > shown
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="makes namespaces, which needs root")
