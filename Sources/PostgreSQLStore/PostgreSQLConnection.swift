@@ -170,6 +170,18 @@ final class PostgreSQLConnection {
         }
     }
 
+    /// Runs `body` in a transaction, and again, three times at most, when the database ended it for the sake of another:
+    /// nothing of it stays then.
+    /// - Parameter body: Changes nothing but the database.
+    func repeatedTransaction<T>(_ body: () throws -> T) throws -> T {
+        for _ in 0..<2 {
+            do {
+                return try transaction { try body() }
+            } catch let error as PostgreSQLError where error.endsTransactionForAnother {}
+        }
+        return try transaction { try body() }
+    }
+
     /// Runs `body` at a savepoint: when it throws, only its changes are undone, and the transaction around it
     /// continues.
     func savepoint<T>(_ body: () throws -> T) throws -> T {

@@ -70,6 +70,10 @@ struct PostgreSQLError: Error, Hashable, CustomStringConvertible {
         }
     }
 
+    /// True if the transaction was undone because of another that ran at the same time: a serialization failure or a
+    /// deadlock.
+    var endsTransactionForAnother: Bool { code == "40001" || code == "40P01" }
+
     /// Error for the users of the store.
     var storeError: StoreError { StoreError(kind, "database: \(description)") }
 }

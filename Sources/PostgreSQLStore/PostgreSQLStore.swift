@@ -58,12 +58,12 @@ package final class PostgreSQLStore: InternalStore {
         return try await Self.translating { try await pool.run(body) }
     }
 
-    /// Runs statements in one transaction.
+    /// Runs statements in one transaction, which is repeated when the database undoes it for the sake of another.
     @discardableResult
     func write<T: Sendable>(_ body: @escaping @Sendable (PostgreSQLConnection) throws -> T) async throws -> T {
         try await prepare()
         return try await Self.translating {
-            try await pool.run { connection in try connection.transaction { try body(connection) } }
+            try await pool.run { connection in try connection.repeatedTransaction { try body(connection) } }
         }
     }
 

@@ -96,7 +96,7 @@ struct PostgreSQLWrites: Sendable {
             } catch let failure as PostgreSQLError {
                 // The server has told what became of it, or the transaction was not at its end: it is rolled back.
                 if !failure.isDisconnected { isInDoubt.withLock { $0 = false } }
-                let isWorthAnother = failure.isDisconnected || ["40001", "40P01"].contains(failure.code)
+                let isWorthAnother = failure.isDisconnected || failure.endsTransactionForAnother
                 guard isWorthAnother, attempt < Self.attempts, start.duration(to: .now) < write.timeout else {
                     if isInDoubt.withLock({ $0 }) { throw StatementWriteError.unknown }
                     throw Self.refusal(running: failure)

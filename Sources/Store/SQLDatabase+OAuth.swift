@@ -81,6 +81,8 @@ extension OAuthStore where Self: SQLDatabase {
 
     package func redeemOAuthCode(digest: [UInt8], now: Date) async throws -> OAuthRedemption<OAuthCode> {
         try await inTransaction { db in
+            let found = try db.select("SELECT grant_id FROM oauth_code WHERE digest = $1", [.blob(digest)]).first
+            guard let found, try OAuthRows.lockGrant(found[0].string, db) else { return .unknown }
             let used = try db.change(
                 "UPDATE oauth_code SET is_used = 1 WHERE digest = $1 AND is_used = 0 AND expires_at > $2",
                 [.blob(digest), .integer(now.milliseconds)])
@@ -104,11 +106,11 @@ extension OAuthStore where Self: SQLDatabase {
 
     package func insertOAuthToken(digest: [UInt8], grantID: String, expiresAt: Date) async throws -> Bool {
         try await inTransaction { db in
+            guard try OAuthRows.lockGrant(grantID, db) else { return false }
             try db.change(
-                """
-                INSERT INTO oauth_token (digest, grant_id, expires_at, is_used)
-                SELECT $1, id, $2, 0 FROM oauth_grant WHERE id = $3
-                """, [.blob(digest), .integer(expiresAt.milliseconds), .text(grantID)]) == 1
+                "INSERT INTO oauth_token (digest, grant_id, expires_at, is_used) VALUES ($1, $2, $3, 0)",
+                [.blob(digest), .text(grantID), .integer(expiresAt.milliseconds)])
+            return true
         }
     }
 
@@ -120,7 +122,9 @@ extension OAuthStore where Self: SQLDatabase {
             let row = try db.select(
                 "SELECT grant_id, expires_at FROM oauth_token WHERE digest = $1", [.blob(digest)]
             ).first
-            guard let row, let grant = try OAuthRows.grant(row[0].string, db), isAllowed(grant) else { return .unknown }
+            guard let row, try OAuthRows.lockGrant(row[0].string, db), let grant = try OAuthRows.grant(row[0].string, db),
+                isAllowed(grant)
+            else { return .unknown }
             let used = try db.change(
                 "UPDATE oauth_token SET is_used = 1 WHERE digest = $1 AND is_used = 0", [.blob(digest)])
             guard used == 1 else {
@@ -173,7 +177,7 @@ extension OAuthStore where Self: SQLDatabase {
     @discardableResult
     package func deleteOAuthGrants(userID: String) async throws -> Int {
         try await inTransaction { db in
-            let ids = try db.select("SELECT id FROM oauth_grant WHERE user_id = $1", [.text(userID)]).map(\.[0].string)
+            let ids = try db.select("SELECT id FROM oauth_grant WHERE user_id = $1 ORDER BY id", [.text(userID)]).map(\.[0].string)
             for id in ids { try OAuthRows.deleteGrant(id, db) }
             return ids.count
         }
@@ -183,7 +187,8 @@ extension OAuthStore where Self: SQLDatabase {
         try await inTransaction { db in
             let dayBefore = StoreValue.integer(now.milliseconds - 86_400_000)
             let now = StoreValue.integer(now.milliseconds)
-            let expired = try db.select("SELECT id FROM oauth_grant WHERE expires_at <= $1 LIMIT 1000", [now])
+            let expired = try db.select(
+                "SELECT id FROM oauth_grant WHERE expires_at <= $1 ORDER BY id LIMIT 1000", [now])
             for row in expired { try OAuthRows.deleteGrant(row[0].string, db) }
             // Used tokens stay until they would have expired: presenting one again ends the grant. Codes expire within
             // a minute, so that they need not stay.
@@ -213,11 +218,19 @@ private enum OAuthRows {
         try db.select("SELECT \(grantColumns) FROM oauth_grant WHERE id = $1", [.text(id)]).first.map(grant)
     }
 
+    /// Locks a grant until the transaction ends; false when there is none. A transaction that changes codes or tokens
+    /// locks their grant first, so that no two of them wait for each other.
+    static func lockGrant(_ id: String, _ db: any SQLConnection) throws -> Bool {
+        try db.change("UPDATE oauth_grant SET used_at = used_at WHERE id = $1", [.text(id)]) == 1
+    }
+
+    /// Deletes a grant, which locks it, with its codes and tokens.
     @discardableResult
     static func deleteGrant(_ id: String, _ db: any SQLConnection) throws -> Bool {
+        let deleted = try db.change("DELETE FROM oauth_grant WHERE id = $1", [.text(id)])
         try db.change("DELETE FROM oauth_code WHERE grant_id = $1", [.text(id)])
         try db.change("DELETE FROM oauth_token WHERE grant_id = $1", [.text(id)])
-        return try db.change("DELETE FROM oauth_grant WHERE id = $1", [.text(id)]) > 0
+        return deleted > 0
     }
 }
 
