@@ -90,6 +90,8 @@ final class ForwardedRequest: BegunCall {
     /// Returns the call to the one who waits for it from now on.
     func take() -> RunningCall {
         isTaken.store(true, ordering: .relaxed)
+        // It is counted where it is waited for.
+        counted.end()
         return running
     }
 }

@@ -19,6 +19,7 @@ final class RunningCall: Sendable {
 
     /// The first event of a request, for a receiver that wants nothing but its result.
     enum First: Sendable {
+        /// A whole result, short enough to be translated at once.
         case result(UpstreamResult)
         case cancelled
         /// Another event, which ``next()`` returns.
@@ -110,7 +111,8 @@ final class RunningCall: Sendable {
 extension RunningCall.First {
     fileprivate init(_ event: RunningCall.Event) {
         switch event {
-        case .finished(.success(let result)) where result.isComplete: self = .result(result)
+        case .finished(.success(let result))
+        where result.isComplete && result.result.sizeLimit < ParsingQueue.longAnswer: self = .result(result)
         case .finished(.failure(is CancellationError)): self = .cancelled
         default: self = .other
         }

@@ -203,6 +203,27 @@ import Testing
         #expect(upstream.count(MCPMethod.toolsCall) == 1)
     }
 
+    /// So that its bytes are translated beside the event loop.
+    @Test func aLongResultIsTranslatedInATask() async throws {
+        let text = String(repeating: "x", count: ParsingQueue.longAnswer)
+        let upstream = ScriptedUpstream("long") { request in
+            guard request.method == MCPMethod.toolsCall else {
+                return UpstreamResult(["tools": [["name": "find", "inputSchema": ["type": "object"]]]], era: .modern)
+            }
+            return UpstreamResult(["content": [["type": "text", "text": .string(text)]]], era: .modern)
+        }
+        let (endpoint, router, _) = try await endpoint([upstream])
+        let request = Request(MCPMethod.toolsCall, Self.call())
+        let ends = Ends()
+        #expect(begin(request, at: endpoint, ends) != nil)
+        #expect(await eventually { ends.count == 1 })
+        let other = try #require(ends.other)
+        let response = try json(await endpoint.handle(request.http(other.call, started: other.started)))
+        #expect(response["result"]?["content"]?[0]?["text"]?.string == text)
+        #expect(upstream.count(MCPMethod.toolsCall) == 1)
+        #expect(router.requestsUnderWay == 0)
+    }
+
     @Test func aLongCallGoesOnInATask() async throws {
         let gate = Gate()
         let (endpoint, _, _) = try await endpoint([slow(gate)])
