@@ -1,4 +1,4 @@
-package import JSON
+import JSON
 
 /// Metadata of an authorization server (RFC 8414, section 2, and OpenID Connect Discovery 1.0), as far as a client needs
 /// it.

@@ -56,6 +56,8 @@ package enum JSONRPCBody: Sendable {
     }
 
     private static func hasTooManyValues(_ document: JSONSlice, in bytes: UnsafeRawBufferPointer) -> Bool {
+        // A value needs a byte at least.
+        guard document.count > maximumValues else { return false }
         var rest = values(of: document, in: bytes)
         guard rest > maximumValues else { return false }
         let take = { (message: JSONSlice) in

@@ -1,4 +1,4 @@
-package import JSON
+import JSON
 import Synchronization
 
 /// `_meta` objects of requests that were read before, by their text: a client of 2026-07-28 sends the same with every

@@ -120,9 +120,7 @@ struct MessageResponseReader: Sendable {
         guard kind == .events, 200..<300 ~= answer.status else {
             return piece == nil && collected.readableBytes >= ParsingQueue.longAnswer
         }
-        guard let piece, parser.heldBytes + piece.readableBytes >= ParsingQueue.longAnswer else { return false }
-        return piece.readableBytesView.contains(UInt8(ascii: "\n"))
-            || piece.readableBytesView.contains(UInt8(ascii: "\r"))
+        return piece.map { ParsingQueue.isLongEvent(held: parser.heldBytes, completedBy: $0) } ?? false
     }
 
     /// Gives away what is read, to be continued elsewhere. Until it is back, only the head is known.

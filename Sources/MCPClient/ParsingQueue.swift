@@ -13,6 +13,15 @@ package struct ParsingQueue: Sendable {
     /// Smallest size of an answer, in bytes, that is not read on the event loop.
     package static let longAnswer = 256 << 10
 
+    /// Returns whether a piece may complete an event that is as long.
+    ///
+    /// - Parameter held: Number of bytes of the event that came before.
+    package static func isLongEvent(held: Int, completedBy piece: ByteBuffer) -> Bool {
+        guard held + piece.readableBytes >= longAnswer else { return false }
+        return piece.readableBytesView.contains(UInt8(ascii: "\n"))
+            || piece.readableBytesView.contains(UInt8(ascii: "\r"))
+    }
+
     private let queue: DispatchQueue
 
     /// Creates a queue of its own.

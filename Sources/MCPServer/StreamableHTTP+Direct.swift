@@ -1,6 +1,6 @@
 import HTTPSyntax
-package import JSON
-package import MCP
+import JSON
+import MCP
 package import ProcessMemory
 import Synchronization
 

@@ -1,5 +1,5 @@
 package import JSON
-package import JSONSchema
+import JSONSchema
 package import MCP
 
 /// A tool written as Swift types: the schemas follow from `Arguments` and `Output`, and the arguments of

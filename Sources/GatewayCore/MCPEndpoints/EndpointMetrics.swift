@@ -9,20 +9,17 @@ import Synchronization
 struct EndpointMetrics: EndpointObserver {
     private let metrics: GatewayMetrics
     private let path: String
-    private let known = Known()
+    private let recent = Recent()
 
-    /// Instruments that were looked up before: comparing a few short texts costs less than hashing all labels.
-    private final class Known: Sendable {
-        struct Instruments {
-            let method: String
-            let upstream: String
-            let outcome: String
-            let requests: Counter
-            let durations: Histogram
-        }
+    /// Outcome of requests of a method at an upstream.
+    private struct Outcome: Equatable {
+        let outcome: String
+        let upstream: String
+        let method: String
+    }
 
-        let instruments = Mutex<[Instruments]>([])
-        static let capacity = 32
+    private final class Recent: Sendable {
+        let instruments = Mutex(RecentInstruments<Outcome>())
     }
 
     init(_ metrics: GatewayMetrics, path: String) {
@@ -31,15 +28,13 @@ struct EndpointMetrics: EndpointObserver {
     }
 
     func requestEnded(_ method: String, upstream: String, outcome: String, after duration: Duration) {
-        let instruments = known.instruments.withLock { known -> Known.Instruments in
-            let found = known.first { $0.outcome == outcome && $0.upstream == upstream && $0.method == method }
-            if let found { return found }
-            let made = Known.Instruments(
-                method: method, upstream: upstream, outcome: outcome,
-                requests: metrics.endpointRequests.with(path, upstream, method, outcome),
-                durations: metrics.endpointDurations.with(path, upstream, method))
-            if known.count < Known.capacity { known.append(made) }
-            return made
+        let key = Outcome(outcome: outcome, upstream: upstream, method: method)
+        let instruments = recent.instruments.withLock { recent in
+            recent.instruments(of: key) {
+                .init(
+                    requests: metrics.endpointRequests.with(path, upstream, method, outcome),
+                    durations: metrics.endpointDurations.with(path, upstream, method))
+            }
         }
         instruments.requests.increment()
         instruments.durations.observe(duration)

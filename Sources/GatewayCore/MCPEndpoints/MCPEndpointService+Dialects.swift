@@ -37,12 +37,12 @@ extension MCPEndpointService {
         mapped.reservation = request.reservation
         mapped.started = asker.started
         mapped.executor = executor
-        let rest = rest(of: path[...])
-        if rest.isEmpty || rest == "/" {
+        if isEndpoint(path[...]) {
             return await streamable.handle(mapped) { [dialect] request, body in
                 await dialect.run(body, CommandDialect.Caller(request))
             }
         }
+        let rest = rest(of: path[...])
         if rest == "/session/new" { return newSession(mapped) }
         guard let tool = Self.tool(rest) else { return .plain(error: "Not found", status: 404) }
         guard mapped.method == "POST" else { return Self.methodNotAllowed("POST") }

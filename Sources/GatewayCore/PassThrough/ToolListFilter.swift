@@ -56,9 +56,7 @@ struct ToolListFilter: Sendable {
 
     /// Returns whether a piece may complete so long an event that it is filtered beside the event loop.
     func completesLongEvent(_ bytes: ByteBuffer) -> Bool {
-        guard isEventStream, held.count + bytes.readableBytes >= ParsingQueue.longAnswer else { return false }
-        return bytes.readableBytesView.contains(UInt8(ascii: "\n"))
-            || bytes.readableBytesView.contains(UInt8(ascii: "\r"))
+        isEventStream && ParsingQueue.isLongEvent(held: held.count, completedBy: bytes)
     }
 
     /// Returns the rest of the answer; nil when it cannot be read.

@@ -227,7 +227,13 @@ class GatewayRequest {
             type.duration.observe(nanoseconds: nanoseconds)
             if let timings = upstream?.timings { type.phases.observe(timings) }
         } else {
-            let instruments = worker.routes.instruments(route, summary.status, outcome, worker.metrics)
+            let metrics = worker.metrics
+            let key = RouteOutcome(status: summary.status, route: route, outcome: outcome)
+            let instruments = worker.routes.instruments(of: key) {
+                .init(
+                    requests: metrics.requests.with(route, "", "\(key.status)", outcome),
+                    durations: metrics.durations.with(route, ""))
+            }
             instruments.requests.increment()
             instruments.durations.observe(nanoseconds: nanoseconds)
         }

@@ -21,7 +21,7 @@ final class Worker {
     /// Partitions of callers seen recently.
     var partitions = PartitionCache()
     /// Instruments of routes without types.
-    var routes = RouteInstruments()
+    var routes = RecentInstruments<RouteOutcome>()
     /// Number of requests in flight, without listening streams.
     var active = 0
     /// Number of requests whose body is streamed to the upstream while it arrives.

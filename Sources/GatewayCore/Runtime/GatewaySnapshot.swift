@@ -2,7 +2,7 @@ import CurlTransport
 import Foundation
 import HTTPSyntax
 import Logging
-package import MCPClient
+import MCPClient
 import NIOCore
 import ProcessMemory
 

@@ -1,5 +1,5 @@
-package import JSON
-package import JSONConfiguration
+import JSON
+import JSONConfiguration
 import JSONSchema
 package import MCP
 
