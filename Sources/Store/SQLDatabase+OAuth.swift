@@ -122,7 +122,8 @@ extension OAuthStore where Self: SQLDatabase {
             let row = try db.select(
                 "SELECT grant_id, expires_at FROM oauth_token WHERE digest = $1", [.blob(digest)]
             ).first
-            guard let row, try OAuthRows.lockGrant(row[0].string, db), let grant = try OAuthRows.grant(row[0].string, db),
+            guard let row, try OAuthRows.lockGrant(row[0].string, db),
+                let grant = try OAuthRows.grant(row[0].string, db),
                 isAllowed(grant)
             else { return .unknown }
             let used = try db.change(
@@ -177,7 +178,8 @@ extension OAuthStore where Self: SQLDatabase {
     @discardableResult
     package func deleteOAuthGrants(userID: String) async throws -> Int {
         try await inTransaction { db in
-            let ids = try db.select("SELECT id FROM oauth_grant WHERE user_id = $1 ORDER BY id", [.text(userID)]).map(\.[0].string)
+            let ids = try db.select("SELECT id FROM oauth_grant WHERE user_id = $1 ORDER BY id", [.text(userID)]).map(
+                \.[0].string)
             for id in ids { try OAuthRows.deleteGrant(id, db) }
             return ids.count
         }
