@@ -49,11 +49,11 @@ import Testing
             environment: ["NOTIFY_SOCKET": name, "WATCHDOG_USEC": "30000"], processID: 1)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         let alive = Task { await Watchdog(notifier: notifier, logger: logger) { _ in true }.run() }
-        #expect(socket.next() == "WATCHDOG=1")
-        #expect(socket.next() == "WATCHDOG=1")
+        #expect(await socket.next() == "WATCHDOG=1")
+        #expect(await socket.next() == "WATCHDOG=1")
         alive.cancel()
         await alive.value
-        while !socket.isEmpty { _ = socket.next() }
+        while !socket.isEmpty { _ = await socket.next() }
         let (asked, askedAgain) = AsyncStream<Void>.makeStream()
         let hanging = Task {
             await Watchdog(notifier: notifier, logger: logger) { _ in

@@ -1,8 +1,9 @@
 import Foundation
 import Glibc
+import TestSupport
 
 /// What systemd's end of `NOTIFY_SOCKET` hears.
-final class NotifySocket {
+final class NotifySocket: Sendable {
     private let descriptor: Int32
     private let path: String?
 
@@ -20,8 +21,6 @@ final class NotifySocket {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, length) }
         }
         guard bound == 0 else { throw CocoaError(.fileWriteUnknown) }
-        var limit = timeval(tv_sec: 5, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
     deinit {
@@ -29,10 +28,11 @@ final class NotifySocket {
         if let path { unlink(path) }
     }
 
-    /// The next message, nil when none comes within five seconds.
-    func next() -> String? {
+    /// The next message; nil when none comes. No thread of the concurrency pool waits for it: its sender may need one.
+    func next() async -> String? {
+        await eventually { !self.isEmpty }
         var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = recv(descriptor, &buffer, buffer.count, 0)
+        let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
     }
 

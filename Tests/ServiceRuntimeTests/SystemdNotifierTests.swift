@@ -10,20 +10,20 @@ import Testing
     }
 
     @Test(arguments: names())
-    func eachMessageIsOneDatagram(_ name: String) throws {
+    func eachMessageIsOneDatagram(_ name: String) async throws {
         let socket = try NotifySocket(name)
         let notifier = SystemdNotifier(environment: ["NOTIFY_SOCKET": name], processID: 1)
         #expect(notifier.send(.ready))
-        #expect(socket.next() == "READY=1")
+        #expect(await socket.next() == "READY=1")
         #expect(notifier.send(.reloading))
-        let reloading = try #require(socket.next())
+        let reloading = try #require(await socket.next())
         #expect(reloading.wholeMatch(of: /RELOADING=1\nMONOTONIC_USEC=[1-9][0-9]*/) != nil, "\(reloading)")
         #expect(notifier.send(.watchdog))
-        #expect(socket.next() == "WATCHDOG=1")
+        #expect(await socket.next() == "WATCHDOG=1")
         #expect(notifier.send(.status("two\nlines")))
-        #expect(socket.next() == "STATUS=twolines")
+        #expect(await socket.next() == "STATUS=twolines")
         #expect(notifier.send(.stopping))
-        #expect(socket.next() == "STOPPING=1")
+        #expect(await socket.next() == "STOPPING=1")
         #expect(socket.isEmpty)
     }
 
