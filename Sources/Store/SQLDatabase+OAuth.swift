@@ -107,9 +107,7 @@ extension OAuthStore where Self: SQLDatabase {
     package func insertOAuthToken(digest: [UInt8], grantID: String, expiresAt: Date) async throws -> Bool {
         try await inTransaction { db in
             guard try OAuthRows.lockGrant(grantID, db) else { return false }
-            try db.change(
-                "INSERT INTO oauth_token (digest, grant_id, expires_at, is_used) VALUES ($1, $2, $3, 0)",
-                [.blob(digest), .text(grantID), .integer(expiresAt.milliseconds)])
+            try OAuthRows.insertToken(digest, grantID, expiresAt, db)
             return true
         }
     }
@@ -133,9 +131,7 @@ extension OAuthStore where Self: SQLDatabase {
                 return .reused(grantID: grant.id)
             }
             guard row[1].number > now.milliseconds, grant.expiresAt > now else { return .unknown }
-            try db.change(
-                "INSERT INTO oauth_token (digest, grant_id, expires_at, is_used) VALUES ($1, $2, $3, 0)",
-                [.blob(successor), .text(grant.id), .integer(expiresAt.milliseconds)])
+            try OAuthRows.insertToken(successor, grant.id, expiresAt, db)
             try db.change(
                 "UPDATE oauth_grant SET used_at = $1, expires_at = $2 WHERE id = $3",
                 [.integer(now.milliseconds), .integer(expiresAt.milliseconds), .text(grant.id)])
@@ -178,10 +174,9 @@ extension OAuthStore where Self: SQLDatabase {
     @discardableResult
     package func deleteOAuthGrants(userID: String) async throws -> Int {
         try await inTransaction { db in
-            let ids = try db.select("SELECT id FROM oauth_grant WHERE user_id = $1 ORDER BY id", [.text(userID)]).map(
-                \.[0].string)
-            for id in ids { try OAuthRows.deleteGrant(id, db) }
-            return ids.count
+            let rows = try db.select("SELECT id FROM oauth_grant WHERE user_id = $1 ORDER BY id", [.text(userID)])
+            for row in rows { try OAuthRows.deleteGrant(row[0].string, db) }
+            return rows.count
         }
     }
 
@@ -224,6 +219,13 @@ private enum OAuthRows {
     /// locks their grant first, so that no two of them wait for each other.
     static func lockGrant(_ id: String, _ db: any SQLConnection) throws -> Bool {
         try db.change("UPDATE oauth_grant SET used_at = used_at WHERE id = $1", [.text(id)]) == 1
+    }
+
+    /// Adds an unused refresh token to a grant.
+    static func insertToken(_ digest: [UInt8], _ grantID: String, _ expiresAt: Date, _ db: any SQLConnection) throws {
+        try db.change(
+            "INSERT INTO oauth_token (digest, grant_id, expires_at, is_used) VALUES ($1, $2, $3, 0)",
+            [.blob(digest), .text(grantID), .integer(expiresAt.milliseconds)])
     }
 
     /// Deletes a grant, which locks it, with its codes and tokens.
