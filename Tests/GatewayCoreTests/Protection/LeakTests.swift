@@ -81,7 +81,7 @@ import Testing
             "tools": [
                 "url": .string(server.url + "/mcp/"), "trusted": true, "era": "legacy", "probeInterval": "60s",
                 "sessionLimit": 40,
-                "connectTimeout": .string("\(Duration.seconds(2).underSanitizer.components.seconds)s"),
+                "connectTimeout": "60s",
             ]
         ]
         let configuration = try TestConfiguration.read(.object(document))
